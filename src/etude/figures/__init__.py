@@ -1,0 +1,1 @@
+"""Pictures from tensors: Matplotlib, one style."""

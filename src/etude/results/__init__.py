@@ -1,0 +1,1 @@
+"""What is made of runs afterwards: load, check, compare, export."""

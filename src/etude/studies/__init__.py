@@ -1,0 +1,1 @@
+"""The studies, by topic. Nothing imports them but the catalogue."""

@@ -1,0 +1,52 @@
+"""Etude: deep learning's courses as software that runs.
+
+The public face is small, and imported when it is used::
+
+    run = etude.run("spirals", hidden=32)        # a study by name, any field changed
+    etude.load(run).predict(x)                   # its trained network
+    with etude.Run("mine") as run: ...           # the loop, log and exact resume for any script
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etude.claims import Claim
+    from etude.errors import UserError
+    from etude.results.load import Trained, load
+    from etude.runs.run import Run
+    from etude.session import run, studies
+    from etude.study import Amount, Count, Fraction, Natural, Positive, Study
+
+_HOMES = {
+    "Amount": "etude.study",
+    "Claim": "etude.claims",
+    "Count": "etude.study",
+    "Fraction": "etude.study",
+    "Natural": "etude.study",
+    "Positive": "etude.study",
+    "Run": "etude.runs.run",
+    "Study": "etude.study",
+    "Trained": "etude.results.load",
+    "UserError": "etude.errors",
+    "load": "etude.results.load",
+    "run": "etude.session",
+    "studies": "etude.session",
+}
+
+__all__ = [
+    "Amount", "Claim", "Count", "Fraction", "Natural", "Positive", "Run", "Study", "Trained", "UserError", "load", "run",
+    "studies",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'etude' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

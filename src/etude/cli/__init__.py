@@ -1,0 +1,71 @@
+"""The command line: one file a verb, each of which parses, calls and prints. Nothing here imports torch to answer."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from etude.errors import UserError, nearest
+
+VERBS = {
+    "list": "the studies: by topic, course or words; how long each takes",
+    "show": "a study's lesson, fields, scales, claims and references",
+    "run": "run a study; any of its fields is an option",
+    "resume": "go on with a run that was stopped",
+    "runs": "the runs that are here, as a table",
+    "compare": "runs side by side: fields that differ, metrics, curves",
+    "check": "measure claims over seeds and say which hold",
+    "predict": "apply a run's network to images or texts",
+    "report": "rebuild a run's report and open it",
+    "export": "hand a run's network over: hdf5, safetensors, onnx, notebook",
+    "data": "data sets: which are here, where from; fetch and verify them",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, as everything in Etude does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog}: {message}; see '{self.prog} --help'")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (0 well, 1 a claim fails, 2 a mistake in the request, 130 stopped)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except UserError as error:
+        print(f"etude: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print("etude: deep learning's courses as software that runs\n\nusage: etude VERB …\n")
+        for verb, summary in VERBS.items():
+            print(f"  {verb:<9} {summary}")
+        print("\nBegin with 'etude run spirals'. 'etude VERB --help' says more; 'etude --version' the version.")
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        from importlib import metadata
+
+        print(f"etude {metadata.version('etude')}")
+        return 0
+    verb, *rest = arguments
+    if verb not in VERBS:
+        raise UserError(f"no verb '{verb}'{nearest(verb, VERBS)}")
+    module = importlib.import_module(f"etude.cli.{verb}")
+    if hasattr(module, "raw"):  # takes its words as they are
+        return int(module.raw(rest))
+    parser = Parser(prog=f"etude {verb}", description=module.__doc__, allow_abbrev=False)
+    module.arguments(parser)
+    return int(module.main(parser.parse_args(rest)))

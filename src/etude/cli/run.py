@@ -1,0 +1,141 @@
+"""Run a study; any of its fields is an option.
+
+The options come from the study's source, so that ``--help`` and a mistake are answered before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from etude.catalogue import Catalogue, Entry
+from etude.errors import UserError, nearest
+from etude.study import Natural, Positive, check_field, expectation
+
+USAGE = """usage: etude run STUDY [--scale SCALE] [--seed N] [--any-field VALUE] …
+
+Runs a study, by its name in 'etude list' or by the path of your own study's file, and leaves a run folder with its
+metrics, network, figures and report. 'etude run STUDY --help' shows the study's fields and all options."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a run is carried out; the study's own fields come beside them."""
+
+    scale: Annotated[str, "a named setting of the study"] = "quick"
+    seed: Annotated[Natural, "of every random generator"] = 0
+    device: Annotated[str, "cpu, cuda, cuda:1 …; the fastest one by default"] = ""
+    precision: Annotated[Literal["auto", "fp32", "bf16"], "arithmetic; auto chooses by device and network"] = "auto"
+    compile: Annotated[bool, "compile the network: pays for long runs only"] = False
+    threads: Annotated[Natural, "processor threads; 0 leaves the choice to PyTorch"] = 0
+    runs: Annotated[str, "folder of all runs; else $ETUDE_RUNS, else ./runs"] = ""
+    checkpoint_every: Annotated[Positive, "seconds between checkpoints"] = 30.0
+    quiet: Annotated[bool, "print nothing while it runs"] = False
+    json: Annotated[bool, "print the result as JSON"] = False
+
+
+def raw(words: list[str]) -> int:
+    """``etude run``'s words, as they came."""
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    if words[0].startswith("-"):
+        raise UserError(f"etude run: expected a study before {words[0]}; 'etude list' shows them")
+    entry = Catalogue()[words[0]]
+    options, changes = parse(entry, words[1:])
+
+    from etude.study import execute
+
+    if options.threads:
+        import torch
+
+        torch.set_num_threads(options.threads)
+    run = execute(
+        entry.load().at(options.scale, **changes), seed=options.seed, scale=options.scale, source=entry.source,
+        root=options.runs or None, device=options.device or None, precision=options.precision,
+        compiled=options.compile, quiet=options.quiet,
+        checkpoint_every=None if options.checkpoint_every == Options.checkpoint_every else options.checkpoint_every,
+    )  # fmt: skip
+    if options.json:
+        print(json.dumps({"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False))
+    return 0
+
+
+def parse(entry: Entry, words: list[str]) -> tuple[Options, dict[str, Any]]:
+    """The run's options, and those of the study's fields that differ from the scale's.
+
+    Raises:
+        UserError: an option is unknown, or a value is not what its type allows.
+    """
+    import tyro
+
+    scale = _scale(words)
+    defaults = entry.defaults(scale)
+    kinds = {field.name: field.type for field in entry.fields}
+    helps = {field.name: field.help for field in entry.fields}
+    ours: dict[str, Any] = {}
+    for option in dataclasses.fields(Options):
+        kind, helps[option.name] = _parts(option.type)
+        ours[option.name] = kind
+    known = {f"--{name.replace('_', '-')}": name for name in [*kinds, *ours]}
+    known |= {f"--no-{o[2:]}": n for o, n in known.items() if (kinds | ours)[n] is bool}
+    for word in words:
+        name = re.match(r"--[A-Za-z][\w-]*", word)
+        if name and name[0].replace("_", "-") not in known and name[0] != "--help":
+            raise UserError(f"study {entry.name} has no option '{name[0]}'{nearest(name[0], [*known])}")
+
+    def argument(name: str, kind: Any, default: Any) -> tuple[str, Any, Any]:
+        described = Annotated[kind, tyro.conf.arg(help=helps[name])]
+        return (name, described, dataclasses.field(default=default))
+
+    fields = [argument(name, kind, defaults[name]) for name, kind in kinds.items()]
+    fields += [
+        argument(name, kind, scale if name == "scale" else getattr(Options, name)) for name, kind in ours.items()
+    ]
+    shape = dataclasses.make_dataclass(entry.class_name, fields)
+    shape.__doc__ = f"{entry.title}."
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            chosen = tyro.cli(shape, args=words, prog=f"etude run {entry.name}")
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise _mistake(entry, said.getvalue(), words, known, kinds | ours) from None
+    for name, kind in (kinds | ours).items():
+        check_field(entry.name, name, kind, getattr(chosen, name))
+    options = Options(**{name: getattr(chosen, name) for name in ours})
+    return options, {name: getattr(chosen, name) for name in kinds if getattr(chosen, name) != defaults[name]}
+
+
+def _scale(words: list[str]) -> str:
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--scale":
+            return following
+        if word.startswith("--scale="):
+            return word.partition("=")[2]
+    return "quick"
+
+
+def _parts(annotation: Any) -> tuple[Any, str]:
+    hint = eval(annotation, globals()) if isinstance(annotation, str) else annotation  # this file's own annotations
+    help_text = hint.__metadata__[-1]
+    rest = hint.__metadata__[:-1]
+    return (Annotated[(hint.__origin__, *rest)] if rest else hint.__origin__), help_text
+
+
+def _mistake(entry: Entry, said: str, words: list[str], known: dict[str, str], kinds: dict[str, Any]) -> UserError:
+    """tyro's box as one sentence: which option, what was given, what would be right."""
+    for option in re.findall(r"--[A-Za-z][\w-]*", said):
+        name = known.get(option)
+        place = next((i for i, w in enumerate(words) if w.partition("=")[0].replace("_", "-") == option), None)
+        if name is None or place is None:
+            continue
+        given = words[place].partition("=")[2] or next(iter(words[place + 1 : place + 2]), "")
+        return UserError(f"{entry.name}: {option} can't be '{given}'; expected {expectation(kinds[name])}")
+    lines = [line.strip("│ ").strip() for line in said.splitlines() if line.startswith("│")]
+    return UserError(f"{entry.name}: {lines[0] if lines else 'the options could not be read'}")

@@ -1,0 +1,88 @@
+"""A study: its lesson, its fields with their meanings and defaults, its scales and claims."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from typing import Any
+
+from etude.catalogue import Catalogue, Entry
+from etude.cli.tables import Column, print_table
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``etude show``."""
+    parser.add_argument("study", help="a name from 'etude list', or the path of your own study's file")
+    parser.add_argument("--source", action="store_true", help="print where its source lies, and nothing else")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print the lesson, then the tables."""
+    entry = Catalogue()[options.study]
+    if options.source:
+        print(entry.path)
+        return 0
+    print_lesson(entry.lesson)
+    print_fields(entry)
+    rows = [
+        [
+            c.scale,
+            c.metric,
+            c.bound,
+            f"{'each of' if c.each else 'mean of'} {c.seeds} seeds",
+            measured(entry, c),
+            c.source,
+        ]
+        for c in entry.claims
+    ]
+    print_table(
+        [Column("scale"), Column("claim"), Column("bound"), Column(""), Column("measured"), Column("source")], rows
+    )
+    print(f"source: {entry.path}")
+    return 0
+
+
+def measured(entry: Entry, claim: Any) -> str:
+    """The measured value of a claim and whether it holds, or a dash."""
+    for found in entry.measured.get(claim.scale, {}).get("claims", []):
+        if found["metric"] == claim.metric:
+            return f"{found['measured']} {found['mark']}"
+    return "not yet measured"
+
+
+def print_fields(entry: Entry) -> None:
+    """One row a field: its option, its value at each scale, its meaning."""
+    scales = list(entry.scales)
+    values = {scale: entry.defaults(scale) for scale in scales}
+    rows = []
+    for field in entry.fields:
+        row = [f"--{field.name.replace('_', '-')}"]
+        quick = values["quick"][field.name]
+        row += [value(values[s][field.name]) if s == "quick" or values[s][field.name] != quick else "" for s in scales]
+        rows.append([*row, field.help])
+    print_table(
+        [Column("field", accent=True), *[Column(s, right=True) for s in scales], Column("meaning", grow=True)], rows
+    )
+
+
+def value(thing: Any) -> str:
+    """A field's value as one types it."""
+    return " ".join(map(str, thing)) if isinstance(thing, tuple) else str(thing)
+
+
+def print_lesson(lesson: str) -> None:
+    """The lesson as Markdown, its equations in Unicode."""
+    from pylatexenc.latex2text import LatexNodes2Text
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    latex = LatexNodes2Text(math_mode="text")
+
+    def equation(match: re.Match[str]) -> str:
+        text = " ".join(latex.latex_to_text(match["display"] or match["inline"]).split())
+        text = re.sub(r"([\\`*_\[\]<>])", r"\\\1", text)
+        return f"\n\n> {text}\n\n" if match["display"] else text
+
+    text = re.sub(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", equation, lesson, flags=re.DOTALL)
+    Console(width=min(100, Console().width) if sys.stdout.isatty() else 100, highlight=False).print(Markdown(text))

@@ -1,0 +1,42 @@
+"""Decisions of a classifier over a plane."""
+
+from __future__ import annotations
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from etude.figures.style import DIVERGING, INK, PALETTE, canvas
+
+
+def decision_boundary(net: nn.Module, points: Tensor, labels: Tensor, title: str = "", resolution: int = 300) -> Figure:
+    """The probability of class 1 over the plane, the boundary p = 0.5, and the points.
+
+    Args:
+        net: gives a logit for each point: (batch, 2) → (batch, 1).
+        points: (rows, 2).
+        labels: (rows,), 0 or 1.
+        title: above the picture.
+        resolution: cells along each side.
+    """
+    low, high = points.min(0).values - 0.15, points.max(0).values + 0.15
+    xs = torch.linspace(float(low[0]), float(high[0]), resolution)
+    ys = torch.linspace(float(low[1]), float(high[1]), resolution)
+    grid = torch.cartesian_prod(ys, xs).flip(1)  # (resolution², 2): x fastest
+    device = next(net.parameters()).device
+    was = net.training
+    net.eval()
+    with torch.inference_mode():
+        probability = net(grid.to(device)).squeeze(1).sigmoid().cpu().view(resolution, resolution)
+    net.train(was)
+    figure, (axes,) = canvas(5.6, 5.2)
+    x, y, p = xs.numpy(), ys.numpy(), probability.numpy()
+    shade = axes.pcolormesh(x, y, p, cmap=DIVERGING, vmin=0, vmax=1, alpha=0.55, rasterized=True, linewidth=0)
+    axes.contour(x, y, p, levels=[0.5], colors=[INK], linewidths=1.4)
+    for label, colour in ((0, PALETTE[0]), (1, PALETTE[1])):
+        chosen = points[labels == label].cpu().numpy()
+        axes.scatter(*chosen.T, s=14, color=colour, edgecolor="white", linewidth=0.4, label=f"class {label}", zorder=3)
+    axes.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$", title=title)
+    axes.legend(loc="upper left", handletextpad=0.2)
+    figure.colorbar(shade, ax=axes, label="$p$(class 1)", shrink=0.8)
+    return figure

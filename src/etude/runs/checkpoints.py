@@ -1,0 +1,129 @@
+"""Checkpoints that are whole or not there.
+
+A checkpoint is written to a temporary name, synced to the disk and renamed. Its checksum stands in its name, so one
+rename publishes both: a kill at any instant leaves either no new file or a whole one, and a file that was cut or
+altered afterwards no longer matches its own name.
+
+``<stage>-<step>.<sha256>.pt`` is a step of a stage, ``<stage>-done.<sha256>.pt`` the state in which a stage ended.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from etude.errors import UserError
+
+_NAME = re.compile(r"(?P<stage>\d+)-(?P<step>\d+|done)\.(?P<digest>[0-9a-f]{16})\.pt")
+DONE = 10**12  # sorts after every step
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file or none: temporary name, sync, rename, sync of the folder.
+
+    Raises:
+        UserError: the disk is full or the folder can't be written; nothing half-written stays behind.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        if os.name == "posix":
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise disk_trouble(error, path) from error
+
+
+def disk_trouble(error: OSError, path: Path) -> UserError:
+    """The sentence for a write that failed."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(
+            f"the disk is full: {path} could not be written; what was saved before is intact, so free some space and "
+            f"go on with 'etude resume'"
+        )
+    return UserError(f"{path} could not be written: {error.strerror or error}; expected a folder that you may write to")
+
+
+class Checkpoints:
+    """The checkpoints of one run: the last two steps, and the end of every stage."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None] = lambda message: None) -> None:
+        self.folder = folder
+        self.say = say
+
+    def save(self, stage: int, step: int, state: dict[str, Any]) -> None:
+        """Write one step's state, then drop all but the last two."""
+        self._write(f"{stage}-{step:08d}", state)
+        for _, _, path in self._files(done=False)[:-2]:
+            path.unlink(missing_ok=True)
+
+    def finish(self, stage: int, state: dict[str, Any]) -> None:
+        """Write the state in which a stage ended; it is kept for as long as the run is not over."""
+        self._write(f"{stage}-done", state)
+
+    def restore(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """Where to go on: the final states of the stages that ended, and the last whole step of the one that had not.
+
+        A file that does not match its checksum is passed over, with a message, and the one before it is used.
+        """
+        finished: list[dict[str, Any]] = []
+        for stage, _, path in self._files(done=True):
+            if stage == len(finished) and (state := self._read(path)) is not None:
+                finished.append(state)
+        for stage, _, path in reversed(self._files(done=False)):
+            if stage == len(finished) and (state := self._read(path)) is not None:
+                return finished, state
+        return finished, None
+
+    def clear(self) -> None:
+        """Remove every checkpoint: the run is over."""
+        for path in self.folder.glob("*.pt"):
+            path.unlink(missing_ok=True)
+        for path in self.folder.glob(".*.part"):
+            path.unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def _write(self, name: str, state: dict[str, Any]) -> None:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        self.folder.mkdir(exist_ok=True)
+        write_atomically(self.folder / f"{name}.{hashlib.sha256(content).hexdigest()[:16]}.pt", content)
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        content = path.read_bytes()
+        if _NAME.fullmatch(path.name)["digest"] != hashlib.sha256(content).hexdigest()[:16]:  # type: ignore[index]
+            self.say(f"checkpoint {path.name} is damaged (its checksum is wrong); using the one before it")
+            return None
+        try:
+            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError) as error:
+            self.say(f"checkpoint {path.name} can't be read ({error}); using the one before it")
+            return None
+        return state
+
+    def _files(self, *, done: bool) -> list[tuple[int, int, Path]]:
+        found = []
+        for path in self.folder.glob("*.pt"):
+            match = _NAME.fullmatch(path.name)
+            if match and (match["step"] == "done") == done:
+                found.append((int(match["stage"]), DONE if done else int(match["step"]), path))
+        return sorted(found)

@@ -1,0 +1,217 @@
+"""The folder that holds all that one execution produced. Everything in it is data; reading it executes nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from etude.errors import UserError
+
+
+def runs_root(root: str | Path | None = None) -> Path:
+    """The folder of all runs: ``root``, else ``$ETUDE_RUNS``, else ``runs`` here."""
+    return Path(root or os.environ.get("ETUDE_RUNS") or "runs")
+
+
+class RunFolder:
+    """Paths and plain reading of one run. Importing or using it needs no torch."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.study_json = self.path / "study.json"
+        self.metrics_jsonl = self.path / "metrics.jsonl"
+        self.result_json = self.path / "result.json"
+        self.report_html = self.path / "report.html"
+        self.network = self.path / "network.safetensors"
+        self.figures = self.path / "figures"
+        self.checkpoint = self.path / "checkpoint"
+
+    @classmethod
+    def create(cls, study: str, root: str | Path | None = None) -> RunFolder:
+        """A new, empty run folder, ``<root>/<study>/<time>-<id>``.
+
+        Raises:
+            UserError: the folder can't be written.
+        """
+        name = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{secrets.token_hex(2)}"
+        path = runs_root(root) / study / name
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(
+                f"the run folder {path} can't be made: {reason}; name a folder that you may write to with --runs DIR"
+            ) from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: str | Path, root: str | Path | None = None) -> RunFolder:
+        """A run that is there: by its folder, or by (the beginning of) its name under the runs folder.
+
+        Raises:
+            UserError: there is no such run, or more than one.
+        """
+        given = Path(path)
+        if (given / "study.json").is_file():
+            return cls(given)
+        if given.name and not given.is_absolute() and ".." not in given.parts:
+            base = runs_root(root)
+            matches = [f for f in find_runs(root) if f.path.name.startswith(given.name)]
+            matches = [f for f in matches if len(given.parts) == 1 or f.path.parent.name == given.parts[-2]]
+            if not matches and (base / given).is_dir():
+                matches = [f for f in find_runs(root) if f.path.parent == base / given][-1:]  # a study: its last run
+            if len(matches) == 1:
+                return matches[0]
+            if matches:
+                raise UserError(f"'{path}' names {len(matches)} runs; give more of the name, as 'etude runs' shows it")
+        raise UserError(f"no run at '{path}': expected a folder with a study.json; 'etude runs' shows those there are")
+
+    @property
+    def name(self) -> str:
+        """``<study>/<time>-<id>``."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    def lock(self) -> FileLock:
+        """The lock that the process which writes this run holds.
+
+        Raises:
+            UserError: another process holds it.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"run {self.name} is being written by another process; wait for it or stop it") from None
+        return lock
+
+    @property
+    def state(self) -> str:
+        """``finished``, ``running``, ``failed`` or ``stopped`` (it can be resumed)."""
+        if self.result_json.is_file():
+            return "finished"
+        if (self.path / ".lock").exists():  # left behind by a kill, or held
+            lock = FileLock(self.path / ".lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return "running"
+            except OSError:
+                return "stopped"  # a folder that may only be read
+            lock.release()
+        return "failed" if (self.path / "error.txt").is_file() else "stopped"
+
+    def study(self) -> dict[str, Any]:
+        """What ran: name, scale, seed, every field, versions, machine."""
+        return self._json(self.study_json)
+
+    def result(self) -> dict[str, Any] | None:
+        """Metrics and claims of a finished run; None before."""
+        return self._json(self.result_json) if self.result_json.is_file() else None
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """The rows of ``metrics.jsonl``; a last line that is cut short is passed over."""
+        if not self.metrics_jsonl.is_file():
+            return
+        with self.metrics_jsonl.open(encoding="utf-8") as file:
+            for line in file:
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(row, dict):
+                    yield row
+
+    def curves(self) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
+        """``{metric: {stage: (steps, values)}}`` from the metrics."""
+        curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
+        for row in self.metrics():
+            for key, value in row.items():
+                if key in ("stage", "step", "seconds") or not isinstance(value, int | float):
+                    continue
+                steps, values = curves.setdefault(key, {}).setdefault(str(row.get("stage", "")), ([], []))
+                steps.append(row.get("step", len(steps)))
+                values.append(value)
+        return curves
+
+    def pictures(self) -> list[Path]:
+        """The figures as PNG files, in the order in which they were made."""
+        return sorted(self.figures.glob("*.png"), key=lambda path: path.stat().st_mtime_ns)
+
+    def _json(self, path: Path) -> dict[str, Any]:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} can't be read as JSON: {error}") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{path} holds a {type(content).__name__}; expected a JSON object")
+        return content
+
+
+def find_runs(root: str | Path | None = None) -> list[RunFolder]:
+    """Every run under the runs folder, oldest first."""
+    found = [RunFolder(path.parent) for path in runs_root(root).glob("*/*/study.json")]
+    return sorted(found, key=lambda folder: folder.path.name)
+
+
+def as_json(value: Any) -> str:
+    """JSON in which a number that is not finite becomes null."""
+    return json.dumps(_finite(value), ensure_ascii=False, indent=2) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and commit, for ``study.json``."""
+    versions = {"python": platform.python_version()}
+    for package in ("etude", "torch", "numpy"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {"versions": versions, "commit": _commit(), "machine": machine()}
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory and system."""
+    processor = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), processor)
+    except OSError:
+        pass
+    memory = None
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"processor": processor, "cores": os.cpu_count(), "memory_bytes": memory, "system": platform.system()}
+
+
+def _commit() -> str | None:
+    source = Path(__file__).resolve().parents[3]
+    if not (source / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

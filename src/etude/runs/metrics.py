@@ -1,0 +1,100 @@
+"""The log of a run: means over short windows of steps, appended to ``metrics.jsonl``."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from etude.runs.checkpoints import disk_trouble
+
+Value = float | torch.Tensor
+
+
+class Window:
+    """Sums of what was logged since the last row. Tensors on a GPU are summed there, without waiting for them."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Value] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, metrics: dict[str, Value]) -> None:
+        """Take in one step's metrics."""
+        sums, counts = self.sums, self.counts
+        for key, value in metrics.items():
+            if isinstance(value, torch.Tensor):
+                value = value.detach()
+                if value.device.type == "cpu":
+                    value = value.item()
+            sums[key] = sums[key] + value if key in sums else value
+            counts[key] = counts.get(key, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """The mean of each metric; the window begins anew."""
+        means = {key: float(total) / self.counts[key] for key, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
+        return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers, for a checkpoint in the middle of a window."""
+        return {"sums": {key: float(value) for key, value in self.sums.items()}, "counts": dict(self.counts)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on in the middle of a window."""
+        self.sums, self.counts = dict(state["sums"]), dict(state["counts"])
+
+
+class MetricsFile:
+    """``metrics.jsonl``, which after a resume holds each row once.
+
+    A resumed run is executed again from its first line. Until it reaches the checkpoint, the rows it gives are those that
+    the file holds already: they are dropped (``replaying``). At the checkpoint the file is cut back to its length then.
+    """
+
+    def __init__(self, path: Path, *, replaying: bool) -> None:
+        self.path = path
+        self.replaying = replaying
+        try:
+            self._file = path.open("ab")
+            if not replaying:
+                self._file.truncate(0)
+        except OSError as error:
+            raise disk_trouble(error, path) from error
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append one row; a number that is not finite becomes null."""
+        if self.replaying:
+            return
+        clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        try:
+            self._file.write(json.dumps(clean, ensure_ascii=False).encode() + b"\n")
+        except OSError as error:
+            raise disk_trouble(error, self.path) from error
+
+    def flush(self) -> None:
+        """Hand the rows to the system, so that others see them."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise disk_trouble(error, self.path) from error
+
+    def sync(self) -> int:
+        """Make the rows durable; returns the file's length in bytes, for the checkpoint."""
+        self.flush()
+        os.fsync(self._file.fileno())
+        return self._file.seek(0, os.SEEK_END)
+
+    def go_on_at(self, length: int) -> None:
+        """The checkpoint is reached: cut off what came after it, and write again."""
+        self._file.truncate(length)
+        self._file.seek(0, os.SEEK_END)
+        self.replaying = False
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        self._file.close()

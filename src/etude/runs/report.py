@@ -1,0 +1,69 @@
+"""``report.html``: one file, readable offline and on paper, with all that a run has to show."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from etude.runs.checkpoints import write_atomically
+from etude.runs.folder import RunFolder
+from etude.runs.lesson import lesson_html
+
+LARGEST_SVG = 400_000  # bytes; a larger drawing (thousands of points) is shown as its PNG
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Write ``report.html`` from what the run folder holds; needs nothing else."""
+    from jinja2 import Environment, PackageLoader
+
+    study, result = folder.study(), folder.result()
+    environment = Environment(loader=PackageLoader("etude.runs", "."), autoescape=True, trim_blocks=True)
+    page = environment.get_template("report.html").render(
+        study=study,
+        result=result,
+        name=folder.name,
+        title=study.get("title") or study["study"],
+        lesson=lesson_html(_without_title(study.get("lesson", ""))),
+        figures=[(path.stem.replace("_", " "), _picture(path)) for path in folder.pictures()],
+        curves=_curves(folder),
+        minutes=_duration(result["seconds"]) if result else None,
+        memory=f"{result['peak_memory_bytes'] / 1e6:,.0f} MB" if result and result["peak_memory_bytes"] else None,
+    )
+    write_atomically(folder.report_html, page.encode())
+    return folder.report_html
+
+
+def _without_title(lesson: str) -> str:
+    return lesson.partition("\n")[2].strip()
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def _picture(png: Path) -> str:
+    svg = png.with_suffix(".svg")
+    if svg.is_file() and svg.stat().st_size <= LARGEST_SVG:
+        return _data_uri(svg.read_bytes(), "image/svg+xml")
+    return _data_uri(png.read_bytes(), "image/png")
+
+
+def _curves(folder: RunFolder) -> str | None:
+    logged: dict[str, Any] = folder.curves()
+    logged = {m: s for m, s in logged.items() if any(len(steps) > 1 for steps, _ in s.values())}
+    if not logged:
+        return None
+    from matplotlib import pyplot
+
+    from etude.figures.curves import curves
+
+    figure, drawn = curves(logged), BytesIO()
+    figure.savefig(drawn, format="svg")
+    pyplot.close(figure)
+    return _data_uri(drawn.getvalue(), "image/svg+xml")
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,537 @@
+"""The run: the loop, the log, exact resume, results and figures of one execution."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
+
+import torch
+from torch import nn
+
+from etude.claims import Claim, Verdict
+from etude.errors import UserError
+from etude.runs import placement
+from etude.runs.checkpoints import Checkpoints, disk_trouble, write_atomically
+from etude.runs.folder import RunFolder, as_json, environment
+from etude.runs.metrics import MetricsFile, Value, Window
+from etude.runs.progress import Progress, clock
+from etude.runs.random_state import random_state, restore_random_state, seed_everything
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+T = TypeVar("T")
+CHECKPOINT_SECONDS = 30.0
+ROWS = 200  # rows of metrics for a loop, whatever its length
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """Whatever can stand in ``state``: networks, optimisers, schedules, averages, buffers, environments."""
+
+    def state_dict(self) -> Any:
+        """Tensors, numbers, strings and containers of them."""
+
+    def load_state_dict(self, state: Any, /) -> Any:
+        """Put back what ``state_dict`` gave."""
+
+
+class Interrupted(SystemExit):
+    """The run was asked to stop (Ctrl-C, SIGTERM), saved itself and can be resumed; exit code 130."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(130)
+        self.message = message
+
+
+class Diverged(UserError):
+    """The loss is NaN or infinite."""
+
+
+class Run:
+    """One execution: ``with Run("mine") as run:`` gives any PyTorch script the loop, the log and exact resume.
+
+    A run is a durable function. When it is resumed, the script (or study) is executed again from its first line with the
+    same seed; :meth:`steps` finds the last checkpoint, puts back everything in ``state``, the batches and the random
+    generators, and goes on at the next step. The numbers are those of a run that was never stopped, bit for bit.
+
+    Args:
+        name: the study, or any name for a script of your own.
+        seed: seeds Python's, NumPy's and PyTorch's generators.
+        scale: the named setting, for the record.
+        fields: the hyper-parameters, for the record.
+        claims: judged on the results when the run ends.
+        about: more for ``study.json``: title, lesson, source file.
+        root: the folder of all runs (else ``$ETUDE_RUNS``, else ``runs``).
+        resume: a run's folder or name, to go on with it.
+        device: ``cpu``, ``cuda``, ``cuda:1`` …; the fastest one by default.
+        precision: ``auto`` (see :mod:`etude.runs.placement`), ``fp32`` or ``bf16``.
+        compiled: compile what is placed; pays only for long runs.
+        checkpoint_every: seconds between checkpoints; by default 30, or more where saving is slow.
+        quiet: print nothing.
+
+    Raises:
+        UserError: the folder can't be made or is in use, the device is not there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        seed: int = 0,
+        scale: str = "quick",
+        fields: Mapping[str, Any] | None = None,
+        claims: Sequence[Claim] = (),
+        about: Mapping[str, Any] | None = None,
+        root: str | Path | None = None,
+        resume: str | Path | RunFolder | None = None,
+        device: str | None = None,
+        precision: placement.Precision = "auto",
+        compiled: bool = False,
+        checkpoint_every: float | None = None,
+        quiet: bool = False,
+    ) -> None:
+        self.name, self.seed, self.scale = name, seed, scale
+        self.fields = dict(fields or {})
+        self.claims = list(claims)
+        self.device = placement.choose_device(device)
+        self.precision: placement.Precision = precision
+        self.compiled = compiled
+        self.verdicts: list[Verdict] = []
+        self.metrics: dict[str, float] = {}
+        self._about = dict(about or {})
+        self._root = root
+        self._resume = resume if isinstance(resume, RunFolder | None) else RunFolder.open(resume, root)
+        self._checkpoint_every = checkpoint_every
+        self._held_out: dict[str, int] = {}
+        self._progress = Progress(quiet)
+        self._stage = self._step = 0
+        self._total: int | None = None
+        self._in_step = self._over = self._flush_now = False
+        self._signal: int | None = None
+        self._micro: dict[int, int] = {}
+        self._unchecked: list[tuple[int, torch.Tensor]] = []
+        self._notes: list[str] = []
+        self._seconds_before = 0.0
+
+    # -- entering and leaving ---------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self.folder = self._resume or RunFolder.create(self.name, self._root)
+        self._lock = self.folder.lock()
+        self._checkpoints = Checkpoints(self.folder.checkpoint, self.say)
+        self._finished, self._partial = self._checkpoints.restore() if self._resume else ([], None)
+        if self._resume:
+            if self.folder.result_json.is_file():
+                self._lock.release()
+                raise UserError(f"run {self.folder.name} is finished; there is nothing to resume")
+            recorded = self.folder.study()
+            self.seed = recorded["seed"]
+            torch.set_num_threads(recorded["threads"])  # sums are split among threads: the same number, the same bits
+            (self.folder.path / "error.txt").unlink(missing_ok=True)
+        else:
+            self._record()
+        self._file = MetricsFile(self.folder.metrics_jsonl, replaying=bool(self._finished or self._partial))
+        self._window = Window()
+        self._handlers: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._on_signal)
+        seed_everything(self.seed)
+        torch.backends.cudnn.deterministic = True
+        self._began = self._saved = time.monotonic()
+        self._save_cost = 0.0
+        self.say(
+            f"{self.name} · {self.scale} · seed {self.seed} · {self.device}, {torch.get_num_threads()} threads"
+            f" → {self.folder.path}"
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        self._progress.stop(self._step)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        try:
+            self._file.close()
+            if error is None:
+                self._finish()
+            elif isinstance(error, KeyboardInterrupt | Interrupted):
+                self.say(getattr(error, "message", "") or f"stopped; start again with: etude resume {self.folder.path}")
+            else:
+                text = "".join(traceback.format_exception(kind, error, trace))
+                (self.folder.path / "error.txt").write_text(text, encoding="utf-8")
+        finally:
+            self._lock.release()
+            (self.folder.path / ".lock").unlink(missing_ok=True)
+
+    def say(self, message: str) -> None:
+        """One line to the person who watches."""
+        self._progress.say(message)
+
+    # -- the loop ---------------------------------------------------------------------------------------------------
+
+    def place(self, net: T) -> T:
+        """Put a network (or a tensor) where this run computes: device, memory layout, precision.
+
+        The network is changed in place and returned. It runs under autocast where bf16 pays, and gives back fp32.
+        """
+        if isinstance(net, torch.Tensor):
+            return net.to(self.device)
+        if isinstance(net, nn.Module):
+            note = f"{type(net).__name__}: {placement.place(net, self.device, self.precision, self.compiled)}"
+            if note not in self._notes:
+                self._notes.append(note)
+                self.say(note)
+        return net
+
+    def steps(
+        self,
+        batches: Iterable[T],
+        steps: int | None = None,
+        *,
+        state: Stateful | Sequence[Stateful | torch.Generator] = (),
+        name: str | None = None,
+    ) -> Iterator[T]:
+        """The training loop: yields ``steps`` batches, and around each does the book-keeping.
+
+        Args:
+            batches: any iterable; one that ends is started again until ``steps`` are done. One with a ``state_dict``
+                is resumed by it; any other is drawn from again, from the random state in which its pass began.
+            steps: how many; by default one pass.
+            state: everything that changes in the loop and has a ``state_dict``. What is left out is not resumed.
+            name: of the stage, for logs and curves, where a run has several.
+
+        Loops may follow one another (stages), not nest. ``break`` ends a stage early.
+        """
+        if self._in_step:
+            raise RuntimeError("run.steps inside run.steps: loops may follow one another, not nest")
+        parts = list(state) if isinstance(state, Sequence) else [state]
+        stage, self._stage = self._stage, self._stage + 1
+        self._stage_name = name or (f"stage {stage + 1}" if stage else "")
+        if steps is None and hasattr(batches, "__len__"):
+            steps = len(batches)
+        self._total = steps
+        self._every_row = max(1, (steps or 0) // ROWS)
+        stream = _Stream(batches)
+        self._step = 0
+        if stage < len(self._finished):
+            self._put_back(self._finished[stage], parts, stream, last=stage + 1 == len(self._finished))
+            return
+        if stage == len(self._finished) and self._partial:
+            self._put_back(self._partial, parts, stream, last=True)
+            self.say(f"resumed {self._stage_name or 'training'} at step {self._step:,}")
+            self._partial = None
+        label = f"{self.name} {self._stage_name}".strip()
+        self._progress.start(label, steps, self._step)
+        try:
+            while steps is None or self._step < steps:
+                try:
+                    batch = stream.draw(again=steps is not None)
+                except StopIteration:
+                    break
+                self._in_step = True
+                yield batch
+                self._in_step = False
+                self._after_step(stage, parts, stream)
+        except GeneratorExit:  # break: the stage ends here
+            self._in_step = False
+            if self._over:
+                return
+            self._step += 1
+        self._flush()
+        self._progress.stop(self._step)
+        self._checkpoints.finish(stage, self._snapshot(parts, stream))
+
+    def minimise(
+        self,
+        loss: torch.Tensor,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+        *,
+        clip: float | None = None,
+        accumulate: int = 1,
+    ) -> None:
+        """One step of gradient descent on ``loss`` (a scalar): zero, backward, clip, step.
+
+        Args:
+            loss: of this batch.
+            optimizer: its parameters get the step.
+            schedule: stepped after the optimiser.
+            clip: the largest allowed norm of the gradient of all the optimiser's parameters together.
+            accumulate: step only every so many calls, on the mean of their gradients.
+
+        Raises:
+            Diverged: the loss is NaN or infinite; nothing was changed, and the last checkpoint is from before.
+        """
+        if loss.device.type == "cpu":
+            self._check(self._step, loss.item())
+        else:
+            self._unchecked.append((self._step, loss.detach()))  # looked at with the next row: waiting costs time
+        micro = self._micro.get(id(optimizer), 0)
+        if micro == 0:
+            optimizer.zero_grad(set_to_none=True)
+        (loss / accumulate if accumulate > 1 else loss).backward()  # type: ignore[no-untyped-call]
+        if micro + 1 < accumulate:
+            self._micro[id(optimizer)] = micro + 1
+            return
+        self._micro[id(optimizer)] = 0
+        if clip is not None:
+            nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+        optimizer.step()
+        if schedule is not None:
+            schedule.step()
+
+    def every(self, steps: int) -> bool:
+        """True on every ``steps``-th step, and on the last; what is logged then stands at that very step."""
+        due = (self._step + 1) % max(steps, 1) == 0 or self._step + 1 == self._total
+        self._flush_now |= due
+        return due
+
+    def log(self, **metrics: Value) -> None:
+        """Log numbers or scalar tensors; inside a loop a row holds the means over a short window of steps."""
+        self._window.add(metrics)
+        if not self._in_step:
+            self._write_row({})
+
+    # -- what remains -----------------------------------------------------------------------------------------------
+
+    def result(self, metrics: Mapping[str, float | torch.Tensor], *, held_out: int = 0) -> None:
+        """Final metrics. ``held_out``: on how many examples that training never saw they were measured."""
+        for key, value in metrics.items():
+            self.metrics[key] = float(value)
+            self._held_out[key] = held_out
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Keep a Matplotlib figure as ``figures/<name>.svg`` and ``.png``, and close it."""
+        from matplotlib import pyplot
+
+        self.folder.figures.mkdir(exist_ok=True)
+        for ending in ("svg", "png"):
+            path = self.folder.figures / f"{name}.{ending}"
+            part = path.with_name(f".{path.name}")
+            try:
+                figure.savefig(part, format=ending, dpi=150)
+                part.replace(path)
+            except OSError as error:
+                part.unlink(missing_ok=True)
+                raise disk_trouble(error, path) from error
+        pyplot.close(figure)
+
+    def keep(self, net: nn.Module, name: str = "network") -> None:
+        """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""
+        from safetensors.torch import save
+
+        tensors = {key: t.detach().cpu().contiguous().clone() for key, t in net.state_dict().items()}
+        about = {"study": self.name, "fields": json.dumps(self.fields), "format": "pt"}
+        write_atomically(self.folder.path / f"{name}.safetensors", save(tensors, about))
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _record(self) -> None:
+        about = {
+            "study": self.name,
+            "scale": self.scale,
+            "seed": self.seed,
+            "fields": self.fields,
+            "device": str(self.device),
+            "precision": self.precision,
+            "compiled": self.compiled,
+            "threads": torch.get_num_threads(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            **environment(),
+            **self._about,
+        }
+        write_atomically(self.folder.study_json, as_json(about).encode())
+
+    def _after_step(self, stage: int, parts: list[Any], stream: _Stream[Any]) -> None:
+        self._step += 1
+        if self._flush_now or self._step % self._every_row == 0:
+            self._flush()
+        self._progress.update(self._step)
+        now = time.monotonic()
+        pause = self._checkpoint_every
+        if pause is None:
+            pause = max(CHECKPOINT_SECONDS, 50 * self._save_cost)  # saving takes at most 2 % of the time
+        due = now - self._saved >= pause or self._signal is not None
+        if due and not any(self._micro.values()):  # between whole steps: half-summed gradients are not kept
+            self._check_all()
+            self._checkpoints.save(stage, self._step, self._snapshot(parts, stream))
+            self._saved = time.monotonic()
+            self._save_cost = self._saved - now
+            if self._signal is not None:
+                of = f" of {self._total:,}" if self._total else ""
+                raise Interrupted(
+                    f"stopped after step {self._step:,}{of}, all saved; go on with: etude resume {self.folder.path}"
+                )
+
+    def _snapshot(self, parts: list[Any], stream: _Stream[Any]) -> dict[str, Any]:
+        return {
+            "step": self._step,
+            "state": [p.get_state() if isinstance(p, torch.Generator) else p.state_dict() for p in parts],
+            "batches": stream.state_dict(),
+            "random": random_state(),
+            "window": self._window.state_dict(),
+            "metrics_bytes": self._file.sync(),
+            "seconds": self._seconds(),
+        }
+
+    def _put_back(self, saved: dict[str, Any], parts: list[Any], stream: _Stream[Any], *, last: bool) -> None:
+        if len(saved["state"]) != len(parts):
+            raise UserError(
+                f"run {self.folder.name} can't be resumed: its checkpoint holds {len(saved['state'])} states, the code "
+                f"gives {len(parts)}; expected the code that began the run"
+            )
+        for part, state in zip(parts, saved["state"], strict=True):
+            if isinstance(part, torch.Generator):
+                part.set_state(state)
+                continue
+            try:
+                part.load_state_dict(state)
+            except (RuntimeError, ValueError, KeyError) as error:
+                raise UserError(
+                    f"run {self.folder.name} can't be resumed: the state of its {type(part).__name__} does not fit "
+                    f"({str(error).splitlines()[0]}); expected the code that began the run"
+                ) from error
+        self._step = saved["step"]
+        stream.load_state_dict(saved["batches"])
+        restore_random_state(saved["random"])
+        self._window.load_state_dict(saved["window"])
+        if last:
+            self._file.go_on_at(saved["metrics_bytes"])
+            self._seconds_before = saved["seconds"]
+            self._began = self._saved = time.monotonic()
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._began
+
+    def _flush(self) -> None:
+        self._flush_now = False
+        self._check_all()
+        place = {"stage": self._stage_name} if self._stage_name else {}
+        self._write_row({**place, "step": self._step})
+
+    def _write_row(self, where: dict[str, Any]) -> None:
+        means = self._window.means()
+        if means:
+            self._file.write({**where, "seconds": round(self._seconds(), 3), **means})
+            self._file.flush()
+            self._progress.show(means)
+
+    def _check(self, step: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"the loss is {loss} at step {step + 1:,} of {self.name}; expected a finite number: a smaller learning "
+                f"rate, a warm-up or gradient clipping may help"
+            )
+
+    def _check_all(self) -> None:
+        if self._unchecked:
+            losses = torch.stack([loss for _, loss in self._unchecked]).tolist()
+            pending, self._unchecked = self._unchecked, []
+            for (step, _), loss in zip(pending, losses, strict=True):
+                self._check(step, loss)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._in_step and self._signal is None:
+            self._signal = number
+            self.say("stopping after this step (once more: at once) …")
+        else:
+            raise Interrupted(f"stopped; go on with: etude resume {self.folder.path}")
+
+    def _finish(self) -> None:
+        self.verdicts = [
+            claim.judge([self.metrics.get(claim.metric)], self._held_out.get(claim.metric, 0))
+            for claim in self.claims
+            if claim.scale == self.scale
+        ]
+        seconds = self._seconds()
+        result = {
+            "metrics": self.metrics,
+            "held_out": {key: n for key, n in self._held_out.items() if n},
+            "claims": [verdict.as_json() for verdict in self.verdicts],
+            "seconds": round(seconds, 3),
+            "peak_memory_bytes": peak_memory(),
+            "notes": self._notes,
+        }
+        write_atomically(self.folder.result_json, as_json(result).encode())
+        from etude.runs.report import write_report
+
+        write_report(self.folder)
+        self._checkpoints.clear()
+        for key, value in self.metrics.items():
+            self.say(f"  {key:<24} {value:.4g}")
+        for verdict in self.verdicts:
+            self.say(f"{verdict.mark} {verdict.claim.metric} {verdict.claim.bound}: {verdict.measured}")
+        self.say(f"{clock(seconds)} · {self.folder.report_html}")
+
+
+class _Stream(Iterator[T]):
+    """A stream of batches which can be put back to where it was."""
+
+    def __init__(self, batches: Iterable[T]) -> None:
+        self.batches = batches
+        self.stateful = isinstance(batches, Stateful)
+        self.taken = 0  # from the pass under way
+        self.pass_random: dict[str, Any] | None = None
+        self.iterator: Iterator[T] | None = None
+
+    def draw(self, *, again: bool) -> T:
+        """The next batch; at the end of a pass the next one begins, if ``again``."""
+        if self.iterator is None:
+            self._begin()
+        try:
+            batch = next(self.iterator)  # type: ignore[arg-type]
+        except StopIteration:
+            if not again or self.taken == 0:
+                raise
+            self._begin()
+            batch = next(self.iterator)  # type: ignore[arg-type]
+        self.taken += 1
+        return batch
+
+    def __next__(self) -> T:
+        return self.draw(again=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The batches' own state, or how far the pass is and from which random state it began."""
+        if self.stateful:
+            return {"own": self.batches.state_dict()}  # type: ignore[attr-defined]
+        return {"taken": self.taken, "random": self.pass_random}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to where the stream was."""
+        if "own" in state:
+            self.batches.load_state_dict(state["own"])  # type: ignore[attr-defined]
+        elif state["random"] is not None:
+            restore_random_state(state["random"])
+            self._begin()
+            for _ in range(state["taken"]):
+                self.draw(again=False)
+
+    def _begin(self) -> None:
+        self.pass_random = None if self.stateful else random_state()
+        self.iterator = iter(self.batches)
+        self.taken = 0
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process held, in bytes; None where the system does not say."""
+    if os.name != "posix":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,193 @@
+"""Study: one experiment, whose fields are its hyper-parameters and whose one call is the experiment.
+
+    @dataclass
+    class Spirals(Study):
+        hidden: Count = 64            # units in each hidden layer
+        noise: Amount = 0.05          # standard deviation of the points
+
+        claims = [Claim("train/accuracy", at_least=1.0)]
+        scales = {"full": {"hidden": 256}}
+
+        def __call__(self, run: Run) -> None: ...
+
+A field is an option on the command line, a line in the run's ``study.json`` and a control in the browser; the comment
+behind it is its help. This module needs no torch.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from etude.claims import Claim
+from etude.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from etude.runs.placement import Precision
+    from etude.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values that a numeric field may take, ends included unless ``above``."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False  # strictly greater than low
+
+    def __contains__(self, value: float) -> bool:
+        return math.isfinite(value) and (value > self.low if self.above else value >= self.low) and value <= self.high
+
+    def __str__(self) -> str:
+        if self.high < math.inf:
+            return f"from {self.low:g} to {self.high:g}"
+        return f"{'above' if self.above else 'of at least'} {self.low:g}" if self.low > -math.inf else ""
+
+
+Count = Annotated[int, Range(1)]
+Natural = Annotated[int, Range(0)]
+Amount = Annotated[float, Range(0)]
+Positive = Annotated[float, Range(0, above=True)]
+Fraction = Annotated[float, Range(0, 1)]
+
+FIELD_TYPES: dict[str, Any] = {
+    "int": int, "float": float, "bool": bool, "str": str, "Count": Count, "Natural": Natural, "Amount": Amount,
+    "Positive": Positive, "Fraction": Fraction, "Literal": Literal, "tuple": tuple,
+}  # fmt: skip
+"""What a field may be; the catalogue reads annotations with these names and no others."""
+
+
+@dataclass
+class Study:
+    """One experiment. Subclass it once, give it fields and a ``__call__``; nothing else is inherited.
+
+    Raises:
+        UserError: a field's value is of another type, out of its range, or not one of its choices.
+    """
+
+    claims: ClassVar[Sequence[Claim]] = ()
+    scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # beside quick, which is the fields' own defaults
+    courses: ClassVar[Sequence[str]] = ()  # who asks for it: "CU A2", "NCKU"
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self), include_extras=True)
+        for field in fields(self):
+            check_field(study_name(type(self)), field.name, hints[field.name], getattr(self, field.name))
+
+    def __call__(self, run: Run) -> None:
+        """The experiment."""
+        raise NotImplementedError(f"{type(self).__name__} has no __call__(self, run)")
+
+    def network(self) -> nn.Module:
+        """A new network as these fields say; what ``etude.load`` puts the weights into."""
+        raise UserError(f"study {study_name(type(self))} keeps no network; nothing can be loaded from its runs")
+
+    def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
+        """Classes and probabilities for one input: a path, an array or a text, as the study says."""
+        raise UserError(f"study {study_name(type(self))} has no prediction to offer")
+
+    @classmethod
+    def at(cls, scale: str = "quick", **changes: Any) -> Self:
+        """The study at a scale, with some fields changed.
+
+        Raises:
+            UserError: no such scale, or no such field.
+        """
+        settings = {"quick": {}, **cls.scales}
+        if scale not in settings:
+            raise UserError(f"study {study_name(cls)} has no scale '{scale}'{nearest(scale, settings)}")
+        values = {**settings[scale], **changes}
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise UserError(f"study {study_name(cls)} has no field '{name}'{nearest(name, known)}")
+        return cls(**values)
+
+
+def check_field(study: str, name: str, kind: Any, value: Any) -> None:
+    """Raise a UserError where ``value`` is not what the annotation ``kind`` allows."""
+    if not _allows(kind, value):
+        raise UserError(f"{study}: {name} is {value!r}; expected {expectation(kind)}")
+
+
+def expectation(kind: Any) -> str:
+    """What a field of this type takes, in words: ``a whole number of at least 1``."""
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(kind)))
+    if typing.get_origin(kind) is tuple:
+        return f"several values, each {expectation(typing.get_args(kind)[0])}"
+    plain, limits = _parts(kind)
+    noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[plain]
+    return f"{noun} {limits}".strip()
+
+
+def _allows(kind: Any, value: Any) -> bool:
+    if typing.get_origin(kind) is Literal:
+        return value in typing.get_args(kind)
+    if typing.get_origin(kind) is tuple:
+        element = typing.get_args(kind)[0]
+        return isinstance(value, tuple | list) and all(_allows(element, item) for item in value)
+    plain, limits = _parts(kind)
+    if isinstance(value, bool) or plain in (bool, str):
+        return isinstance(value, plain)
+    return isinstance(value, (int, float) if plain is float else plain) and value in limits
+
+
+def _parts(kind: Any) -> tuple[type, Range]:
+    limits = next((item for item in getattr(kind, "__metadata__", ()) if isinstance(item, Range)), Range())
+    return (typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind), limits
+
+
+def study_name(cls: type[Study]) -> str:
+    """The name on the command line: that of the study's file."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return Path(file).stem if file else cls.__name__.lower()
+
+
+def execute(
+    study: Study,
+    *,
+    seed: int = 0,
+    scale: str = "quick",
+    root: str | Path | None = None,
+    resume: str | Path | None = None,
+    device: str | None = None,
+    precision: Precision = "auto",
+    compiled: bool = False,
+    checkpoint_every: float | None = None,
+    quiet: bool = False,
+    source: str = "catalogue",
+) -> Run:
+    """Run a study to its end and give back the finished run; the arguments are those of :class:`etude.Run`.
+
+    Claims are those of ``scale``; a study whose fields differ from the scale's is judged all the same, and its run says
+    which fields were changed.
+    """
+    from etude.runs.run import Run
+
+    cls = type(study)
+    standard = asdict(cls.at(scale))
+    values = asdict(study)
+    lesson = inspect.cleandoc(sys.modules[cls.__module__].__doc__ or cls.__doc__ or "")
+    about = {
+        "title": lesson.partition("\n")[0].rstrip("."),
+        "source": source,
+        "changed": {name: value for name, value in values.items() if value != standard[name]},
+        "lesson": lesson,
+    }
+    run = Run(
+        study_name(cls), seed=seed, scale=scale, fields=values, claims=cls.claims, about=about, root=root,
+        resume=resume, device=device, precision=precision, compiled=compiled, checkpoint_every=checkpoint_every,
+        quiet=quiet,
+    )  # fmt: skip
+    with run:
+        study(run)
+    return run

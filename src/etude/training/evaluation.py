@@ -1,0 +1,44 @@
+"""Measuring a network on data: in evaluation mode, without gradients, in large batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards the mode is what it was."""
+    was = net.training
+    net.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        net.train(was)
+
+
+def outputs(net: nn.Module, inputs: Any, batch: int = 1_000) -> Tensor:
+    """``net``'s outputs for all rows of ``inputs``, batch by batch. Shape: (rows, …)."""
+    rows = torch.arange(len(inputs))
+    with evaluating(net):
+        return torch.cat([net(inputs[part]) for part in rows.split(batch)])
+
+
+def accuracy(scores: Tensor, labels: Tensor, top: int = 1) -> float:
+    """The part of rows whose label is among the ``top`` highest scores, from 0 to 1.
+
+    One column of scores is a binary decision: class 1 where the score (a logit) is above 0.
+
+    Args:
+        scores: (rows, classes), (rows, 1) or (rows,).
+        labels: (rows,), whole numbers.
+    """
+    if scores.ndim == 1 or scores.shape[1] == 1:
+        return ((scores.flatten() > 0).long() == labels).double().mean().item()
+    best = scores.topk(top, dim=1).indices
+    return (best == labels[:, None]).any(1).double().mean().item()
