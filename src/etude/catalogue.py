@@ -24,7 +24,7 @@ from typing import Any
 
 from etude.claims import Claim
 from etude.errors import UserError, nearest
-from etude.study import FIELD_TYPES, Study
+from etude.study import FIELD_TYPES, Study, digest
 
 STUDIES = Path(__file__).parent / "studies"
 MEASURED = Path(__file__).parent / "measured.json"
@@ -86,6 +86,11 @@ class Entry:
     def source(self) -> str:
         """What ``study.json`` says, to find the study again."""
         return "catalogue" if self.module else str(self.path)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its source file."""
+        return digest(self.path)
 
     def defaults(self, scale: str = "quick") -> dict[str, Any]:
         """Every field's value at a scale.

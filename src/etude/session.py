@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from etude.catalogue import Catalogue, Entry
-from etude.study import execute
+from etude.study import Study, execute
 
 if TYPE_CHECKING:
     from etude.runs.run import Run
@@ -16,11 +16,11 @@ def studies() -> list[Entry]:
     return Catalogue().all()
 
 
-def run(study: str, *, scale: str = "quick", seed: int = 0, **fields: Any) -> Run:
+def run(study: str | type[Study], *, scale: str = "quick", seed: int = 0, **fields: Any) -> Run:
     """Run a study by its name or by the path of its file: ``etude.run("spirals", hidden=32)``.
 
     Args:
-        study: as ``etude list`` names it, or ``./mine.py``.
+        study: as ``etude list`` names it, or ``./mine.py``, or a class derived from :class:`etude.Study`.
         scale: a named setting, see ``etude show``.
         seed: of every random generator.
         fields: any field of the study; and ``root``, ``device``, ``precision``, ``compiled``, ``checkpoint_every``,
@@ -31,5 +31,7 @@ def run(study: str, *, scale: str = "quick", seed: int = 0, **fields: Any) -> Ru
     """
     options = ("root", "device", "precision", "compiled", "checkpoint_every", "quiet")
     settings = {name: fields.pop(name) for name in options if name in fields}
+    if isinstance(study, type):
+        return execute(study.at(scale, **fields), seed=seed, scale=scale, **settings)
     entry = Catalogue()[study]
     return execute(entry.load().at(scale, **fields), seed=seed, scale=scale, source=entry.source, **settings)

@@ -16,6 +16,8 @@ behind it is its help. This module needs no torch.
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import inspect
 import math
 import sys
@@ -29,7 +31,7 @@ from etude.claims import Claim
 from etude.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from etude.runs.placement import Precision
     from etude.runs.run import Run
@@ -94,6 +96,10 @@ class Study:
         """Classes and probabilities for one input: a path, an array or a text, as the study says."""
         raise UserError(f"study {study_name(type(self))} has no prediction to offer")
 
+    def example(self) -> Tensor | tuple[Tensor, ...]:
+        """A batch of two inputs (or several such tensors), as the network takes them; ONNX is traced with it."""
+        raise UserError(f"study {study_name(type(self))} gives no example input; expected a method example(self)")
+
     @classmethod
     def at(cls, scale: str = "quick", **changes: Any) -> Self:
         """The study at a scale, with some fields changed.
@@ -152,6 +158,15 @@ def study_name(cls: type[Study]) -> str:
     return Path(file).stem if file else cls.__name__.lower()
 
 
+def digest(path: str | Path) -> str:
+    """SHA-256 of a study's code, its docstrings and comments left out: whether it still is what a run was made by."""
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
 def execute(
     study: Study,
     *,
@@ -164,9 +179,11 @@ def execute(
     compiled: bool = False,
     checkpoint_every: float | None = None,
     quiet: bool = False,
-    source: str = "catalogue",
+    source: str | None = None,
 ) -> Run:
     """Run a study to its end and give back the finished run; the arguments are those of :class:`etude.Run`.
+
+    ``source`` says where the study is found again: ``catalogue``, or its file's path; by default that of its class.
 
     Claims are those of ``scale``; a study whose fields differ from the scale's is judged all the same, and its run says
     which fields were changed.
@@ -176,10 +193,16 @@ def execute(
     cls = type(study)
     standard = asdict(cls.at(scale))
     values = asdict(study)
-    lesson = inspect.cleandoc(sys.modules[cls.__module__].__doc__ or cls.__doc__ or "")
+    module = sys.modules[cls.__module__]
+    file = getattr(module, "__file__", None)  # none in a notebook, whose module's docstring is IPython's
+    if source is None:
+        path = str(Path(file).resolve()) if file else ""
+        source = "catalogue" if cls.__module__.startswith("etude.studies.") else path
+    lesson = inspect.cleandoc((module.__doc__ if file else None) or cls.__doc__ or "")
     about = {
         "title": lesson.partition("\n")[0].rstrip("."),
         "source": source,
+        "digest": digest(file) if file else None,
         "changed": {name: value for name, value in values.items() if value != standard[name]},
         "lesson": lesson,
     }

@@ -30,12 +30,12 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, as everything in Etude does."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{self.prog}: {message}; see '{self.prog} --help'")
+        raise UserError(f"{message}; see '{self.prog} --help'")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 well, 1 a claim fails, 2 a mistake in the request, 130 stopped)."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [*(sys.argv[1:] if argv is None else argv)]  # 'list' is a module here, once the verb has been used
     try:
         return _dispatch(arguments)
     except UserError as error:

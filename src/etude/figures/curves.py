@@ -42,3 +42,33 @@ def curves(logged: Mapping[str, Mapping[str, Series]]) -> Figure:
     for axes in panels[len(kinds) :]:
         axes.remove()
     return figure
+
+
+def compared(runs: Mapping[str, Mapping[str, Mapping[str, Series]]]) -> Figure:
+    """One panel for each metric, one line for each run (and stage, in its run's colour).
+
+    Args:
+        runs: ``{label: {metric: {stage: (steps, values)}}}``.
+    """
+    metrics = list(dict.fromkeys(metric for logged in runs.values() for metric in logged))
+    columns = min(len(metrics), 2)
+    rows = -(-len(metrics) // columns)
+    figure, panels = canvas(4.2 * columns + 0.6, 2.9 * rows + 0.3 * (1 + len(runs) // 2), rows, columns)
+    lines = {}
+    for axes, metric in zip(panels, metrics, strict=False):
+        shown = []
+        for index, (label, logged) in enumerate(runs.items()):
+            for steps, values in logged.get(metric, {}).values():
+                (lines[label],) = axes.plot(
+                    steps, values, marker="o" if len(steps) < 25 else "", markersize=3,
+                    color=PALETTE[index % len(PALETTE)], linewidth=1.4, alpha=0.9,
+                )  # fmt: skip
+                shown += [value for value in values if value is not None]
+        axes.set(title=metric, xlabel="step")
+        if "loss" in metric and shown and min(shown) > 0 and max(shown) > 20 * min(shown):
+            axes.set_yscale("log")
+        axes.grid(visible=True, axis="y")
+    for axes in panels[len(metrics) :]:
+        axes.remove()
+    figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=2, fontsize=8)
+    return figure

@@ -70,13 +70,14 @@ class Checkpoints:
 
     def save(self, stage: int, step: int, state: dict[str, Any]) -> None:
         """Write one step's state, then drop all but the last two."""
-        self._write(f"{stage}-{step:08d}", state)
+        self._write(f"{stage}-{step:08d}", _content(state))
         for _, _, path in self._files(done=False)[:-2]:
             path.unlink(missing_ok=True)
 
-    def finish(self, stage: int, state: dict[str, Any]) -> None:
-        """Write the state in which a stage ended; it is kept for as long as the run is not over."""
-        self._write(f"{stage}-done", state)
+    def prepare(self, stage: int, state: dict[str, Any]) -> Callable[[], None]:
+        """Take down the state in which a stage ended; calling the result writes it, until the run is over."""
+        content = _content(state)
+        return lambda: self._write(f"{stage}-done", content)
 
     def restore(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
         """Where to go on: the final states of the stages that ended, and the last whole step of the one that had not.
@@ -101,10 +102,7 @@ class Checkpoints:
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
-    def _write(self, name: str, state: dict[str, Any]) -> None:
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        content = buffer.getvalue()
+    def _write(self, name: str, content: bytes) -> None:
         self.folder.mkdir(exist_ok=True)
         write_atomically(self.folder / f"{name}.{hashlib.sha256(content).hexdigest()[:16]}.pt", content)
 
@@ -127,3 +125,9 @@ class Checkpoints:
             if match and (match["step"] == "done") == done:
                 found.append((int(match["stage"]), DONE if done else int(match["step"]), path))
         return sorted(found)
+
+
+def _content(state: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()

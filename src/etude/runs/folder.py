@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from etude.errors import UserError
+from etude.errors import UserError, nearest
 
 
 def runs_root(root: str | Path | None = None) -> Path:
@@ -75,12 +75,17 @@ class RunFolder:
                 return matches[0]
             if matches:
                 raise UserError(f"'{path}' names {len(matches)} runs; give more of the name, as 'etude runs' shows it")
-        raise UserError(f"no run at '{path}': expected a folder with a study.json; 'etude runs' shows those there are")
+        near = nearest(given.name, {folder.path.parent.name for folder in find_runs(root)})
+        raise UserError(
+            f"no run at '{path}': expected a folder with a study.json; 'etude runs' shows those there are"
+            f"{near if 'did you mean' in near else ''}"
+        )
 
     @property
     def name(self) -> str:
         """``<study>/<time>-<id>``."""
-        return f"{self.path.parent.name}/{self.path.name}"
+        path = self.path.resolve()  # '.' has a name, too
+        return f"{path.parent.name}/{path.name}"
 
     def lock(self) -> FileLock:
         """The lock that the process which writes this run holds.
@@ -132,6 +137,23 @@ class RunFolder:
                 if isinstance(row, dict):
                     yield row
 
+    def last_row(self) -> dict[str, Any]:
+        """The newest row of ``metrics.jsonl``; empty where there is none."""
+        try:
+            with self.metrics_jsonl.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 65_536))
+                lines = file.read().splitlines()
+        except OSError:
+            return {}
+        for line in reversed(lines):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                return row
+        return {}
+
     def curves(self) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
         """``{metric: {stage: (steps, values)}}`` from the metrics."""
         curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
@@ -161,7 +183,8 @@ class RunFolder:
 def find_runs(root: str | Path | None = None) -> list[RunFolder]:
     """Every run under the runs folder, oldest first."""
     found = [RunFolder(path.parent) for path in runs_root(root).glob("*/*/study.json")]
-    return sorted(found, key=lambda folder: folder.path.name)
+    second = len("2025-01-31_12-00-00")
+    return sorted(found, key=lambda run: (run.path.name[:second], run.study_json.stat().st_mtime_ns, run.path.name))
 
 
 def as_json(value: Any) -> str:

@@ -90,8 +90,9 @@ class MetricsFile:
 
     def go_on_at(self, length: int) -> None:
         """The checkpoint is reached: cut off what came after it, and write again."""
-        self._file.truncate(length)
-        self._file.seek(0, os.SEEK_END)
+        if self._file.seek(0, os.SEEK_END) > length:
+            self._file.truncate(length)
+            self._file.seek(length)
         self.replaying = False
 
     def close(self) -> None:

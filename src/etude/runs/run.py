@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import signal
@@ -10,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
@@ -118,6 +117,7 @@ class Run:
         self._stage = self._step = 0
         self._total: int | None = None
         self._in_step = self._over = self._flush_now = False
+        self._broken_off: Callable[[], None] | None = None
         self._signal: int | None = None
         self._micro: dict[int, int] = {}
         self._unchecked: list[tuple[int, torch.Tensor]] = []
@@ -218,6 +218,9 @@ class Run:
         """
         if self._in_step:
             raise RuntimeError("run.steps inside run.steps: loops may follow one another, not nest")
+        if self._broken_off is not None:  # it was a break, for the code goes on
+            self._broken_off()
+            self._broken_off = None
         parts = list(state) if isinstance(state, Sequence) else [state]
         stage, self._stage = self._stage, self._stage + 1
         self._stage_name = name or (f"stage {stage + 1}" if stage else "")
@@ -228,7 +231,8 @@ class Run:
         stream = _Stream(batches)
         self._step = 0
         if stage < len(self._finished):
-            self._put_back(self._finished[stage], parts, stream, last=stage + 1 == len(self._finished))
+            last = stage + 1 == len(self._finished) and self._partial is None
+            self._put_back(self._finished[stage], parts, stream, last=last)
             return
         if stage == len(self._finished) and self._partial:
             self._put_back(self._partial, parts, stream, last=True)
@@ -246,14 +250,18 @@ class Run:
                 yield batch
                 self._in_step = False
                 self._after_step(stage, parts, stream)
-        except GeneratorExit:  # break: the stage ends here
+        except GeneratorExit:  # a break, which ends the stage, or an error in the loop's body: what follows tells which
             self._in_step = False
             if self._over:
                 return
             self._step += 1
+            self._flush()
+            self._progress.stop(self._step)
+            self._broken_off = self._checkpoints.prepare(stage, self._snapshot(parts, stream))
+            return
         self._flush()
         self._progress.stop(self._step)
-        self._checkpoints.finish(stage, self._snapshot(parts, stream))
+        self._checkpoints.prepare(stage, self._snapshot(parts, stream))()
 
     def minimise(
         self,
@@ -300,6 +308,16 @@ class Run:
         self._flush_now |= due
         return due
 
+    @property
+    def step(self) -> int:
+        """Steps done in this loop."""
+        return self._step
+
+    @property
+    def progress(self) -> float:
+        """The part of this loop's steps that is done, from 0 to 1."""
+        return self._step / self._total if self._total else 0.0
+
     def log(self, **metrics: Value) -> None:
         """Log numbers or scalar tensors; inside a loop a row holds the means over a short window of steps."""
         self._window.add(metrics)
@@ -335,8 +353,7 @@ class Run:
         from safetensors.torch import save
 
         tensors = {key: t.detach().cpu().contiguous().clone() for key, t in net.state_dict().items()}
-        about = {"study": self.name, "fields": json.dumps(self.fields), "format": "pt"}
-        write_atomically(self.folder.path / f"{name}.safetensors", save(tensors, about))
+        write_atomically(self.folder.path / f"{name}.safetensors", save(tensors, {"format": "pt"}))
 
     # -- inside -----------------------------------------------------------------------------------------------------
 

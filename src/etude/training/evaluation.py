@@ -37,6 +37,7 @@ def accuracy(scores: Tensor, labels: Tensor, top: int = 1) -> float:
     Args:
         scores: (rows, classes), (rows, 1) or (rows,).
         labels: (rows,), whole numbers.
+        top: how many of the highest scores count.
     """
     if scores.ndim == 1 or scores.shape[1] == 1:
         return ((scores.flatten() > 0).long() == labels).double().mean().item()

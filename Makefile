@@ -1,0 +1,44 @@
+# Needs Python 3.11 or newer and make; everything else is installed from the lock into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test claims lint golden bench clean
+
+demo: .venv/core  ## train a recogniser of handwritten digits, offline, and open its report
+	$(BIN)/etude run digits
+	$(BIN)/etude report digits
+
+test: .venv/dev  ## all tests but the claims
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+claims: .venv/dev  ## every quick study to its end, over three seeds
+	$(BIN)/etude check --all --seeds 3
+
+lint: .venv/dev  ## style and types
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+
+golden: .venv/dev  ## write the first losses of every study anew; say why in the commit
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.studies.golden
+
+bench: .venv/dev  ## what the loop costs, how fast batches come, how soon MNIST is learned
+	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/batches.py
+	$(BIN)/python benchmarks/mnist.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/core: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --editable '.[dev,parity]'
+	touch $@ .venv/core
+
+clean:
+	rm -rf .venv build dist runs .mypy_cache .ruff_cache .pytest_cache

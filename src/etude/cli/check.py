@@ -1,0 +1,135 @@
+"""Measure claims over seeds and say which hold; exit code 1 if one does not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import etude
+from etude.catalogue import MEASURED, Catalogue, Entry
+from etude.cli.options import add_runs, count
+from etude.cli.runs import duration
+from etude.cli.tables import Column, print_table
+from etude.errors import UserError
+from etude.results import check as results
+from etude.results.files import whole
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``etude check``."""
+    parser.add_argument("study", nargs="*", help="names from 'etude list', or paths of your own studies' files")
+    parser.add_argument("--all", action="store_true", help="every study")
+    parser.add_argument("--scale", default="quick", help="whose claims: quick (the default), full …")
+    parser.add_argument("--seeds", type=count, metavar="N", help="run seeds 0 … N-1; else as many as each claim states")
+    parser.add_argument("--reuse", action="store_true", help="count finished, unchanged runs instead of running again")
+    parser.add_argument("--record", action="store_true", help="keep what was measured in Etude's documents")
+    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="how many runs at once; 1 by default")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    add_runs(parser)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run, judge, print and record."""
+    if options.all == bool(options.study):
+        raise UserError("name one or more studies to check, or give --all; 'etude list' shows them")
+    catalogue = Catalogue()
+    entries = catalogue.all() if options.all else [catalogue[name] for name in dict.fromkeys(options.study)]
+    if not options.all:
+        for entry in entries:
+            entry.defaults(options.scale)  # raises where there is no such scale
+    source = source_folder(entries) if options.record else None
+
+    checked = results.check(
+        entries, options.scale, seeds=options.seeds, reuse=options.reuse, jobs=options.jobs, root=options.runs, say=say
+    )
+    if options.json:
+        print(json.dumps([each.as_json() for each in checked], ensure_ascii=False, indent=2))
+    else:
+        show(checked)
+    if source:
+        record(source, checked, options.seeds)
+    return int(any(each.failed for each in checked))
+
+
+def say(line: str) -> None:
+    """Progress goes to standard error, so that standard output stays for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def show(checked: list[results.Checked]) -> None:
+    """The table, the sentences of failed runs, the sum."""
+    rows = []
+    for each in checked:
+        if not each.claims:
+            rows.append([each.entry.name, f"no claims at scale {each.scale}", "", "", "", ""])
+        for judged in each.claims:
+            rows.append([
+                each.entry.name, judged.claim.metric, judged.claim.bound, judged.verdict.measured,
+                duration(each.seconds), judged.mark,
+            ])  # fmt: skip
+    columns = [Column("study", accent=True), Column("claim"), Column("bound"), Column("measured")]
+    print_table([*columns, Column("time", right=True), Column("")], rows)
+    for sentence in (sentence for each in checked for sentence in each.failures):
+        print(f"✗ {sentence}")
+    claims = [judged for each in checked for judged in each.claims]
+    partial = sum(judged.partial and not judged.failed for judged in claims)
+    tail = f"; {partial} measured on fewer seeds than stated" if partial else ""
+    print(f"{sum(judged.held for judged in claims)} of {len(claims)} claims hold{tail}")
+
+
+def source_folder(entries: list[Entry]) -> Path:
+    """The source checkout's folder.
+
+    Raises:
+        UserError: Etude is not run from one, or a study is not of this package.
+    """
+    folder = Path(etude.__file__).resolve().parents[2]
+    try:
+        name = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+    except (OSError, ValueError, KeyError):
+        name = None
+    if name != "etude":
+        raise UserError("--record writes into Etude's own documents; expected a source checkout (pip install -e)")
+    for entry in entries:
+        if not ours(entry):
+            raise UserError(f"--record keeps the results of Etude's own studies; {entry.path} is none of them")
+    return folder
+
+
+def ours(entry: Entry) -> bool:
+    """Whether a study is of this package."""
+    return bool(entry.module and entry.module.startswith("etude.studies."))
+
+
+def record(folder: Path, checked: list[results.Checked], seeds: int | None) -> None:
+    """Merge into ``measured.json``, and rewrite ``docs/results.md`` and the README's part from it."""
+    before: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else {}
+
+    def command(each: results.Checked) -> str:
+        return f"etude check {each.entry.name} --scale {each.scale}" + (f" --seeds {seeds}" if seeds else "")
+
+    after = results.merged(before, checked, command)
+    entries = [entry for entry in Catalogue().all() if ours(entry)]
+    write(MEASURED, json.dumps(after, ensure_ascii=False, indent=1) + "\n")
+    (folder / "docs").mkdir(exist_ok=True)
+    write(folder / "docs" / "results.md", results.results_page(entries, after))
+    readme = folder / "README.md"
+    page = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    new = results.between_markers(page, results.table(entries, after))
+    if new is None:
+        say("README.md has no part between <!-- results --> and <!-- /results -->; it is left as it is")
+    else:
+        write(readme, new)
+    for each in checked:
+        if each.failures:
+            say(f"{each.entry.name}: not recorded, for a run failed")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a whole file or none."""
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -1,0 +1,66 @@
+"""Runs side by side: the fields that differ, metrics, time, and the curves in one figure."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from etude.cli.options import add_runs
+from etude.cli.runs import duration
+from etude.cli.tables import Column, print_table
+from etude.runs.folder import RunFolder, runs_root
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``etude compare``."""
+    parser.add_argument(
+        "run", nargs="+", help="two or more: a folder, the beginning of a run's name, or a study for its last run"
+    )
+    parser.add_argument("--figure", metavar="FILE", help="where the curves are drawn: .svg, .png or .pdf; "
+                        "compare.svg in the folder of all runs by default")  # fmt: skip
+    add_runs(parser)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print the tables, draw the figure and say where it lies."""
+    from etude.results.compare import compare, draw
+
+    folders = [RunFolder.open(run, options.runs) for run in options.run]
+    found = compare(folders)
+    numbers = [str(number) for number in range(1, len(folders) + 1)]
+    for number, name in zip(numbers, found.runs, strict=True):
+        print(f"{number}  {name}")
+    differing = [[key, *map(text, row)] for key, row in found.differing.items()]
+    table("field", numbers, differing or [["all fields are equal", *[""] * len(folders)]])
+    rows = [[key, *map(text, row)] for key, row in found.metrics.items()]
+    rows.append(["time", *map(duration, found.seconds)])
+    if any(state != "finished" for state in found.states):
+        rows.append(["state", *found.states])
+    table("result", numbers, rows)
+
+    labels = [label(number, found.differing, place) for place, number in enumerate(numbers)]
+    path = Path(options.figure) if options.figure else runs_root(options.runs) / "compare.svg"
+    print(f"curves: {path}" if draw(folders, labels, path) else "curves: none of these runs logged any")
+    return 0
+
+
+def table(heading: str, numbers: list[str], rows: list[list[str]]) -> None:
+    """A column for each run."""
+    print_table([Column(heading, accent=True), *[Column(number, right=True) for number in numbers]], rows)
+
+
+def text(value: Any) -> str:
+    """A field or a metric in few characters."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def label(number: str, differing: dict[str, list[Any]], place: int) -> str:
+    """``2: hidden 64, seed 1``, from the first fields that differ."""
+    words: Iterable[str] = (f"{key.replace('_', ' ')} {text(row[place])}" for key, row in list(differing.items())[:3])
+    return f"{number}: {', '.join(words)}" if differing else number

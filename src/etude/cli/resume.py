@@ -1,0 +1,65 @@
+"""Go on with a run that was stopped, killed or failed; its numbers become those of a run that never was."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from etude.cli.options import add_run, add_study
+from etude.errors import UserError
+from etude.runs.folder import RunFolder
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``etude resume``."""
+    add_run(parser)
+    add_study(parser)
+    parser.add_argument("--quiet", action="store_true", help="print nothing while it runs")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Build the study as it was, and run it on the device and in the precision in which it began."""
+    folder = RunFolder.open(options.run, options.runs)
+    if folder.result_json.is_file():
+        raise UserError(f"run {folder.name} is finished; there is nothing to resume. 'etude report' shows it")
+    about = folder.study()
+    if "source" not in about:
+        raise UserError(
+            f"run {folder.name} is that of a plain script; run the script again, with "
+            f"etude.Run({str(about.get('study'))!r}, resume={str(folder.path)!r})"
+        )
+    check_record(about, folder)
+
+    from etude.results.load import find, rebuild
+    from etude.study import execute
+
+    entry = find(about, f"run {folder.name}", options.study, folder)
+    study = rebuild(about, f"run {folder.name}", options.study, folder)
+    if about.get("digest") != entry.digest:
+        print(
+            f"etude: {entry.path} has changed since the run began; its numbers may not be those of a run never stopped",
+            file=sys.stderr,
+        )
+    run = execute(
+        study, scale=about["scale"], resume=folder.path, device=about["device"], precision=about["precision"],
+        compiled=about["compiled"], quiet=options.quiet, source=entry.source,
+    )  # fmt: skip
+    if options.json:
+        print(json.dumps({"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False))
+    return 0
+
+
+def check_record(about: dict[str, Any], folder: RunFolder) -> None:
+    """Raise a UserError where ``study.json`` lacks what a run is resumed by, or holds something else."""
+    texts, numbers = ("study", "scale", "device", "precision"), ("seed", "threads")
+    expected = dict.fromkeys(texts, str) | dict.fromkeys(numbers, int) | {"compiled": bool}
+    for key, kind in expected.items():
+        if not isinstance(about.get(key), kind):
+            raise UserError(
+                f"{folder.study_json} is damaged: its {key} is {about.get(key)!r}; expected a {kind.__name__}"
+            )
+    if about["precision"] not in ("auto", "fp32", "bf16") or about["threads"] < 1 or about["seed"] < 0:
+        raise UserError(f"{folder.study_json} is damaged: precision, threads or seed is none that a run can have")

@@ -1,0 +1,55 @@
+"""What ranks highest, and how measurements spread."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from etude.figures.style import INK, PALETTE, QUIET, canvas
+
+
+def ranked(panels: Mapping[str, Mapping[str, float]], measure: str) -> Figure:
+    """For each panel its items as bars, the first on top, all panels to one scale.
+
+    Args:
+        panels: ``{title: {item: value}}``, none empty.
+        measure: what a bar's length is.
+    """
+    columns = min(len(panels), 3 if len(panels) != 4 else 2)
+    rows = -(-len(panels) // columns)
+    tallest = max(map(len, panels.values()))
+    figure, axes = canvas(3.4 * columns, (0.8 + 0.21 * tallest) * rows, rows, columns)
+    longest = max(value for items in panels.values() for value in items.values())
+    for place, (panel, (title, items)) in enumerate(zip(axes, panels.items(), strict=False)):
+        panel.barh(range(len(items)), list(items.values()), height=0.7, color=PALETTE[place % len(PALETTE)], alpha=0.85)
+        panel.set_yticks(range(len(items)), list(items))
+        panel.set(title=title, xlim=(0, 1.04 * longest), ylim=(tallest - 0.4, -0.6))
+        panel.spines["left"].set_visible(False)
+        panel.tick_params(axis="y", length=0)
+        if place + columns >= len(panels):
+            panel.set_xlabel(measure)
+    for panel in axes[len(panels) :]:
+        panel.remove()
+    return figure
+
+
+def spread(values: Sequence[float], measure: str, each: str) -> Figure:
+    """A point for each measurement, their mean as a line, one standard deviation to each side as a band.
+
+    Args:
+        values: two or more.
+        measure: what they are.
+        each: what one of them belongs to: ``fold``, ``seed``.
+    """
+    mean, sd = statistics.fmean(values), statistics.stdev(values)
+    figure, (axes,) = canvas(5.2, 3.2)
+    axes.axhspan(mean - sd, mean + sd, color=PALETTE[0], alpha=0.12, linewidth=0)
+    axes.axhline(mean, color=QUIET, linewidth=1.2)
+    axes.plot(range(1, len(values) + 1), values, "o", color=PALETTE[0], markersize=6)
+    axes.set(xlabel=each, ylabel=measure, xlim=(0.5, len(values) + 0.5), title=f"{mean:.4f} ± {sd:.4f}")
+    axes.title.set_color(INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure

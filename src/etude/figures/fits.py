@@ -1,0 +1,72 @@
+"""Functions of one variable, and the data that they were fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from etude.figures.style import INK, PALETTE, QUIET, canvas
+
+
+def fitted_curve(
+    x: Tensor, y: Tensor, grid: Tensor, fit: Tensor, truth: Tensor | None = None, truth_name: str = "truth"
+) -> Figure:
+    """Data, the function that was fitted to them and, where it is known, the one they came from.
+
+    Args:
+        x: (rows,).
+        y: (rows,).
+        grid: (cells,), where the curves are drawn.
+        fit: (cells,), the fitted values.
+        truth: (cells,), the values without noise.
+        truth_name: how the legend calls them.
+    """
+    figure, (axes,) = canvas(6.4, 4.0)
+    if truth is not None:
+        axes.plot(grid.cpu(), truth.cpu(), color=INK, linewidth=1.2, linestyle=(0, (5, 3)), label=truth_name)
+    axes.plot(grid.cpu(), fit.detach().cpu(), color=PALETTE[1], linewidth=2.2, label=r"fit $\hat y$")
+    axes.scatter(x.cpu(), y.cpu(), s=22, color=PALETTE[0], edgecolor="white", linewidth=0.5, label="data", zorder=3)
+    axes.axhline(0, color="#e6e8eb", linewidth=0.8, zorder=0)
+    axes.set(xlabel="$x$", ylabel="$y$")
+    axes.legend()
+    return figure
+
+
+def family(
+    grid: Tensor,
+    functions: Tensor,
+    *,
+    before: Tensor | None = None,
+    data: Tensor | None = None,
+    panels: Mapping[str, Tensor] | None = None,
+    names: Sequence[str] = (),
+) -> Figure:
+    """A family of functions, one colour each; in further panels others that belong to them, in the same colours.
+
+    Args:
+        grid: (cells,).
+        functions: (cells, functions).
+        before: (cells, functions), the same before training, drawn thin and dashed.
+        data: (rows,), marked along the axis.
+        panels: title → (cells, functions) for each further panel.
+        names: of the axis of values in each panel.
+    """
+    shown = {"": functions, **(panels or {})}
+    figure, axes = canvas(6.4, 2.6 * len(shown) + 0.6, rows=len(shown))
+    for number, (cell, (title, values)) in enumerate(zip(axes, shown.items(), strict=True)):
+        for j, curve in enumerate(values.detach().cpu().T):
+            colour = PALETTE[j % len(PALETTE)]
+            cell.plot(grid.cpu(), curve, color=colour, linewidth=1.6)
+            if before is not None and number == 0:
+                start = before.detach().cpu()[:, j]
+                cell.plot(grid.cpu(), start, color=colour, linewidth=0.9, linestyle=(0, (3, 2)), alpha=0.7)
+        if data is not None:
+            low, high = cell.get_ylim()
+            floor = low - 0.04 * (high - low)
+            cell.plot(data.cpu(), data.cpu() * 0 + floor, "|", color=QUIET, markersize=7, markeredgewidth=0.9)
+        cell.set(title=title, xlabel="$x$" if number + 1 == len(shown) else "")
+        if number < len(names):
+            cell.set_ylabel(names[number])
+    return figure

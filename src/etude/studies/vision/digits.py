@@ -1,0 +1,118 @@
+r"""Handwritten digits, one small convolutional network.
+
+Draft.
+
+References
+----------
+LeCun, Y., Bottou, L., Bengio, Y. & Haffner, P. (1998). Gradient-based learning applied to document recognition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR
+
+from etude import data
+from etude.claims import Claim
+from etude.figures.classification import confusion_matrix, reliability
+from etude.figures.images import filter_grid, image_grid
+from etude.networks.strided import StridedCNN
+from etude.runs.run import Run
+from etude.study import Amount, Count, Fraction, Positive, Study
+from etude.training.augmentation import random_affine, random_flip
+from etude.training.batches import Batches
+from etude.training.evaluation import accuracy, outputs
+from etude.training.optimizers import adamw
+from etude.training.schedules import one_cycle
+
+
+@dataclass
+class Digits(Study):
+    """Classify handwritten digits, with dropout, an L2 penalty and a validation split."""
+
+    dataset: Literal["uci", "mnist", "fashion"] = "uci"  # 8×8 inside scikit-learn; 28×28; clothes, 28×28
+    width: Count = 32  # channels of the first convolution; the others have 2 and 4 times as many
+    epochs: Positive = 30.0  # passes over the training data
+    batch: Count = 64  # images a step
+    learning_rate: Positive = 4e-3  # of AdamW, at the height of the cycle
+    weight_decay: Amount = 0.05  # the L2 penalty, decoupled from the gradient
+    dropout: Fraction = 0.1  # part of the last features that is dropped
+    turn: Amount = 8.0  # augmentation: degrees, each way
+    shift: Amount = 0.5  # augmentation: pixels, each way
+    zoom: Fraction = 0.1  # augmentation: part of the size, each way
+    held_out: Fraction = 0.05  # part of the training data kept for validation
+
+    scales = {
+        "full": {"dataset": "mnist", "epochs": 5.0, "batch": 256, "turn": 10.0, "shift": 1.5},
+        "fashion": {"dataset": "fashion", "epochs": 20.0, "batch": 256, "turn": 0.0, "shift": 1.0},
+    }
+    claims = [
+        Claim("test/accuracy", at_least=0.98, source="floor of the curriculum"),
+        Claim("test/accuracy", at_least=0.995, scale="full", source="ECE-472 (2022), assignment 3 asks for 0.955"),
+        Claim("test/accuracy", at_least=0.93, scale="fashion", source="goal of the curriculum"),
+    ]
+    courses = ["CU A3", "ITU A1", "NCKU", "OU"]
+
+    def __call__(self, run: Run) -> None:
+        digits = {"uci": data.uci_digits, "mnist": data.mnist, "fashion": data.fashion_mnist}[self.dataset]()
+        train, validation = data.hold_out(digits.train, round(self.held_out * len(digits.train)))
+        batches = Batches(train.pair, self.batch, augment=self.augment)
+        steps = round(self.epochs * len(batches))
+
+        net = run.place(self.network())
+        optimizer = adamw(net, self.learning_rate, self.weight_decay)
+        schedule = LambdaLR(optimizer, one_cycle(steps, warmup=0.2))
+
+        for images, labels in run.steps(batches, steps, state=(net, optimizer, schedule)):
+            loss = cross_entropy(net(images), labels)
+            run.minimise(loss, optimizer, schedule)
+            run.log(loss=loss)
+            if run.every(len(batches)):
+                scores = outputs(net, self.scaled(validation.inputs))
+                run.log(**{"validation/accuracy": accuracy(scores, validation.labels)})
+
+        images, labels = self.scaled(digits.test.inputs), digits.test.labels
+        probabilities = outputs(net, images).softmax(1)
+        sure, predicted = probabilities.max(1)
+        run.result({"test/accuracy": accuracy(probabilities, labels)}, held_out=len(labels))
+        wrong = (predicted != labels).nonzero().squeeze(1)
+        hardest = wrong[sure[wrong].argsort(descending=True)][:24]
+        if len(hardest):
+            names = [f"{digits.classes[labels[i]]} → {digits.classes[predicted[i]]} {sure[i]:.2f}" for i in hardest]
+            run.figure("hardest", image_grid(images[hardest], names, title="wrong, and how sure: is → taken for"))
+        run.figure("confusion", confusion_matrix(predicted, labels, digits.classes))
+        run.figure("calibration", reliability(probabilities, labels))
+        run.figure("filters", filter_grid(net.features[0].weight, title="filters of the first convolution"))
+        run.keep(net)
+
+    def network(self) -> StridedCNN:
+        """A new network for the data set's images."""
+        return StridedCNN(1, 8 if self.dataset == "uci" else 28, 10, self.width, self.dropout)
+
+    def example(self) -> Tensor:
+        """Two images with values from 0 to 1."""
+        side = 8 if self.dataset == "uci" else 28
+        return torch.rand(2, 1, side, side)
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """Whole numbers to values from 0 to 1."""
+        return images.float() / (16 if self.dataset == "uci" else 255)
+
+    def augment(self, images: Tensor, generator: Generator) -> Tensor:
+        """A turned, shifted and scaled version of each image."""
+        images = self.scaled(images)
+        if self.dataset == "fashion":
+            images = random_flip(images, generator)
+        return random_affine(images, generator, self.turn, self.shift, self.zoom)
+
+    def predict(self, net: torch.nn.Module, input: Any) -> Mapping[str, float]:
+        """Probabilities of the classes for one picture: a file, an array or a tensor, of any size and polarity."""
+        image = (data.like_uci if self.dataset == "uci" else data.like_mnist)(input)
+        names = data.FASHION if self.dataset == "fashion" else tuple("0123456789")
+        return dict(zip(names, net(self.scaled(image[None])).softmax(1)[0].tolist(), strict=True))

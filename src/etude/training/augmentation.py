@@ -1,0 +1,85 @@
+"""Random changes to whole batches of images: each image its own change, all in a few tensor operations.
+
+Images are (batch, channels, height, width), and so is what comes back. Every function takes the generator that it draws
+from, so that a batch can be drawn again (see :class:`etude.training.batches.Batches`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+
+def random_crop(
+    images: Tensor, generator: Generator, pad: int, mode: Literal["constant", "reflect"] = "constant"
+) -> Tensor:
+    """Shift by up to ``pad`` pixels each way: pad, then cut out the old size at a random place.
+
+    Args:
+        images: of any type.
+        generator: on the images' device.
+        pad: the largest shift, in pixels.
+        mode: what comes in at the border: zeros or a mirror image.
+    """
+    n, _, height, width = images.shape
+    if mode == "reflect" and not images.is_floating_point():
+        padded = F.pad(images.float(), (pad,) * 4, mode).to(images.dtype)
+    else:
+        padded = F.pad(images, (pad,) * 4, mode)
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (n, channels, 2·pad+1, 2·pad+1, height, width), a view
+    rows, columns = torch.randint(2 * pad + 1, (2, n), generator=generator, device=images.device)
+    return windows[torch.arange(n, device=images.device), :, rows, columns]
+
+
+def flip(images: Tensor, chosen: Tensor) -> Tensor:
+    """Mirror the chosen images left to right. ``chosen``: (batch,), bool."""
+    return torch.where(chosen[:, None, None, None], images.flip(3), images)
+
+
+def random_flip(images: Tensor, generator: Generator) -> Tensor:
+    """Mirror each image left to right with probability ½."""
+    return flip(images, torch.rand(len(images), generator=generator, device=images.device) < 0.5)
+
+
+def random_affine(
+    images: Tensor,
+    generator: Generator,
+    degrees: float = 0.0,
+    shift: float = 0.0,
+    zoom: float = 0.0,
+    shear: float = 0.0,
+) -> Tensor:
+    r"""Turn, shift, scale and slant each image at random, about its centre, with bilinear interpolation.
+
+    An output pixel at $p$ shows the input at $A p + t$, with $A = R(\theta) / s$ and $h$ added to its upper right.
+
+    Args:
+        images: floating point; what lies outside is 0.
+        generator: on the images' device.
+        degrees: turns are uniform in ±degrees.
+        shift: in pixels, uniform in ±shift along each axis.
+        zoom: the scale s is uniform in 1 ± zoom.
+        shear: the slant h is uniform in ±shear.
+    """
+    n, _, height, width = images.shape
+    u = torch.rand(5, n, generator=generator, device=images.device) * 2 - 1
+    angle, scale = u[0] * degrees * math.pi / 180, 1 + u[1] * zoom
+    cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
+    right, down = u[2] * 2 * shift / width, u[3] * 2 * shift / height  # in units of the half image
+    matrix = torch.stack([cos, -sin + u[4] * shear, right, sin, cos, down], 1).view(n, 2, 3)
+    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
+
+
+def cutout(images: Tensor, generator: Generator, size: int) -> Tensor:
+    """Set one square of ``size`` pixels a side, placed at random, to zero in each image (DeVries & Taylor, 2017)."""
+    n, _, height, width = images.shape
+    top = torch.randint(height, (n, 1), generator=generator, device=images.device) - size // 2
+    left = torch.randint(width, (n, 1), generator=generator, device=images.device) - size // 2
+    y, x = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
+    hidden = ((y >= top) & (y < top + size))[:, :, None] & ((x >= left) & (x < left + size))[:, None, :]
+    return images.masked_fill(hidden[:, None], 0)
