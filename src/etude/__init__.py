@@ -37,8 +37,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Amount", "Claim", "Count", "Fraction", "Natural", "Positive", "Run", "Study", "Trained", "UserError", "load", "run",
-    "studies",
+    "Amount", "Claim", "Count", "Fraction", "Natural", "Positive", "Run", "Study", "Trained", "UserError", "load",
+    "run", "studies",
 ]  # fmt: skip
 
 

@@ -144,7 +144,7 @@ def _allows(kind: Any, value: Any) -> bool:
     plain, limits = _parts(kind)
     if isinstance(value, bool) or plain in (bool, str):
         return isinstance(value, plain)
-    return isinstance(value, (int, float) if plain is float else plain) and value in limits
+    return isinstance(value, (int, float) if plain is float else int) and value in limits
 
 
 def _parts(kind: Any) -> tuple[type, Range]:

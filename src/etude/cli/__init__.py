@@ -30,6 +30,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, as everything in Etude does."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise the sentence; ``main`` prints it."""
         raise UserError(f"{message}; see '{self.prog} --help'")
 
 

@@ -9,7 +9,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import etude
 from etude.catalogue import MEASURED, Catalogue, Entry
 from etude.cli.options import add_runs, count
 from etude.cli.runs import duration
@@ -87,7 +86,7 @@ def source_folder(entries: list[Entry]) -> Path:
     Raises:
         UserError: Etude is not run from one, or a study is not of this package.
     """
-    folder = Path(etude.__file__).resolve().parents[2]
+    folder = MEASURED.resolve().parents[2]
     try:
         name = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
     except (OSError, ValueError, KeyError):

@@ -1,6 +1,6 @@
 """Run a study; any of its fields is an option.
 
-The options come from the study's source, so that ``--help`` and a mistake are answered before anything heavy is imported.
+The options come from the study's source, so ``--help`` and mistakes are answered before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def parse(entry: Entry, words: list[str]) -> tuple[Options, dict[str, Any]]:
     known = {f"--{name.replace('_', '-')}": name for name in [*kinds, *ours]}
     known |= {f"--no-{o[2:]}": n for o, n in known.items() if (kinds | ours)[n] is bool}
     for word in words:
-        name = re.match(r"--[A-Za-z][\w-]*", word)
-        if name and name[0].replace("_", "-") not in known and name[0] != "--help":
-            raise UserError(f"study {entry.name} has no option '{name[0]}'{nearest(name[0], [*known])}")
+        option_word = re.match(r"--[A-Za-z][\w-]*", word)
+        if option_word and option_word[0].replace("_", "-") not in [*known, "--help"]:
+            raise UserError(f"study {entry.name} has no option '{option_word[0]}'{nearest(option_word[0], known)}")
 
     def argument(name: str, kind: Any, default: Any) -> tuple[str, Any, Any]:
         described = Annotated[kind, tyro.conf.arg(help=helps[name])]
@@ -101,7 +101,7 @@ def parse(entry: Entry, words: list[str]) -> tuple[Options, dict[str, Any]]:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            chosen = tyro.cli(shape, args=words, prog=f"etude run {entry.name}")
+            chosen: Any = tyro.cli(shape, args=words, prog=f"etude run {entry.name}")
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
@@ -129,7 +129,7 @@ def _parts(annotation: Any) -> tuple[Any, str]:
 
 
 def _mistake(entry: Entry, said: str, words: list[str], known: dict[str, str], kinds: dict[str, Any]) -> UserError:
-    """tyro's box as one sentence: which option, what was given, what would be right."""
+    """The parser's box as one sentence: which option, what was given, what would be right."""
     for option in re.findall(r"--[A-Za-z][\w-]*", said):
         name = known.get(option)
         place = next((i for i, w in enumerate(words) if w.partition("=")[0].replace("_", "-") == option), None)

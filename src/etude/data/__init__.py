@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from etude.data.store import fetch, find, locate, obtain, present, verify
 
 __all__ = [
-    "CIFAR_10", "CIFAR_100", "FASHION", "GLYPHS", "SETS", "Dataset", "Labelled", "ag_news", "cifar10", "cifar100", "coloured_glyphs", "fashion_mnist",
-    "fetch", "find", "folds", "glyphs", "hold_out", "like_mnist", "like_uci", "locate", "mnist", "noisy_sine",
-    "obtain", "present", "pydoc_topics", "read_idx", "read_image", "to_rgb", "two_spirals", "uci_digits",
-    "verify",
+    "CIFAR_10", "CIFAR_100", "FASHION", "GLYPHS", "SETS", "Dataset", "Labelled", "ag_news", "cifar10", "cifar100",
+    "coloured_glyphs", "fashion_mnist", "fetch", "find", "folds", "glyphs", "hold_out", "like_mnist", "like_uci",
+    "locate", "mnist", "noisy_sine", "obtain", "present", "pydoc_topics", "read_idx", "read_image", "to_rgb",
+    "two_spirals", "uci_digits", "verify",
 ]  # fmt: skip
 
 _HOME = {

@@ -34,8 +34,8 @@ def decision_boundary(net: nn.Module, points: Tensor, labels: Tensor, title: str
     shade = axes.pcolormesh(x, y, p, cmap=DIVERGING, vmin=0, vmax=1, alpha=0.55, rasterized=True, linewidth=0)
     axes.contour(x, y, p, levels=[0.5], colors=[INK], linewidths=1.4)
     for label, colour in ((0, PALETTE[0]), (1, PALETTE[1])):
-        chosen = points[labels == label].cpu().numpy()
-        axes.scatter(*chosen.T, s=14, color=colour, edgecolor="white", linewidth=0.4, label=f"class {label}", zorder=3)
+        x1, x2 = points[labels == label].cpu().numpy().T
+        axes.scatter(x1, x2, s=14, color=colour, edgecolor="white", linewidth=0.4, label=f"class {label}", zorder=3)
     axes.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$", title=title)
     axes.legend(loc="upper left", handletextpad=0.2)
     figure.colorbar(shade, ax=axes, label="$p$(class 1)", shrink=0.8)

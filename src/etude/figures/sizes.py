@@ -30,6 +30,8 @@ def accuracy_by_size(
         )  # fmt: skip
     markers = "osD^v"
     for number, (name, points) in enumerate(families.items()):
+        if not points:
+            continue
         sizes, values = zip(*sorted(points), strict=True)
         axes.plot(sizes, values, marker=markers[number % 5], markersize=5, color=PALETTE[number], label=name)
     for number, (name, points) in enumerate((special or {}).items()):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
+from cycler import cycler
 
 mpl.use("Agg")
 
@@ -16,7 +19,7 @@ PALETTE = ("#2f6db3", "#d9622b", "#3a9a6b", "#8e5bb0", "#c0a02c", "#4bb3c4", "#b
 SEQUENTIAL = "cividis"
 DIVERGING = "RdBu_r"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
     "savefig.facecolor": "white",
@@ -30,7 +33,7 @@ STYLE = {
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "axes.prop_cycle": cycler(color=PALETTE),
     "axes.grid": False,
     "grid.color": "#e6e8eb",
     "xtick.color": QUIET,

@@ -28,6 +28,7 @@ class StridedCNN(nn.Module):
             *block(2 * width, 4 * width),
             *block(4 * width, 4 * width, stride=2),
         )
+        self.first = next(module for module in self.features if isinstance(module, nn.Conv2d))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(4 * width * end * end, classes)
 

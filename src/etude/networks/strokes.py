@@ -7,7 +7,7 @@ import re
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, normalize, one_hot
 
 # How people write the digits, in a box that is 1 wide and 1 high, y downwards. A drawing is one or more strokes
 # (between bars), a stroke a line through its items: "x y" is a point, "x y a b from to" an arc of the ellipse around
@@ -140,7 +140,7 @@ def gaussian(cells: int, width: Tensor) -> Tensor:
 class StrokeNetwork(nn.Module):
     r"""Compares an image with drawings of every class; its nine parameters say how to look.
 
-    Each of the nine is $v_i = v_i^0 e^{\theta_i}$ with :data:`START`'s $v_i^0$ and the trained $\theta_i$, zero at first.
+    Each of the nine is $v_i = v_i^0 e^{\theta_i}$: $v_i^0$ from :data:`START`, $\theta_i$ trained, zero at first.
 
     Args:
         templates: images that stand in for the drawings, (n, 1, height, width), from 0 to 1; by default the drawings.
@@ -163,7 +163,7 @@ class StrokeNetwork(nn.Module):
         self.cells, self.directions = cells, directions
         texts = [(digit, text) for digit, drawings in DRAWINGS.items() for text in drawings]
         known = torch.tensor([digit for digit, _ in texts]) if labels is None else labels
-        classes = torch.nn.functional.one_hot(known, 10).float()  # (templates, 10)
+        classes = one_hot(known, 10).float()  # (templates, 10)
         self.register_buffer("points", torch.stack([drawing(text) for _, text in texts]), persistent=False)
         self.register_buffer("templates", templates, persistent=templates is not None)
         self.register_buffer("votes", (classes / classes.sum(0)).log(), persistent=templates is not None)
@@ -231,4 +231,4 @@ class StrokeNetwork(nn.Module):
         edges = strength ** v["contrast"] * agreement ** v["tuning"]  # (n, directions, cells, cells)
         blur = gaussian(self.cells, v["coarse"])
         flat = (blur @ edges @ blur.T).flatten(1)
-        return flat / flat.norm(dim=1, keepdim=True)
+        return normalize(flat, dim=1)

@@ -34,6 +34,12 @@ class WhitenedCNN(nn.Module):
         out: Tensor = self.head(self.groups(x).flatten(1)) / 9  # 31 → 15 → 7 → 3 → 1
         return out
 
+    def learn_whitening_bias(self, learn: bool) -> None:
+        """Whether the whitening layer's biases get gradients; without, nothing is propagated back to that layer."""
+        for bias in self.whiten.parameters():
+            if bias.ndim == 1:
+                bias.requires_grad_(learn)
+
     @torch.no_grad()
     def fit_whitening(self, images: Tensor, epsilon: float = 5e-4) -> None:
         r"""Set the first layer from standardised training images.

@@ -51,8 +51,8 @@ class Window:
 class MetricsFile:
     """``metrics.jsonl``, which after a resume holds each row once.
 
-    A resumed run is executed again from its first line. Until it reaches the checkpoint, the rows it gives are those that
-    the file holds already: they are dropped (``replaying``). At the checkpoint the file is cut back to its length then.
+    A resumed run is executed again from its first line. Until it reaches the checkpoint, the rows it gives are those
+    that the file holds already: they are dropped (``replaying``). At the checkpoint the file is cut to its length then.
     """
 
     def __init__(self, path: Path, *, replaying: bool) -> None:

@@ -38,7 +38,7 @@ def choose_device(wanted: str | None = None) -> torch.device:
 def has_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bf16 matrices in hardware; without it bf16 is emulated and slow."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     capabilities = torch.backends.cpu.get_cpu_capability()
@@ -79,7 +79,7 @@ class _Mixed:
     def before(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.dtype != torch.float32:
             context = torch.autocast(self.device, self.dtype)
-            context.__enter__()
+            context.__enter__()  # type: ignore[no-untyped-call]
             self.entered.append(context)
         if self.channels_last:
             args = tuple(

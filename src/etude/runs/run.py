@@ -9,10 +9,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import nn
@@ -189,7 +189,7 @@ class Run:
         The network is changed in place and returned. It runs under autocast where bf16 pays, and gives back fp32.
         """
         if isinstance(net, torch.Tensor):
-            return net.to(self.device)
+            return cast(T, net.to(self.device))
         if isinstance(net, nn.Module):
             note = f"{type(net).__name__}: {placement.place(net, self.device, self.precision, self.compiled)}"
             if note not in self._notes:
@@ -224,7 +224,7 @@ class Run:
         parts = list(state) if isinstance(state, Sequence) else [state]
         stage, self._stage = self._stage, self._stage + 1
         self._stage_name = name or (f"stage {stage + 1}" if stage else "")
-        if steps is None and hasattr(batches, "__len__"):
+        if steps is None and isinstance(batches, Sized):
             steps = len(batches)
         self._total = steps
         self._every_row = max(1, (steps or 0) // ROWS)

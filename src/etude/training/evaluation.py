@@ -26,7 +26,7 @@ def outputs(net: nn.Module, inputs: Any, batch: int = 1_000) -> Tensor:
     """``net``'s outputs for all rows of ``inputs``, batch by batch. Shape: (rows, …)."""
     rows = torch.arange(len(inputs))
     with evaluating(net):
-        return torch.cat([net(inputs[part]) for part in rows.split(batch)])
+        return torch.cat([net(inputs[part]) for part in torch.split(rows, batch)])
 
 
 def accuracy(scores: Tensor, labels: Tensor, top: int = 1) -> float:

@@ -25,7 +25,7 @@ from etude.training.batches import Batches
 
 
 class GaussianBases(nn.Module):
-    r"""$\hat y = \sum_j w_j \phi_j(x) + b$ with $\phi_j(x) = \exp(-(x - \mu_j)^2 / \sigma_j^2)$; all of it is learned."""
+    r"""$\hat y = \sum_j w_j \phi_j(x) + b$ with $\phi_j(x) = \exp(-(x - \mu_j)^2 / \sigma_j^2)$; all are learned."""
 
     def __init__(self, bases: int, margin: float, width: float) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Sine(Study):
     bases: Count = 8  # M
     width: Positive = 0.5  # σ_j of every basis at the start
     margin: Amount = 0.3  # the centres μ_j begin evenly spread from -margin to 1 + margin
-    steps: Count = 8_000  # of stochastic gradient descent
+    steps: Count = 4_000  # of stochastic gradient descent
     batch: Count = 10  # points a step
     learning_rate: Positive = 0.3  # of w and b at the start; falls to zero along a straight line
     bases_rate: Amount = 0.01  # learning rate of μ and σ, as a part of that of w and b
@@ -61,12 +61,10 @@ class Sine(Study):
     courses = ["CU A1"]
 
     def __call__(self, run: Run) -> None:
-        x, y = data.noisy_sine(self.points, self.noise)
+        x, y = map(run.place, data.noisy_sine(self.points, self.noise))
         net = run.place(self.network())
-        optimizer = torch.optim.SGD(
-            [{"params": [net.w, net.b]}, {"params": [net.mu, net.sigma], "lr": self.bases_rate * self.learning_rate}],
-            self.learning_rate,
-        )
+        slow: dict[str, Any] = {"params": [net.mu, net.sigma], "lr": self.bases_rate * self.learning_rate}
+        optimizer = torch.optim.SGD([{"params": [net.w, net.b]}, slow], self.learning_rate)
         schedule = LambdaLR(optimizer, lambda step: 1 - step / self.steps)
 
         for inputs, targets in run.steps(Batches((x, y), self.batch), self.steps, state=(net, optimizer, schedule)):
@@ -74,14 +72,14 @@ class Sine(Study):
             run.minimise(loss, optimizer, schedule)
             run.log(loss=loss)
 
-        grid = torch.linspace(0, 1, 1001)
+        grid = run.place(torch.linspace(0, 1, 1001))
         with torch.inference_mode():
             fit, truth = net(grid), torch.sin(2 * math.pi * grid)
             run.result({"train/rmse": (net(x) - y).square().mean().sqrt()})
             run.result({"sine/rmse": (fit - truth).square().mean().sqrt()}, held_out=len(grid))
             run.figure("fit", fitted_curve(x, y, grid, fit, truth, r"$\sin 2\pi x$"))
-            wide = torch.linspace(-self.margin - 0.2, 1.2 + self.margin, 600)
-            phi, start = net.phi(wide), self.network().phi(wide)
+            wide = run.place(torch.linspace(-self.margin - 0.2, 1.2 + self.margin, 600))
+            phi, start = net.phi(wide), run.place(self.network()).phi(wide)
             names = [r"$\phi_j(x)$", r"$w_j\,\phi_j(x)$"]
             run.figure("bases", family(wide, phi, before=start, data=x, panels={"weighted": net.w * phi}, names=names))
         run.keep(net)

@@ -1,10 +1,67 @@
-r"""Small colour photographs, near the state of the art.
+r"""Small colour photographs, near the state of the art in minutes.
 
-Draft.
+CIFAR-10 holds 60,000 photographs of 32 by 32 pixels in ten classes. A residual network (ResNet-18) in its usual 200
+epochs needs some three days of two processor cores. Every ingredient here was chosen because it makes learning *faster*, after
+K. Jordan's recipe for one GPU; on two processor cores it takes minutes too. The quick scale runs the same code, with a
+quarter of the channels, on ten characters drawn in random colours on random grounds, so that colour tells nothing.
+
+**Whitening.** Neighbouring pixels are nearly equal, so gradients mostly see brightness. The first layer is therefore not
+learned: with $C = \mathrm{E}[p p^\top]$ over all 2 by 2 colour patches $p$ (12 numbers each) and
+$C = V \Lambda V^\top$, its filters are the rows of
+
+$$W = \Lambda^{-1/2} V^\top, \qquad \text{so that} \qquad \mathrm{E}[(W p)(W p)^\top] = \Lambda^{-1/2} V^\top C V \Lambda^{-1/2} = I.$$
+
+Its outputs are uncorrelated and of equal size. $W$ and $-W$ are both used, since the activation cuts off one sign.
+
+**Partial identities.** Each 3 by 3 convolution with $n$ inputs begins with its first $n$ filters passing their channel
+on. At the first step the network thus already hands the picture through, and no signal has to be found first.
+
+**Normalisation without scale.** Batch normalisation has a learned shift and no learned scale, and the shifts learn 64
+times as fast as the weights. The scores are divided by 9, which starts the softmax in its linear range.
+
+**Soft labels.** The target is $q_k = (1 - \alpha) [k = y] + \alpha / K$ with $\alpha = 0.2$. The gradient
+$p_k - q_k$ vanishes at a finite score, so no effort goes into being infinitely sure.
+
+**Nesterov's momentum.** With gradient $g$, the velocity is $v \leftarrow \mu v + g$ and the step
+$\theta \leftarrow \theta - \eta (g + \mu v)$. A constant gradient is in the end multiplied by $1 / (1 - \mu)$, which is
+why `learning_rate` is stated with that gain divided out. The rate climbs for 23 % of the steps and falls in a line.
+
+**Lookahead.** Slow weights $\phi$ follow the fast ones $\theta$, which return to them every five steps:
+
+$$\phi \leftarrow d_t \phi + (1 - d_t) \theta, \qquad \theta \leftarrow \phi, \qquad d_t = 0.95^5 (t / T)^3.$$
+
+Early $d_t$ is near 0 and nothing happens; late it averages over many steps, as a falling rate does.
+
+**Alternating mirror images.** Flipping at random shows some pictures twice from one side. Here each picture is mirrored
+in every other epoch, so two epochs show both sides of all. Characters have a left and a right: quick does not flip.
+
+**Several views.** At the end the scores are averaged over three shifts, and both sides where mirroring is allowed. The
+test pictures are used once, then; `validation/accuracy` during training is on held-out training pictures, in one view.
+
+What to look at
+---------------
+- *filters*: the whitening filters, from the largest variance (brightness) to the smallest (colour differences, edges).
+- *confusion*: cats and dogs, trucks and automobiles.
+- *hardest*: the mistakes of which the network was surest; some labels are wrong.
+
+Exercises
+---------
+1. `etude run cifar --smoothing 0`: what happens to the loss, and what to the accuracy?
+2. `etude run cifar --lookahead 100000` takes the slow weights away. In which part of the run do the curves part?
+3. `etude run cifar --mirror`: why does it hurt here, and not for photographs? Which characters does it hurt?
+4. `etude run cifar --scale full --epochs 4` gives how many points for a third of the time?
 
 References
 ----------
-Jordan, K. (2024). 94% on CIFAR-10 in 3.29 seconds on a single GPU. arXiv:2404.00498
+Jordan, K. (2024). 94% on CIFAR-10 in 3.29 seconds on a single GPU. arXiv:2404.00498.
+
+Page, D. (2018). How to train your ResNet. myrtle.ai.
+
+Krizhevsky, A. (2009). Learning multiple layers of features from tiny images. University of Toronto.
+
+Szegedy, C., Vanhoucke, V., Ioffe, S., Shlens, J. & Wojna, Z. (2016). Rethinking the Inception architecture. CVPR.
+
+Zhang, M., Lucas, J., Hinton, G. & Ba, J. (2019). Lookahead optimizer: k steps forward, 1 step back. NeurIPS.
 """
 
 from __future__ import annotations
@@ -83,7 +140,7 @@ class Cifar(Study):
 
         for images, labels, rows in run.steps(batches, steps, state=(net, optimizer, schedule, slow)):
             epochs_done = run.step // epoch
-            net.whiten.bias.requires_grad_(epochs_done < self.bias_epochs)
+            net.learn_whitening_bias(epochs_done < self.bias_epochs)
             if self.mirror:
                 images = flip(images, (rows + epochs_done) % 2 == 0)  # two epochs show both sides
             loss = cross_entropy(net(images), labels, label_smoothing=self.smoothing, reduction="sum")
@@ -145,7 +202,7 @@ class Cifar(Study):
         """The mean of the logits over three places and, where mirroring is allowed, both sides. (rows, classes)."""
         scores = []
         with evaluating(net):
-            for part in images.split(500):
+            for part in torch.split(images, 500):
                 part = standardised(part)
                 side = part.shape[-1]
                 shifted = pad(part, (1,) * 4, "reflect")

@@ -1,0 +1,43 @@
+"""How the tests run any study of the catalogue: a few steps of each of its loops."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etude.catalogue import Catalogue, Entry
+from etude.runs.run import Run
+from etude.study import execute
+
+ENTRIES = Catalogue().all()
+
+
+def shortened(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every loop of every run end after ``steps`` steps; the study itself is as users run it."""
+    whole = Run.steps
+
+    def few(self: Run, batches: Any, wanted: int | None = None, **options: Any) -> Any:
+        if wanted is None and hasattr(batches, "__len__"):
+            wanted = len(batches)
+        return whole(self, batches, min(steps, wanted or steps), **options)
+
+    monkeypatch.setattr(Run, "steps", few)
+
+
+def perform(entry: Entry, root: Path, **options: Any) -> Run:
+    """The study at quick, in fp32."""
+    return execute(entry.load().at("quick"), root=root, precision="fp32", quiet=True, **options)
+
+
+def numbers(run: Run) -> dict[str, Any]:
+    """All that a run reached: weights, metrics, log."""
+    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in run.folder.metrics()]
+    weights = {path.name: path.read_bytes() for path in run.folder.path.glob("*.safetensors")}
+    return {"metrics": run.metrics, "rows": rows, "weights": weights}
+
+
+def fields_of(study: Any) -> dict[str, Any]:
+    return dataclasses.asdict(study)

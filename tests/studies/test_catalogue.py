@@ -1,0 +1,119 @@
+"""What every study must show; a new study gets these tests for free."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from studies.catalogue import ENTRIES, fields_of, numbers, perform, shortened
+
+from etude.catalogue import Entry
+from etude.cli.run import Options
+from etude.runs.folder import RunFolder, find_runs
+from etude.runs.lesson import lesson_html
+from etude.runs.run import Interrupted, Run
+
+each_study = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+
+
+def test_there_are_studies() -> None:
+    assert {"sine", "spirals", "digits", "cifar", "agnews", "fewest"} <= {entry.name for entry in ENTRIES}
+
+
+@each_study
+def test_the_source_says_what_the_class_is(entry: Entry) -> None:
+    cls = entry.load()
+    real = {f.name: f.default for f in dataclasses.fields(cls)}
+    assert real == {field.name: field.default for field in entry.fields}
+    assert {"quick": {}, **cls.scales} == dict(entry.scales)
+    assert list(cls.claims) == list(entry.claims)
+    assert list(cls.courses) == list(entry.courses)
+    for scale in entry.scales:
+        assert fields_of(cls.at(scale)) == entry.defaults(scale)  # and every value passes its own check
+    assert not {option.name for option in dataclasses.fields(Options)} & set(real), "a field named as an option of run"
+
+
+@each_study
+def test_every_field_is_explained(entry: Entry) -> None:
+    unexplained = [field.name for field in entry.fields if len(field.help) < 3]
+    assert not unexplained
+
+
+@each_study
+def test_the_fields_survive_json(entry: Entry) -> None:
+    study = entry.load().at("quick")
+    again = json.loads(json.dumps(fields_of(study)))
+    restored = {name: tuple(value) if isinstance(value, list) else value for name, value in again.items()}
+    assert entry.load()(**restored) == study
+
+
+@each_study
+def test_the_lesson_teaches_with_references(entry: Entry) -> None:
+    assert entry.title
+    assert len(entry.title) < 80
+    assert re.search(r"\(\d{4}\)", entry.references), "references with their years"
+    assert len(entry.lesson.split()) > 300
+    assert "$" in entry.lesson, "equations in LaTeX"
+    html = lesson_html(entry.lesson)
+    assert "<math" in html
+    assert "$$" not in html, "an equation that Markdown did not see"
+    assert r"<code>\\" not in html, "an equation that could not be converted"
+    assert any(claim.scale == "quick" for claim in entry.claims)
+
+
+@each_study
+def test_stopped_and_resumed_is_never_stopped(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also: it runs from end to end, keeps figures, writes a report."""
+    torch.set_num_threads(1)
+    shortened(6, monkeypatch)
+    whole = perform(entry, tmp_path / "whole")
+    assert whole.metrics
+    assert whole.folder.pictures(), "a study shows something"
+    for picture in whole.folder.pictures():
+        assert picture.stat().st_size > 2_000
+        assert picture.with_suffix(".svg").exists()
+    report = whole.folder.report_html.read_text(encoding="utf-8")
+    assert entry.title in report
+    assert not re.search(r'(src|href)="(?!data:)', report), "the report needs nothing but itself"
+
+    calls = {"n": 0}
+    after = Run._after_step
+
+    def stop_once(self: Run, *arguments: Any) -> None:
+        calls["n"] += 1
+        if calls["n"] == 4:
+            self._signal = 2  # as Ctrl-C does
+        after(self, *arguments)
+
+    monkeypatch.setattr(Run, "_after_step", stop_once)
+    if len(list(whole.folder.metrics())) == 0:
+        pytest.skip("nothing is trained")
+    with pytest.raises(Interrupted):
+        perform(entry, tmp_path / "cut")
+    (folder,) = find_runs(tmp_path / "cut")
+    assert RunFolder(folder.path).state == "stopped"
+    torch.rand(3)  # the process's own random state must not matter
+    resumed = perform(entry, tmp_path / "cut", resume=folder.path)
+    assert numbers(resumed) == numbers(whole)
+
+
+@each_study
+def test_the_network_learns_what_it_can(entry: Entry) -> None:
+    """The output depends on the input, and every learned parameter gets a gradient."""
+    study = entry.load().at("quick")
+    torch.manual_seed(0)
+    net, example = study.network(), study.example()
+    inputs = example if isinstance(example, tuple) else (example,)
+    output = net(*inputs)
+    assert output.isfinite().all()
+    assert not torch.equal(output[0], output[1]), "two inputs, one output"
+    output.square().sum().backward()
+    silent = [
+        n for n, p in net.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)
+    ]
+    assert not silent, f"no gradient reaches {silent}"

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from studies.catalogue import ENTRIES
+from studies.golden import FILE, STEPS, first_losses
+
+from etude.catalogue import Entry
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_the_first_losses_have_not_moved(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    golden = json.loads(FILE.read_text(encoding="utf-8"))
+    assert entry.name in golden, "a new study: 'make golden' writes its first losses down"
+    assert len(golden[entry.name]) == STEPS
+    assert first_losses(entry, tmp_path, monkeypatch) == pytest.approx(golden[entry.name], rel=1e-3)
