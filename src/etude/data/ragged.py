@@ -16,7 +16,7 @@ from etude.errors import UserError
 class Ragged:
     """Row i is ``values[offsets[i] : offsets[i + 1]]``.
 
-    Its length is the number of rows, and an index of rows gives another Ragged, so that it can be batched like a tensor:
+    Its length is the number of rows, and an index of rows gives another Ragged; so it can be batched like a tensor:
     ``Batches((ragged, labels), 32)``.
 
     Args:

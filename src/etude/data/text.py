@@ -20,7 +20,7 @@ MIX = 116_049_371  # odd and large, from fastText's own hash of word n-grams
 
 def words(text: str) -> list[str]:
     """Lower-case words, with an apostrophe inside, and the signs that stand for money, parts and questions."""
-    return WORD.findall(text.lower())
+    return WORD.findall(text.lower().replace("’", "'"))
 
 
 def subwords(word: str, letters: int) -> list[str]:
@@ -43,7 +43,7 @@ def ngrams(texts: Iterable[str], buckets: int, phrase: int = 2, letters: int = 5
         phrase: words of the longest phrase; 1: words alone.
         letters: of the longest subword; below 3: none.
 
-    Source: Joulin et al. (2017), Bag of tricks; Bojanowski et al. (2017), Enriching word vectors with subword information.
+    Sources: Joulin et al. (2017), Bag of tricks; Bojanowski et al. (2017), Enriching word vectors with subwords.
     """
     word_hash: dict[str, int] = {}
     piece_hash: dict[str, list[int]] = {}

@@ -29,10 +29,9 @@ def ranked(panels: Mapping[str, Mapping[str, float]], measure: str) -> Figure:
         panel.set(title=title, xlim=(0, 1.04 * longest), ylim=(tallest - 0.4, -0.6))
         panel.spines["left"].set_visible(False)
         panel.tick_params(axis="y", length=0)
-        if place + columns >= len(panels):
-            panel.set_xlabel(measure)
     for panel in axes[len(panels) :]:
         panel.remove()
+    figure.supxlabel(measure, fontsize=10)
     return figure
 
 

@@ -34,29 +34,26 @@ def fitted_curve(
     return figure
 
 
-def family(
+def families(
     grid: Tensor,
-    functions: Tensor,
+    panels: Mapping[str, Tensor],
     *,
     before: Tensor | None = None,
     data: Tensor | None = None,
-    panels: Mapping[str, Tensor] | None = None,
-    names: Sequence[str] = (),
+    labels: Sequence[str] = (),
 ) -> Figure:
-    """A family of functions, one colour each; in further panels others that belong to them, in the same colours.
+    """Families of functions, one below the other; a function and what belongs to it have one colour.
 
     Args:
         grid: (cells,).
-        functions: (cells, functions).
-        before: (cells, functions), the same before training, drawn thin and dashed.
+        panels: title → (cells, functions).
+        before: (cells, functions), those of the first panel before training: thin and dashed.
         data: (rows,), marked along the axis.
-        panels: title → (cells, functions) for each further panel.
-        names: of the axis of values in each panel.
+        labels: of the axis of values, one for each panel.
     """
-    shown = {"": functions, **(panels or {})}
-    figure, axes = canvas(6.4, 2.6 * len(shown) + 0.6, rows=len(shown))
-    for number, (cell, (title, values)) in enumerate(zip(axes, shown.items(), strict=True)):
-        for j, curve in enumerate(values.detach().cpu().T):
+    figure, axes = canvas(6.4, 2.7 * len(panels) + 0.4, rows=len(panels))
+    for number, (cell, (title, functions)) in enumerate(zip(axes, panels.items(), strict=True)):
+        for j, curve in enumerate(functions.detach().cpu().T):
             colour = PALETTE[j % len(PALETTE)]
             cell.plot(grid.cpu(), curve, color=colour, linewidth=1.6)
             if before is not None and number == 0:
@@ -66,7 +63,7 @@ def family(
             low, high = cell.get_ylim()
             floor = low - 0.04 * (high - low)
             cell.plot(data.cpu(), data.cpu() * 0 + floor, "|", color=QUIET, markersize=7, markeredgewidth=0.9)
-        cell.set(title=title, xlabel="$x$" if number + 1 == len(shown) else "")
-        if number < len(names):
-            cell.set_ylabel(names[number])
+        cell.set(title=title, xlabel="$x$" if number + 1 == len(panels) else "")
+        if number < len(labels):
+            cell.set_ylabel(labels[number])
     return figure

@@ -20,9 +20,13 @@ class Rows(Protocol):
     def offsets(self) -> Tensor:
         """Where each row begins, and where the last one ends. Shape: (rows + 1,)."""
 
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Tensor, /) -> Rows: ...
+
 
 class NGramBag(nn.Module):
-    r"""fastText with weights: $h = \sum_g w_g\, e_g / \lVert w \rVert$ over the n-grams $g$ of a text, scores $W h + b$.
+    r"""fastText with weights: $h = \sum_g w_g e_g / \lVert w \rVert$ over the n-grams $g$ of a text, scores $W h + b$.
 
     The weight of an n-gram is the logarithm of how rare it is, $w_g = \log \frac{1 + N}{1 + n_g}$, where $n_g$ of $N$
     texts have it; :meth:`weigh` counts. In training, each n-gram is left out with probability ``drop``.

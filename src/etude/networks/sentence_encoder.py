@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +52,53 @@ class SentenceEncoder(nn.Module):
         mean = (hidden * there[..., None]).sum(1) / lengths[:, None]
         return normalize(mean, dim=1)
 
+    def embed(self, tokens: Rows, batch: int = 16, say: Callable[[str], None] | None = None) -> Tensor:
+        """Vectors of all texts, without gradients, batched by length. Shape: (n, 384).
+
+        Args:
+            tokens: of n texts; here rows of it are taken by a tensor of their numbers.
+            batch: texts at once; few, for on a processor what fits its cache is faster.
+            say: told how far it is, every 2,000 texts.
+        """
+        vectors = torch.empty(len(tokens), WIDTH)
+        done = 0
+        with torch.no_grad():
+            order = tokens.offsets.diff().argsort(stable=True)  # little is padded where lengths are alike
+            for part in torch.split(order, batch):
+                vectors[part.cpu()] = self(tokens[part]).cpu()
+                done += len(part)
+                if say and done // 2_000 > (done - len(part)) // 2_000:
+                    say(f"  {done:,} of {len(tokens):,} texts encoded, the short ones first")
+        return vectors
+
+
+class Head(nn.Sequential):
+    """From the encoder's vectors to scores: dropout, one hidden layer. Input (n, 384), output (n, classes).
+
+    The vectors, of length 1, are first scaled to coordinates of size 1, as the layers' initial weights expect.
+    """
+
+    def __init__(self, width: int, classes: int, drop: float = 0.0) -> None:
+        super().__init__(nn.Dropout(drop), nn.Linear(WIDTH, width), nn.ReLU(), nn.Linear(width, classes))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(n, 384) → (n, classes)."""
+        scores: Tensor = super().forward(vectors * WIDTH**0.5)  # type: ignore[no-untyped-call]
+        return scores
+
 
 class SentenceClassifier(nn.Module):
-    """The encoder and a linear head: all of it learns. Input tokens of n texts, output (n, classes)."""
+    """The encoder and a head on it: all of it learns. Input word pieces of n texts, output (n, classes)."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, width: int, classes: int, drop: float = 0.0) -> None:
         super().__init__()
         self.encoder = SentenceEncoder()
-        self.head = nn.Linear(WIDTH, classes)
+        self.head = Head(width, classes, drop)
 
     def forward(self, tokens: Rows) -> Tensor:
-        """Tokens of n texts → (n, classes)."""
-        out: Tensor = self.head(self.encoder(tokens) * WIDTH**0.5)  # numbers of size 1, as the head's start expects
-        return out
+        """Word pieces of n texts → (n, classes)."""
+        scores: Tensor = self.head(self.encoder(tokens))
+        return scores
 
 
 def word_pieces(texts: Sequence[str]) -> list[list[int]]:

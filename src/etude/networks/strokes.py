@@ -166,7 +166,7 @@ class StrokeNetwork(nn.Module):
         classes = one_hot(known, 10).float()  # (templates, 10)
         self.register_buffer("points", torch.stack([drawing(text) for _, text in texts]), persistent=False)
         self.register_buffer("templates", templates, persistent=templates is not None)
-        self.register_buffer("votes", (classes / classes.sum(0)).log(), persistent=templates is not None)
+        self.register_buffer("votes", (classes / classes.sum(0).clamp_min(1)).log(), persistent=templates is not None)
 
     def values(self) -> dict[str, Tensor]:
         """The nine numbers by name."""

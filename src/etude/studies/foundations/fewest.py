@@ -101,7 +101,7 @@ class Fewest(Study):
         star = {f"{count} numbers, before and after training": [(count, untrained), (count, reached)]}
         run.figure("sizes", accuracy_by_size(curve, star, goal=0.8))
         run.figure("matches", self.matches(net, test[:12], labels[:12]))
-        run.figure("templates", image_grid(net.known()[:120], columns=12))
+        run.figure("templates", image_grid(net.known()[:120].detach(), columns=12))
         run.figure("confusion", confusion_matrix(scores.argmax(1), labels, digits.classes))
         run.keep(net)
 

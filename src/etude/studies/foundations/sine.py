@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from etude import data
 from etude.claims import Claim
-from etude.figures.fits import family, fitted_curve
+from etude.figures.fits import families, fitted_curve
 from etude.runs.run import Run
 from etude.study import Amount, Count, Positive, Study
 from etude.training.batches import Batches
@@ -29,7 +29,7 @@ class GaussianBases(nn.Module):
 
     def __init__(self, bases: int, margin: float, width: float) -> None:
         super().__init__()
-        self.w = nn.Parameter(torch.zeros(bases))
+        self.w = nn.Parameter(0.1 * torch.randn(bases))
         self.b = nn.Parameter(torch.zeros(()))
         self.mu = nn.Parameter(torch.linspace(-margin, 1 + margin, bases))
         self.sigma = nn.Parameter(torch.full((bases,), width))
@@ -75,13 +75,18 @@ class Sine(Study):
         grid = run.place(torch.linspace(0, 1, 1001))
         with torch.inference_mode():
             fit, truth = net(grid), torch.sin(2 * math.pi * grid)
+            run.result({"parameters": sum(p.numel() for p in net.parameters())})
             run.result({"train/rmse": (net(x) - y).square().mean().sqrt()})
             run.result({"sine/rmse": (fit - truth).square().mean().sqrt()}, held_out=len(grid))
             run.figure("fit", fitted_curve(x, y, grid, fit, truth, r"$\sin 2\pi x$"))
             wide = run.place(torch.linspace(-self.margin - 0.2, 1.2 + self.margin, 600))
             phi, start = net.phi(wide), run.place(self.network()).phi(wide)
-            names = [r"$\phi_j(x)$", r"$w_j\,\phi_j(x)$"]
-            run.figure("bases", family(wide, phi, before=start, data=x, panels={"weighted": net.w * phi}, names=names))
+            panels = {
+                "the bases: at the start (dashed) and learned; marks below: the data": phi,
+                "times their weights: with b they add up to the fit": net.w * phi,
+            }
+            labels = [r"$\phi_j(x)$", r"$w_j\,\phi_j(x)$"]
+            run.figure("bases", families(wide, panels, before=start, data=x, labels=labels))
         run.keep(net)
 
     def network(self) -> GaussianBases:
