@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -17,8 +19,8 @@ def test_one_cycle_rises_and_falls() -> None:
     assert values[0] == pytest.approx(0.1)
     assert max(values) == values[25] == 1
     assert values[100] == pytest.approx(0.02)
-    assert all(b > a for a, b in zip(values[:25], values[1:26], strict=True))
-    assert all(b < a for a, b in zip(values[25:-1], values[26:], strict=True))
+    assert all(b > a for a, b in itertools.pairwise(values))
+    assert all(b < a for a, b in itertools.pairwise(values))
     assert one_cycle(1)(0) > 0
 
 

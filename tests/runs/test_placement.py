@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from etude.runs.placement import choose_precision, has_bf16, place
+
+CPU = torch.device("cpu")
+
+
+def convolutional() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+
+
+def test_the_choice_follows_the_network_and_can_be_overridden() -> None:
+    bf16 = torch.bfloat16 if has_bf16(CPU) else torch.float32
+    assert choose_precision(convolutional(), CPU, "auto")[0] == bf16
+    assert choose_precision(nn.LSTM(2, 2), CPU, "auto")[0] == bf16
+    assert choose_precision(nn.Linear(2, 2), CPU, "auto")[0] == torch.float32
+    assert choose_precision(convolutional(), CPU, "fp32")[0] == torch.float32
+    assert choose_precision(nn.Linear(2, 2), CPU, "bf16")[0] == torch.bfloat16
+
+
+def test_bf16_computes_roughly_and_gives_back_fp32() -> None:
+    x = torch.randn(5, 3, 8, 8)
+    exact = convolutional()(x)
+    net = convolutional()
+    assert "bf16" in place(net, CPU, "bf16", False)
+    out = net(x)
+    assert out.dtype == torch.float32
+    assert not torch.equal(out, exact)
+    assert torch.allclose(out, exact, atol=0.1)
+    assert not torch.is_autocast_enabled("cpu")
+    assert net[0].weight.dtype == torch.float32
+    assert net[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_fp32_in_another_layout_is_the_same() -> None:
+    x = torch.randn(5, 3, 8, 8)
+    net = convolutional()
+    place(net, CPU, "fp32", False)
+    assert torch.allclose(net(x), convolutional()(x), atol=1e-5)
+
+
+def test_a_copy_is_placed_like_the_original_and_apart_from_it() -> None:
+    net = convolutional()
+    place(net, CPU, "bf16", False)
+    twin = copy.deepcopy(net)
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(twin(x), net(x))
+    with torch.no_grad():
+        twin[0].weight.zero_()
+    assert not torch.equal(twin(x), net(x))
+
+
+def test_an_error_inside_leaves_no_autocast_behind() -> None:
+    net = convolutional()
+    place(net, CPU, "bf16", False)
+    with pytest.raises(RuntimeError):
+        net(torch.randn(2, 5, 8, 8))
+    assert not torch.is_autocast_enabled("cpu")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import etude
+from etude import data
+from etude.networks.strided import StridedCNN
+from etude.studies.vision.digits import Digits
+
+
+@pytest.mark.parametrize(("channels", "side", "classes"), [(1, 28, 10), (1, 8, 10), (3, 32, 7), (2, 19, 3)])
+def test_the_network_fits_any_size(channels: int, side: int, classes: int) -> None:
+    net = StridedCNN(channels, side, classes, width=4)
+    assert net(torch.rand(2, channels, side, side)).shape == (2, classes)
+
+
+def test_one_batch_can_be_overfitted() -> None:
+    torch.manual_seed(0)
+    net = StridedCNN(1, 8, 10, width=8)
+    x, y = torch.rand(16, 1, 8, 8), torch.arange(16) % 10
+    optimizer = torch.optim.AdamW(net.parameters(), 0.01)
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.01
+
+
+def test_values_are_from_0_to_1_and_augmentation_keeps_them_there() -> None:
+    study = Digits()
+    images = data.uci_digits().train.inputs[:64]
+    assert study.scaled(images).max() == 1
+    changed = study.augment(images, torch.Generator().manual_seed(0))
+    assert changed.min() >= 0
+    assert changed.max() <= 1 + 1e-6
+    assert not torch.equal(changed, study.scaled(images))
+
+
+@pytest.mark.slow
+def test_a_drawn_digit_is_recognised_light_or_dark(tmp_path: Path) -> None:
+    """The quick run reaches its claim; pictures made from test images are read back from files of another size."""
+    run = etude.run("digits", epochs=15.0, root=tmp_path, quiet=True, precision="fp32")
+    assert run.metrics["test/accuracy"] >= 0.97
+    trained = etude.load(run)
+    digits = data.uci_digits().test
+    right = 0
+    for i in range(20):
+        picture = Image.fromarray((digits.inputs[i, 0] * 15).numpy()).resize((90, 90), Image.Resampling.BICUBIC)
+        dark = Image.eval(picture, lambda v: 255 - v)
+        for number, image in enumerate((picture, dark)):
+            path = tmp_path / f"{i}-{number}.png"
+            image.save(path)
+            said = trained.predict(str(path))
+            assert sum(said.values()) == pytest.approx(1, abs=1e-4)
+            right += max(said, key=said.__getitem__) == str(int(digits.labels[i]))
+    assert right >= 28, f"{right} of 40 right"
