@@ -192,3 +192,11 @@ def test_a_device_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     for device in ("cuda:99", "abacus"):
         with pytest.raises(UserError, match=f"no device '{device}' on this machine"):
             Run("unit", root=tmp_path, device=device)
+
+
+def test_a_run_that_never_began_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no data"), Run("unit", root=tmp_path, quiet=True) as run:
+        assert run.folder.path.exists()
+        raise UserError("no data")
+    assert not find_runs(tmp_path)
+    assert not list((tmp_path / "unit").iterdir())

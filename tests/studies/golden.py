@@ -15,9 +15,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from studies.catalogue import ENTRIES, perform, shortened
-
 from etude.catalogue import Entry
+from studies.catalogue import ENTRIES, perform, shortened
 
 FILE = Path(__file__).with_name("golden.json")
 STEPS = 20

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from studies.catalogue import ENTRIES, fields_of, numbers, perform, shortened
 
 from etude.catalogue import Entry
 from etude.cli.run import Options
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.lesson import lesson_html
 from etude.runs.run import Interrupted, Run
+from studies.catalogue import ENTRIES, fields_of, numbers, perform, shortened
 
 each_study = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from studies.catalogue import ENTRIES
-from studies.golden import FILE, STEPS, first_losses
 
 from etude.catalogue import Entry
+from studies.catalogue import ENTRIES
+from studies.golden import FILE, STEPS, first_losses
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)

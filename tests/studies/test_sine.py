@@ -26,7 +26,9 @@ def test_the_fit_is_the_formula_of_the_assignment() -> None:
     net = scattered()
     x = torch.linspace(-0.5, 1.5, 41)
     w, b, mu, sigma = (p.detach().double().numpy() for p in (net.w, net.b, net.mu, net.sigma))
-    expected = [sum(w[j] * np.exp(-((v - mu[j]) ** 2) / sigma[j] ** 2) for j in range(8)) + b for v in x.double().numpy()]
+    expected = [
+        sum(w[j] * np.exp(-((v - mu[j]) ** 2) / sigma[j] ** 2) for j in range(8)) + b for v in x.double().numpy()
+    ]
     np.testing.assert_allclose(net(x).detach().numpy(), expected, atol=2e-6)
     assert net.phi(x).shape == (41, 8)
     assert net(x).shape == (41,)

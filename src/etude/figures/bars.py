@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
 from etude.figures.style import INK, PALETTE, QUIET, canvas
 
@@ -33,6 +34,29 @@ def ranked(panels: Mapping[str, Mapping[str, float]], measure: str) -> Figure:
         panel.remove()
     figure.supxlabel(measure, fontsize=10)
     return figure
+
+
+def strongest(
+    terms: Sequence[str], scores: Tensor, classes: Sequence[str], most: int = 12
+) -> dict[str, dict[str, float]]:
+    """For each class the terms that speak most for it, as :func:`ranked` takes them; of those that begin alike, one.
+
+    Args:
+        terms: words, or several words with spaces between them.
+        scores: of each term for each class, (terms, classes); what is told is how far they lie above the term's mean.
+        classes: their names.
+        most: terms for each class.
+    """
+    above = (scores - scores.mean(1, keepdim=True)).cpu()
+    best: dict[str, dict[str, float]] = {name: {} for name in classes}
+    for k, chosen in enumerate(best.values()):
+        shown: set[str] = set()
+        for i in above[:, k].argsort(descending=True).tolist():
+            beginnings = {word[:4] for word in terms[i].split()}
+            if len(chosen) < most and not beginnings & shown:
+                chosen[terms[i]] = float(above[i, k])
+                shown |= beginnings
+    return best
 
 
 def spread(values: Sequence[float], measure: str, each: str) -> Figure:

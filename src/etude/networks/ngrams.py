@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, embedding_bag
+from torch.nn.functional import dropout, embedding, embedding_bag
 
 
 class Rows(Protocol):
@@ -31,7 +31,7 @@ class NGramBag(nn.Module):
     The weight of an n-gram is the logarithm of how rare it is, $w_g = \log \frac{1 + N}{1 + n_g}$, where $n_g$ of $N$
     texts have it; :meth:`weigh` counts. In training, each n-gram is left out with probability ``drop``.
 
-    Input n rows of numbers below ``buckets``, output (n, classes).
+    Input n rows of numbers below ``buckets``, as :class:`Rows` or padded with -1 to (n, longest); output (n, classes).
 
     Source: Joulin, Grave, Bojanowski & Mikolov (2017), Bag of tricks for efficient text classification.
     """
@@ -49,15 +49,36 @@ class NGramBag(nn.Module):
         """Set the weights by the number of training texts that have each n-gram, of so many. Shape: (buckets,)."""
         self.weight.copy_(torch.log((1 + texts) / (1 + frequency)))
 
-    def forward(self, rows: Rows) -> Tensor:
+    def forward(self, rows: Rows | Tensor) -> Tensor:
         """n rows → (n, classes)."""
+        scores: Tensor = self.head(self.mean_padded(rows) if isinstance(rows, Tensor) else self.mean(rows))
+        return scores
+
+    def mean(self, rows: Rows) -> Tensor:
+        """The weighted mean of each row's embeddings. Shape: (n, width)."""
         values, offsets = rows.values, rows.offsets
         lengths = offsets.diff()
         w = dropout(self.weight[values], self.drop, self.training)  # (total,)
         norm = torch.segment_reduce(w.square(), "sum", lengths=lengths).sqrt().clamp_min(1e-6)  # (n,)
         w = w / torch.repeat_interleave(norm, lengths)
-        h = embedding_bag(
+        h: Tensor = embedding_bag(
             values, self.embeddings, offsets, mode="sum", per_sample_weights=w, include_last_offset=True
-        )  # (n, width)
-        scores: Tensor = self.head(h)
-        return scores
+        )
+        return h
+
+    def mean_padded(self, rows: Tensor) -> Tensor:
+        """The same of padded rows, in operations that ONNX has too. Shape: (n, width)."""
+        numbers = rows.clamp_min(0)
+        w = dropout(self.weight[numbers] * (rows >= 0), self.drop, self.training)  # (n, longest)
+        w = w / w.norm(dim=1, keepdim=True).clamp_min(1e-6)
+        h: Tensor = (w[:, None] @ embedding(numbers, self.embeddings)).squeeze(1)
+        return h
+
+
+def pad(rows: Rows) -> Tensor:
+    """Rows of whole numbers with -1 behind the shorter ones. Shape: (n, longest)."""
+    lengths = rows.offsets.diff()
+    there = torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]
+    padded = torch.full(there.shape, -1, dtype=rows.values.dtype, device=lengths.device)
+    padded[there] = rows.values
+    return padded

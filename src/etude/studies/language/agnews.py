@@ -1,10 +1,84 @@
-r"""News by topic: a bag of n-grams, and a pretrained sentence encoder.
+r"""News by topic, from a bag of n-grams or a pretrained sentence encoder.
 
-Draft.
+A headline and its first lines: World, Sports, Business or Sci/Tech? Texts differ in length, and a language has more
+words than any training set. Before anything can be learned, a text must become numbers.
+
+**A bag of n-grams.** A text is split into words $w_1 w_2 \dots$, in lower case. Its n-grams are the words, the pairs
+of neighbours (`phrase`), and the *subwords*: pieces of 3 to 5 letters (`letters`), `<oi`, `oil`, `il>` for oil,
+through which "champion" helps "championship". There is no vocabulary: an n-gram is known by its hash modulo
+`buckets`. Of $m$ n-grams in $B$ buckets, each shares its own with probability
+
+$$1 - (1 - 1/B)^{m-1} \approx 1 - e^{-m/B}.$$
+
+The 6,889 training rows have $m = 248{,}894$; $B = 131{,}072$: 85 % share, but seldom with another frequent one.
+
+Let $G$ be a text's n-grams, $e_g$ the embedding of bucket $g$, `width` numbers. The network is a weighted fastText,
+
+$$h = \frac{1}{\lVert w \rVert} \sum_{g \in G} w_g e_g, \qquad w_g = \log \frac{1 + N}{1 + n_g}, \qquad
+p = \operatorname{softmax}(W h + b),$$
+
+where $n_g$ of $N$ training texts contain $g$: what stands in every text weighs nothing, and a long text not more than
+a short one. It is a linear classifier whose matrix, $e_g^\top W^\top$ in row $g$, has rank `width` at most. With the
+loss $L = -\log p_y$,
+
+$$\frac{\partial L}{\partial e_g} = \frac{w_g}{\lVert w \rVert} \, W^\top (p - \mathbf{1}_y):$$
+
+a word seen once learns its one label by heart. Against that stand the *penalty*, which in every step shrinks all
+weights by the part $\eta \lambda$ (`learning_rate` × `weight_decay`), so that an n-gram not seen again is forgotten,
+and `drop`, by which a text loses part of its n-grams each time and no single one suffices.
+
+**A pretrained encoder.** all-MiniLM-L6-v2 is a transformer trained on a billion pairs of sentences so that related
+ones lie close: $e = \bar h / \lVert \bar h \rVert$, the mean of its outputs over word pieces, brought to length one.
+`--encoder frozen` computes the 384 numbers once and trains a small head; `finetuned` moves all weights a little.
+
+**Cross-validation.** With `--folds k` the training rows are parted into $k$ folds of like classes; $k$ networks are
+trained, each judged on the fold that it has not seen (rarity $n_g$, too, is counted without it), and a last one, on
+all rows, is tested. The spread over folds is not the spread over seeds. Folds differ in their rows: $n$ rows judged
+with accuracy $a$ give $\sqrt{a (1 - a) / n}$, here 0.009, whatever the network. Seeds share the test rows and differ
+only by start, order and dropout, so their spread says nothing of other texts. Nor is sd/√k a standard error: the
+networks share training rows. And test data is used once, after all choices: the best of twenty settings on it is
+partly the luckiest, and is no longer a test.
+
+What to look at
+---------------
+- *terms*: words and pairs of words, each read as a text of its own. "afp" is no topic but a news agency: a shortcut.
+- *confusion*: Business and Sci/Tech, where companies sell computers, are taken for each other most.
+- *folds* (with `--folds`): accuracy of each fold, their mean, one standard deviation.
+
+Measured
+--------
+With the 6,889 rows that are there, tested on 7,600, seed 0 unless said; settings were chosen by cross-validation.
+
+| command | test accuracy |
+|---|---|
+| `etude run agnews --scale full` | 0.884 ± 0.001 (seeds 0 to 2) |
+| the same with `--folds 5` | 0.884; validation 0.876 ± 0.011 over the folds |
+| `--letters 0` (words and pairs) · `--letters 0 --phrase 1` (words) | 0.867 · 0.878 |
+| `--weight-decay 0` · `--drop 0` | 0.870 · 0.884 |
+| `etude run agnews --scale encoder` | 0.895 |
+
+The same features in scikit-learn (sublinear tf-idf, `LogisticRegression(C=3, class_weight="balanced")`) reach 0.883,
+words and pairs (`C=10`) 0.876: the network is a good linear classifier and no more. What MiniLM read elsewhere is worth
+one more point. The 120,000 rows, which should give 0.92 (`--scale complete`), were not there to be measured.
+
+Exercises
+---------
+1. `etude run agnews --letters 0`, then `--phrase 1`: which kind of n-gram is worth most on few texts?
+2. `etude run agnews --buckets 1000`: what share collides now, and what does it cost?
+3. `etude run agnews --folds 10`, and seeds 0 to 4 without folds: which of the two spreads is larger, and why?
+4. `etude predict agnews "The debugger stops at a breakpoint"`. Find a text of yours that fools it.
 
 References
 ----------
 Joulin, A., Grave, E., Bojanowski, P. & Mikolov, T. (2017). Bag of tricks for efficient text classification. EACL.
+
+Bojanowski, P., Grave, E., Joulin, A. & Mikolov, T. (2017). Enriching word vectors with subword information. TACL 5.
+
+Reimers, N. & Gurevych, I. (2019). Sentence-BERT. EMNLP.
+
+Zhang, X., Zhao, J. & LeCun, Y. (2015). Character-level convolutional networks for text classification. NIPS.
+
+Bengio, Y. & Grandvalet, Y. (2004). No unbiased estimator of the variance of k-fold cross-validation. JMLR 5.
 """
 
 from __future__ import annotations
@@ -26,9 +100,9 @@ from etude.data.embedded import TOPICS
 from etude.data.ragged import Ragged
 from etude.data.text import document_frequency, frequent, ngrams
 from etude.errors import UserError
-from etude.figures.bars import ranked, spread
+from etude.figures.bars import ranked, spread, strongest
 from etude.figures.classification import confusion_matrix
-from etude.networks.ngrams import NGramBag
+from etude.networks.ngrams import NGramBag, pad
 from etude.networks.sentence_encoder import Head, SentenceClassifier, SentenceEncoder, word_pieces
 from etude.runs.run import Run
 from etude.study import Amount, Count, Fraction, Natural, Positive, Study
@@ -45,9 +119,7 @@ Rows = data.Labelled[Tensor]
 class AGNews(Study):
     """Classify texts by topic: from scratch, or on top of a pretrained sentence encoder."""
 
-    dataset: Literal["topics", "agnews", "agnews-complete"] = (
-        "topics"  # Python's help; news, what is there or all of it
-    )
+    dataset: Literal["topics", "agnews", "agnews-complete"] = "topics"  # Python's help; news; all 120,000 news
     encoder: Literal["none", "frozen", "finetuned"] = "none"  # n-grams from scratch, or all-MiniLM-L6-v2
     phrase: Count = 2  # words of the longest n-gram
     letters: Natural = 5  # of the longest subword; below 3: no subwords
@@ -111,7 +183,7 @@ class AGNews(Study):
         run.result({"test/accuracy": accuracy(scores, news.test.labels)}, held_out=len(news.test))
         run.figure("confusion", confusion_matrix(scores.argmax(1), news.test.labels, news.classes))
         terms = frequent(news.train.inputs, least=max(5, len(labels) // 300))
-        speaking = self.speaking(terms, self.scores(run, net, self.features(terms)))
+        speaking = strongest(terms, self.scores(run, net, self.features(terms)), news.classes)
         run.figure("terms", ranked(speaking, "score of the term as a text, above the mean of all classes' scores"))
         run.keep(net)
 
@@ -157,23 +229,15 @@ class AGNews(Study):
         kind = Head if self.encoder == "frozen" else SentenceClassifier
         return kind(self.width, len(self.classes), self.drop)
 
+    def example(self) -> Tensor:
+        """Two texts as the network reads them, padded."""
+        features = self.features(("Stocks fall as oil prices rise", "The season is over for the champion"))
+        return features if isinstance(features, Tensor) else pad(features)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Their names."""
         return tuple(TOPICS) if self.dataset == "topics" else CLASSES
-
-    def speaking(self, terms: Sequence[str], scores: Tensor, most: int = 12) -> dict[str, dict[str, float]]:
-        """For each class the terms that speak most for it, one of those that begin alike: ``{class: {term: score}}``."""
-        above = scores - scores.mean(1, keepdim=True)
-        best: dict[str, dict[str, float]] = {name: {} for name in self.classes}
-        for k, chosen in enumerate(best.values()):
-            shown: set[str] = set()
-            for i in above[:, k].argsort(descending=True).tolist():
-                beginnings = {word[:4] for word in terms[i].split()}
-                if len(chosen) < most and not beginnings & shown:
-                    chosen[terms[i]] = float(above[i, k])
-                    shown |= beginnings
-        return best
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """Probabilities of the classes for one text."""

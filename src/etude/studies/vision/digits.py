@@ -111,7 +111,7 @@ class Digits(Study):
     held_out: Fraction = 0.05  # part of the training data kept for validation
 
     scales = {
-        "full": {"dataset": "mnist", "epochs": 5.0, "batch": 256, "turn": 10.0, "shift": 1.5},
+        "full": {"dataset": "mnist", "epochs": 10.0, "batch": 256, "learning_rate": 6e-3, "turn": 10.0, "shift": 1.5},
         "fashion": {"dataset": "fashion", "epochs": 20.0, "batch": 256, "turn": 0.0, "shift": 1.0},
     }
     claims = [
