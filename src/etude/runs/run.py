@@ -187,18 +187,17 @@ class Run:
     # -- the loop ---------------------------------------------------------------------------------------------------
 
     def place(self, net: T) -> T:
-        """Put a network (or a tensor) where this run computes: device, memory layout, precision.
+        """Put a network, a tensor or ragged rows where this run computes: device, memory layout, precision.
 
-        The network is changed in place and returned. It runs under autocast where bf16 pays, and gives back fp32.
+        A network is changed in place and returned. It runs under autocast where bf16 pays, and gives back fp32.
         """
-        if isinstance(net, torch.Tensor):
-            return cast(T, net.to(self.device))
         if isinstance(net, nn.Module):
             note = f"{type(net).__name__}: {placement.place(net, self.device, self.precision, self.compiled)}"
             if note not in self._notes:
                 self._notes.append(note)
                 self.say(note)
-        return net
+            return net
+        return cast(T, net.to(self.device)) if hasattr(net, "to") else net
 
     def steps(
         self,
@@ -332,7 +331,7 @@ class Run:
     def result(self, metrics: Mapping[str, float | torch.Tensor], *, held_out: int = 0) -> None:
         """Final metrics. ``held_out``: on how many examples that training never saw they were measured."""
         for key, value in metrics.items():
-            self.metrics[key] = float(value)
+            self.metrics[key] = float(value.detach() if isinstance(value, torch.Tensor) else value)
             self._held_out[key] = held_out
 
     def figure(self, name: str, figure: Figure) -> None:

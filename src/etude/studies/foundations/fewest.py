@@ -1,8 +1,93 @@
-r"""Draft.
+r"""Digits from nine trained numbers.
+
+How few parameters can a network have that still recognises four digits in five? Softmax regression on 28 by 28 pixels
+has 7,850. Ten classes with one bias each already make ten. The challenge asks for as few as possible, trained by a
+gradient method; here there are nine, and they reach more than the four fifths asked for.
+
+**The idea.** A network with few parameters must know something before it is trained. What everybody knows about
+digits is how they are written. So `networks/strokes.py` holds 57 little drawings, five or six of each digit, as lines
+and arcs, for example a seven with a bar: `.15 0, .85 0, .4 1 | .35 .5, .75 .5`. They come from a pen, not from a fit.
+What nobody knows beforehand is how to *compare* a picture with a drawing: how much slant to forgive, how thick the
+pen is, how far an edge may lie from where it should. These are nine numbers, $v_i = v_i^0 e^{\theta_i}$, and the
+$\theta_i$ are trained from zero.
+
+**The window.** With the ink of a picture taken as a mass, let $\bar x, \bar y$ be its centre and
+$m_{xx}, m_{xy}, m_{yy}$ its second moments. The picture is looked at through a window of 20 by 20 cells: its cell at
+$(u, w)$, both from $-1$ to 1, lies at
+
+$$y = \bar y + H w, \qquad x = \bar x + A u + s (y - \bar y),$$
+
+$$s = v_{slant} \frac{m_{xy}}{m_{yy}}, \qquad H = v_{zoom} \sqrt{m_{yy}}, \qquad
+A = H \left(\frac{1}{0.6} \sqrt{\frac{m_{xx} - 2 s m_{xy} + s^2 m_{yy}}{m_{yy}}}\right)^{v_{aspect}}.$$
+
+So place and size are taken out, and slant and proportion as far as training finds it good. The drawings, drawn with a
+pen of half-width $v_{pen}$, are looked at through the same window.
+
+**The features.** Derivatives of a Gaussian of width $v_{fine}$ give the slope $g$ in every cell: its strength
+$r = |g|$ and its direction. Each of eight directions $d_k$ has a channel, blurred by a Gaussian $G$ of width
+$v_{coarse}$:
+
+$$f_k = G * \left( r^{v_{contrast}} \max(0, g \cdot d_k / r)^{v_{tuning}} \right), \qquad f \leftarrow f / |f|.$$
+
+**The decision.** A picture $x$ is compared with every drawing $t$, and the drawings $T_c$ of each digit $c$ vote:
+
+$$p(c \mid x) \propto \frac{1}{|T_c|} \sum_{t \in T_c} \exp\left( v_{sharpness} \, f(x) \cdot f(t) \right).$$
+
+All of it is differentiable, also the window and the pen. Adam minimises $-\log p(c \mid x)$ on the training pictures;
+the step that is best on held-out training pictures is kept; the test pictures are looked at when that is done.
+
+What is counted, and what is not
+--------------------------------
+Counted are the numbers that training changes: nine, `parameters`. Not counted are the 658 numbers that the drawings
+are written with (`numbers/fixed`), the eight directions and the 20 cells. No procedure fitted them, but a person
+chose them: the drawings were made in two rounds, the second after a look at *training* pictures that the first got
+wrong (a one with a long flag, a nine with a hook, a crossed seven). They are knowledge, put in by hand instead of by
+gradient. The challenge says "fewest parameters, trained by a gradient method", and this answers it to the letter. If
+you count whatever is written down, it has 667. Judge by the untrained network, too, which the table below shows: the
+drawings alone come far, and training adds the rest.
+
+A looser reading keeps training pictures instead of drawings. `etude run fewest --memory 500` does so, with the same
+nine numbers, and reaches 0.984 on the 8 by 8 digits. That too has nine trained parameters (the pen among them, though
+there is nothing to draw), but it remembers 32,000 pixels together with their labels; a nearest-neighbour method has
+none at all, and nobody would call it small. So it does not carry the claim.
+
+| mean of seeds 0 to 2 | UCI, 8 by 8 | MNIST (`--scale full`) |
+|---|---|---|
+| nine numbers, trained | 0.945 | 0.941 |
+| the same, untrained | 0.797 | 0.888 |
+| convolutional, 79,626 parameters | 0.986 | A |
+| convolutional, 1,898 | 0.972 | B |
+| convolutional, 266 | 0.906 | C |
+| convolutional, 120 | 0.721 | D |
+| softmax regression on 4 by 4 averages, 170 | 0.895 | E |
+| softmax regression on the mean alone, 20 | 0.106 | F |
+
+What to look at
+---------------
+- *sizes*: accuracy against trained parameters. Ordinary networks fall off a cliff below some 200; the star is the
+  nine, and the hollow star the same network before training.
+- *matches*: test pictures, what the window makes of them, and the drawing that each is most like.
+- *templates*: all the drawings, with the pen that was learned. *confusion*: which digit is taken for which.
+- The curve *relative*: each number over its start. Contrast falls to a quarter: where an edge is matters more than
+  how strong it is.
+
+Exercises
+---------
+1. `etude run fewest --steps 1`: how far do the drawings come alone?
+2. `etude run fewest --directions 4`, then 16, then 1: what is the direction of an edge worth?
+3. `etude run fewest --memory 57`: as many pictures as there are drawings. Are yours worse than real ones?
+4. Take the crossed sevens out of `networks/strokes.py` and `etude run fewest`. Which row of the confusion matrix
+   changes?
 
 References
 ----------
-x
+Goldberger, J., Roweis, S., Hinton, G. & Salakhutdinov, R. (2004). Neighbourhood components analysis. NeurIPS.
+
+Dalal, N. & Triggs, B. (2005). Histograms of oriented gradients for human detection. CVPR.
+
+Li, C., Farkhoor, H., Liu, R. & Yosinski, J. (2018). Measuring the intrinsic dimension of objective landscapes. ICLR.
+
+LeCun, Y., Cortes, C. & Burges, C. J. C. (1998). The MNIST database of handwritten digits.
 """
 
 from __future__ import annotations

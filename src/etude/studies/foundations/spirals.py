@@ -1,10 +1,93 @@
 r"""Two spirals, one multi-layer perceptron.
 
-Draft.
+Two classes of points wind around each other, twice, with noise. A straight line leaves a third of them on the wrong
+side, and so does every shallow curve: to tell the classes apart, the boundary has to wind twice itself. Lang and
+Witbrock set this problem in 1988 because the perceptrons of the day could not solve it. The task: every training
+point right, with an L2 penalty on the weights, and the boundary drawn.
+
+**The network** takes a point $x$ in the plane to one number, the logit $z$. Each of $L$ hidden layers mixes its
+inputs and cuts off what is negative:
+
+$$h_0 = x, \qquad h_l = \max(0, W_l h_{l-1} + b_l), \qquad z = W_{L+1} h_L + b_{L+1}, \qquad p = \frac{1}{1 + e^{-z}}.$$
+
+Each unit folds the plane along one line. The next layer folds what is already folded, so that one fold there shows up
+at many places here. That is how three layers of 64 units bend a boundary around a spiral: not by many units side by
+side, but by folding folds.
+
+**The loss** is the negative log-likelihood of the labels $t$, 0 or 1, and a penalty on the weights (the biases are
+free):
+
+$$J = -\frac{1}{B} \sum_{i=1}^{B} \left( t_i \log p_i + (1 - t_i) \log(1 - p_i) \right)
++ \frac{\lambda}{2} \sum_l ||W_l||^2.$$
+
+Its derivatives start from something simple, $\partial J / \partial z_i = (p_i - t_i) / B$, and the penalty adds
+$\lambda W_l$ to the gradient of each weight matrix. Without it, once every point is right, the loss can still fall by
+making all weights larger: the boundary hardly moves and $p$ jumps from 0 to 1 across it. With it, steepness has a
+price, and the network prefers a boundary in the middle of the gap. The formula for $J$ is computed from $z$ itself
+(`binary_cross_entropy_with_logits`), since $\log p$ loses all digits when $p$ is near 0.
+
+**The method** is Adam on batches of 128 points. Its learning rate falls along half a cosine to zero, so that the
+boundary is still when it is drawn.
+
+What to look at
+---------------
+*boundary*: the shade is $p$, the line is $p = 0.5$. Both arms should run midway between the points. Look at the far
+corners, too: there are no points there, and yet the network is sure. Probability far from the data is not knowledge.
+
+What was tried and fails
+------------------------
+Means of seeds 0 to 2. The second accuracy is on 10,000 fresh points from the same spirals.
+
+| command | training points | fresh points |
+|---|---|---|
+| `etude run spirals` | 1.000 | 0.999 |
+| `etude run spirals --depth 0` | 0.647 | 0.646 |
+| `etude run spirals --depth 1` | 0.702 | 0.704 |
+| `etude run spirals --depth 1 --hidden 1024` | 0.805 | 0.803 |
+| `etude run spirals --depth 2` | 0.994 | 0.995 |
+| `etude run spirals --hidden 4` | 0.661 | 0.655 |
+| `etude run spirals --hidden 8` | 0.952 | 0.949 |
+| `etude run spirals --hidden 16` | 0.996 | 0.996 |
+| `etude run spirals --activation identity` | 0.647 | 0.646 |
+| `etude run spirals --activation sigmoid` | 0.650 | 0.645 |
+| `etude run spirals --activation tanh` | 0.647 | 0.646 |
+| `etude run spirals --activation tanh --steps 20000` | 0.628 | 0.630 |
+| `etude run spirals --penalty 0` | 1.000 | 0.999 |
+| `etude run spirals --penalty 0.01` | 0.975 | 0.973 |
+| `etude run spirals --penalty 0.03` | 0.648 | 0.643 |
+| `etude run spirals --noise 0.05` | 0.998 | 0.984 |
+| `etude run spirals --noise 0.05 --penalty 0` | 1.000 | 0.982 |
+
+- *Depth.* No hidden layer is logistic regression: a line. One layer gets little further in these 2,000 steps, and
+  sixteen times its width buys less than a second layer does. One wide layer could draw the boundary, since it can
+  approximate any function; gradient descent does not find it in this time.
+- *Width.* Four units a layer are too few to fold with. Sixteen are nearly enough, and one or two points remain.
+- *Activation.* Without one (`identity`) three layers are one linear map. Sigmoid hands back at most a quarter of the
+  gradient at each layer. The surprise is tanh, which ends on the line as well, even with ten times the steps. The
+  points lie within 1 of the centre and the first weights are small, so tanh begins as nearly a straight line, and the
+  penalty makes larger weights dear. ReLU has its bend at any scale.
+- *Penalty.* From 0.01 on it costs more to bend the boundary than to give up points; at 0.03 the line is all that is
+  left.
+- *Noise.* At 0.05 some points lie beyond the middle of the gap. Without a penalty the network learns them by heart,
+  every one, and does no better on fresh points than the network that let one go.
+
+Exercises
+---------
+1. `etude run spirals --noise 0.05 --penalty 0` and the same with the penalty. Where do the two boundaries differ?
+2. Copy this file to `mine.py`, multiply `net.layers[0].weight.data` by 6 before the loop, and
+   `etude run ./mine.py --activation tanh`. Was it the activation that failed, or its scale?
+3. `etude run spirals --turns 3` leaves a few points wrong. Which helps more, `--depth 4` or `--hidden 128`?
+4. `etude run spirals --points 60`: every training point is right. Where does the boundary err?
 
 References
 ----------
-Lang, K. & Witbrock, M. (1988). Learning to tell two spirals apart.
+Lang, K. J. & Witbrock, M. J. (1988). Learning to tell two spirals apart. Proceedings of the 1988 Connectionist Models
+Summer School, 52–59.
+
+Montúfar, G., Pascanu, R., Cho, K. & Bengio, Y. (2014). On the number of linear regions of deep neural networks.
+NeurIPS.
+
+Kingma, D. P. & Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}, \qquad L = -\log p_y, \qquad \frac{\part
 
 The gradient says it all: raise the score of what was written, lower the others by as much as they were believed.
 
-**Against overfitting**, the network has a quarter of a million weights and, in the quick set, 1,365 pictures, so four
-things hold it back.
+**Against overfitting.** In the quick set there are 1,365 pictures to learn from, and over a hundred weights for each of
+them. Four things hold the network back.
 
 - *L2 penalty.* Every step shrinks the weights by a part $\eta \lambda$ of themselves, apart from the gradient's step
   (AdamW): $w \leftarrow w - \eta \lambda w - \eta \, \hat m / (\sqrt{\hat v} + \epsilon)$. Biases and the norms' scales
@@ -50,7 +50,7 @@ Exercises
    `etude compare`. Which of the two got better?
 2. `etude run digits --dropout 0 --weight-decay 0`: does the calibration suffer before the accuracy does?
 3. `etude run digits --turn 180`. Which pairs of digits does the confusion matrix now show, and why must it?
-4. `etude run digits --width 4` has a fiftieth of the weights. What does that cost?
+4. `etude run digits --width 4` has some thirty times fewer weights. What does that cost?
 5. Draw a digit, photograph it, and `etude predict digits photo.png`. Then try `--scale full`, where the pictures are larger.
 
 References

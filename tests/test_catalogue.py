@@ -1,0 +1,82 @@
+"""The catalogue reads source and imports nothing."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from etude.catalogue import Catalogue
+from etude.errors import UserError
+
+STUDY = '''"""{title}
+
+References
+----------
+A (2020).
+"""
+raise RuntimeError("imported")  # a listing must never come here
+class Other(Study):
+    n: Count = 3  # how many
+    kind: Literal["a", "b"] = "a"  # which
+    claims = [Claim("x", at_least=0.5, seeds=2)]
+    scales = {{"full": {{"n": 7}}}}
+'''
+
+
+def write(path: Path, text: str = STUDY, title: str = "Another.") -> Path:
+    path.write_text(text.format(title=title) if text is STUDY else text, encoding="utf-8")
+    return path
+
+
+def test_a_study_is_read_without_being_imported(tmp_path: Path) -> None:
+    entry = Catalogue()[str(write(tmp_path / "other.py"))]
+    assert (entry.name, entry.title, entry.topic) == ("other", "Another", "yours")
+    assert [(f.name, f.default, f.help) for f in entry.fields] == [("n", 3, "how many"), ("kind", "a", "which")]
+    assert entry.defaults("full") == {"n": 7, "kind": "a"}
+    assert entry.claims[0].seeds == 2
+
+
+def test_another_package_adds_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "their_study.py", title="Theirs.")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = [metadata.EntryPoint("theirs", "their_study", "etude.studies")]
+    monkeypatch.setattr(metadata, "entry_points", lambda group: points)
+    assert "theirs" in Catalogue().files
+    assert Catalogue()["theirs"].title == "Theirs"
+    assert "their_study" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("class A(Study):\n    x: int = f()\n", "must be literals"),
+        ("class A(Study):\n    claims = [f()(1)]\n", "must be literals"),
+        ("class A: pass\n", "holds 0 classes"),
+        ("class A(Study): pass\nclass B(Study): pass\n", "holds 2 classes"),
+        ("def (", "can't be read as Python"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    path = write(tmp_path / "wrong.py", text)
+    with pytest.raises(UserError, match=said) as error:
+        Catalogue()[str(path)]
+    assert "wrong.py" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_names_that_are_not_there() -> None:
+    with pytest.raises(UserError, match="no study 'digit'; did you mean 'digits'"):
+        Catalogue()["digit"]
+    with pytest.raises(UserError, match="no study file at"):
+        Catalogue()["./nowhere.py"]
+    with pytest.raises(UserError, match="no scale 'ful'; did you mean 'full'"):
+        Catalogue()["digits"].defaults("ful")
+
+
+def test_a_type_that_no_field_has(tmp_path: Path) -> None:
+    entry = Catalogue()[str(write(tmp_path / "a.py", "class A(Study):\n    x: __import__('os').system = 1  # run me\n"))]
+    with pytest.raises(UserError, match="expected one of"):
+        entry.fields[0].type  # noqa: B018
