@@ -1,7 +1,7 @@
 """How soon MNIST is learned, from the start of the process: the study that users run, as they run it.
 
-``ETUDE_DATA=… python benchmarks/mnist.py [--repeat 3]`` runs ``etude run digits --scale full`` as a whole process, as it
-is and with the few epochs that are enough for 0.99, and prints accuracy, seconds and peak memory.
+``ETUDE_DATA=… python benchmarks/mnist.py [--repeat 3]`` runs ``etude run digits --scale full`` as a whole process, as
+it is and with the few epochs that are enough for 0.99, and prints accuracy, seconds and peak memory.
 """
 
 from __future__ import annotations

@@ -77,6 +77,8 @@ def test_names_that_are_not_there() -> None:
 
 
 def test_a_type_that_no_field_has(tmp_path: Path) -> None:
-    entry = Catalogue()[str(write(tmp_path / "a.py", "class A(Study):\n    x: __import__('os').system = 1  # run me\n"))]
+    entry = Catalogue()[
+        str(write(tmp_path / "a.py", "class A(Study):\n    x: __import__('os').system = 1  # run me\n"))
+    ]
     with pytest.raises(UserError, match="expected one of"):
         entry.fields[0].type  # noqa: B018

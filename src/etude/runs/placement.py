@@ -1,6 +1,6 @@
 """Where a network runs and how precisely: device, memory layout, arithmetic.
 
-The defaults were measured (docs/speed.md says how): on a CPU with bf16 instructions a convolutional network gains 2 to 3
+The defaults were measured (see docs/speed.md): on a CPU with bf16 instructions a convolutional network gains 2 to 3
 times from bf16 and channels-last, an LSTM 1.5 times, and everything else nothing to rely on.
 """
 

@@ -61,9 +61,9 @@ class Diverged(UserError):
 class Run:
     """One execution: ``with Run("mine") as run:`` gives any PyTorch script the loop, the log and exact resume.
 
-    A run is a durable function. When it is resumed, the script (or study) is executed again from its first line with the
-    same seed; :meth:`steps` finds the last checkpoint, puts back everything in ``state``, the batches and the random
-    generators, and goes on at the next step. The numbers are those of a run that was never stopped, bit for bit.
+    A run is a durable function. When it is resumed, the script (or study) is executed again from its first line with
+    the same seed; :meth:`steps` finds the last checkpoint, puts back everything in ``state``, the batches and the
+    random generators, and goes on at the next step. The numbers are those of a run that was never stopped, bit for bit.
 
     Args:
         name: the study, or any name for a script of your own.

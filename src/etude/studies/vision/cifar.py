@@ -1,15 +1,16 @@
 r"""Small colour photographs, near the state of the art in minutes.
 
 CIFAR-10 holds 60,000 photographs of 32 by 32 pixels in ten classes. A residual network (ResNet-18) in its usual 200
-epochs needs some three days of two processor cores. Every ingredient here was chosen because it makes learning *faster*, after
-K. Jordan's recipe for one GPU; on two processor cores it takes minutes too. The quick scale runs the same code, with a
-quarter of the channels, on ten characters drawn in random colours on random grounds, so that colour tells nothing.
+epochs needs some three days of two processor cores. Every ingredient here was chosen because it makes learning
+*faster*, after K. Jordan's recipe for one GPU; on two processor cores it takes some twenty minutes. The quick scale
+runs the same code, with a quarter of the channels, on ten characters drawn in random colours on random grounds, so
+that colour tells nothing.
 
-**Whitening.** Neighbouring pixels are nearly equal, so gradients mostly see brightness. The first layer is therefore not
-learned: with $C = \mathrm{E}[p p^\top]$ over all 2 by 2 colour patches $p$ (12 numbers each) and
+**Whitening.** Neighbouring pixels are nearly equal, so gradients mostly see brightness. The first layer is therefore
+not learned: with $C = \mathrm{E}[p p^\top]$ over all 2 by 2 colour patches $p$ (12 numbers each) and
 $C = V \Lambda V^\top$, its filters are the rows of
 
-$$W = \Lambda^{-1/2} V^\top, \qquad \text{so that} \qquad \mathrm{E}[(W p)(W p)^\top] = \Lambda^{-1/2} V^\top C V \Lambda^{-1/2} = I.$$
+$$W = \Lambda^{-1/2} V^\top, \qquad \mathrm{E}[(W p)(W p)^\top] = \Lambda^{-1/2} V^\top C V \Lambda^{-1/2} = I.$$
 
 Its outputs are uncorrelated and of equal size. $W$ and $-W$ are both used, since the activation cuts off one sign.
 

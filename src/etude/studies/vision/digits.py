@@ -10,8 +10,8 @@ the picture,
 $$h_{c}(i, j) = \sum_{c'} \sum_{u, v} w_{c, c', u, v} \, x_{c'}(s i + u, s j + v),$$
 
 with stride $s$. Five such layers follow one another. Three of them stride by 2, so that 28 pixels a side become 14, 7
-and 4, and each later filter sees more of the picture. After each layer its channels are brought to mean 0 and variance 1
-over the batch, then scaled and shifted by learned numbers (batch normalisation), and negative values are cut off,
+and 4, and each later filter sees more of the picture. After each layer its channels are brought to mean 0 and variance
+1 over the batch, then scaled and shifted by learned numbers (batch normalisation), and negative values are cut off,
 $\max(0, h)$. One linear map turns the last features into ten scores $z$.
 
 **The loss.** The scores become probabilities by the softmax, and the loss is the negative log-likelihood of the right
@@ -31,8 +31,8 @@ them. Four things hold the network back.
   that no score can lean on one feature.
 - *Augmentation.* Each time a picture is drawn it is turned, shifted and scaled a little, as another hand might have
   written it. A whole batch is changed in one tensor operation.
-- *A validation split.* `held_out` of the training pictures are never trained on. Judge changes by `validation/accuracy`;
-  the test pictures are looked at once, when all is decided.
+- *A validation split.* `held_out` of the training pictures are never trained on. Judge changes by
+  `validation/accuracy`; the test pictures are looked at once, when all is decided.
 
 **The schedule.** The learning rate climbs for a fifth of the run and then falls in a straight line to zero. High rates
 cross the landscape quickly, the fall settles into a valley, and the run ends where it is best: at its last step.
@@ -41,7 +41,7 @@ What to look at
 ---------------
 - *hardest*: the mistakes of which the network was surest. Many would be argued about by people.
 - *confusion*: which digit is taken for which. The shade is the part of a row that went wrong.
-- *calibration*: among answers given with 80 % confidence, are 80 % right? Points under the diagonal mean overconfidence.
+- *calibration*: among answers given with 80 % confidence, are 80 % right? Points under the diagonal: overconfident.
 - *filters*: the first layer's filters. Look for edges and strokes in several directions.
 
 Exercises
@@ -51,7 +51,7 @@ Exercises
 2. `etude run digits --dropout 0 --weight-decay 0`: does the calibration suffer before the accuracy does?
 3. `etude run digits --turn 180`. Which pairs of digits does the confusion matrix now show, and why must it?
 4. `etude run digits --width 4` has some thirty times fewer weights. What does that cost?
-5. Draw a digit, photograph it, and `etude predict digits photo.png`. Then try `--scale full`, where the pictures are larger.
+5. Draw a digit, photograph it, and `etude predict digits photo.png`. Then try `--scale full`: larger pictures.
 
 References
 ----------
