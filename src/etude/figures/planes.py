@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from etude.figures.style import DIVERGING, INK, PALETTE, canvas
+from etude.figures.style import INK, PALETTE, canvas
 
 
 def decision_boundary(net: nn.Module, points: Tensor, labels: Tensor, title: str = "", resolution: int = 300) -> Figure:
@@ -29,9 +30,10 @@ def decision_boundary(net: nn.Module, points: Tensor, labels: Tensor, title: str
     with torch.inference_mode():
         probability = net(grid.to(device)).squeeze(1).sigmoid().cpu().view(resolution, resolution)
     net.train(was)
-    figure, (axes,) = canvas(5.6, 5.2)
+    figure, (axes,) = canvas(5.6, 4.6)
+    colours = LinearSegmentedColormap.from_list("classes", [PALETTE[0], "white", PALETTE[1]])
     x, y, p = xs.numpy(), ys.numpy(), probability.numpy()
-    shade = axes.pcolormesh(x, y, p, cmap=DIVERGING, vmin=0, vmax=1, alpha=0.55, rasterized=True, linewidth=0)
+    shade = axes.pcolormesh(x, y, p, cmap=colours, vmin=0, vmax=1, alpha=0.55, rasterized=True, linewidth=0)
     axes.contour(x, y, p, levels=[0.5], colors=[INK], linewidths=1.4)
     for label, colour in ((0, PALETTE[0]), (1, PALETTE[1])):
         x1, x2 = points[labels == label].cpu().numpy().T
