@@ -33,7 +33,6 @@ def seven(size=(200, 300), ground=255, pen=0, width=14, mode="L"):
         (torch.zeros(3, 5, 4), (3, 5, 4)),
         (torch.zeros(5, 4, dtype=torch.uint8), (1, 5, 4)),
     ],
-    ids=str,
 )
 def test_every_kind_of_picture(image, shape):
     pixels = data.read_image(image)
