@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from etude.errors import UserError
     from etude.results.load import Trained, load
     from etude.runs.run import Run
-    from etude.session import run, studies
+    from etude.session import all_studies, run
     from etude.study import Amount, Count, Fraction, Natural, Positive, Study
 
 _HOMES = {
@@ -31,14 +31,14 @@ _HOMES = {
     "Study": "etude.study",
     "Trained": "etude.results.load",
     "UserError": "etude.errors",
+    "all_studies": "etude.session",
     "load": "etude.results.load",
     "run": "etude.session",
-    "studies": "etude.session",
 }
 
 __all__ = [
-    "Amount", "Claim", "Count", "Fraction", "Natural", "Positive", "Run", "Study", "Trained", "UserError", "load",
-    "run", "studies",
+    "Amount", "Claim", "Count", "Fraction", "Natural", "Positive", "Run", "Study", "Trained", "UserError",
+    "all_studies", "load", "run",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from etude.runs.run import Run
 
 
-def studies() -> list[Entry]:
+def all_studies() -> list[Entry]:
     """Every study that can be found from here."""
     return Catalogue().all()
 

@@ -24,6 +24,7 @@ def place(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     tiny.alter(run, source=str(tmp_path / "tiny.py"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ETUDE_RUNS", raising=False)
+    monkeypatch.setenv("COLUMNS", "160")  # a narrow terminal folds tables
     return tmp_path
 
 

@@ -99,7 +99,7 @@ def test_as_json(answers: dict[str, Any], capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_all_checks_the_whole_catalogue(answers: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    names = {entry.name for entry in etude.studies()}
+    names = {entry.name for entry in etude.all_studies()}
     assert "spirals" in names
     code, out, _ = check(capsys, "--all", "--json")
     assert {each["study"] for each in json.loads(out)} == names
@@ -126,7 +126,7 @@ def test_wrong_words(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_recording_needs_a_checkout(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(etude, "__file__", str(place / "lib" / "site-packages" / "etude" / "__init__.py"))
+    monkeypatch.setattr(verb, "MEASURED", place / "lib" / "site-packages" / "etude" / "measured.json")
     code, _, err = check(capsys, "spirals", "--record")
     assert code == 2
     assert "expected a source checkout" in err
@@ -140,7 +140,6 @@ def test_what_was_measured_is_recorded(
     (checkout / "src" / "etude").mkdir(parents=True)
     (checkout / "pyproject.toml").write_text('[project]\nname = "etude"\n')
     (checkout / "README.md").write_text("# Etude\n<!-- results -->\n<!-- /results -->\nend\n")
-    monkeypatch.setattr(etude, "__file__", str(checkout / "src" / "etude" / "__init__.py"))
     monkeypatch.setattr(verb, "MEASURED", checkout / "src" / "etude" / "measured.json")
     answers["train/accuracy"] = 1.0
     code, _, _ = check(capsys, "spirals", "--record", "--seeds", "3")

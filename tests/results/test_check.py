@@ -270,7 +270,10 @@ def test_a_stop_reaches_the_runs(place: Path, number: int) -> None:
         "1",
     ]
     tiny.write(place, '[Claim("test/loss", at_most=1.0, scale="long")]')
-    process = subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell ignores it
+    )  # fmt: skip
     begun = time.monotonic()
     while (
         not any(f.stat().st_size for f in place.glob("stopped/tiny/*/metrics.jsonl")) and time.monotonic() < begun + 60

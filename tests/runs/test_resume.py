@@ -152,7 +152,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     script(tmp_path / "cut", resume=folder)
     assert folder.network.read_bytes() == whole.folder.network.read_bytes()
     assert any(f"step {int(before.name.split('-')[1].split('.')[0])}" in message for message in said)
-    assert any("damaged" in message for message in said) == (damage != "remove")
+    assert any("is damaged" in message for message in said) == (damage != "remove")
 
 
 def test_the_log_is_whole_after_damage_to_its_end(tmp_path: Path) -> None:
