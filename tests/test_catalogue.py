@@ -82,3 +82,14 @@ def test_a_type_that_no_field_has(tmp_path: Path) -> None:
     ]
     with pytest.raises(UserError, match="expected one of"):
         entry.fields[0].type  # noqa: B018
+
+
+def test_a_study_is_parsed_with_no_option_at_all() -> None:
+    from etude.cli.run import parse
+
+    options, changes = parse(Catalogue()["spirals"], [])
+    assert (options.scale, options.seed, changes) == ("quick", 0, {})
+    options, changes = parse(Catalogue()["digits"], ["--scale", "full", "--seed=3", "--weight_decay", "0.5"])
+    assert (options.scale, options.seed, changes) == ("full", 3, {"weight_decay": 0.5})
+    with pytest.raises(UserError, match="no scale ''"):
+        parse(Catalogue()["digits"], ["--scale"])

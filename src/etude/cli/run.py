@@ -113,9 +113,9 @@ def parse(entry: Entry, words: list[str]) -> tuple[Options, dict[str, Any]]:
 
 
 def _scale(words: list[str]) -> str:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for place, word in enumerate(words):
         if word == "--scale":
-            return following
+            return words[place + 1] if place + 1 < len(words) else ""
         if word.startswith("--scale="):
             return word.partition("=")[2]
     return "quick"
