@@ -43,7 +43,7 @@ def test_every_type_comes_back(tmp_path, dtype, pack):
 
 def test_what_is_read_can_be_written_to(tmp_path):
     (tmp_path / "x").write_bytes(idx(np.zeros(3, np.uint8)))
-    read_idx(tmp_path / "x").add_(1)
+    assert read_idx(tmp_path / "x").add_(1).tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

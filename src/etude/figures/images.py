@@ -21,7 +21,8 @@ def image_grid(images: Tensor, captions: Sequence[str] = (), columns: int = 8, t
     """
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    figure, axes = canvas(1.1 * columns, (1.1 + 0.22 * bool(captions)) * rows + 0.35 * bool(title), rows, columns)
+    width = max(1.1 * columns, 0.085 * len(title))  # room for the title over few images
+    figure, axes = canvas(width, (1.1 + 0.22 * bool(captions)) * rows + 0.35 * bool(title), rows, columns)
     for cell in axes:
         cell.axis("off")
     for cell, image in zip(axes, images.float().clamp(0, 1).cpu(), strict=False):
