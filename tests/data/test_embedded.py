@@ -25,7 +25,7 @@ def test_uci_digits_are_scikit_learns():
 
 def test_without_the_table_scikit_learn_is_asked(monkeypatch):
     expected = data.uci_digits()
-    monkeypatch.setattr("etude.data.embedded.find_spec", lambda name: None)
+    monkeypatch.setattr("etude.data.tables.find_spec", lambda name: None)
     assert torch.equal(data.uci_digits().train.inputs, expected.train.inputs)
 
 
@@ -73,3 +73,23 @@ def test_a_python_without_help_texts(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
     with pytest.raises(UserError, match=r"no pydoc_data\.topics"):
         data.pydoc_topics()
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "classes"),
+    [("iris", 113, 37, 3), ("wine", 134, 44, 3), ("breast_cancer", 427, 142, 2), ("diabetes", 332, 110, 0)],
+)
+def test_tables_are_scikit_learns(name, train, test, classes, monkeypatch):
+    import sklearn.datasets
+
+    table = getattr(data, name)()
+    assert (len(table.train), len(table.test), len(table.classes)) == (train, test, classes)
+    options = {"scaled": False} if name == "diabetes" else {}
+    inputs, labels = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True, **options)
+    rows = torch.cat([table.train.inputs, table.test.inputs])
+    targets = torch.cat([table.train.labels, table.test.labels])
+    mine = sorted([*row, label] for row, label in zip(rows.tolist(), targets.tolist(), strict=True))
+    theirs = torch.from_numpy(inputs).float().tolist()
+    assert mine == sorted([*row, label] for row, label in zip(theirs, labels.tolist(), strict=True))
+    monkeypatch.setattr("etude.data.tables.find_spec", lambda name: None)
+    assert torch.equal(getattr(data, name)().test.inputs, table.test.inputs)  # without the file, from the loader

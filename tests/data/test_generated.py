@@ -98,3 +98,21 @@ def test_without_the_fonts(monkeypatch):
     monkeypatch.setattr(generated, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="Matplotlib"):
         data.glyphs(1)
+
+
+def test_moons_lie_on_their_circles():
+    xy, label = data.two_moons(200, 0.0)
+    centre = torch.stack([label, label / 2], 1)
+    assert torch.allclose((xy - centre).norm(dim=1), torch.ones(200), atol=1e-6)
+    assert ((xy - centre)[:, 1] * (1 - 2 * label) >= 0).all()
+
+
+def test_rings_leave_a_gap_and_have_one_density():
+    xy, label = data.rings(40_000, 0.6, 0.1, torch.Generator().manual_seed(0))
+    r = xy.norm(dim=1)
+    assert float(r[label == 1].max()) <= 0.6
+    assert float(r[label == 0].min()) >= 0.7
+    inner = (r[label == 1] < 0.6 / 2**0.5).float().mean()  # half of the disc's area
+    outer = (r[label == 0] < (0.49 + 0.18) ** 0.5).float().mean()
+    assert abs(float(inner) - 0.5) < 0.01
+    assert abs(float(outer) - 0.5) < 0.01

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from etude.data.labelled import Dataset, Labelled, hold_out
+from etude.data.tables import SPLIT_SEED, table_of
 from etude.errors import UserError
-
-SPLIT_SEED = 1998  # the splits are part of the data sets: no run's seed moves them
 
 
 def uci_digits() -> Dataset[Tensor]:
@@ -27,25 +24,12 @@ def uci_digits() -> Dataset[Tensor]:
     E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI Machine Learning Repository (1998),
     https://doi.org/10.24432/C50P49
     """
-    table = _digits_table()  # (1797, 64 pixels and the label)
+    table = table_of("digits", "digits.csv.gz", delimiter=",")  # (1797, 64 pixels and the label)
     images = torch.from_numpy(table[:, :64].astype(np.uint8)).reshape(-1, 1, 8, 8)
     whole = Labelled(images, torch.from_numpy(table[:, 64].astype(np.int64)))
     train, test = hold_out(whole, 360, torch.Generator().manual_seed(SPLIT_SEED))
     source = "E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits (UCI, 1998); the 1,797 in scikit-learn"
     return Dataset(train, test, tuple("0123456789"), source)
-
-
-def _digits_table() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """The table in scikit-learn's folder, which takes 0.05 s; to import scikit-learn for it takes a second."""
-    package = find_spec("sklearn")
-    if package and package.origin:
-        path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
-        if path.is_file():
-            return np.loadtxt(path, delimiter=",")
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    return np.column_stack([digits.data, digits.target])
 
 
 # Help topics of Python, by what they are about. A topic that a version of Python lacks is left out.

@@ -45,6 +45,33 @@ def two_spirals(
     return xy + noise * torch.randn(points, 2, generator=generator), label.float()
 
 
+def two_moons(points: int, noise: float, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """``(xy, label)``: two half circles that reach into each other; xy (points, 2), label (points,) float, 0 and 1.
+
+    Class 0 lies on the upper half of the unit circle, class 1 on the lower half of the circle around (1, 0.5). Each
+    coordinate gets N(0, noise²).
+    """
+    label = torch.arange(points) % 2
+    angle = math.pi * torch.rand(points, generator=generator)
+    upper = torch.stack([angle.cos(), angle.sin()], 1)
+    xy = torch.where(label[:, None] == 0, upper, torch.tensor([1.0, 0.5]) - upper)
+    return xy + noise * torch.randn(points, 2, generator=generator), label.float()
+
+
+def rings(points: int, inner: float, gap: float, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """``(xy, label)``: a disc of radius `inner` (class 1) within a ring of the same area (class 0).
+
+    xy (points, 2), even over each region; label (points,) float, in turn. Between the two lies an empty ring of width
+    `gap`, so that a classifier can be right on all points.
+    """
+    label = torch.arange(points) % 2
+    low = torch.where(label == 1, 0.0, inner + gap)
+    high = (low**2 + inner**2).sqrt()
+    r = (low**2 + (high**2 - low**2) * torch.rand(points, generator=generator)).sqrt()
+    angle = 2 * math.pi * torch.rand(points, generator=generator)
+    return torch.stack([r * angle.cos(), r * angle.sin()], 1), label.float()
+
+
 GLYPHS = tuple("ABEGKRSX48")
 FACES = tuple(
     f"DejaVu{face}.ttf"

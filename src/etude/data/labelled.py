@@ -16,7 +16,7 @@ Inputs = TypeVar("Inputs", Tensor, tuple[str, ...])
 
 @dataclass(frozen=True, eq=False)
 class Labelled(Generic[Inputs]):
-    """`inputs`, a tensor (n, …) or n texts, and `labels`, int64 (n,).
+    """`inputs`, a tensor (n, …) or n texts, and `labels`: classes, int64 (n,), or numbers to predict, float32 (n,).
 
     Its length is n, an index (tensor, slice or list of numbers) gives those examples, and `pair` is what a study hands
     on: ``Batches(data.train.pair, 128)``.
@@ -71,6 +71,8 @@ def hold_out(
 ) -> tuple[Labelled[Inputs], Labelled[Inputs]]:
     """Part `split` into (train, validation) with n examples in the second, each class in proportion to its share.
 
+    Numbers to predict are no classes: they are parted at random.
+
     Both keep the order of `split`. Classes whose share is no whole number are rounded by largest remainder.
 
     Raises
@@ -80,7 +82,7 @@ def hold_out(
     """
     if not 0 < n < len(split):
         raise UserError(f"{n:,} of {len(split):,} examples cannot be held out; from 1 to {len(split) - 1:,} can")
-    labels = split.labels
+    labels = _classes(split)
     count = torch.bincount(labels)  # (classes,)
     share = count.double() * n / len(split)
     quota = share.floor().long()
@@ -105,7 +107,12 @@ def folds(
     if not 2 <= k <= len(split):
         raise UserError(f"{len(split):,} examples cannot be parted into {k} folds; 2 to {len(split):,} can be made")
     shuffled = torch.randperm(len(split), generator=generator)
-    by_class = shuffled[split.labels[shuffled].argsort(stable=True)]
+    by_class = shuffled[_classes(split)[shuffled].argsort(stable=True)]
     fold = torch.empty(len(split), dtype=torch.long)
     fold[by_class] = torch.arange(len(split)) % k  # classes are dealt out one after the other
     return ((split[fold != i], split[fold == i]) for i in range(k))
+
+
+def _classes(split: Labelled[Inputs]) -> Tensor:
+    """What to stratify by. int64 (n,)."""
+    return torch.zeros(len(split), dtype=torch.long) if split.labels.is_floating_point() else split.labels
