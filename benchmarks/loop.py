@@ -22,7 +22,7 @@ from etude.networks.mlp import MLP
 from etude.networks.strided import StridedCNN
 from etude.runs.placement import choose_precision
 from etude.training.batches import Batches
-from etude.training.optimizers import adamw
+from etude.training.optimizers import descent
 
 Case = tuple[Callable[[], nn.Module], tuple[Tensor, Tensor], int, int]
 
@@ -36,7 +36,7 @@ def by_hand(case: Case) -> float:
     pictures = data[0].ndim == 4
     if pictures:
         net.to(memory_format=torch.channels_last)
-    optimizer = adamw(net, 1e-3, 1e-2)
+    optimizer = descent("adamw", net, 1e-3, 1e-2)
     batches = iter(Batches(data, size))
     began = time.perf_counter()
     for _ in range(steps):
@@ -57,7 +57,7 @@ def by_etude(case: Case) -> float:
     network, data, size, steps = case
     with tempfile.TemporaryDirectory() as folder, etude.Run("bench", root=folder, quiet=True) as run:
         net = run.place(network())
-        optimizer = adamw(net, 1e-3, 1e-2)
+        optimizer = descent("adamw", net, 1e-3, 1e-2)
         began = time.perf_counter()
         for x, y in run.steps(Batches(data, size), steps, state=(net, optimizer)):
             loss = cross_entropy(net(x), y)

@@ -24,12 +24,12 @@ def run(study: str | type[Study], *, scale: str = "quick", seed: int = 0, **fiel
         scale: a named setting, see ``etude show``.
         seed: of every random generator.
         fields: any field of the study; and ``root``, ``device``, ``precision``, ``compiled``, ``checkpoint_every``,
-            ``quiet`` as for :class:`etude.Run`.
+            ``quiet`` as for :class:`etude.Run`; and ``folds``, to cross-validate first on so many parts.
 
     Raises:
         UserError: no such study, scale or field, or a value that the field does not allow.
     """
-    options = ("root", "device", "precision", "compiled", "checkpoint_every", "quiet")
+    options = ("root", "device", "precision", "compiled", "checkpoint_every", "quiet", "folds")
     settings = {name: fields.pop(name) for name in options if name in fields}
     if isinstance(study, type):
         return execute(study.at(scale, **fields), seed=seed, scale=scale, **settings)

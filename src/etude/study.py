@@ -59,10 +59,13 @@ Natural = Annotated[int, Range(0)]
 Amount = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 Fraction = Annotated[float, Range(0, 1)]
+OptimizerName = Literal[
+    "sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamax", "adamw", "bfgs", "lbfgs"
+]
 
 FIELD_TYPES: dict[str, Any] = {
     "int": int, "float": float, "bool": bool, "str": str, "Count": Count, "Natural": Natural, "Amount": Amount,
-    "Positive": Positive, "Fraction": Fraction, "Literal": Literal, "tuple": tuple,
+    "Positive": Positive, "Fraction": Fraction, "OptimizerName": OptimizerName, "Literal": Literal, "tuple": tuple,
 }  # fmt: skip
 """What a field may be; the catalogue reads annotations with these names and no others."""
 
@@ -180,10 +183,12 @@ def execute(
     checkpoint_every: float | None = None,
     quiet: bool = False,
     source: str | None = None,
+    folds: int = 0,
 ) -> Run:
     """Run a study to its end and give back the finished run; the arguments are those of :class:`etude.Run`.
 
     ``source`` says where the study is found again: ``catalogue``, or its file's path; by default that of its class.
+    ``folds`` cross-validates it first, on so many parts of its training data.
 
     Claims are those of ``scale``; a study whose fields differ from the scale's is judged all the same, and its run says
     which fields were changed.
@@ -205,6 +210,7 @@ def execute(
         "digest": digest(file) if file else None,
         "changed": {name: value for name, value in values.items() if value != standard[name]},
         "lesson": lesson,
+        **({"folds": folds} if folds else {}),
     }
     run = Run(
         study_name(cls), seed=seed, scale=scale, fields=values, claims=cls.claims, about=about, root=root,
@@ -212,5 +218,9 @@ def execute(
         quiet=quiet,
     )  # fmt: skip
     with run:
+        if folds:
+            from etude.training.validation import cross_validate
+
+            cross_validate(run, study, folds)
         study(run)
     return run

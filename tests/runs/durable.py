@@ -17,7 +17,7 @@ from etude.training.augmentation import random_affine
 from etude.training.batches import Batches
 from etude.training.best import Best
 from etude.training.evaluation import accuracy, outputs
-from etude.training.optimizers import adamw
+from etude.training.optimizers import descent
 from etude.training.schedules import one_cycle
 
 STEPS = 30
@@ -36,7 +36,7 @@ def train(root: str, resume: str | None = None, kill_in_write: int | None = None
             )
         )
         for stage in range(2):
-            optimizer = adamw(net, 0.01, 0.1)
+            optimizer = descent("adamw", net, 0.01, 0.1)
             schedule = LambdaLR(optimizer, one_cycle(STEPS))
             best = Best(net)
             batches = Batches((images, labels), 16, augment=lambda x, g: random_affine(x, g, 20, 1))

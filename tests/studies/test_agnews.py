@@ -34,10 +34,12 @@ def test_folds_part_the_rows_exactly_and_keep_the_classes_shares() -> None:
 
 
 def test_cross_validation_gives_mean_spread_and_a_tested_network(run) -> None:
-    assert {"validation/accuracy", "validation/sd", "test/accuracy"} <= set(run.metrics)
+    assert {"folds/accuracy", "folds/accuracy/sd", "validation/accuracy", "test/accuracy"} <= set(run.metrics)
     stages = {row.get("stage") for row in run.folder.metrics()}
-    assert stages == {"fold 1", "fold 2", "fold 3", "all rows"}
-    assert {path.stem for path in run.folder.pictures()} >= {"confusion", "terms", "folds"}
+    assert stages == {"fold 1", "fold 2", "fold 3", None}
+    assert run.held_out["folds/accuracy"] == len(data.pydoc_topics().train)  # every row judged once
+    assert run.folder.tables_of()["folds"][0] == ["validation", "fold 1", "fold 2", "fold 3", "mean", "sd"]
+    assert {path.stem for path in run.folder.pictures()} >= {"confusion", "terms", "folds_accuracy"}
 
 
 def test_a_prediction_is_a_probability_for_each_class(run) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from etude.training.averages import Lookahead
 from etude.training.best import Best
 from etude.training.evaluation import accuracy, evaluating, outputs
-from etude.training.optimizers import adamw
+from etude.training.optimizers import descent
 from etude.training.schedules import cosine, one_cycle
 
 
@@ -33,7 +33,7 @@ def test_cosine_is_half_way_at_the_middle() -> None:
 
 def test_weights_decay_and_vectors_do_not() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
-    decayed = {id(p) for g in adamw(net, 0.1, 0.5).param_groups if g["weight_decay"] for p in g["params"]}
+    decayed = {id(p) for g in descent("adamw", net, 0.1, 0.5).param_groups if g["weight_decay"] for p in g["params"]}
     assert decayed == {id(net[0].weight), id(net[3].weight)}
 
 

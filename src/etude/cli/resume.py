@@ -45,7 +45,7 @@ def main(options: argparse.Namespace) -> int:
         )
     run = execute(
         study, scale=about["scale"], resume=folder.path, device=about["device"], precision=about["precision"],
-        compiled=about["compiled"], quiet=options.quiet, source=entry.source,
+        compiled=about["compiled"], quiet=options.quiet, source=entry.source, folds=about.get("folds", 0),
     )  # fmt: skip
     if options.json:
         print(json.dumps({"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False))
@@ -61,5 +61,7 @@ def check_record(about: dict[str, Any], folder: RunFolder) -> None:
             raise UserError(
                 f"{folder.study_json} is damaged: its {key} is {about.get(key)!r}; expected a {kind.__name__}"
             )
+    if not isinstance(about.get("folds", 0), int):
+        raise UserError(f"{folder.study_json} is damaged: its folds is {about['folds']!r}; expected an int")
     if about["precision"] not in ("auto", "fp32", "bf16") or about["threads"] < 1 or about["seed"] < 0:
         raise UserError(f"{folder.study_json} is damaged: precision, threads or seed is none that a run can have")

@@ -31,6 +31,7 @@ class Options:
     device: Annotated[str, "cpu, cuda, cuda:1 …; the fastest one by default"] = ""
     precision: Annotated[Literal["auto", "fp32", "bf16"], "arithmetic; auto chooses by device and network"] = "auto"
     compile: Annotated[bool, "compile the network: pays for long runs only"] = False
+    folds: Annotated[Natural, "cross-validate first, on so many parts of the training data"] = 0
     threads: Annotated[Natural, "processor threads; 0 leaves the choice to PyTorch"] = 0
     runs: Annotated[str, "folder of all runs; else $ETUDE_RUNS, else ./runs"] = ""
     checkpoint_every: Annotated[Positive, "seconds between checkpoints"] = 30.0
@@ -57,7 +58,7 @@ def raw(words: list[str]) -> int:
     run = execute(
         entry.load().at(options.scale, **changes), seed=options.seed, scale=options.scale, source=entry.source,
         root=options.runs or None, device=options.device or None, precision=options.precision,
-        compiled=options.compile, quiet=options.quiet,
+        compiled=options.compile, quiet=options.quiet, folds=options.folds,
         checkpoint_every=None if options.checkpoint_every == Options.checkpoint_every else options.checkpoint_every,
     )  # fmt: skip
     if options.json:

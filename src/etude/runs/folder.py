@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -35,6 +36,7 @@ class RunFolder:
         self.report_html = self.path / "report.html"
         self.network = self.path / "network.safetensors"
         self.figures = self.path / "figures"
+        self.tables = self.path / "tables"
         self.checkpoint = self.path / "checkpoint"
 
     @classmethod
@@ -169,6 +171,14 @@ class RunFolder:
     def pictures(self) -> list[Path]:
         """The figures as PNG files, in the order in which they were made."""
         return sorted(self.figures.glob("*.png"), key=lambda path: path.stat().st_mtime_ns)
+
+    def tables_of(self) -> dict[str, list[list[str]]]:
+        """``{name: rows}`` of the tables that the run kept, the first row the columns' names."""
+        found = {}
+        for path in sorted(self.tables.glob("*.csv"), key=lambda path: path.stat().st_mtime_ns):
+            with path.open(encoding="utf-8", newline="") as file:
+                found[path.stem] = list(csv.reader(file))
+        return found
 
     def _json(self, path: Path) -> dict[str, Any]:
         try:

@@ -27,6 +27,7 @@ def write_report(folder: RunFolder) -> Path:
         title=study.get("title") or study["study"],
         lesson=lesson_html(_without_title(study.get("lesson", ""))),
         figures=[(path.stem.replace("_", " "), _picture(path)) for path in folder.pictures()],
+        tables={name: rows for name, rows in folder.tables_of().items() if rows},
         curves=_curves(folder),
         minutes=_duration(result["seconds"]) if result else None,
         memory=f"{result['peak_memory_bytes'] / 1e6:,.0f} MB" if result and result["peak_memory_bytes"] else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 import shutil
@@ -11,6 +12,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, runtime_checkable
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHECKPOINT_SECONDS = 30.0
 ROWS = 200  # rows of metrics for a loop, whatever its length
+SHOWN = 16  # metrics that are printed at the end; the report has them all
 
 
 @runtime_checkable
@@ -115,7 +119,9 @@ class Run:
         self._checkpoint_every = checkpoint_every
         self._held_out: dict[str, int] = {}
         self._progress = Progress(quiet)
-        self._stage = self._step = 0
+        self._part = ""
+        self._fold: tuple[int, int] | None = None
+        self._stage = self._step = self._stages_here = 0
         self._total: int | None = None
         self._in_step = self._over = self._flush_now = False
         self._broken_off: Callable[[], None] | None = None
@@ -225,7 +231,9 @@ class Run:
             self._broken_off = None
         parts = list(state) if isinstance(state, Sequence) else [state]
         stage, self._stage = self._stage, self._stage + 1
-        self._stage_name = name or (f"stage {stage + 1}" if stage else "")
+        self._stages_here += 1
+        name = name or (f"stage {self._stages_here}" if self._stages_here > 1 else "")
+        self._stage_name = " · ".join(filter(None, (self._part, name)))
         if steps is None and isinstance(batches, Sized):
             steps = len(batches)
         self._total = steps
@@ -326,6 +334,39 @@ class Run:
         if not self._in_step:
             self._write_row({})
 
+    @contextmanager
+    def part(self, name: str, *, seed: int, fold: tuple[int, int] | None = None) -> Iterator[dict[str, float]]:
+        """A run within the run: one variant of a comparison, one fold of a cross-validation.
+
+        Inside, ``run.seed`` and the random generators are the part's own, and afterwards what they were. Its loops are
+        stages of this run, and resume as such. ``run.result`` fills the mapping that this gives; figures and networks
+        of a part are not kept.
+
+        Args:
+            name: for logs and curves; what stands before `` #`` is drawn in one colour.
+            seed: of the part.
+            fold: (k, K): it validates on part k of K of the training data (:func:`etude.training.validation.split`).
+        """
+        outer = self.seed, self.metrics, self._held_out, self._part, self._fold, self._stages_here, random_state()
+        self.seed, self.metrics, self._held_out = seed, {}, {}
+        self._part, self._fold, self._stages_here = name, fold, 0
+        seed_everything(seed)
+        try:
+            yield self.metrics
+        finally:
+            self.seed, self.metrics, self._held_out, self._part, self._fold, self._stages_here, drawn = outer
+            restore_random_state(drawn)
+
+    @property
+    def fold(self) -> tuple[int, int] | None:
+        """(k, K) while fold k of K is under way."""
+        return self._fold
+
+    @property
+    def held_out(self) -> dict[str, int]:
+        """On how many held-out examples each result was measured."""
+        return {key: n for key, n in self._held_out.items() if n}
+
     # -- what remains -----------------------------------------------------------------------------------------------
 
     def result(self, metrics: Mapping[str, float | torch.Tensor], *, held_out: int = 0) -> None:
@@ -334,10 +375,29 @@ class Run:
             self.metrics[key] = float(value.detach() if isinstance(value, torch.Tensor) else value)
             self._held_out[key] = held_out
 
+    def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print a table and keep it as ``tables/<name>.csv``; the report shows it. Cells are texts or numbers."""
+        if self._part:
+            return
+        written = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+        text = StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows([list(columns), *written])
+        self.folder.tables.mkdir(exist_ok=True)
+        write_atomically(self.folder.tables / f"{name}.csv", text.getvalue().encode())
+        widths = [max(map(len, column)) for column in zip(columns, *written, strict=True)]
+        for line in ([*columns], *written):
+            cells = [
+                cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+            ]
+            self.say("  " + "  ".join(cells).rstrip())
+
     def figure(self, name: str, figure: Figure) -> None:
         """Keep a Matplotlib figure as ``figures/<name>.svg`` and ``.png``, and close it."""
         from matplotlib import pyplot
 
+        if self._part:
+            pyplot.close(figure)
+            return
         self.folder.figures.mkdir(exist_ok=True)
         for ending in ("svg", "png"):
             path = self.folder.figures / f"{name}.{ending}"
@@ -354,6 +414,8 @@ class Run:
         """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""
         from safetensors.torch import save
 
+        if self._part:
+            return
         tensors = {key: t.detach().cpu().contiguous().clone() for key, t in net.state_dict().items()}
         write_atomically(self.folder.path / f"{name}.safetensors", save(tensors, {"format": "pt"}))
 
@@ -479,7 +541,7 @@ class Run:
         seconds = self._seconds()
         result = {
             "metrics": self.metrics,
-            "held_out": {key: n for key, n in self._held_out.items() if n},
+            "held_out": self.held_out,
             "claims": [verdict.as_json() for verdict in self.verdicts],
             "seconds": round(seconds, 3),
             "peak_memory_bytes": peak_memory(),
@@ -490,8 +552,9 @@ class Run:
 
         write_report(self.folder)
         self._checkpoints.clear()
-        for key, value in self.metrics.items():
-            self.say(f"  {key:<24} {value:.4g}")
+        if len(self.metrics) <= SHOWN:
+            for key, value in self.metrics.items():
+                self.say(f"  {key:<24} {value:.4g}")
         for verdict in self.verdicts:
             self.say(f"{verdict.mark} {verdict.claim.metric} {verdict.claim.bound}: {verdict.measured}")
         self.say(f"{clock(seconds)} · {self.folder.report_html}")

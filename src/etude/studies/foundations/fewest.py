@@ -109,11 +109,13 @@ from etude.figures.images import image_grid
 from etude.figures.sizes import accuracy_by_size
 from etude.networks.strokes import NUMBERS, START, StrokeNetwork
 from etude.runs.run import Run
-from etude.study import Count, Natural, Positive, Study
+from etude.study import Count, Natural, OptimizerName, Positive, Study
 from etude.training.batches import Batches
 from etude.training.best import Best
 from etude.training.evaluation import accuracy, outputs
+from etude.training.optimizers import descent
 from etude.training.schedules import one_cycle
+from etude.training.validation import split
 
 
 @dataclass
@@ -123,7 +125,8 @@ class Fewest(Study):
     dataset: Literal["uci", "mnist"] = "uci"  # 8×8 inside scikit-learn; 28×28
     steps: Count = 150  # of training the nine
     batch: Count = 64  # images a step
-    learning_rate: Positive = 0.05  # of Adam at the start; falls to zero along a straight line
+    optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
+    learning_rate: Positive = 0.05  # of the nine at the start; falls to zero along a straight line
     cells: Count = 20  # along each side of the window through which an image is seen
     directions: Count = 8  # of edges that are told apart
     held_out: Count = 300  # training images kept to choose the best of the nine's steps
@@ -143,7 +146,7 @@ class Fewest(Study):
 
     def __call__(self, run: Run) -> None:
         digits = data.uci_digits() if self.dataset == "uci" else data.mnist()
-        train, validation = data.hold_out(digits.train, self.held_out)
+        train, validation = split(run, digits.train, self.held_out)
         net = self.network()
         if self.memory:
             train, known = data.hold_out(train, self.memory)  # what is remembered is not trained on
@@ -154,7 +157,7 @@ class Fewest(Study):
 
         images, classes = run.place(self.scaled(validation.inputs)), run.place(validation.labels)
         batches = Batches((run.place(self.scaled(train.inputs)), run.place(train.labels)), self.batch)
-        optimizer = torch.optim.Adam(net.parameters(), self.learning_rate)
+        optimizer = descent(self.optimizer, net.parameters(), self.learning_rate)
         schedule = LambdaLR(optimizer, lambda step: 1 - step / self.steps)
         best = Best(net, lowest=True)
         for x, label in run.steps(batches, self.steps, state=(net, optimizer, schedule, best), name="nine"):
@@ -169,7 +172,7 @@ class Fewest(Study):
         for family, rate, other in self.ordinary():
             name = f"{family}/{trained(other)}"
             other = run.place(other)
-            optimizer = torch.optim.Adam(other.parameters(), rate, fused=True)
+            optimizer = descent("adam", other.parameters(), rate)
             schedule = LambdaLR(optimizer, one_cycle(self.ordinary_steps, warmup=0.2))
             for x, label in run.steps(batches, self.ordinary_steps, state=(other, optimizer, schedule), name=name):
                 loss = cross_entropy(other(x), label)

@@ -95,8 +95,9 @@ from etude import data
 from etude.claims import Claim
 from etude.figures.fits import families, fitted_curve
 from etude.runs.run import Run
-from etude.study import Amount, Count, Positive, Study
+from etude.study import Amount, Count, OptimizerName, Positive, Study
 from etude.training.batches import Batches
+from etude.training.optimizers import descent
 
 
 class GaussianBases(nn.Module):
@@ -131,6 +132,7 @@ class Sine(Study):
     batch: Count = 10  # points a step
     learning_rate: Positive = 0.3  # of w and b at the start; falls to zero along a straight line
     bases_rate: Amount = 0.01  # learning rate of μ and σ, as a part of that of w and b
+    optimizer: OptimizerName = "sgd"  # the rule of a step; choose the learning rate with it
 
     claims = [Claim("sine/rmse", at_most=0.06, seeds=5, each=True, source="ECE-472 (2022), assignment 1; bound: Etude")]
     courses = ["CU A1"]
@@ -139,7 +141,7 @@ class Sine(Study):
         x, y = map(run.place, data.noisy_sine(self.points, self.noise))
         net = run.place(self.network())
         slow: dict[str, Any] = {"params": [net.mu, net.sigma], "lr": self.bases_rate * self.learning_rate}
-        optimizer = torch.optim.SGD([{"params": [net.w, net.b]}, slow], self.learning_rate)
+        optimizer = descent(self.optimizer, [{"params": [net.w, net.b]}, slow], self.learning_rate)
         schedule = LambdaLR(optimizer, lambda step: 1 - step / self.steps)
 
         for inputs, targets in run.steps(Batches((x, y), self.batch), self.steps, state=(net, optimizer, schedule)):

@@ -106,9 +106,10 @@ from etude.claims import Claim
 from etude.figures.planes import decision_boundary
 from etude.networks.mlp import MLP
 from etude.runs.run import Run
-from etude.study import Amount, Count, Natural, Positive, Study
+from etude.study import Amount, Count, Natural, OptimizerName, Positive, Study
 from etude.training.batches import Batches
 from etude.training.evaluation import accuracy, outputs
+from etude.training.optimizers import descent
 from etude.training.schedules import cosine
 
 
@@ -125,7 +126,8 @@ class Spirals(Study):
     penalty: Amount = 1e-3  # λ, the factor of the L2 penalty
     steps: Count = 2_000  # of gradient descent
     batch: Count = 128  # points a step
-    learning_rate: Positive = 3e-3  # of Adam at the start; falls to zero along half a cosine
+    optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
+    learning_rate: Positive = 3e-3  # at the start; falls to zero along half a cosine
 
     claims = [Claim("train/accuracy", at_least=1.0, each=True, source="ECE-472 (2022), assignment 2")]
     courses = ["CU A2"]
@@ -134,7 +136,7 @@ class Spirals(Study):
         x, label = map(run.place, data.two_spirals(self.points, self.turns, self.noise))
         net = run.place(self.network())
         weights = [p for p in net.parameters() if p.ndim == 2]  # biases are left alone
-        optimizer = torch.optim.Adam(net.parameters(), self.learning_rate, fused=True)
+        optimizer = descent(self.optimizer, net.parameters(), self.learning_rate)
         schedule = LambdaLR(optimizer, cosine(self.steps))
 
         for inputs, t in run.steps(Batches((x, label), self.batch), self.steps, state=(net, optimizer, schedule)):

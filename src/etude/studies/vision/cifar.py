@@ -82,12 +82,14 @@ from etude.figures.classification import confusion_matrix
 from etude.figures.images import filter_grid, image_grid
 from etude.networks.whitened import WhitenedCNN
 from etude.runs.run import Run
-from etude.study import Count, Fraction, Natural, Positive, Study
+from etude.study import Count, Fraction, Natural, OptimizerName, Positive, Study
 from etude.training.augmentation import flip, random_crop
 from etude.training.averages import Lookahead
 from etude.training.batches import Batches
 from etude.training.evaluation import accuracy, evaluating, outputs
+from etude.training.optimizers import descent
 from etude.training.schedules import one_cycle
+from etude.training.validation import split
 
 MEAN = torch.tensor([125.3, 123.0, 113.9]).view(3, 1, 1)  # of CIFAR-10's training pixels, 0 to 255
 SPREAD = torch.tensor([51.6, 50.8, 51.3]).view(3, 1, 1)  # within-image standard deviation
@@ -101,7 +103,8 @@ class Cifar(Study):
     width: Count = 16  # channels of the first group; the others have four times as many
     epochs: Positive = 4.0  # passes over the training data
     batch: Count = 256  # images a step
-    learning_rate: Positive = 11.5  # of SGD, for 1,024 examples, at the height of the cycle
+    optimizer: OptimizerName = "nesterov"  # the rule of a step; choose the learning rate with it
+    learning_rate: Positive = 11.5  # for 1,024 examples, at the height of the cycle
     momentum: Fraction = 0.85  # Nesterov's
     weight_decay: Positive = 0.0153  # the L2 penalty, for 1,024 examples
     bias_scale: Positive = 64.0  # learning rate of biases over that of weights
@@ -127,14 +130,14 @@ class Cifar(Study):
         loaders = {"glyphs": data.coloured_glyphs, "cifar10": data.cifar10, "cifar100": data.cifar100}
         pictures = loaders[self.dataset]()
         run.say(pictures.source)
-        train, validation = data.hold_out(pictures.train, self.held_out)
+        train, validation = split(run, pictures.train, self.held_out)
         batches = Batches((train.inputs, train.labels, torch.arange(len(train))), self.batch, augment=self.augment)
         steps = round(self.epochs * len(train) / self.batch)
 
         net = self.network()
         net.fit_whitening(standardised(train.inputs[:5000]))
         net = run.place(net)
-        optimizer = self.optimizer(net)
+        optimizer = descent(self.optimizer, self.groups(net), 1.0, momentum=self.momentum)
         schedule = LambdaLR(optimizer, one_cycle(steps, warmup=0.23, start=0.2, end=0.07))
         slow = Lookahead(net)
         epoch = len(batches)
@@ -154,6 +157,8 @@ class Cifar(Study):
                 run.log(**{"validation/accuracy": accuracy(scores, validation.labels)})
         slow.update(1.0)  # end on the slow weights
 
+        scores = self.views(net, validation.inputs)
+        run.result({"validation/accuracy": accuracy(scores, validation.labels)}, held_out=len(validation))
         test, labels = pictures.test.inputs, pictures.test.labels
         scores = self.views(net, test)
         result = {"test/accuracy": accuracy(scores, labels)}
@@ -182,18 +187,17 @@ class Cifar(Study):
         """Two standardised images."""
         return torch.randn(2, 3, 32, 32)
 
-    def optimizer(self, net: WhitenedCNN) -> torch.optim.SGD:
-        """Nesterov's SGD on the summed loss; rates are stated for 1,024 examples, momentum's gain divided out."""
+    def groups(self, net: WhitenedCNN) -> list[dict[str, Any]]:
+        """Weights and biases with settings for the summed loss; fields are for 1,024 rows, without momentum's gain."""
         scale = 1024 * (1 + 1 / (1 - self.momentum))
         rate, decay = self.learning_rate / scale, self.weight_decay * self.batch / scale
         learned = {name: p for name, p in net.named_parameters() if p.requires_grad}
         biases = [p for name, p in learned.items() if name.endswith("bias")]
         weights = [p for name, p in learned.items() if not name.endswith("bias")]
-        groups = [
+        return [
             {"params": weights, "lr": rate, "weight_decay": decay / rate},
             {"params": biases, "lr": rate * self.bias_scale, "weight_decay": decay / rate / self.bias_scale},
         ]
-        return torch.optim.SGD(groups, rate, self.momentum, nesterov=True, fused=True)
 
     def augment(self, images: Tensor, generator: Generator) -> Tensor:
         """A shifted version of each image, its border mirrored."""

@@ -86,12 +86,13 @@ from etude.figures.classification import confusion_matrix, reliability
 from etude.figures.images import filter_grid, image_grid
 from etude.networks.strided import StridedCNN
 from etude.runs.run import Run
-from etude.study import Amount, Count, Fraction, Positive, Study
+from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
 from etude.training.augmentation import random_affine, random_flip
 from etude.training.batches import Batches
 from etude.training.evaluation import accuracy, outputs
-from etude.training.optimizers import adamw
+from etude.training.optimizers import descent
 from etude.training.schedules import one_cycle
+from etude.training.validation import split
 
 
 @dataclass
@@ -102,8 +103,9 @@ class Digits(Study):
     width: Count = 24  # channels of the first convolution; the others have 2 and 4 times as many
     epochs: Positive = 30.0  # passes over the training data
     batch: Count = 64  # images a step
-    learning_rate: Positive = 4e-3  # of AdamW, at the height of the cycle
-    weight_decay: Amount = 0.05  # the L2 penalty, decoupled from the gradient
+    optimizer: OptimizerName = "adamw"  # the rule of a step; choose the learning rate with it
+    learning_rate: Positive = 4e-3  # at the height of the cycle
+    weight_decay: Amount = 0.05  # the L2 penalty; of AdamW decoupled from the gradient
     dropout: Fraction = 0.1  # part of the last features that is dropped
     turn: Amount = 8.0  # augmentation: degrees, each way
     shift: Amount = 0.5  # augmentation: pixels, each way
@@ -123,12 +125,12 @@ class Digits(Study):
 
     def __call__(self, run: Run) -> None:
         digits = {"uci": data.uci_digits, "mnist": data.mnist, "fashion": data.fashion_mnist}[self.dataset]()
-        train, validation = data.hold_out(digits.train, round(self.held_out * len(digits.train)))
+        train, validation = split(run, digits.train, round(self.held_out * len(digits.train)))
         batches = Batches(train.pair, self.batch, augment=self.augment)
         steps = round(self.epochs * len(batches))
 
         net = run.place(self.network())
-        optimizer = adamw(net, self.learning_rate, self.weight_decay)
+        optimizer = descent(self.optimizer, net, self.learning_rate, self.weight_decay)
         schedule = LambdaLR(optimizer, one_cycle(steps, warmup=0.2))
 
         for images, labels in run.steps(batches, steps, state=(net, optimizer, schedule)):
@@ -139,6 +141,8 @@ class Digits(Study):
                 scores = outputs(net, self.scaled(validation.inputs))
                 run.log(**{"validation/accuracy": accuracy(scores, validation.labels)})
 
+        scores = outputs(net, self.scaled(validation.inputs))
+        run.result({"validation/accuracy": accuracy(scores, validation.labels)}, held_out=len(validation))
         images, labels = self.scaled(digits.test.inputs), digits.test.labels
         probabilities = outputs(net, images).softmax(1)
         sure, predicted = probabilities.max(1)

@@ -1,0 +1,213 @@
+"""Each optimiser is PyTorch's, number for number; the quasi-Newton ones are SciPy's and the theorems'."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import etude
+from etude.errors import UserError
+from etude.study import OptimizerName
+from etude.training import optimizers as written
+from etude.training.optimizers import WRITTEN, descent
+from etude.training.quasi_newton import BFGS, LBFGS, bfgs_update
+
+LATEST = {"tolerance_grad": 0.0, "tolerance_change": 0.0}
+THEIRS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, float]]] = {
+    "SGD": (torch.optim.SGD, {"lr": 0.05}),
+    "Momentum": (lambda p, **o: torch.optim.SGD(p, momentum=0.9, **o), {"lr": 0.02}),
+    "Nesterov": (lambda p, **o: torch.optim.SGD(p, momentum=0.9, nesterov=True, **o), {"lr": 0.02}),
+    "Adagrad": (torch.optim.Adagrad, {"lr": 0.1}),
+    "Adadelta": (torch.optim.Adadelta, {"lr": 1.0}),
+    "RMSprop": (torch.optim.RMSprop, {"lr": 0.01}),
+    "Adam": (torch.optim.Adam, {"lr": 0.02}),
+    "AdaMax": (torch.optim.Adamax, {"lr": 0.02}),
+    "AdamW": (torch.optim.AdamW, {"lr": 0.02}),
+}
+
+
+def walk(make: Callable[[list[Tensor]], torch.optim.Optimizer], steps: int = 100, closure: bool = False) -> Tensor:
+    """A small network in double precision on noisy data, one new batch a step. (steps, parameters)."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).double()
+    optimizer = make(list(net.parameters()))
+    path = []
+    for step in range(steps):
+        x = torch.randn(8, 3, dtype=torch.double, generator=torch.Generator().manual_seed(step if not closure else 0))
+
+        def loss(x: Tensor = x) -> Tensor:
+            optimizer.zero_grad()
+            value = (net(x).squeeze(1) - x.sin().sum(1)).square().mean()
+            value.backward()
+            return value
+
+        if closure:
+            optimizer.step(loss)
+        else:
+            loss()
+            optimizer.step()
+        path.append(torch.cat([p.detach().flatten() for p in net.parameters()]).clone())
+    return torch.stack(path)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("name", THEIRS)
+def test_a_hundred_steps_are_pytorchs(name: str, decay: float) -> None:
+    theirs, settings = THEIRS[name]
+    mine = walk(lambda p: getattr(written, name)(p, weight_decay=decay, **settings))
+    assert torch.allclose(mine, walk(lambda p: theirs(p, weight_decay=decay, **settings)), atol=1e-6, rtol=0)
+    assert (mine[1:] != mine[:-1]).any(1).all(), "it moves at every step"
+
+
+def test_lbfgs_is_pytorchs_without_a_line_search() -> None:
+    theirs = walk(lambda p: torch.optim.LBFGS(p, lr=0.5, max_iter=1, history_size=10, **LATEST), closure=True)
+    mine = walk(lambda p: Evaluated(p), closure=True)
+    assert torch.allclose(mine, theirs, atol=1e-6, rtol=0)
+    assert (mine[-1] - mine[0]).norm() > 0.1
+
+
+class Evaluated(LBFGS):
+    """The step as it is, though there is a closure to compute the gradient by."""
+
+    def __init__(self, parameters: list[Tensor]) -> None:
+        super().__init__(parameters, lr=0.5)
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        assert closure is not None
+        closure()
+        super().step()
+
+
+def rosenbrock(w: Tensor) -> Tensor:
+    return (1 - w[..., :-1]).square().sum(-1) + 100 * (w[..., 1:] - w[..., :-1].square()).square().sum(-1)
+
+
+def minimised(make: Callable[[list[Tensor]], torch.optim.Optimizer], steps: int, n: int) -> tuple[Tensor, list[float]]:
+    w = torch.linspace(-1.2, 1.0, n, dtype=torch.double).requires_grad_()
+    optimizer = make([w])
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = rosenbrock(w)
+        loss.backward()
+        return loss
+
+    return w, [float(optimizer.step(closure)) for _ in range(steps)]
+
+
+@pytest.mark.parametrize("n", [2, 10])
+@pytest.mark.parametrize("make", [BFGS, LBFGS])
+def test_with_a_line_search_the_loss_never_rises_and_the_minimum_is_found(make: type, n: int) -> None:
+    w, losses = minimised(make, 150, n)
+    assert all(b <= a for a, b in itertools.pairwise(losses))
+    assert torch.allclose(w.detach(), torch.ones(n, dtype=torch.double), atol=1e-6)
+
+
+def test_bfgs_finds_scipys_minimum_and_its_matrix() -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    points = [torch.tensor([-1.2, 1.0, 0.5], dtype=torch.double)]
+
+    def value(x: object) -> tuple[float, object]:
+        w = torch.tensor(x, dtype=torch.double, requires_grad=True)
+        loss = rosenbrock(w)
+        (g,) = torch.autograd.grad(loss, w)
+        return float(loss.detach()), g.numpy()
+
+    found = optimize.minimize(
+        value, points[0].numpy(), jac=True, method="BFGS", callback=lambda x: points.append(torch.tensor(x))
+    )
+    H = torch.eye(3, dtype=torch.double)
+    gradients = [torch.tensor(value(p.numpy())[1]) for p in points]
+    for k in range(len(points) - 2):  # SciPy's own steps through our update; after its last it makes none
+        H = bfgs_update(H, points[k + 1] - points[k], gradients[k + 1] - gradients[k])
+    assert torch.allclose(H, torch.tensor(found.hess_inv), rtol=1e-6, atol=1e-9)
+    mine, _ = minimised(BFGS, 150, 3)
+    assert torch.allclose(mine.detach(), torch.tensor(found.x), atol=1e-4)
+
+
+def test_the_update_keeps_the_secant_equation_symmetry_and_positive_curvature() -> None:
+    torch.manual_seed(1)
+    A = torch.randn(6, 6, dtype=torch.double)
+    H = A @ A.T + torch.eye(6)
+    s, y = torch.randn(2, 6, dtype=torch.double)
+    y = y * torch.sign(y @ s)
+    new = bfgs_update(H, s, y)
+    assert torch.allclose(new @ y, s)
+    assert torch.allclose(new, new.T)
+    assert torch.linalg.eigvalsh(new).min() > 0
+
+
+@pytest.mark.parametrize("make", [BFGS, LBFGS])
+def test_a_quadratic_is_solved_in_as_many_steps_as_it_has_dimensions(make: type) -> None:
+    scales = torch.tensor([1.0, 3.0, 10.0, 30.0], dtype=torch.double)
+    w = torch.ones(4, dtype=torch.double, requires_grad=True)
+    optimizer = make([w])
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = (scales * w.square()).sum() / 2
+        loss.backward()
+        return loss
+
+    for _ in range(40):  # 4 with exact line searches; halving needs a few more
+        optimizer.step(closure)
+    assert float(w.detach().norm()) < 1e-9
+
+
+def test_bfgs_refuses_a_matrix_that_no_machine_holds() -> None:
+    with pytest.raises(UserError, match="20,000 parameters; expected at most 10,000: lbfgs"):
+        BFGS([torch.zeros(20_000, requires_grad=True)])
+
+
+def test_a_rule_knows_its_coefficients() -> None:
+    with pytest.raises(TypeError, match="RMSprop has no coefficient momentum; expected: alpha, eps"):
+        written.RMSprop([torch.zeros(1, requires_grad=True)], momentum=0.9)
+
+
+def test_the_names_are_those_that_a_field_may_have() -> None:
+    assert set(WRITTEN) == set(typing.get_args(OptimizerName))
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_by_name_it_is_what_is_written_here(name: str) -> None:
+    """Also where PyTorch's fused kernel stands in for it."""
+    mine = walk(lambda p: WRITTEN[name](p, lr=0.01, weight_decay=0.1))
+    assert torch.allclose(walk(lambda p: descent(name, p, 0.01, 0.1)), mine, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_it_goes_on_from_its_state(name: str) -> None:
+    def make(w: Tensor) -> torch.optim.Optimizer:
+        return WRITTEN[name]([w], lr=1e-3)
+
+    def go(w: Tensor, optimizer: torch.optim.Optimizer, steps: int) -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            rosenbrock(w).backward()
+            optimizer.step()
+
+    w = torch.tensor([-0.5, 0.7], requires_grad=True)
+    optimizer = make(w)
+    go(w, optimizer, 5)
+    again = w.detach().clone().requires_grad_()
+    other = make(again)
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    go(w, optimizer, 5)
+    go(again, other, 5)
+    assert torch.equal(w, again)
+
+
+@pytest.mark.parametrize("study", ["sine", "digits"])
+def test_any_study_runs_with_any_of_them(study: str, tmp_path: Path) -> None:
+    short = {"steps": 20} if study == "sine" else {"epochs": 0.2, "width": 4}
+    for name in ("adamax", "lbfgs"):
+        run = etude.run(study, root=tmp_path, quiet=True, optimizer=name, learning_rate=1e-3, **short)
+        assert run.metrics
+        assert run.folder.study()["fields"]["optimizer"] == name
