@@ -200,3 +200,15 @@ def test_a_run_that_never_began_leaves_nothing(tmp_path: Path) -> None:
         raise UserError("no data")
     assert not find_runs(tmp_path)
     assert not list((tmp_path / "unit").iterdir())
+
+
+def test_an_animation_is_a_gif_and_its_last_frame_a_figure(run: Run) -> None:
+    from matplotlib.animation import FuncAnimation
+    from PIL import Image
+
+    figure, (axes,) = canvas(2, 2)
+    (line,) = axes.plot([], [])
+    run.animation("walk", FuncAnimation(figure, lambda k: line.set_data(range(k), range(k)), frames=5))
+    with Image.open(run.folder.figures / "walk.gif") as picture:
+        assert picture.n_frames == 5  # type: ignore[attr-defined]
+    assert {path.name for path in run.folder.figures.iterdir()} == {"walk.gif", "walk.png", "walk.svg"}

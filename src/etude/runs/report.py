@@ -45,7 +45,9 @@ def _duration(seconds: float) -> str:
 
 
 def _picture(png: Path) -> str:
-    svg = png.with_suffix(".svg")
+    gif, svg = png.with_suffix(".gif"), png.with_suffix(".svg")
+    if gif.is_file():
+        return _data_uri(gif.read_bytes(), "image/gif")
     if svg.is_file() and svg.stat().st_size <= LARGEST_SVG:
         return _data_uri(svg.read_bytes(), "image/svg+xml")
     return _data_uri(png.read_bytes(), "image/png")

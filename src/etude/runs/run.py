@@ -31,6 +31,7 @@ from etude.runs.progress import Progress, clock
 from etude.runs.random_state import random_state, restore_random_state, seed_everything
 
 if TYPE_CHECKING:
+    from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
 
 T = TypeVar("T")
@@ -409,6 +410,23 @@ class Run:
                 part.unlink(missing_ok=True)
                 raise disk_trouble(error, path) from error
         pyplot.close(figure)
+
+    def animation(self, name: str, animation: FuncAnimation, *, fps: int = 20) -> None:
+        """Keep a Matplotlib animation as ``figures/<name>.gif``, and its last frame as a figure for paper."""
+        from matplotlib.animation import PillowWriter
+
+        figure = cast("Figure", animation._fig)  # type: ignore[attr-defined]  # what it draws on has no public name
+        if not self._part:
+            self.folder.figures.mkdir(exist_ok=True)
+            path = self.folder.figures / f"{name}.gif"
+            part = path.with_name(f".{path.name}")
+            try:
+                animation.save(str(part), PillowWriter(fps=fps), dpi=100)
+                part.replace(path)
+            except OSError as error:
+                part.unlink(missing_ok=True)
+                raise disk_trouble(error, path) from error
+        self.figure(name, figure)
 
     def keep(self, net: nn.Module, name: str = "network") -> None:
         """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""
