@@ -207,8 +207,9 @@ def test_an_animation_is_a_gif_and_its_last_frame_a_figure(run: Run) -> None:
     from PIL import Image
 
     figure, (axes,) = canvas(2, 2)
-    (line,) = axes.plot([], [])
-    run.animation("walk", FuncAnimation(figure, lambda k: line.set_data(range(k), range(k)), frames=5))
+    (line,) = axes.plot([0, 0], [0, 5])
+    axes.set(xlim=(-1, 5))
+    run.animation("walk", FuncAnimation(figure, lambda k: line.set_data([k, k], [0, 5]), frames=5))
     with Image.open(run.folder.figures / "walk.gif") as picture:
         assert picture.n_frames == 5  # type: ignore[attr-defined]
     assert {path.name for path in run.folder.figures.iterdir()} == {"walk.gif", "walk.png", "walk.svg"}
