@@ -23,13 +23,13 @@ STEPS = 20
 
 
 def first_losses(entry: Entry, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seed 0, fp32, one thread, the first twenty steps of the first loop."""
+    """Seed 0, fp32, one thread, the first twenty steps of the first loop; of a study without losses what it reached."""
     torch.set_num_threads(1)
     shortened(STEPS, monkeypatch)
     run = perform(entry, root, seed=0)
     rows = [row for row in run.folder.metrics() if "loss" in row]
     first = rows[0].get("stage") if rows else None
-    return [row["loss"] for row in rows if row.get("stage") == first][:STEPS]
+    return [row["loss"] for row in rows if row.get("stage") == first][:STEPS] or list(run.metrics.values())
 
 
 def main() -> None:

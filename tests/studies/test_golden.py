@@ -7,12 +7,12 @@ import pytest
 
 from etude.catalogue import Entry
 from studies.catalogue import ENTRIES
-from studies.golden import FILE, STEPS, first_losses
+from studies.golden import FILE, first_losses
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_the_first_losses_have_not_moved(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     golden = json.loads(FILE.read_text(encoding="utf-8"))
     assert entry.name in golden, "a new study: 'make golden' writes its first losses down"
-    assert len(golden[entry.name]) == STEPS
+    assert golden[entry.name]
     assert first_losses(entry, tmp_path, monkeypatch) == pytest.approx(golden[entry.name], rel=1e-3)
