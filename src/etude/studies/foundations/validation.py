@@ -1,4 +1,4 @@
-r"""Validation: how wrong a model will be on what it has not seen, and how to know in time.
+r"""How wrong a model will be on what it has not seen, and how to know in time.
 
 A model that is chosen because it fits its data well has not been tested on them. What counts is the error on points
 that come later. It can't be measured beforehand, but it can be understood, and it can be estimated.
@@ -208,7 +208,8 @@ def ridge_errors(train: Rows, test: Rows, λ: Tensor) -> Tensor:
     U, d, Vt = torch.linalg.svd(x, full_matrices=False)
     shrunk = d / (d**2 + λ[:, None])  # (λ, columns)
     w = (shrunk * (U.T @ (y - y.mean()))) @ Vt  # (λ, columns)
-    return (test.labels.double() - y.mean() - w @ new.T).square().mean(1)
+    errors: Tensor = (test.labels.double() - y.mean() - w @ new.T).square().mean(1)
+    return errors
 
 
 def with_products(x: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
