@@ -1,0 +1,62 @@
+"""The neural tangent kernel: the network's own is the gradients', and its limit is the formula."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from etude.studies.foundations.ntk import Wide, descended, on_circle, tangent_kernel, target
+
+
+def circle(n: int) -> torch.Tensor:
+    return on_circle(2 * math.pi * torch.arange(n, dtype=torch.float64) / n)
+
+
+def test_the_networks_kernel_is_the_product_of_its_gradients() -> None:
+    torch.manual_seed(0)
+    net, x = Wide(3, 20).double(), circle(5)
+    rows = []
+    for i in range(5):
+        net.zero_grad()
+        net(x)[i].backward()
+        rows.append(torch.cat([p.grad.flatten() for p in net.parameters()]))
+    jacobian = torch.stack(rows)
+    assert torch.allclose(net.kernel(x), jacobian @ jacobian.T, atol=1e-12)
+
+
+def test_at_the_start_the_function_is_zero() -> None:
+    assert Wide(3, 64).double()(circle(7)).abs().max() < 1e-6
+
+
+def test_the_limit_is_the_mean_over_very_many_units() -> None:
+    torch.manual_seed(0)
+    x = circle(6)
+    assert torch.allclose(Wide(3, 1_000_000).double().kernel(x), tangent_kernel(x, x), rtol=0.02, atol=0.01)
+
+
+def test_the_limit_at_equal_and_at_opposite_points() -> None:
+    x = torch.tensor([[3.0, 4.0]], dtype=torch.float64)
+    assert tangent_kernel(x, x).item() == pytest.approx(25.0)  # 25/2 from a, 25/2 from w
+    assert tangent_kernel(x, -x).item() == pytest.approx(0.0, abs=1e-6)
+    assert torch.linalg.eigvalsh(tangent_kernel(circle(9), circle(9))).min() > 0
+
+
+def test_descended_to_the_end_is_kernel_regression() -> None:
+    x, new = circle(7), on_circle(torch.rand(5, dtype=torch.float64))
+    y = target(2 * math.pi * torch.arange(7, dtype=torch.float64) / 7)
+    K = tangent_kernel(x, x)
+    expected = tangent_kernel(new, x) @ torch.linalg.solve(K, y)
+    assert torch.allclose(descended(x, y, new, 0.9, 10**6), expected, atol=1e-8)
+
+
+def test_descended_is_gradient_descent_on_the_linear_model() -> None:
+    x, new = circle(6), circle(11)
+    y = torch.randn(6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    K, k = tangent_kernel(x, x), tangent_kernel(new, x)
+    step = 0.7 / torch.linalg.eigvalsh(K)[-1]
+    f, g = torch.zeros(6, dtype=torch.float64), torch.zeros(11, dtype=torch.float64)
+    for _ in range(40):
+        f, g = f - step * K @ (f - y), g - step * k @ (f - y)
+    assert torch.allclose(descended(x, y, new, 0.7, 40), g, atol=1e-10)
