@@ -17,7 +17,8 @@ import tiny
 from etude import UserError
 from etude.catalogue import Catalogue, Entry
 from etude.results import check as module
-from etude.results.check import Checked, Outcome, between_markers, check, merged, results_page, reusable, table
+from etude.results.check import Checked, Outcome, check, merged, reusable
+from etude.results.documents import between_markers, overview, results_page, table
 from etude.runs.folder import RunFolder
 
 Answer = Callable[[int], dict[str, Any] | str]
@@ -208,6 +209,14 @@ def test_the_table_says_what_is_not_measured(place: Path, monkeypatch: pytest.Mo
     assert table([entry], {}).count("not yet measured") == 3
     stricter = study(place, CLAIMS.replace("0.5", "0.55"))  # measured against another bound: not counted
     assert table([stricter], record).count("not yet measured") == 3
+
+
+def test_the_overview_has_one_row_a_study(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry, record = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1})
+    assert overview([entry], record).splitlines()[2:] == [
+        f"| `tiny` | {entry.title} | a 0.6 ± 0 (≥ 0.5) | 1 of 2 | 1 s | full: not yet |"
+    ]
+    assert overview([entry], {}).splitlines()[2:] == [f"| `tiny` | {entry.title} | not yet |  |  | full: not yet |"]
 
 
 def test_the_table_marks_too_few_seeds(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

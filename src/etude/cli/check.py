@@ -15,6 +15,7 @@ from etude.cli.runs import duration
 from etude.cli.tables import Column, print_table
 from etude.errors import UserError
 from etude.results import check as results
+from etude.results import documents
 from etude.results.files import whole
 
 
@@ -115,10 +116,10 @@ def record(folder: Path, checked: list[results.Checked], seeds: int | None) -> N
     entries = [entry for entry in Catalogue().all() if ours(entry)]
     write(MEASURED, json.dumps(after, ensure_ascii=False, indent=1) + "\n")
     (folder / "docs").mkdir(exist_ok=True)
-    write(folder / "docs" / "results.md", results.results_page(entries, after))
+    write(folder / "docs" / "results.md", documents.results_page(entries, after))
     readme = folder / "README.md"
     page = readme.read_text(encoding="utf-8") if readme.is_file() else ""
-    new = results.between_markers(page, results.table(entries, after))
+    new = documents.between_markers(page, documents.overview(entries, after))
     if new is None:
         say("README.md has no part between <!-- results --> and <!-- /results -->; it is left as it is")
     else:

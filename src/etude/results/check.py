@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -353,82 +353,3 @@ def merged(record: dict[str, Any], checked: Sequence[Checked], command: Callable
         if each.claims and not each.failures:
             studies.setdefault(each.entry.name, {})[each.scale] = record_of(each, command(each))
     return {**record, "studies": {name: studies[name] for name in sorted(studies)}}
-
-
-def rows(
-    entries: Sequence[Entry], record: dict[str, Any]
-) -> Iterator[tuple[Entry, Claim, dict[str, Any], dict[str, Any]]]:
-    """``(study, claim, what was measured of the scale, and of the claim)``; the last two are empty where nothing was.
-
-    What was measured against another bound does not count.
-    """
-    for entry in sorted(entries, key=lambda entry: (entry.topic, entry.name)):
-        order = list(entry.scales)
-        for claim in sorted(entry.claims, key=lambda claim: order.index(claim.scale) if claim.scale in order else 99):
-            of_scale = record.get("studies", {}).get(entry.name, {}).get(claim.scale, {})
-            found = [
-                m for m in of_scale.get("claims", [])
-                if (m["metric"], m["bound"], m["each"]) == (claim.metric, claim.bound, claim.each)
-            ]  # fmt: skip
-            yield entry, claim, of_scale if found else {}, found[0] if found else {}
-
-
-def table(entries: Sequence[Entry], record: dict[str, Any]) -> str:
-    """The one Markdown table of results."""
-    lines = [
-        "| study | scale | claim | measured | | time | source |",
-        "|---|---|---|---|---|---:|---|",
-    ]
-    for entry, claim, of_scale, found in rows(entries, record):
-        claimed = f"{claim.metric} {claim.bound}, {'each of' if claim.each else 'mean of'} {claim.seeds}"
-        measured, mark, time = "not yet measured", "", ""
-        if found:
-            measured, time = found["measured"], _duration(of_scale["seconds"])
-            few = found["seeds"] < claim.seeds and found["mark"] not in ("✗", "?")
-            mark = f"{found['seeds']} of {claim.seeds} seeds" if few else found["mark"]
-        cells = [f"`{entry.name}`", claim.scale, claimed, measured, mark, time, claim.source]
-        lines.append(" | ".join(["", *[cell.replace("|", "\\|") for cell in cells], ""]).strip())
-    return "\n".join(lines)
-
-
-def results_page(entries: Sequence[Entry], record: dict[str, Any]) -> str:
-    """``docs/results.md``."""
-    how = []
-    for entry in sorted(entries, key=lambda entry: (entry.topic, entry.name)):
-        for scale, found in record.get("studies", {}).get(entry.name, {}).items():
-            memory = found["peak_memory_bytes"]
-            versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-            how.append(
-                f"- **{entry.name}, {scale}**: `{found['command']}`, {found['date']}, on {found['machine']}"
-                f"{f'; peak memory {memory / 1e6:,.0f} MB' if memory else ''}; {versions}"
-            )
-    return "\n".join(
-        [
-            "# Results",
-            "",
-            "Every claim beside what was measured: mean ± standard deviation over seeds 0, 1, …; ✓ holds, ✗ does not, "
-            "? is suspiciously perfect. The time is that of the median run. This page is written by "
-            "`etude check … --record`; nothing in it is typed by hand.",
-            "",
-            table(entries, record),
-            "",
-            "## How it was measured",
-            "",
-            *(how or ["Nothing yet."]),
-            "",
-        ]
-    )
-
-
-def between_markers(page: str, content: str) -> str | None:
-    """``page`` with ``content`` between its ``results`` markers; None where it has no such part."""
-    begin, end = "<!-- results -->", "<!-- /results -->"
-    head, found, rest = page.partition(begin)
-    _, closed, tail = rest.partition(end)
-    return f"{head}{begin}\n{content}\n{end}{tail}" if found and closed else None
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
