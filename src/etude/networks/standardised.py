@@ -1,0 +1,39 @@
+"""A linear map of measurements in their own units."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Standardised(nn.Module):
+    r"""$z = W (x - \mu) / \sigma + b$: columns brought to mean 0 and standard deviation 1, then mixed linearly.
+
+    $\mu$ and $\sigma$ are buffers, `mean` and `scale`, both (columns,): 0 and 1 until :meth:`fill` sets them.
+
+    Args:
+        columns: measurements of a row.
+        outputs: numbers for a row.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, columns: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(columns))
+        self.register_buffer("scale", torch.ones(columns))
+        self.linear = nn.Linear(columns, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, columns) → (batch, outputs)."""
+        z: Tensor = self.linear((x - self.mean) / self.scale)
+        return z
+
+    @torch.no_grad()
+    def fill(self, rows: Tensor, weight: Tensor, bias: Tensor) -> None:
+        """Take mean and deviation from rows (n, columns), and the map as it was found for them so standardised."""
+        self.mean.copy_(rows.mean(0))
+        self.scale.copy_(rows.std(0, correction=0))
+        self.linear.weight.copy_(weight)
+        self.linear.bias.copy_(bias)
