@@ -29,13 +29,14 @@ def error_by_step(errors: Mapping[str, Mapping[float, float]]) -> Figure:
             linewidth=1.4,
         )
     h = sorted({x for found in errors.values() for x in found})
-    for slope, ends, at in ((2, h[-5:], 3.0), (-1, h[:5], 1e-15 / 1e-10)):
-        scale = at / ends[-1] ** slope if slope > 0 else at / ends[0] ** slope
+    for slope, ends in ((2, h[-5:]), (-1, h[:5])):
+        outer = ends[-1] if slope > 0 else ends[0]
+        scale = 5 * max(found[outer] for found in errors.values()) / outer**slope
         axes.plot(ends, [scale * x**slope for x in ends], color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
-        middle = ends[len(ends) // 2]
-        text = "$h^2$: truncation" if slope > 0 else "$1/h$: rounding"
+        middle, text = ends[len(ends) // 2], "$h^2$: truncation" if slope > 0 else "$1/h$: rounding"
+        place, side = (-6, "right") if slope > 0 else (6, "left")
         axes.annotate(
-            text, (middle, scale * middle**slope), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9
+            text, (middle, scale * middle**slope), xytext=(place, 4), textcoords="offset points", ha=side, fontsize=9
         )
     axes.set(xscale="log", yscale="log", xlabel="step $h$", ylabel="relative error of the difference quotient")
     axes.legend(fontsize=9, loc="lower left")
