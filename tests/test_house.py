@@ -11,7 +11,7 @@ from etude.catalogue import STUDIES
 
 SOURCE = STUDIES.parent
 BASE = {"errors", "claims"}
-LEAVES = {"layers", "networks", "data", "figures", "training", "runs", "study"}
+LEAVES = {"autodiff", "layers", "networks", "data", "figures", "training", "runs", "study"}
 MAY_IMPORT = {
     "errors": set(),
     "claims": set(),
@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "studies": BASE | LEAVES,
     "catalogue": BASE | {"study"},
     "session": BASE | {"study", "catalogue", "runs"},
-    "results": BASE | {"study", "catalogue", "session", "runs", "figures", "training"},
+    "results": BASE | {"study", "catalogue", "session", "runs", "figures", "training", "autodiff"},
     "courses": BASE | {"results", "catalogue", "study"},
     "cli": BASE | {"results", "catalogue", "session", "study", "runs", "data", "courses", "app"},
     "app": BASE | {"results", "catalogue", "session", "study", "runs", "data", "courses"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
@@ -40,4 +40,51 @@ def error_by_step(errors: Mapping[str, Mapping[float, float]]) -> Figure:
         )
     axes.set(xscale="log", yscale="log", xlabel="step $h$", ylabel="relative error of the difference quotient")
     axes.legend(fontsize=9, loc="lower left")
+    return figure
+
+
+def nested(x: Sequence[float], orders: Sequence[Sequence[float]], name: str) -> Figure:
+    """A function and its derivatives, one line for each order.
+
+    Args:
+        x: where.
+        orders: for the order 0, 1, 2, …, the values.
+        name: of the function.
+    """
+    figure, (axes,) = canvas(6.0, 3.6)
+    for order, values in enumerate(orders):
+        marks = "′" * order if order < 4 else f"⁽{order}⁾"
+        axes.plot(x, values, color=PALETTE[order], label=f"{name}{marks}")
+    axes.axhline(0, color=QUIET, linewidth=0.6, zorder=0)
+    axes.set(xlabel="$x$", xlim=(min(x), max(x)))
+    axes.legend(loc="upper left")
+    return figure
+
+
+def costs(panels: Mapping[str, Mapping[str, Mapping[int, float]]], measure: str) -> Figure:
+    """What each way to a derivative costs as a size grows, both axes logarithmic.
+
+    Args:
+        panels: title, which says what grows → way → {size: cost}.
+        measure: what a cost is.
+    """
+    figure, axes = canvas(4.1 * len(panels), 3.4, columns=len(panels))
+    for panel, (title, ways) in zip(axes, panels.items(), strict=True):
+        for number, (way, found) in enumerate(ways.items()):
+            panel.plot(
+                list(found),
+                list(found.values()),
+                color=PALETTE[number],
+                marker="o",
+                markersize=4,
+                label=way,
+                linewidth=1.5,
+            )
+        sizes = sorted({size for found in ways.values() for size in found})
+        panel.set(xscale="log", yscale="log", xlabel=title)
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        panel.minorticks_off()
+        panel.grid(visible=True, axis="y")
+    axes[0].set_ylabel(measure)
+    axes[0].legend(fontsize=9)
     return figure

@@ -281,7 +281,7 @@ class Network:
             w -= (rate * self.velocity[key]).astype(w.dtype)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What is learned, the running statistics, and the velocities, as tensors."""
+        """What is learned, the running statistics, and the velocities, as tensors, so that PyTorch can load them."""
         state = {key: layer.values[name] for key, layer, name in self.learned()}
         state |= {f"{i}.{name}": v for i, layer in enumerate(self.layers) for name, v in layer.statistics.items()}
         state |= {f"velocity.{key}": v for key, v in self.velocity.items()}

@@ -199,8 +199,9 @@ def notebook_cells(entry: Entry, about: Mapping[str, Any], kept: bool) -> list[t
         ),
         (
             "code",
-            "from IPython.display import Image, display\n\n"
-            "for picture in run.folder.pictures():\n    display(Image(filename=str(picture)))",
+            "from IPython.display import SVG, Image, display\n\n"
+            "for picture in run.folder.pictures():\n"
+            "    display((SVG if picture.suffix == '.svg' else Image)(filename=str(picture)))",
         ),
     ]
     if not kept:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from etude.errors import UserError
@@ -129,5 +130,14 @@ class Checkpoints:
 
 def _content(state: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save(_as_tensors(state), buffer)
     return buffer.getvalue()
+
+
+def _as_tensors(state: Any) -> Any:
+    """NumPy's arrays as tensors, which load without pickle; whatever takes the one from a state takes the other."""
+    if isinstance(state, np.ndarray):
+        return torch.from_numpy(state.copy())
+    if isinstance(state, dict):
+        return {key: _as_tensors(value) for key, value in state.items()}
+    return [_as_tensors(value) for value in state] if isinstance(state, list) else state

@@ -169,8 +169,9 @@ class RunFolder:
         return curves
 
     def pictures(self) -> list[Path]:
-        """The figures as PNG files, in the order in which they were made."""
-        return sorted(self.figures.glob("*.png"), key=lambda path: path.stat().st_mtime_ns)
+        """The figures in the order in which they were made: as PNG files, drawings as SVG."""
+        drawn = [path for path in self.figures.glob("*.svg") if not path.with_suffix(".png").exists()]
+        return sorted([*self.figures.glob("*.png"), *drawn], key=lambda path: path.stat().st_mtime_ns)
 
     def tables_of(self) -> dict[str, list[list[str]]]:
         """``{name: rows}`` of the tables that the run kept, the first row the columns' names."""

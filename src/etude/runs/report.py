@@ -44,13 +44,13 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
-def _picture(png: Path) -> str:
-    gif, svg = png.with_suffix(".gif"), png.with_suffix(".svg")
+def _picture(path: Path) -> str:
+    gif, svg = path.with_suffix(".gif"), path.with_suffix(".svg")
     if gif.is_file():
         return _data_uri(gif.read_bytes(), "image/gif")
-    if svg.is_file() and svg.stat().st_size <= LARGEST_SVG:
+    if path == svg or (svg.is_file() and svg.stat().st_size <= LARGEST_SVG):
         return _data_uri(svg.read_bytes(), "image/svg+xml")
-    return _data_uri(png.read_bytes(), "image/png")
+    return _data_uri(path.read_bytes(), "image/png")
 
 
 def _curves(folder: RunFolder) -> str | None:

@@ -411,6 +411,12 @@ class Run:
                 raise disk_trouble(error, path) from error
         pyplot.close(figure)
 
+    def drawing(self, name: str, svg: str) -> None:
+        """Keep a picture that is SVG already, as ``figures/<name>.svg``."""
+        if not self._part:
+            self.folder.figures.mkdir(exist_ok=True)
+            write_atomically(self.folder.figures / f"{name}.svg", svg.encode())
+
     def animation(self, name: str, animation: FuncAnimation, *, fps: int = 20) -> None:
         """Keep a Matplotlib animation as ``figures/<name>.gif``, and its last frame as a figure for paper."""
         from matplotlib.animation import PillowWriter

@@ -9,7 +9,7 @@ the picture,
 
 $$h_{c}(i, j) = \sum_{c'} \sum_{u, v} w_{c, c', u, v} \, x_{c'}(s i + u, s j + v),$$
 
-with stride $s$. Five such layers follow one another. Three of them stride by 2, so that 28 pixels a side become 14, 7
+with stride $s$. Four such layers follow one another. Three of them stride by 2, so that 28 pixels a side become 14, 7
 and 4, and each later filter sees more of the picture. After each layer its channels are brought to mean 0 and variance
 1 over the batch, then scaled and shifted by learned numbers (batch normalisation), and negative values are cut off,
 $\max(0, h)$. One linear map turns the last features into ten scores $z$.
@@ -113,7 +113,7 @@ class Digits(Study):
     held_out: Fraction = 0.05  # part of the training data kept for validation
 
     scales = {
-        "full": {"dataset": "mnist", "epochs": 10.0, "batch": 256, "learning_rate": 6e-3, "turn": 10.0, "shift": 1.5},
+        "full": {"dataset": "mnist", "epochs": 8.0, "batch": 256, "learning_rate": 6e-3, "turn": 10.0, "shift": 1.5},
         "fashion": {"dataset": "fashion", "epochs": 20.0, "batch": 256, "turn": 0.0, "shift": 1.0},
     }
     claims = [
