@@ -1,35 +1,5 @@
-from __future__ import annotations
+"""Tests in this folder have the fixtures ``finished``, ``place`` and ``run``."""
 
-import shutil
-from pathlib import Path
+from tiny_fixtures import finished, place, run
 
-import pytest
-
-import tiny
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``tiny.py`` and one finished run in ``runs/``; not to be changed."""
-    place = tmp_path_factory.mktemp("finished")
-    tiny.run(tiny.write(place), place / "runs", hidden=5)
-    return place
-
-
-@pytest.fixture
-def place(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder of a user: a copy of ``finished`` that may be changed."""
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    (run,) = (tmp_path / "runs" / "tiny").iterdir()
-    tiny.alter(run, source=str(tmp_path / "tiny.py"))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ETUDE_RUNS", raising=False)
-    monkeypatch.setenv("COLUMNS", "160")  # a narrow terminal folds tables
-    return tmp_path
-
-
-@pytest.fixture
-def run(place: Path) -> Path:
-    """The run's folder."""
-    (run,) = (place / "runs" / "tiny").iterdir()
-    return run
+__all__ = ["finished", "place", "run"]
