@@ -419,7 +419,7 @@ class Run:
 
     def animation(self, name: str, animation: FuncAnimation, *, fps: int = 20) -> None:
         """Keep a Matplotlib animation as ``figures/<name>.gif``, and its last frame as a figure for paper."""
-        from matplotlib.animation import PillowWriter
+        from etude.figures.animations import GifWriter
 
         figure = cast("Figure", animation._fig)  # type: ignore[attr-defined]  # what it draws on has no public name
         if not self._part:
@@ -427,7 +427,7 @@ class Run:
             path = self.folder.figures / f"{name}.gif"
             part = path.with_name(f".{path.name}")
             try:
-                animation.save(str(part), PillowWriter(fps=fps), dpi=100)
+                animation.save(str(part), GifWriter(fps=fps), dpi=100)
                 part.replace(path)
             except OSError as error:
                 part.unlink(missing_ok=True)

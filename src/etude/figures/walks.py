@@ -1,0 +1,164 @@
+"""Optimisers on a surface: where they walked, how the loss fell, all of them in motion; and how fast they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from etude.figures.style import INK, PALETTE, QUIET, canvas
+
+Place = tuple[float, float]
+View = tuple[float, float, float, float]
+COLOURS = (*PALETTE, "#9cc63c")  # one for each of eleven
+FRAMES = 60  # of an animation, at most
+FLOOR = 1e-13  # a loss below it is drawn there
+
+
+def walks(
+    loss: Callable[[Tensor], Tensor],
+    view: View,
+    minima: Sequence[Place],
+    paths: Mapping[str, Mapping[str, Sequence[Place]]],
+) -> Figure:
+    """A column for each group of walkers: their paths over the surface's contours and, below, their loss.
+
+    Args:
+        loss: (…, 2) → (…), 0 at the minima.
+        view: left, right, bottom, top.
+        minima: marked by stars.
+        paths: ``{group: {walker: places}}``, each from the start on, one place for each step.
+    """
+    figure, axes = canvas(3.5 * len(paths), 6.2, rows=2, columns=len(paths))
+    colours = _colours([name for group in paths.values() for name in group])
+    for column, (group, walkers) in enumerate(paths.items()):
+        above, below = axes[column], axes[len(paths) + column]
+        _ground(above, loss, view, minima)
+        for name, path in walkers.items():
+            places = np.array(path)
+            drawn = _clipped(places, view)
+            x, y = drawn[_told_apart(drawn, view)].T
+            above.plot(x, y, color=colours[name], linewidth=1.5, alpha=0.9, label=name, zorder=3)
+            above.plot(*drawn[-1:].T, "o", color=colours[name], markersize=4, zorder=4)
+            steps = np.unique(np.geomspace(1, len(path), 250).astype(int)) - 1
+            values = loss(torch.from_numpy(places[steps])).clamp(FLOOR, 1e12)
+            below.plot(steps + 1, values, color=colours[name], linewidth=1.4, alpha=0.9)
+        start = next(iter(walkers.values()))[0]
+        above.plot(*start, "o", color="white", markeredgecolor=INK, markersize=6, zorder=5)
+        above.set_title(group)
+        above.legend(
+            fontsize=8, loc="best", handlelength=1.2, labelspacing=0.25, frameon=True, framealpha=0.85, edgecolor="none"
+        )
+        below.set(xscale="log", yscale="log", xlabel="step", ylabel="loss" if column == 0 else "")
+        below.grid(visible=True, axis="y")
+    rows = axes[len(paths) :]
+    low, high = min(a.get_ylim()[0] for a in rows), max(a.get_ylim()[1] for a in rows)
+    longest = max(a.get_xlim()[1] for a in rows)
+    for cell in rows:
+        cell.set(xlim=(0.9, longest), ylim=(low, high))
+    return figure
+
+
+def animate(
+    loss: Callable[[Tensor], Tensor],
+    view: View,
+    minima: Sequence[Place],
+    paths: Mapping[str, Sequence[Place]],
+) -> FuncAnimation:
+    """All walkers together, at first step by step, then faster and faster: the frames lie evenly in log(step).
+
+    Args:
+        loss: (…, 2) → (…).
+        view: left, right, bottom, top.
+        minima: marked by stars.
+        paths: ``{walker: places}``; one that has ended stays where it is.
+    """
+    figure, (axes,) = canvas(6.8, 4.1)
+    _ground(axes, loss, view, minima)
+    axes.plot(*next(iter(paths.values()))[0], "o", color="white", markeredgecolor=INK, markersize=7, zorder=5)
+    colours = _colours(list(paths))
+    places = {name: _clipped(np.array(path), view) for name, path in paths.items()}
+    kept = {name: _told_apart(path, view) for name, path in places.items()}
+    trails = {n: axes.plot([], [], color=colours[n], linewidth=1.4, alpha=0.75, zorder=3)[0] for n in paths}
+    heads = {
+        n: axes.plot([], [], "o", color=colours[n], markeredgecolor="white", markersize=7.5, zorder=6, label=n)[0]
+        for n in paths
+    }
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
+    longest = max(map(len, paths.values()))
+    steps = np.unique(np.geomspace(1, longest, FRAMES).astype(int)) - 1
+
+    def draw(frame: int) -> list[object]:
+        step = int(steps[frame])
+        for name, path in places.items():
+            here = min(step, len(path) - 1)
+            trails[name].set_data(*path[[*kept[name][kept[name] < here], here]].T)
+            heads[name].set_data(*path[here][:, None])
+        axes.set_title(f"step {step:,}")
+        return [*trails.values(), *heads.values()]
+
+    draw(0)
+    figure.draw_without_rendering()  # the layout is found once, not for every frame
+    figure.set_layout_engine("none")
+    return FuncAnimation(figure, draw, frames=len(steps))  # type: ignore[arg-type]
+
+
+def digit_times(
+    condition: Sequence[float], measured: Mapping[str, Sequence[float]], theory: Mapping[str, Sequence[float]]
+) -> Figure:
+    """Steps for each further decimal digit against the condition number: measured as dots, in theory as lines.
+
+    Args:
+        condition: κ of each quadratic.
+        measured: ``{method: steps}``.
+        theory: the same.
+    """
+    figure, (axes,) = canvas(6.0, 3.8)
+    for number, (name, steps) in enumerate(measured.items()):
+        axes.plot(condition, theory[name], color=PALETTE[number], linewidth=1.3)
+        axes.plot(condition, steps, "o", color=PALETTE[number], markersize=6)
+        axes.annotate(
+            name, (condition[-1], steps[-1]), (8, 0), textcoords="offset points", va="center", color=PALETTE[number],
+            annotation_clip=False,
+        )  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlabel=r"condition number $\kappa$", ylabel="steps for a decimal digit")
+    axes.grid(visible=True)
+    return figure
+
+
+def _colours(names: Sequence[str]) -> dict[str, str]:
+    return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
+
+
+def _ground(axes: Axes, loss: Callable[[Tensor], Tensor], view: View, minima: Sequence[Place]) -> None:
+    """Contours that lie evenly in the logarithm of the loss, and the minima."""
+    left, right, bottom, top = view
+    xs, ys = torch.linspace(left, right, 150), torch.linspace(bottom, top, 130)
+    values = loss(torch.cartesian_prod(ys, xs).flip(1)).view(130, 150).numpy()  # x fastest
+    levels = np.geomspace(max(values.min(), 1e-3 * np.median(values)), values.max(), 20)
+    axes.contour(xs, ys, values, levels=levels, colors=[QUIET], linewidths=0.6, alpha=0.65, zorder=1)
+    axes.plot(*zip(*minima, strict=True), linestyle="", marker="*", color=INK, markersize=11, zorder=5)
+    axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="$x$", ylabel="$y$")
+
+
+def _clipped(places: np.ndarray, view: View) -> np.ndarray:
+    """Places beyond three times the view, and those that are no numbers, become gaps. (n, 2)."""
+    left, right, bottom, top = view
+    far = np.abs(places - [(left + right) / 2, (bottom + top) / 2]) > [1.5 * (right - left), 1.5 * (top - bottom)]
+    return np.where((far | ~np.isfinite(places)).any(1, keepdims=True), np.nan, places)
+
+
+def _told_apart(places: np.ndarray, view: View) -> np.ndarray:
+    """The places (numbers of rows) that can be told in the picture from the last one so kept; and the last of all."""
+    least = 0.003 * np.array([view[1] - view[0], view[3] - view[2]])
+    kept, (x, y) = [0], places[0]
+    for k, place in enumerate(places.tolist()):
+        if not (abs(place[0] - x) < least[0] and abs(place[1] - y) < least[1]):
+            kept.append(k)
+            x, y = place
+    return np.array([*kept, len(places) - 1])
