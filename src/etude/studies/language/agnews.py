@@ -32,11 +32,12 @@ ones lie close: $e = \bar h / \lVert \bar h \rVert$, the mean of its outputs ove
 `--encoder frozen` computes the 384 numbers once and trains a small head; `finetuned` moves all weights a little.
 
 **Cross-validation.** With `--folds k` the training rows are parted into $k$ folds of like classes, and $k$ networks are
-trained first, each judged on the fold that it has not seen (rarity $n_g$, too, is counted without it). The spread over folds is not the spread over seeds. Folds differ in their rows: $n$ rows judged
-with accuracy $a$ give $\sqrt{a (1 - a) / n}$, here 0.009, whatever the network. Seeds share the test rows and differ
-only by start, order and dropout, so their spread says nothing of other texts. Nor is sd/√k a standard error: the
-networks share training rows. And test data is used once, after all choices: the best of twenty settings on it is
-partly the luckiest, and is no longer a test.
+trained first, each judged on the fold that it has not seen (rarity $n_g$, too, is counted without it). The spread over
+folds is not the spread over seeds. Folds differ in their rows: $n$ rows judged with accuracy $a$ give
+$\sqrt{a (1 - a) / n}$, here 0.009, whatever the network. Seeds share the test rows and differ only by start, order and
+dropout, so their spread says nothing of other texts. Nor is sd/√k a standard error: the networks share training rows.
+And test data is used once, after all choices: the best of twenty settings on it is partly the luckiest, and is no
+longer a test.
 
 What to look at
 ---------------
