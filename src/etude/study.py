@@ -93,7 +93,7 @@ class Study:
 
     def network(self) -> nn.Module:
         """A new network as these fields say; what ``etude.load`` puts the weights into."""
-        raise UserError(f"study {study_name(type(self))} keeps no network; nothing can be loaded from its runs")
+        raise UserError(f"study {study_name(type(self))} keeps no network")
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """Classes and probabilities for one input: a path, an array or a text, as the study says."""

@@ -198,8 +198,8 @@ def test_frames_hold_their_own_and_nothing_else(data: st.DataObject) -> None:
     pairs = data.draw(st.lists(st.sampled_from([a + b for a, b in combinations(names, 2)]), unique=True))
     a, b, c, d = sorted(data.draw(st.lists(st.integers(0, n), min_size=4, max_size=4)))
     nodes, edges = graph(" ".join(pairs), names)
-    inner = Group("inner", "× 3", tuple(nodes[b:c]))
-    outer = Group("outer", "2 parallel", (*nodes[a:b], inner, *nodes[c:d]))
+    inner = Group("× 3", tuple(nodes[b:c]))
+    outer = Group("2 parallel", (*nodes[a:b], inner, *nodes[c:d]))
     picture = Picture(svg([*nodes[:a], outer, *nodes[d:]], edges))
     picture.check()
     assert {*picture.boxes} == {*names}
@@ -214,7 +214,7 @@ def test_frames_hold_their_own_and_nothing_else(data: st.DataObject) -> None:
 def test_what_enters_late_or_leaves_early_goes_around_the_rest() -> None:
     nodes, edges = graph("ab bc cd az yd", "yabcdz")
     wide = tuple(Node(key, ("wide " * {"c": 0, "d": 5}.get(key, 3),), title=key) for key in "abcd")
-    picture = Picture(svg([nodes[0], Group("g", "× 2", wide), nodes[-1]], edges))
+    picture = Picture(svg([nodes[0], Group("× 2", wide), nodes[-1]], edges))
     picture.check()
     assert picture.edges() == {"ab", "bc", "cd", "az", "yd"}
 
@@ -222,7 +222,7 @@ def test_what_enters_late_or_leaves_early_goes_around_the_rest() -> None:
 @given(st.text())
 def test_any_text_is_escaped(text: str) -> None:
     nodes = [Node("a", (text, text), title=text), Node("b", (), kind=text)]
-    root = ElementTree.fromstring(svg([*nodes, Group("g", text, (Node("c", ("c",)),))], [Edge("a", "b", text)], text))
+    root = ElementTree.fromstring(svg([*nodes, Group(text, (Node("c", ("c",)),))], [Edge("a", "b", text)], text))
     shown = [each.text or "" for each in root.iter(f"{NAME}text")]
     allowed = re.sub(
         r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]",
@@ -236,7 +236,7 @@ def test_any_text_is_escaped(text: str) -> None:
 def test_mistakes_are_told() -> None:
     nodes, _ = graph("", "ab")
     with pytest.raises(ValueError, match="two nodes have the key 'a'"):
-        svg([*nodes, Group("g", "", (nodes[0],))], [])
+        svg([*nodes, Group("", (nodes[0],))], [])
     with pytest.raises(ValueError, match="no node has the key 'c'"):
         svg(nodes, [Edge("a", "c")])
     for cycle in ("ab ba", "aa"):

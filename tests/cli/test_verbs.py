@@ -48,6 +48,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
         ["compare", "--help"], ["check", "--help"], ["predict", "--help"], ["export", "--help"], ["resume", "--help"],
         ["report", "--help"], ["run", "./tiny.py", "--hiden", "3"], ["list", "--topic", "nothing"],
         ["runs", "--study", "no"], ["resume", "tiny"], ["check"], ["export", "tiny", "--to", "nothing"],
+        ["graph", "--help"], ["graph", "digits", "--wdth", "3"],
     ],
 )  # fmt: skip
 def test_answers_come_without_torch(run: Path, place: Path, words: list[str]) -> None:
@@ -60,7 +61,7 @@ def test_answers_come_without_torch(run: Path, place: Path, words: list[str]) ->
     done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     last = done.stdout.splitlines()[-1]
-    wrong = words in (["check"], ["resume", "tiny"]) or {"--hiden", "nothing", "no"} & {*words}
+    wrong = words in (["check"], ["resume", "tiny"]) or {"--hiden", "--wdth", "nothing", "no"} & {*words}
     assert last == f"{2 if wrong else 0} False"
     assert len(done.stderr.splitlines()) == bool(wrong)
     assert wrong or len(done.stdout.splitlines()) > 1

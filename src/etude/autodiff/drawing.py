@@ -67,7 +67,6 @@ class Node:
 class Group:
     """A frame around nodes and other groups; the label stands at its right, as the ``N ×`` of a repeated layer does."""
 
-    key: str
     label: str
     members: tuple[Node | Group, ...]
 
@@ -119,7 +118,8 @@ def draw(tensor: Tensor) -> str:
     On each edge stand the operand's shape and, once gradients are there, the Euclidean norm of its gradient.
 
     Args:
-        tensor: the result, of any shape; its graph is there until ``backward`` frees it.
+        tensor: the result, of any shape. ``tensor.backward(retain_graph=True, retain_grads=True)`` before it leaves
+            the graph there, and gradients everywhere in it.
     """
     order, seen, waiting = [], {id(tensor)}, [tensor]
     while waiting:
@@ -320,8 +320,8 @@ def _ranks(
 ) -> tuple[list[int], list[int], list[int]]:
     """The layer of each item, and how long the longest paths to it and from it are.
 
-    A node stands as high as it can, but one that nothing leads to, with what only it leads to, as low as it can: a
-    parameter stands beside where it is used.
+    A node stands as high as it can. But one that nothing leads to, with what is made of such alone, stands as low as it
+    can: a parameter beside where it is used. So does one that leads to more than leads to it, for shorter edges.
     """
     after: list[list[int]] = [[] for _ in range(count)]
     before: list[list[int]] = [[] for _ in range(count)]

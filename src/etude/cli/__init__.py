@@ -14,6 +14,7 @@ from etude.errors import UserError, nearest
 VERBS = {
     "list": "the studies: by topic, course or words; how long each takes",
     "show": "a study's lesson, fields, scales, claims and references",
+    "graph": "a study's network: modules, shapes, parameters, FLOPs; as a picture",
     "run": "run a study; any of its fields is an option",
     "resume": "go on with a run that was stopped",
     "runs": "the runs that are here, as a table",

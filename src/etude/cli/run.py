@@ -10,7 +10,7 @@ import dataclasses
 import io
 import json
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from etude.catalogue import Catalogue, Entry
 from etude.errors import UserError, nearest
@@ -66,8 +66,10 @@ def raw(words: list[str]) -> int:
     return 0
 
 
-def parse(entry: Entry, words: list[str]) -> tuple[Options, dict[str, Any]]:
-    """The run's options, and those of the study's fields that differ from the scale's.
+def parse(
+    entry: Entry, words: list[str], options: type[Any] = Options, verb: str = "run"
+) -> tuple[Any, dict[str, Any]]:
+    """The verb's own options, and those of the study's fields that differ from the scale's.
 
     Raises:
         UserError: an option is unknown, or a value is not what its type allows.
@@ -79,9 +81,8 @@ def parse(entry: Entry, words: list[str]) -> tuple[Options, dict[str, Any]]:
     kinds = {field.name: field.type for field in entry.fields}
     helps = {field.name: field.help for field in entry.fields}
     ours: dict[str, Any] = {}
-    for option in dataclasses.fields(Options):
-        kind, helps[option.name] = _parts(option.type)
-        ours[option.name] = kind
+    for name, hint in get_type_hints(options, include_extras=True).items():
+        ours[name], helps[name] = _parts(hint)
     known = {f"--{name.replace('_', '-')}": name for name in [*kinds, *ours]}
     known |= {f"--no-{o[2:]}": n for o, n in known.items() if (kinds | ours)[n] is bool}
     for word in words:
@@ -95,22 +96,22 @@ def parse(entry: Entry, words: list[str]) -> tuple[Options, dict[str, Any]]:
 
     fields = [argument(name, kind, defaults[name]) for name, kind in kinds.items()]
     fields += [
-        argument(name, kind, scale if name == "scale" else getattr(Options, name)) for name, kind in ours.items()
+        argument(name, kind, scale if name == "scale" else getattr(options, name)) for name, kind in ours.items()
     ]
     shape = dataclasses.make_dataclass(entry.class_name, fields)
     shape.__doc__ = f"{entry.title}."
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            chosen: Any = tyro.cli(shape, args=words, prog=f"etude run {entry.name}")
+            chosen: Any = tyro.cli(shape, args=words, prog=f"etude {verb} {entry.name}")
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
         raise _mistake(entry, said.getvalue(), words, known, kinds | ours) from None
     for name, kind in (kinds | ours).items():
         check_field(entry.name, name, kind, getattr(chosen, name))
-    options = Options(**{name: getattr(chosen, name) for name in ours})
-    return options, {name: getattr(chosen, name) for name in kinds if getattr(chosen, name) != defaults[name]}
+    own = options(**{name: getattr(chosen, name) for name in ours})
+    return own, {name: getattr(chosen, name) for name in kinds if getattr(chosen, name) != defaults[name]}
 
 
 def _scale(words: list[str]) -> str:
@@ -122,8 +123,7 @@ def _scale(words: list[str]) -> str:
     return "quick"
 
 
-def _parts(annotation: Any) -> tuple[Any, str]:
-    hint = eval(annotation, globals()) if isinstance(annotation, str) else annotation  # this file's own annotations
+def _parts(hint: Any) -> tuple[Any, str]:
     help_text = hint.__metadata__[-1]
     rest = hint.__metadata__[:-1]
     return (Annotated[(hint.__origin__, *rest)] if rest else hint.__origin__), help_text
