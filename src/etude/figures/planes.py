@@ -1,8 +1,12 @@
-"""Decisions of a classifier over a plane."""
+"""Decisions of classifiers over a plane."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -20,6 +24,36 @@ def decision_boundary(net: nn.Module, points: Tensor, labels: Tensor, title: str
         title: above the picture.
         resolution: cells along each side.
     """
+    figure, (axes,) = canvas(5.6, 4.6)
+    shade = _decisions(axes, net, points, labels, resolution, dot=14)
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=title)
+    axes.legend(loc="upper left", handletextpad=0.2)
+    figure.colorbar(shade, ax=axes, label="$p$(class 1)", shrink=0.8)
+    return figure
+
+
+def decision_boundaries(nets: Mapping[str, nn.Module], points: Tensor, labels: Tensor, columns: int = 4) -> Figure:
+    """The same of several networks on the same points, small and side by side.
+
+    Args:
+        nets: by title; each gives a logit for each point: (batch, 2) → (batch, 1).
+        points: (rows, 2).
+        labels: (rows,), 0 or 1.
+        columns: panels in a row.
+    """
+    rows = -(-len(nets) // columns)
+    figure, panels = canvas(2.2 * columns, 2.4 * rows, rows, columns)
+    for axes, (title, net) in zip(panels, nets.items(), strict=False):
+        _decisions(axes, net, points, labels, resolution=150, dot=5)
+        axes.set(title=title, xticks=(), yticks=())
+        axes.spines[:].set_visible(False)
+    for axes in panels[len(nets) :]:
+        axes.remove()
+    return figure
+
+
+def _decisions(axes: Axes, net: nn.Module, points: Tensor, labels: Tensor, resolution: int, dot: float) -> QuadMesh:
+    """Shade, boundary and points of one network; gives the shade."""
     low, high = points.min(0).values - 0.15, points.max(0).values + 0.15
     xs = torch.linspace(float(low[0]), float(high[0]), resolution)
     ys = torch.linspace(float(low[1]), float(high[1]), resolution)
@@ -30,15 +64,14 @@ def decision_boundary(net: nn.Module, points: Tensor, labels: Tensor, title: str
     with torch.inference_mode():
         probability = net(grid.to(device)).squeeze(1).sigmoid().cpu().view(resolution, resolution)
     net.train(was)
-    figure, (axes,) = canvas(5.6, 4.6)
     colours = LinearSegmentedColormap.from_list("classes", [PALETTE[0], "white", PALETTE[1]])
     x, y, p = xs.numpy(), ys.numpy(), probability.numpy()
     shade = axes.pcolormesh(x, y, p, cmap=colours, vmin=0, vmax=1, alpha=0.55, rasterized=True, linewidth=0)
-    axes.contour(x, y, p, levels=[0.5], colors=[INK], linewidths=1.4)
+    if p.min() < 0.5 < p.max():
+        axes.contour(x, y, p, levels=[0.5], colors=[INK], linewidths=1.4)
     for label, colour in ((0, PALETTE[0]), (1, PALETTE[1])):
         x1, x2 = points[labels == label].cpu().numpy().T
-        axes.scatter(x1, x2, s=14, color=colour, edgecolor="white", linewidth=0.4, label=f"class {label}", zorder=3)
-    axes.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$", title=title)
-    axes.legend(loc="upper left", handletextpad=0.2)
-    figure.colorbar(shade, ax=axes, label="$p$(class 1)", shrink=0.8)
-    return figure
+        edge = 0.4 * (dot / 14) ** 0.5
+        axes.scatter(x1, x2, s=dot, color=colour, edgecolor="white", linewidth=edge, label=f"class {label}", zorder=3)
+    axes.set(aspect="equal")
+    return shade

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from etude.figures.intervals import Interval, intervals
 from etude.runs.run import Run
 
@@ -81,5 +83,5 @@ def interval(values: list[float]) -> Interval:
     from scipy.stats import t
 
     n = len(values)
-    half = float(t.ppf(0.975, n - 1)) * statistics.stdev(values) / math.sqrt(n) if n > 1 else math.nan
+    half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
     return Interval(statistics.fmean(values), half, values)
