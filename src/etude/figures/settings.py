@@ -1,0 +1,50 @@
+"""What was reached at one setting after another: smaller batches, more noise, deeper layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+from etude.figures.intervals import Interval
+from etude.figures.style import INK, PALETTE, canvas
+
+Lines = Mapping[str, Sequence[Interval]]
+
+
+def by_setting(panels: Mapping[str, tuple[Sequence[str], Lines]], measure: str, *, logarithmic: bool = False) -> Figure:
+    """One line for each variant, with its interval at every setting.
+
+    Args:
+        panels: what is set → (its settings, {variant: an interval for each setting}). A variant has the same colour in
+            every panel, and is explained in the first.
+        measure: what was measured, from 0 to 1.
+        logarithmic: its axis, for errors.
+    """
+    widths = [max(3.8, 0.8 + 0.75 * len(settings)) for settings, _ in panels.values()]
+    figure, axes = canvas(sum(widths) + 1.2, 3.9, columns=len(panels))
+    colours: dict[str, str] = {}
+    for panel, (label, (settings, lines)) in zip(axes, panels.items(), strict=True):
+        for number, (name, found) in enumerate(lines.items()):
+            colour = colours.setdefault(name, PALETTE[len(colours) % len(PALETTE)])
+            aside = 0.04 * (number - (len(lines) - 1) / 2)  # intervals stand side by side
+            places = [place + aside for place in range(len(settings))]
+            means, halves = [line.mean for line in found], [line.half for line in found]
+            panel.errorbar(places, means, halves, fmt="none", ecolor=colour, elinewidth=1.1, alpha=0.7)
+            panel.plot(places, means, "o-", color=colour, markersize=4, label=name)
+        panel.set_xticks(range(len(settings)), settings)
+        panel.tick_params(axis="x", labelcolor=INK)
+        panel.set_xlabel(label)
+        if logarithmic:
+            panel.set_yscale("log")
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter(ScalarFormatter())
+            panel.yaxis.set_minor_formatter(NullFormatter())
+        else:
+            panel.set_ylim(0, 1.02)
+        panel.grid(visible=True, axis="y")
+    axes[0].set_ylabel(measure)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right upper", fontsize=9)
+    return figure
