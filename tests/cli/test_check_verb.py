@@ -149,9 +149,10 @@ def test_what_was_measured_is_recorded(
     assert kept["command"] == "etude check spirals --scale quick --seeds 3"
     assert kept["claims"][0]["values"] == [1.0, 1.0, 1.0]
     page, readme = (checkout / "docs" / "results.md").read_text(), (checkout / "README.md").read_text()
-    for text in (page, readme):
-        (row,) = [line for line in text.splitlines() if line.startswith("| `spirals` | quick | train/accuracy ≥ 1")]
-        assert "| ✓ | 2 s |" in row
+    (row,) = [line for line in page.splitlines() if line.startswith("| `spirals` | quick | train/accuracy ≥ 1")]
+    assert "| ✓ | 2 s |" in row
+    (row,) = [line for line in readme.splitlines() if line.startswith("| `spirals` |")]
+    assert "train/accuracy 1 ± 0 (≥ 1) | ✓ | 2 s |" in row
     assert "etude check spirals --scale quick --seeds 3" in page
     assert readme.startswith("# Etude\n<!-- results -->\n|")
     assert readme.endswith("<!-- /results -->\nend\n")

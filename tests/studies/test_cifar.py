@@ -40,7 +40,7 @@ def test_one_batch_can_be_overfitted() -> None:
 
 def test_rates_are_stated_for_1024_examples() -> None:
     study = Cifar()
-    weights, biases = study.optimizer(study.network()).param_groups
+    weights, biases = study.groups(study.network())
     assert biases["lr"] / weights["lr"] == study.bias_scale
     # shrinking by the penalty, per step, is the same for both groups
     assert abs(biases["lr"] * biases["weight_decay"] - weights["lr"] * weights["weight_decay"]) < 1e-12
