@@ -1,0 +1,324 @@
+r"""Attention, positions and the blocks of a transformer, written out.
+
+Rows are (batch, time, width) outside, and (batch, heads, time, d) with $d$ = width / heads inside. A mask is boolean
+and broadcasts to (batch, heads, queries, keys): True where that query may see that key.
+
+:func:`attend` is attention as one reads it. :class:`MultiHeadAttention` takes it only while someone is
+:func:`watching` its weights; else PyTorch's fused kernel gives the same result and does not keep them. A test holds
+one to the other. For causal attention, forward and backward on one CPU thread, the kernel was 2.4 times as fast at 16
+positions and 3.9 times at 1,024.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, relu, scaled_dot_product_attention
+
+from etude.errors import UserError
+
+Positions = Literal["sinusoidal", "learned", "rotary", "alibi", "none"]
+Norm = Literal["pre", "post"]
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, bias: Tensor | None = None, drop: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    r"""Scaled dot-product attention: $\mathrm{softmax}(q k^\top / \sqrt d + b) \, v$, and the weights of that mean.
+
+    A query that may see no key gets zero.
+
+    Args:
+        q: what is looked for, (…, queries, d).
+        k: what is found by, (…, keys, d).
+        v: what is got, (…, keys, any width).
+        mask: True where the query may see the key, broadcast to (…, queries, keys).
+        bias: b, added to the scores, broadcast alike.
+        drop: the part of the weights that is dropped, from 0 to 1.
+
+    Returns:
+        (…, queries, width of v) and (…, queries, keys).
+
+    Source: Vaswani et al. (2017), equation 1.
+    """
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    if bias is not None:
+        scores = scores + bias
+    if mask is not None:  # finite, so that a row without any key is no NaN, also in its gradient
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+    weights = scores.softmax(-1)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0)
+    return dropout(weights, drop) @ v, weights
+
+
+# -- positions ---------------------------------------------------------------------------------------------------------
+
+
+def frequencies(width: int, like: Tensor) -> Tensor:
+    r"""$\omega_i = 10,000^{-2i / width}$ for $i = 0 \dots width/2 - 1$, in radians per position: (width / 2,)."""
+    return 10_000 ** (-torch.arange(0, width, 2, device=like.device) / width)
+
+
+def sinusoids(positions: Tensor, width: int) -> Tensor:
+    r"""Sine and cosine of $\omega_i t$ in turn: positions (time,) → (time, width).
+
+    Source: Vaswani et al. (2017), section 3.5.
+    """
+    angles = torch.outer(positions, frequencies(width, positions))
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
+
+
+def rotate(x: Tensor, positions: Tensor) -> Tensor:
+    r"""Each pair of numbers, taken as $a + ib$, times $e^{i \omega t}$. A product of two rotated rows knows $t - s$ only.
+
+    Args:
+        x: queries or keys, (…, time, d) with an even d.
+        positions: t, (time,).
+
+    Source: Su et al. (2021), RoFormer, equation 34.
+    """  # noqa: E501
+    angles = torch.outer(positions, frequencies(x.shape[-1], x))  # (time, d / 2)
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
+
+
+def alibi(heads: int, queries: Tensor, keys: Tensor) -> Tensor:
+    r"""$-m_h |t - s|$ with the slopes $m_h = 2^{-8h / H}$, $h = 1 \dots H$: (heads, queries, keys).
+
+    Args:
+        heads: H.
+        queries: their positions t, (queries,).
+        keys: their positions s, (keys,).
+
+    Source: Press, Smith & Lewis (2022), section 3; with $|t - s|$ it also serves where later keys are seen.
+    """
+    slopes = 2 ** (-8 * torch.arange(1, heads + 1, device=keys.device) / heads)
+    return -slopes[:, None, None] * (queries[:, None] - keys).abs()
+
+
+# -- many heads --------------------------------------------------------------------------------------------------------
+
+
+class Cache:
+    """Keys and values of what a network has read, layer by layer, so that the next call computes only what is new.
+
+    Give one cache to all calls on one batch, with the next tokens alone. Attention to another sequence keeps that
+    sequence's keys and values from the first call.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def length(self, layer: nn.Module) -> int:
+        """How many positions the layer has read."""
+        return self.kept[layer][0].shape[2] if layer in self.kept else 0
+
+    def extend(self, layer: nn.Module, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Put in new keys and values, (batch, heads, time, d), and get all that there are."""
+        if layer in self.kept:
+            k, v = (torch.cat(pair, 2) for pair in zip(self.kept[layer], (k, v), strict=True))
+        self.kept[layer] = k, v
+        return k, v
+
+
+class MultiHeadAttention(nn.Module):
+    r"""$H$ attentions side by side, each on its own projection of width $d$ = width / $H$, and one map of them all.
+
+    Args:
+        width: of rows, in and out.
+        heads: H, a divisor of the width.
+        causal: a query sees keys up to its own position only.
+        positions: ``rotary`` and ``alibi`` act here, in cross-attention on the distance between a place in x and one in
+            the source; the others act where tokens are embedded.
+        bias: whether the four maps have one.
+        drop: the part of the weights that is dropped in training.
+
+    Source: Vaswani et al. (2017), section 3.2.2.
+
+    Raises:
+        UserError: the width does not split into so many heads, or rotary into pairs.
+    """
+
+    def __init__(
+        self, width: int, heads: int, *, causal: bool = False, positions: Positions = "none", bias: bool = True,
+        drop: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if width % heads:
+            raise UserError(f"a width of {width} makes no {heads} heads of one width; expected a divisor of {width}")
+        if positions == "rotary" and width // heads % 2:
+            raise UserError(f"rotary positions turn pairs, but a head is {width // heads} wide; expected an even width")
+        self.heads, self.causal, self.positions, self.drop = heads, causal, positions, drop
+        self.query = nn.Linear(width, width, bias)
+        self.key = nn.Linear(width, width, bias)
+        self.value = nn.Linear(width, width, bias)
+        self.output = nn.Linear(width, width, bias)
+        self.watch: Callable[[Tensor], None] | None = None
+
+    def forward(
+        self, x: Tensor, source: Tensor | None = None, mask: Tensor | None = None, past: Cache | None = None,
+        start: int = 0,
+    ) -> Tensor:  # fmt: skip
+        """Rows of x look at each other (self-attention), or at ``source`` (cross-attention).
+
+        Args:
+            x: (batch, queries, width).
+            source: (batch, keys, width).
+            mask: True where a query may see a key, broadcast to (batch, heads, queries, keys).
+            past: what was read before.
+            start: the position of x's first row.
+        """
+        y, first = (x, start) if source is None else (source, 0)
+        t = torch.arange(start, start + x.shape[1], device=x.device)
+        q = self.split(self.query(x))  # (batch, heads, queries, d)
+        if source is not None and past is not None and past.length(self):
+            k, v = past.kept[self]
+        else:
+            k, v = self.split(self.key(y)), self.split(self.value(y))  # (batch, heads, keys, d)
+            if self.positions == "rotary":
+                k = rotate(k, torch.arange(first, first + y.shape[1], device=x.device))
+            if past is not None:
+                k, v = past.extend(self, k, v)
+        if self.positions == "rotary":
+            q = rotate(q, t)
+        s = torch.arange(k.shape[2], device=x.device)
+        bias = alibi(self.heads, t, s).to(q.dtype) if self.positions == "alibi" else None
+        drop = self.drop if self.training else 0.0
+        if self.watch is None and self.causal and mask is None and bias is None and start == 0 and len(t) == len(s):
+            mixed = scaled_dot_product_attention(q, k, v, dropout_p=drop, is_causal=True)
+        else:
+            if self.causal:
+                past_only = t[:, None] >= s
+                mask = past_only if mask is None else mask & past_only
+            if self.watch is None:
+                if bias is not None:
+                    mask = bias if mask is None else bias.masked_fill(~mask, -math.inf)
+                mixed = scaled_dot_product_attention(q, k, v, mask, drop)
+            else:
+                mixed, weights = attend(q, k, v, mask, bias, drop)
+                self.watch(weights)
+        return self.output(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def split(self, x: Tensor) -> Tensor:
+        """(batch, time, width) → (batch, heads, time, d)."""
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+@contextmanager
+def watching(net: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Inside, each attention of ``net`` leaves its last weights, by its name: (batch, heads, queries, keys)."""
+    found: dict[str, Tensor] = {}
+    layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, MultiHeadAttention)}
+    for name, layer in layers.items():
+        layer.watch = partial(found.__setitem__, name)
+    try:
+        yield found
+    finally:
+        for layer in layers.values():
+            layer.watch = None
+
+
+# -- blocks ------------------------------------------------------------------------------------------------------------
+
+
+class FeedForward(nn.Module):
+    """Two maps with an activation between them, for each position alone. Source: Vaswani et al. (2017), equation 2."""
+
+    def __init__(self, width: int, hidden: int, activation: Callable[[Tensor], Tensor] = relu) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(width, hidden)
+        self.output = nn.Linear(hidden, width)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, width) → (…, width)."""
+        return self.output(self.activation(self.hidden(x)))  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    r"""Self-attention, cross-attention where asked for, feed-forward; each is added to what it was given.
+
+    With $f$ any of the three, ``pre`` is $x + f(\mathrm{LN}(x))$ and ``post`` is $\mathrm{LN}(x + f(x))$.
+
+    Args:
+        width: of rows.
+        heads: of each attention.
+        hidden: units of the feed-forward part; by default 4 times the width.
+        norm: ``post`` as Vaswani et al. (2017), ``pre`` as Xiong et al. (2020).
+        causal: self-attention sees no later position.
+        cross: whether it also looks at a source.
+        positions: see :class:`MultiHeadAttention`.
+        bias: of the attentions' maps.
+        drop: the part of weights, and of what is added, that is dropped in training.
+        activation: of the feed-forward part.
+    """
+
+    def __init__(
+        self, width: int, heads: int, *, hidden: int | None = None, norm: Norm = "pre", causal: bool = False,
+        cross: bool = False, positions: Positions = "none", bias: bool = True, drop: float = 0.0,
+        activation: Callable[[Tensor], Tensor] = relu,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.norm: Norm = norm
+        self.looks: bool = cross
+        self.drop = nn.Dropout(drop)
+        attention = partial(MultiHeadAttention, width, heads, positions=positions, bias=bias, drop=drop)
+        self.attention, self.attention_norm = attention(causal=causal), nn.LayerNorm(width)
+        if cross:
+            self.cross, self.cross_norm = attention(), nn.LayerNorm(width)
+        self.feedforward = FeedForward(width, hidden or 4 * width, activation)
+        self.feedforward_norm = nn.LayerNorm(width)
+
+    def forward(
+        self, x: Tensor, source: Tensor | None = None, mask: Tensor | None = None, source_mask: Tensor | None = None,
+        past: Cache | None = None,
+    ) -> Tensor:  # fmt: skip
+        """(batch, time, width) → the same; masks as of :class:`MultiHeadAttention`, one for each attention."""
+        start = past.length(self.attention) if past is not None else 0
+        x = self.add(x, self.attention_norm, lambda x: self.attention(x, None, mask, past, start))
+        if self.looks:
+            x = self.add(x, self.cross_norm, lambda x: self.cross(x, source, source_mask, past, start))
+        return self.add(x, self.feedforward_norm, self.feedforward)
+
+    def add(self, x: Tensor, norm: nn.Module, f: Callable[[Tensor], Tensor]) -> Tensor:
+        """The residual connection, and where the norm stands in it."""
+        if self.norm == "pre":
+            return x + self.drop(f(norm(x)))  # type: ignore[no-any-return]
+        return norm(x + self.drop(f(x)))  # type: ignore[no-any-return]
+
+
+class Stack(nn.Module):
+    """Blocks one after another; behind those of ``pre`` a last norm, since their sum has none.
+
+    Args:
+        layers: how many.
+        width: of rows.
+        heads: of each attention.
+        norm: see :class:`Block`, which also takes the other options.
+    """
+
+    def __init__(self, layers: int, width: int, heads: int, *, norm: Norm = "pre", **options: Any) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(width, heads, norm=norm, **options) for _ in range(layers))
+        self.norm = nn.LayerNorm(width) if norm == "pre" else nn.Identity()
+
+    def forward(
+        self, x: Tensor, source: Tensor | None = None, mask: Tensor | None = None, source_mask: Tensor | None = None,
+        past: Cache | None = None,
+    ) -> Tensor:  # fmt: skip
+        """(batch, time, width) → the same."""
+        for block in self.blocks:
+            x = block(x, source, mask, source_mask, past)
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def read(self, past: Cache | None) -> int:
+        """How many positions these blocks have read: where the next one stands."""
+        return past.length(self.blocks[0].attention) if past is not None else 0  # type: ignore[arg-type]
