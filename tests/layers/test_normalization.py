@@ -163,9 +163,13 @@ def test_the_renorms_statistics_begin_as_a_plain_mean() -> None:
     assert int(norm.seen) == 6
 
 
-def test_in_two_values_only_the_order_is_left() -> None:
-    x = 1_000 * drawn((2, 6))
-    torch.testing.assert_close(BatchNorm(6).double()(x), (x - x.flip(0)).sign(), rtol=0, atol=1e-6)
+def test_in_two_values_only_the_order_is_left_and_no_gradient() -> None:
+    x = (1_000 * drawn((2, 6)).detach()).requires_grad_()
+    for norm in (BatchNorm(6).double(), BatchRenorm(6).double()):
+        y = norm(x)
+        torch.testing.assert_close(y, (x - x.flip(0)).sign(), rtol=0, atol=1e-6)
+        (gradient,) = torch.autograd.grad((y * torch.randn(2, 6)).sum(), x)
+        assert gradient.abs().max() < 1e-6
 
 
 def test_half_precision_loses_no_mean() -> None:

@@ -41,9 +41,9 @@ and fit a softmax regression to the *true* labels:
 
 $$\min_W \; -\frac{1}{n} \sum_i \log \mathrm{softmax}(W h_i + c)_{y_i} + \frac{\lambda}{2} |W|^2.$$
 
-This has one minimum (L-BFGS goes there), so its accuracy on test images belongs to the layer, not to luck: it is
-how much about the digit can be read off by a linear map. No map can add information. That a deeper layer is read
-better than the input means that it is *arranged* better.
+This has one minimum, which 40 steps of L-BFGS come near to, so its accuracy on test images belongs to the layer, not to
+luck: it is how much about the digit can be read off by a linear map. No map can add information. That a deeper layer
+is read better than the input means that it is *arranged* better.
 
 What to look at
 ---------------
@@ -53,7 +53,7 @@ What to look at
   would get by answering with the label of some training image of the same digit.
 - *probes*: with true labels the error falls with depth. In an untrained network it rises slowly: random maps cost
   little, and the first even helps. After random labels the hidden layers are no worse than untrained ones, only
-  the output is: what was learned by heart stands mainly at the end. So a good probe is not yet a sign of learning.
+  the output is: what was learned by heart seems to stand at the end. So a good probe is not yet a sign of learning.
 
 Exercises
 ---------
