@@ -69,7 +69,7 @@ def test_lookahead_is_its_equations() -> None:
     assert torch.allclose(net[0].weight, before + 0.25)
     again = Lookahead(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
     again.load_state_dict(state)
-    assert torch.equal(again.slow[0], before + 0.25)
+    assert torch.allclose(again.slow[0], before + 0.25)
 
 
 def test_accuracy_of_known_scores() -> None:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 Shape = Callable[[int], float]
+
+
+def constant(step: int) -> float:
+    """1 at every step."""
+    return 1.0
+
+
+def step_decay(steps: int, at: Sequence[float] = (0.5, 0.75), factor: float = 0.2) -> Shape:
+    """1 at first, and times ``factor`` each time that one of the parts ``at`` of the steps is done."""
+    return lambda step: factor ** sum(step >= part * steps for part in at)
 
 
 def one_cycle(steps: int, warmup: float = 0.3, start: float = 0.1, end: float = 0.0) -> Shape:

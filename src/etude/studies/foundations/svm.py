@@ -184,7 +184,7 @@ class SVM(Study):
         Claim("breast_cancer/gap", at_most=1e-3, each=True, source="strong duality; bound: Etude"),
         Claim("moons/gap", at_most=1e-3, each=True, source="strong duality; bound: Etude"),
     ]
-    courses = ["OU", "CS231n"]
+    courses = ["OU"]
 
     def __call__(self, run: Run) -> None:
         cancer, digits = data.breast_cancer(), data.uci_digits()

@@ -80,7 +80,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -97,7 +97,7 @@ from etude.training.comparison import Variant, compare
 from etude.training.optimizers import descent
 
 Cell = Literal["rnn", "gru", "lstm", "lstm, bias 1"]
-CELLS: tuple[Cell, ...] = ("rnn", "gru", "lstm", "lstm, bias 1")
+CELLS: tuple[Cell, ...] = get_args(Cell)
 
 
 class Adder(nn.Module):
@@ -138,6 +138,7 @@ class Recurrence(Study):
         Claim("gradient/over bound", at_most=1.001, each=True, source="Pascanu, Mikolov & Bengio (2013), section 2.1"),
         Claim("cliff/clipped", at_least=0.99, source="Pascanu, Mikolov & Bengio (2013), section 3.2"),
     ]
+    courses = ["CU", "ITU", "OU", "CUHK"]
 
     def __call__(self, run: Run) -> None:
         if self.length < 4:
@@ -145,7 +146,6 @@ class Recurrence(Study):
         nets: dict[str, Adder] = {}
         variants: dict[str, Variant] = {cell: partial(self.train, cell=cell, nets=nets) for cell in CELLS}
         compare(run, variants, self.repeats, "test/mse", better="lower")
-
         x = run.place(next(self.sequences(200))[0])
         scaled = {f"σ = {gain:g}": run.place(self.network("rnn", gain)).cells for gain in self.gains}
         sigma = {name: torch.linalg.matrix_norm(net.weight_hh_l0, 2).item() for name, net in scaled.items()}

@@ -1,0 +1,66 @@
+"""Learning rates over the steps, and what was reached with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from etude.figures.style import PALETTE, QUIET, canvas
+
+Series = tuple[Sequence[float], Sequence[float]]
+
+
+def settings(
+    rates: Mapping[str, Sequence[float]], batches: Mapping[str, Sequence[int]], names: Sequence[str]
+) -> Figure:
+    """Learning rates beside batch sizes, a value a step.
+
+    Args:
+        rates: by schedule.
+        batches: images behind one update, of the schedules where that changes.
+        names: the schedules in the order of the palette, so that each has one colour in every figure.
+    """
+    figure, (left, right) = canvas(9.0, 3.6, 1, 2)
+    for axes, lines in ((left, rates), (right, batches)):
+        for name, values in lines.items():
+            axes.plot(range(len(values)), values, color=colour(name, names), label=name)
+        axes.set(xlabel="step")
+        axes.grid(visible=True, axis="y")
+        axes.legend(fontsize=8)
+    left.set(title="learning rate")
+    right.set(title="images behind one update", yscale="log")
+    right.set_yticks(sorted({size for sizes in batches.values() for size in sizes}))
+    right.yaxis.set_major_formatter("{x:.0f}")
+    right.yaxis.set_minor_locator(NullLocator())
+    return figure
+
+
+def progress(lines: Mapping[str, Series], goal: float, measure: str) -> Figure:
+    """A measure of each schedule over the steps; a dot where it first reaches the goal, which is dashed.
+
+    Args:
+        lines: ``{schedule: (steps, values)}``.
+        goal: a value of the measure, from 0 to 1.
+        measure: its name.
+    """
+    figure, (axes,) = canvas(8.2, 4.4)
+    axes.axhline(goal, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+    for name, (steps, values) in lines.items():
+        own = colour(name, list(lines))
+        axes.plot(steps, values, color=own, linewidth=1.4, label=name)
+        reached = next(((s, v) for s, v in zip(steps, values, strict=True) if v >= goal), None)
+        if reached:
+            axes.plot(*reached, "o", color=own, markersize=7, markeredgecolor="white", zorder=4)
+    last = [values[-1] for _, values in lines.values()]
+    low = min(*last, goal) - 0.04
+    axes.set(xlabel="step", ylabel=measure, ylim=(low, max(max(values) for _, values in lines.values()) + 0.005))
+    axes.grid(visible=True, axis="y")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=9)
+    return figure
+
+
+def colour(name: str, names: Sequence[str]) -> str:
+    """The colour that belongs to a name."""
+    return PALETTE[names.index(name) % len(PALETTE)]

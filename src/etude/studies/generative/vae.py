@@ -1,0 +1,246 @@
+r"""Variational autoencoder: codes for digits, and what they cost.
+
+A picture of a digit has many numbers and few reasons: which digit, how slanted, how thick a pen. The model says that a
+**code** $z$ of $d$ numbers is drawn from $p(z) = N(0, 1)$, and then the picture $x$ from $p(x|z)$, which a network, the
+decoder, gives. All codes together make $p(x) = \int p(x|z) \, p(z) \, dz$, an integral that nobody can do. So a second
+network, the encoder, says which codes a picture may have had: $q(z|x) = N(\mu(x), \mathrm{diag}\, \sigma^2(x))$.
+
+**The bound, by Jensen.** Weigh draws from $q$: with $w = p(x|z)\, p(z) / q(z|x)$ the integral is $p(x) = E_q[w]$, and
+the logarithm of a mean is at least the mean of the logarithms:
+
+$$\log p(x) \ge E_q[\log w] = E_q[\log p(x|z)] - \mathrm{KL}(q(z|x) \,|\, p(z)) = -D - R.$$
+
+**The same, by what is lost.** Write $p(x|z)\, p(z) = p(z|x)\, p(x)$ in $w$. Then
+$\log p(x) = E_q[\log w] + \mathrm{KL}(q(z|x) \,|\, p(z|x))$: the bound (ELBO) falls short by as much as the encoder
+errs. Raising it makes pictures more probable and the encoder truer at once. The *distortion* $D$ is the nats that the
+picture costs given its code. The *rate* $R$ is what the code costs, and for normal distributions it is a formula:
+$R = \tfrac{1}{2} \sum_j (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)$.
+
+**The likelihood.** Nats mean something only if $p(x|z)$ is a distribution of the data as they are. A pixel of the UCI
+digits counts the inked bits among $n = 16$ in a block of $4 \times 4$. Bits of a block resemble each other, so a
+binomial won't do. Draw them from Pólya's urn: $a$ inked balls and $b$ blank ones, and every draw puts in one more of
+its kind. The decoder gives $\log a$ and $\log b$ of every pixel, and
+
+$$p(x) = \binom{n}{x} \prod_{i<x} (a + i) \prod_{i<n-x} (b + i) \Big/ \prod_{i<n} (a + b + i).$$
+
+For large $a + b$ that is the binomial, and for $n = 1$ it is Bernoulli: MNIST's pixels are drawn as single bits, with
+the odds of their grey, as Burda et al. do.
+
+**The gradient** by $\mu$ of $E_q[f(z)]$, where the draw itself depends on $\mu$. The score function gives
+$E_q[f(z)\, (z - \mu) / \sigma^2]$, which asks nothing of $f$ and learns only from how $f$ happens to vary. Write
+$z = \mu + \sigma \epsilon$ instead: the gradient is $E[f'(\mu + \sigma \epsilon)]$. Both are right on average; a test
+holds them to it. The run measures their variances, and the first was 4,000 times the second (`etude run vae`,
+seed 0).
+
+**A tighter bound.** Take $k$ codes, and the logarithm of their mean weight: $L_k = E[\log \frac{1}{k} \sum_i w_i]$.
+$L_1$ is the ELBO, $L_k$ never falls with $k$, and tends to $\log p(x)$. The table *bounds* has it on test images.
+
+**The price.** Train for $D + \beta R$: for each $\beta$ the network settles where one nat of rate saves $\beta$ nats of
+distortion. $\beta = 1$ is the bound. Above, codes say less; in the end a number's $\mu$ is 0 and $\sigma$ is 1 for
+every picture, and the decoder learns to do without: *posterior collapse*. It is no error of the training, but
+what the price asks for.
+
+What to look at
+---------------
+- *samples*: most programs show the right half, which is no sample. Pixels are drawn apart, so what is drawn is grainy.
+- *map*: a second network has codes of two numbers. Classes that were never told lie apart; look what is between them.
+- *between*: halfway between two codes lies a digit, or nearly; halfway between two pictures lie two pictures.
+- *rate*: along each falling line the ELBO is the same. Left on top the code is empty, and $D$ is near what a histogram
+  for every pixel on its own pays. The best ELBO need not stand at $\beta = 1$: these networks are trained for a short
+  time and measured on validation images. On training images, in the long run, 1 must win.
+
+Exercises
+---------
+1. `etude run vae --latent 2`, `4`, `16`, `32`: where does the ELBO stop rising, and how many numbers are active?
+2. `etude run vae --epochs 300`: compare `loss` with `validation/elbo`, then with `validation/iwae`. Which of the two
+   networks has learned the training images by heart?
+3. `etude run vae --betas 0.01 0.1 1 10`: at which rate would the distortion be zero? Could it be?
+4. Make $a + b$ large and fixed in `decode`, so that pixels are binomial. What does the gain become?
+
+References
+----------
+Kingma, D. P. & Welling, M. (2014). Auto-encoding variational Bayes. ICLR.
+
+Rezende, D. J., Mohamed, S. & Wierstra, D. (2014). Stochastic backpropagation and approximate inference. ICML.
+
+Burda, Y., Grosse, R. & Salakhutdinov, R. (2016). Importance weighted autoencoders. ICLR.
+
+Higgins, I. et al. (2017). β-VAE: learning basic visual concepts with a constrained variational framework. ICLR.
+
+Alemi, A. et al. (2018). Fixing a broken ELBO. ICML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from etude import data
+from etude.claims import Claim
+from etude.figures.latent import latent_map, mosaic, rate_distortion
+from etude.networks.vae import VAE, bound, divergence, gradients, independent, log_likelihood, log_weights, sampled
+from etude.runs.run import Run
+from etude.study import Count, Fraction, OptimizerName, Positive, Study
+from etude.training.batches import Batches
+from etude.training.comparison import compare
+from etude.training.optimizers import descent
+from etude.training.schedules import cosine
+from etude.training.validation import split
+
+
+@dataclass
+class VariationalAutoencoder(Study):
+    """Learn codes of digits, bound the probability of digits never seen, and draw new ones."""
+
+    dataset: Literal["uci", "mnist"] = "uci"  # 8×8, 16 bits a pixel; 28×28, one bit a pixel
+    latent: Count = 8  # d, numbers in a code
+    hidden: Count = 256  # units in each hidden layer of encoder and decoder
+    depth: Count = 2  # hidden layers of each
+    beta: Positive = 1.0  # β, the price of a nat of rate in nats of distortion; 1: the bound itself
+    betas: tuple[Positive, ...] = (0.1, 0.5, 1.0, 2.0, 5.0, 20.0)  # prices that are compared
+    repeats: Count = 2  # networks for each of them, from seeds of their own
+    epochs: Positive = 60.0  # passes over the training data
+    short: Positive = 20.0  # the same, of the networks of the comparison
+    samples: Count = 500  # k, codes a test image in the tightest bound
+    batch: Count = 128  # images a step
+    optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
+    learning_rate: Positive = 4e-3  # after a short warm-up; falls to zero along half a cosine
+    held_out: Fraction = 0.1  # part of the training data kept for validation
+
+    scales = {
+        "full": {
+            "dataset": "mnist", "latent": 32, "hidden": 400, "epochs": 30.0, "short": 4.0, "repeats": 1,
+            "samples": 100, "learning_rate": 2e-3,
+        },
+    }  # fmt: skip
+    claims = [
+        Claim("test/elbo", at_least=-89, source="Etude"),
+        Claim("gain over independent pixels", at_least=19, source="Etude"),
+    ]
+    courses = ["ITU"]
+
+    def __call__(self, run: Run) -> None:
+        digits = {"uci": data.uci_digits, "mnist": data.mnist}[self.dataset]()
+        rows, validation = split(run, digits.train, round(self.held_out * len(digits.train)))
+        pixels = run.place(rows.inputs)
+        fixed = torch.Generator(run.device).manual_seed(0)  # where pixels are drawn, those of held-out images only once
+        checked, tested = (self.counts(run.place(part.inputs), fixed) for part in (validation, digits.test))
+
+        net = self.train(run, pixels, checked, self.latent, self.beta, self.epochs)
+        plane = self.train(run, pixels, checked, 2, self.beta, self.epochs, "two numbers")
+        prices = {f"β = {β:g}": partial(self.priced, pixels=pixels, checked=checked, β=β) for β in self.betas}
+        by_price = compare(run, prices, self.repeats, "validation/elbo", name="prices")
+
+        with torch.inference_mode():
+            w = log_weights(net, checked, 20)
+            run.result({"validation/elbo": w.mean(), "validation/iwae": bound(w).mean()}, held_out=len(checked))
+            w = log_weights(net, tested, self.samples)  # (samples, rows)
+            sizes = [k for k in (1, 2, 5, 10, 50, 100) if k < self.samples] + [self.samples]
+            bounds = [(k, bound(w[: len(w) // k * k].view(-1, k, len(tested)), dim=1).mean()) for k in sizes]
+            run.table("bounds", ["samples k", "L_k in nats"], [(k, value.item()) for k, value in bounds])
+            run.result({"test/elbo": w.mean(), "test/iwae": bounds[-1][1]}, held_out=len(tested))
+            alone = independent(self.counts(pixels, fixed), tested, self.bits).mean()
+            run.result({"test/independent pixels": alone}, held_out=len(tested))
+            run.result({"gain over independent pixels": w.mean() - alone}, held_out=len(tested))
+            mu, _ = net.encode(tested / self.bits)
+            run.result({"active numbers": (mu.var(0) > 0.01).sum()})
+            w2 = log_weights(plane, tested, 20)
+            run.result({"two numbers/test/elbo": w2.mean()}, held_out=len(tested))
+        pathwise, score = gradients(net, checked[:32], 500)
+        run.result({"gradient variance, score over pathwise": score.var(0).mean() / pathwise.var(0).mean()})
+        self.draw(run, net, plane, tested, digits.test.labels)
+        found = by_price.measured.items()
+        points = {name: (at["validation/rate"], at["validation/distortion"]) for name, at in found}
+        run.figure("rate", rate_distortion(points))
+        run.keep(net)
+
+    def train(
+        self, run: Run, pixels: Tensor, checked: Tensor, latent: int, β: float, epochs: float, name: str | None = None
+    ) -> VAE:
+        """A network trained on images (rows, 1, side, side), watched on counts (rows, pixels)."""
+        batches = Batches([pixels], self.batch, augment=self.counts)
+        steps = round(epochs * len(batches))
+        net = run.place(self.network(latent))
+        optimizer = descent(self.optimizer, net, self.learning_rate)
+        schedule = LambdaLR(optimizer, cosine(steps, warmup=100))
+        for (x,) in run.steps(batches, steps, state=(net, optimizer, schedule), name=name):
+            mu, log_var = net.encode(x / self.bits)
+            z = sampled(mu, log_var)
+            distortion = -log_likelihood(x, net.decode(z), self.bits).mean()
+            rate = divergence(mu, log_var).mean()
+            loss = distortion + β * rate
+            run.minimise(loss, optimizer, schedule)
+            run.log(loss=loss, distortion=distortion, rate=rate)
+            if run.every(steps // 20):
+                with torch.inference_mode():
+                    run.log(**{"validation/elbo": log_weights(net, checked, 1).mean()})
+        return net
+
+    def priced(self, run: Run, pixels: Tensor, checked: Tensor, β: float) -> None:
+        """Rate and distortion, on validation images, of a network that was trained at this price."""
+        net = self.train(run, pixels, checked, self.latent, β, self.short)
+        with torch.inference_mode():
+            w = log_weights(net, checked, 20).mean()
+            mu, log_var = net.encode(checked / self.bits)
+            rate = divergence(mu, log_var).mean()
+        found = {"elbo": w, "rate": rate, "distortion": -w - rate, "active numbers": (mu.var(0) > 0.01).sum()}
+        run.result({f"validation/{name}": value for name, value in found.items()}, held_out=len(checked))
+
+    def draw(self, run: Run, net: VAE, plane: VAE, tested: Tensor, labels: Tensor) -> None:
+        """Pictures of what the codes mean: of test images, of draws from the prior, of the way between two codes."""
+        one_each = torch.stack([(labels == k).nonzero()[0, 0] for k in range(10)])
+        with torch.inference_mode():
+            x = tested[one_each] / self.bits
+            mu, _ = net.encode(x)
+            names = ["test image", "expected, given its code", "drawn, given its code"]
+            run.figure("reconstructions", mosaic({"": torch.stack([x, net.ink(mu), net.drawn(mu)])}, names))
+
+            z = torch.randn(6, 9, net.latent, device=mu.device)  # codes from the prior
+            panels = {"drawn from the model": net.drawn(z), "the same codes: expected ink": net.ink(z)}
+            run.figure("samples", mosaic(panels))
+
+            start, end = torch.tensor([(0, 1), (3, 8), (4, 9), (7, 2), (5, 6)], device=mu.device).T
+            t = torch.linspace(0, 1, 9, device=mu.device)[:, None]
+            panels = {
+                "between two codes": net.ink(torch.lerp(mu[start, None], mu[end, None], t)),
+                "between two pictures": torch.lerp(x[start, None], x[end, None], t),
+            }
+            run.figure("between", mosaic(panels, [f"{a} to {b}" for a, b in zip(start, end, strict=True)]))
+
+            places = torch.special.ndtri(torch.linspace(0.01, 0.99, 21, device=mu.device))  # steps of equal mass
+            grid = torch.stack(torch.meshgrid(places, places.flip(0), indexing="xy"), -1)  # (21, 21, 2), top row first
+            codes, _ = plane.encode(tested / self.bits)
+            run.figure("map", latent_map(codes, labels, plane.ink(grid), places))
+
+    @property
+    def bits(self) -> int:
+        """n, of how many bits a pixel counts those with ink."""
+        return 16 if self.dataset == "uci" else 1
+
+    def counts(self, images: Tensor, generator: Generator) -> Tensor:
+        """Inked bits of each pixel, (rows, pixels): the grey value, or one bit, drawn with the grey value's odds."""
+        grey = images.flatten(1).float()
+        if self.dataset == "uci":
+            return grey
+        return (torch.rand(grey.shape, generator=generator, device=grey.device) < grey / 255).float()
+
+    def network(self, latent: int | None = None) -> VAE:
+        """A new network for the data set's images."""
+        return VAE(64 if self.dataset == "uci" else 784, latent or self.latent, self.hidden, self.depth, self.bits)
+
+    def example(self) -> Tensor:
+        """Two images with values from 0 to 1."""
+        return torch.rand(2, 64 if self.dataset == "uci" else 784)
+
+    def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
+        """Two bounds on log p(x) in nats, for one picture: a file, an array or a tensor."""
+        image = (data.like_uci if self.dataset == "uci" else data.like_mnist)(input)
+        assert isinstance(net, VAE)
+        w = log_weights(net, self.counts(image[None], Generator().manual_seed(0)), self.samples)
+        return {"ELBO": w.mean().item(), f"with {self.samples} codes": bound(w).item()}
