@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
@@ -14,6 +15,8 @@ Series = tuple[Sequence[float], Sequence[float]]
 def curves(logged: Mapping[str, Mapping[str, Series]]) -> Figure:
     """One panel for each kind of metric (the last part of its name), one line for each metric and stage.
 
+    Repetitions of one variant, stages ``adam #1``, ``adam #2`` …, are thin lines of one colour under one name.
+
     Args:
         logged: ``{metric: {stage: (steps, values)}}``, as ``RunFolder.curves`` gives.
     """
@@ -25,19 +28,24 @@ def curves(logged: Mapping[str, Mapping[str, Series]]) -> Figure:
     figure, panels = canvas(4.2 * columns + 0.6, 2.9 * rows, rows, columns)
     for axes, (kind, metrics) in zip(panels, kinds.items(), strict=False):
         lines = [(metric, stage, series) for metric in metrics for stage, series in logged[metric].items()]
-        for index, (metric, stage, (steps, values)) in enumerate(lines):
-            name = " ".join(part for part in (metric if len(metrics) > 1 else "", stage) if part)
+        names: list[str] = []
+        for metric, stage, (steps, values) in lines:
+            variant = re.sub(r" #\d+", "", stage)
+            name = " ".join(part for part in (metric if len(metrics) > 1 else "", variant) if part)
+            again = name in names
+            names += [] if again else [name]
             marker = "o" if len(steps) < 25 else ""
             axes.plot(
-                steps, values, label=name, marker=marker, markersize=3, color=PALETTE[index % len(PALETTE)],
-                linewidth=1.4, alpha=0.9,
+                steps, values, label=None if again else name, marker=marker, markersize=3,
+                color=PALETTE[names.index(name) % len(PALETTE)],
+                linewidth=1.4 if variant == stage else 0.8, alpha=0.9 if variant == stage else 0.6,
             )  # fmt: skip
         axes.set(title=kind if len(metrics) > 1 else metrics[0], xlabel="step")
         positive = [v for _, _, (_, values) in lines for v in values if v is not None]
         if "loss" in kind and positive and min(positive) > 0 and max(positive) > 20 * min(positive):
             axes.set_yscale("log")
         axes.grid(visible=True, axis="y")
-        if 1 < len(lines) <= 12:
+        if 1 < len(names) <= 12:
             axes.legend(fontsize=8)
     for axes in panels[len(kinds) :]:
         axes.remove()

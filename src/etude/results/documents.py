@@ -95,7 +95,7 @@ def results_page(entries: Sequence[Entry], record: dict[str, Any]) -> str:
             "# Results",
             "",
             "Every claim beside what was measured: mean ± standard deviation over seeds 0, 1, …; ✓ holds, ✗ does not, "
-            "? is suspiciously perfect. The time is that of the median run. This page is written by "
+            "? is suspiciously perfect. The time is that of the fastest run. This page is written by "
             "`etude check … --record`; nothing in it is typed by hand.",
             "",
             table(entries, record),
