@@ -11,6 +11,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class RunFolder:
         self.metrics_jsonl = self.path / "metrics.jsonl"
         self.result_json = self.path / "result.json"
         self.report_html = self.path / "report.html"
+        self.log_txt = self.path / "log.txt"
+        self.status_json = self.path / ".status.json"  # while it runs
         self.network = self.path / "network.safetensors"
         self.figures = self.path / "figures"
         self.tables = self.path / "tables"
@@ -117,6 +120,18 @@ class RunFolder:
                 return "stopped"  # a folder that may only be read
             lock.release()
         return "failed" if (self.path / "error.txt").is_file() else "stopped"
+
+    def tell(self, **status: Any) -> None:
+        """Write where the run is, for :meth:`status`. Nothing rests on it: neither kept from a kill nor synced."""
+        with suppress(OSError):
+            self.status_json.write_text(json.dumps(status), encoding="utf-8")
+
+    def status(self) -> dict[str, Any]:
+        """Of a run that is under way: its ``pid``, and from the first second on ``stage``, ``step`` and ``total``."""
+        try:
+            return self._json(self.status_json)
+        except UserError:
+            return {}
 
     def study(self) -> dict[str, Any]:
         """What ran: name, scale, seed, every field, versions, machine."""

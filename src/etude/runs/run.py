@@ -12,11 +12,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -29,6 +29,7 @@ from etude.runs.folder import RunFolder, as_json, environment
 from etude.runs.metrics import MetricsFile, Value, Window
 from etude.runs.progress import Progress, clock
 from etude.runs.random_state import random_state, restore_random_state, seed_everything
+from etude.runs.streams import Stateful, Stream
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
@@ -36,19 +37,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHECKPOINT_SECONDS = 30.0
+STATUS_SECONDS = 1.0
 ROWS = 200  # rows of metrics for a loop, whatever its length
 SHOWN = 16  # metrics that are printed at the end; the report has them all
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """Whatever can stand in ``state``: networks, optimisers, schedules, averages, buffers, environments."""
-
-    def state_dict(self) -> Any:
-        """Tensors, numbers, strings and containers of them."""
-
-    def load_state_dict(self, state: Any, /) -> Any:
-        """Put back what ``state_dict`` gave."""
 
 
 class Interrupted(SystemExit):
@@ -137,6 +128,8 @@ class Run:
     def __enter__(self) -> Self:
         self.folder = self._resume or RunFolder.create(self.name, self._root)
         self._lock = self.folder.lock()
+        self._told = 0.0
+        self.folder.tell(pid=os.getpid())
         self._checkpoints = Checkpoints(self.folder.checkpoint, self.say)
         self._finished, self._partial = self._checkpoints.restore() if self._resume else ([], None)
         if self._resume:
@@ -182,14 +175,18 @@ class Run:
                 text = "".join(traceback.format_exception(kind, error, trace))
                 (self.folder.path / "error.txt").write_text(text, encoding="utf-8")
         finally:
+            self.folder.status_json.unlink(missing_ok=True)
             self._lock.release()
             (self.folder.path / ".lock").unlink(missing_ok=True)
             if isinstance(error, UserError) and not self._stage and not self._resume:
                 shutil.rmtree(self.folder.path, ignore_errors=True)  # it never began: missing data, say
 
     def say(self, message: str) -> None:
-        """One line to the person who watches."""
+        """One line to the person who watches, and to those who look later: it stands in the run's ``log.txt``."""
         self._progress.say(message)
+        if hasattr(self, "folder"):
+            with suppress(OSError), self.folder.log_txt.open("a", encoding="utf-8") as file:  # a full disk is told else
+                file.write(message + "\n")
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
@@ -239,7 +236,7 @@ class Run:
             steps = len(batches)
         self._total = steps
         self._every_row = max(1, (steps or 0) // ROWS)
-        stream = _Stream(batches)
+        stream = Stream(batches)
         self._step = 0
         if stage < len(self._finished):
             last = stage + 1 == len(self._finished) and self._partial is None
@@ -461,12 +458,15 @@ class Run:
         }
         write_atomically(self.folder.study_json, as_json(about).encode())
 
-    def _after_step(self, stage: int, parts: list[Any], stream: _Stream[Any]) -> None:
+    def _after_step(self, stage: int, parts: list[Any], stream: Stream[Any]) -> None:
         self._step += 1
         if self._flush_now or self._step % self._every_row == 0:
             self._flush()
         self._progress.update(self._step)
         now = time.monotonic()
+        if now - self._told >= STATUS_SECONDS:
+            self._told = now
+            self.folder.tell(pid=os.getpid(), stage=self._stage_name, step=self._step, total=self._total)
         pause = self._checkpoint_every
         if pause is None:
             pause = max(CHECKPOINT_SECONDS, 50 * self._save_cost)  # saving takes at most 2 % of the time
@@ -482,7 +482,7 @@ class Run:
                     f"stopped after step {self._step:,}{of}, all saved; go on with: etude resume {self.folder.path}"
                 )
 
-    def _snapshot(self, parts: list[Any], stream: _Stream[Any]) -> dict[str, Any]:
+    def _snapshot(self, parts: list[Any], stream: Stream[Any]) -> dict[str, Any]:
         return {
             "step": self._step,
             "state": [p.get_state() if isinstance(p, torch.Generator) else p.state_dict() for p in parts],
@@ -493,7 +493,7 @@ class Run:
             "seconds": self._seconds(),
         }
 
-    def _put_back(self, saved: dict[str, Any], parts: list[Any], stream: _Stream[Any], *, last: bool) -> None:
+    def _put_back(self, saved: dict[str, Any], parts: list[Any], stream: Stream[Any], *, last: bool) -> None:
         if len(saved["state"]) != len(parts):
             raise UserError(
                 f"run {self.folder.name} can't be resumed: its checkpoint holds {len(saved['state'])} states, the code "
@@ -582,55 +582,6 @@ class Run:
         for verdict in self.verdicts:
             self.say(f"{verdict.mark} {verdict.claim.metric} {verdict.claim.bound}: {verdict.measured}")
         self.say(f"{clock(seconds)} · {self.folder.report_html}")
-
-
-class _Stream(Iterator[T]):
-    """A stream of batches which can be put back to where it was."""
-
-    def __init__(self, batches: Iterable[T]) -> None:
-        self.batches = batches
-        self.stateful = isinstance(batches, Stateful)
-        self.taken = 0  # from the pass under way
-        self.pass_random: dict[str, Any] | None = None
-        self.iterator: Iterator[T] | None = None
-
-    def draw(self, *, again: bool) -> T:
-        """The next batch; at the end of a pass the next one begins, if ``again``."""
-        if self.iterator is None:
-            self._begin()
-        try:
-            batch = next(self.iterator)  # type: ignore[arg-type]
-        except StopIteration:
-            if not again or self.taken == 0:
-                raise
-            self._begin()
-            batch = next(self.iterator)  # type: ignore[arg-type]
-        self.taken += 1
-        return batch
-
-    def __next__(self) -> T:
-        return self.draw(again=False)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The batches' own state, or how far the pass is and from which random state it began."""
-        if self.stateful:
-            return {"own": self.batches.state_dict()}  # type: ignore[attr-defined]
-        return {"taken": self.taken, "random": self.pass_random}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to where the stream was."""
-        if "own" in state:
-            self.batches.load_state_dict(state["own"])  # type: ignore[attr-defined]
-        elif state["random"] is not None:
-            restore_random_state(state["random"])
-            self._begin()
-            for _ in range(state["taken"]):
-                self.draw(again=False)
-
-    def _begin(self) -> None:
-        self.pass_random = None if self.stateful else random_state()
-        self.iterator = iter(self.batches)
-        self.taken = 0
 
 
 def peak_memory() -> int | None:
