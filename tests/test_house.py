@@ -10,11 +10,12 @@ import pytest
 from etude.catalogue import STUDIES
 
 SOURCE = STUDIES.parent
-BASE = {"errors", "claims"}
+BASE = {"errors", "claims", "demos"}
 LEAVES = {"autodiff", "layers", "networks", "data", "figures", "training", "runs", "study"}
 MAY_IMPORT = {
     "errors": set(),
     "claims": set(),
+    "demos": {"errors"},
     "layers": BASE,
     "networks": BASE | {"layers"},
     "data": BASE,

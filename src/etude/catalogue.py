@@ -69,6 +69,7 @@ class Entry:
     claims: tuple[Claim, ...]
     courses: tuple[str, ...]
     measured: Mapping[str, Any] = field(default_factory=dict)
+    has_demo: bool = False  # whether the page offers something to try
 
     @property
     def title(self) -> str:
@@ -194,6 +195,7 @@ def read(path: Path, module: str | None) -> Entry:
     return Entry(
         path.stem, topic, path, module, classes[0].name, inspect.cleandoc(doc), fields, {"quick": {}, **scales},
         tuple(claims), tuple(courses), measured().get(path.stem, {}),
+        any(isinstance(node, ast.FunctionDef) and node.name == "demo" for node in body),
     )  # fmt: skip
 
 

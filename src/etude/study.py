@@ -31,6 +31,7 @@ from etude.claims import Claim
 from etude.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    from etude.demos import Demo
     from torch import Tensor, nn
 
     from etude.runs.placement import Precision
@@ -98,6 +99,10 @@ class Study:
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """Classes and probabilities for one input: a path, an array or a text, as the study says."""
         raise UserError(f"study {study_name(type(self))} has no prediction to offer")
+
+    def demo(self) -> Demo:
+        """Something to try on the page in the browser."""
+        raise UserError(f"study {study_name(type(self))} has no demo")
 
     def example(self) -> Tensor | tuple[Tensor, ...]:
         """A batch of two inputs (or several such tensors), as the network takes them; ONNX is traced with it."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from etude.catalogue import MEASURED, Catalogue, Entry
 from etude.cli.options import add_runs, count
-from etude.cli.runs import duration
 from etude.cli.tables import Column, print_table
 from etude.errors import UserError
 from etude.results import check as results
 from etude.results import documents
 from etude.results.files import whole
+from etude.results.listing import duration
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

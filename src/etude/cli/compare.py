@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from etude.cli.options import add_runs
-from etude.cli.runs import duration
 from etude.cli.tables import Column, print_table
+from etude.results.listing import duration
 from etude.runs.folder import RunFolder, runs_root
 
 

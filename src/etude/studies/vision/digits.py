@@ -71,7 +71,7 @@ Alpaydin, E. & Kaynak, C. (1998). Optical recognition of handwritten digits. UCI
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -82,6 +82,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from etude import data
 from etude.claims import Claim
+from etude.demos import Answer, Bars, Demo, Drawing, Image, Pictures
 from etude.figures.classification import confusion_matrix, reliability
 from etude.figures.images import filter_grid, image_grid
 from etude.networks.strided import StridedCNN
@@ -90,6 +91,7 @@ from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
 from etude.training.augmentation import random_affine, random_flip
 from etude.training.batches import Batches
 from etude.training.evaluation import accuracy, outputs
+from etude.training.looking import feature_maps, occlusion
 from etude.training.optimizers import descent
 from etude.training.schedules import one_cycle
 from etude.training.validation import split
@@ -180,5 +182,23 @@ class Digits(Study):
     def predict(self, net: torch.nn.Module, input: Any) -> Mapping[str, float]:
         """Probabilities of the classes for one picture: a file, an array or a tensor, of any size and polarity."""
         image = (data.like_uci if self.dataset == "uci" else data.like_mnist)(input)
-        names = data.FASHION if self.dataset == "fashion" else tuple("0123456789")
-        return dict(zip(names, net(self.scaled(image[None])).softmax(1)[0].tolist(), strict=True))
+        return dict(zip(self.classes, net(self.scaled(image[None])).softmax(1)[0].tolist(), strict=True))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names."""
+        return data.FASHION if self.dataset == "fashion" else tuple("0123456789")
+
+    def demo(self) -> Demo:
+        """Draw, guess, and see what the network makes of it."""
+        return Demo("Draw a digit. Which one will it see?", {"drawing": Drawing("Draw here")}, self.look, self.classes)
+
+    def look(self, net: torch.nn.Module, drawing: Image) -> Iterator[Answer]:
+        """Probabilities; the picture as the network gets it; its first layers' maps; what the answer hangs on."""
+        yield Bars("What it sees", self.predict(net, drawing))
+        image = self.scaled((data.like_uci if self.dataset == "uci" else data.like_mnist)(drawing))
+        lost = occlusion(net, image).clamp_min(0)
+        yield Pictures("What it gets, and where it looks", {"input": image[0].numpy(), "hangs on": lost.numpy()})
+        maps = feature_maps(net, net.get_submodule("first"), image)[:12]
+        shown = {f"{k + 1}": (m / m.amax().clamp_min(1e-6)).clamp_min(0).numpy() for k, m in enumerate(maps)}
+        yield Pictures("What its first filters find", shown, width=72)

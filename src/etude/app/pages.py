@@ -1,0 +1,363 @@
+"""The pages. Nothing of a request is used as a path: studies, runs and files are looked up among those there are."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from etude.app import forms, processes
+from etude.catalogue import Catalogue, Entry
+from etude.errors import UserError
+from etude.results import trash
+from etude.results.compare import compare
+from etude.results.export import ENDINGS, export
+from etude.results.listing import describe, duration
+from etude.runs.folder import RunFolder, find_runs
+from etude.runs.lesson import lesson_html
+from etude.runs.report import write_report
+
+if TYPE_CHECKING:
+    from etude.app.trying import Trying
+
+FIGURES = Path(__file__).parent / "static" / "figures"
+TOPICS = {"foundations": 0, "vision": 1, "language": 2, "generative": 3, "agents": 4, "graphs": 5}  # as courses go
+LOG_BYTES = 20_000
+KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".gif": "image/gif"}
+
+
+class Pages:
+    """What each address shows.
+
+    Args:
+        root: the folder of all runs.
+        trying: the demos.
+    """
+
+    def __init__(self, root: Path, trying: Trying) -> None:
+        self.root, self.trying = root, trying
+        self.templates = Environment(
+            loader=PackageLoader("etude.app", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        )
+        self.templates.filters |= {"duration": duration, "words": lambda name: name.replace("_", " ")}
+
+    def show(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+        """A page from a template."""
+        here = request.url.path.split("/")[1] or "studies"
+        return HTMLResponse(self.templates.get_template(template).render(here=here, **context), status)
+
+    def trouble(self, request: Request, sentence: str, status: int) -> Response:
+        """One sentence on a page of its own; as JSON, where a script asked."""
+        if "application/json" in request.headers.get("accept", ""):
+            return JSONResponse({"error": sentence}, status)
+        return self.show(request, "trouble.html", status, title="Not here", sentence=sentence)
+
+    # -- studies ----------------------------------------------------------------------------------------------------
+
+    def catalogue(self, request: Request) -> Response:
+        """All studies as cards."""
+        entries = sorted(all_entries(), key=lambda entry: (TOPICS.get(entry.topic, len(TOPICS)), entry.topic))
+        cards = [(entry, self._held(entry)) for entry in entries]
+        topics = list(dict.fromkeys(entry.topic for entry in entries))
+        courses = sorted({course.split()[0] for entry in entries for course in entry.courses})
+        return self.show(request, "catalogue.html", title="Studies", cards=cards, topics=topics, courses=courses)
+
+    def study(self, request: Request) -> Response:
+        """One study: lesson, figures, claims, the form."""
+        entry = self._entry(request)
+        scale = request.query_params.get("scale", "quick")
+        typed = {name: value for name, value in request.query_params.items() if name != "scale"}
+        return self._study(request, entry, scale, typed, {})
+
+    def _study(
+        self, request: Request, entry: Entry, scale: str, typed: Mapping[str, str], errors: Mapping[str, str]
+    ) -> Response:
+        finished = [f for f in self._runs_of(entry.name) if f.result_json.is_file()]
+        measured = entry.measured.get(scale, {})
+        claims = [
+            (claim, next((m for m in measured.get("claims", []) if self._same(m, claim)), None))
+            for claim in entry.claims
+            if claim.scale == scale
+        ]
+        return self.show(
+            request, "study.html", 422 if errors else 200, title=entry.title, entry=entry, scale=scale,
+            controls=forms.controls(entry, scale, typed, errors), seed=typed.get("seed", "0"), errors=errors,
+            claims=claims, measured=measured, last=finished[-1] if finished else None,
+            pictures=self._pictures(finished[-1]) if finished else [], lesson=lesson_of(entry),
+            runs=[describe(f) for f in reversed(self._runs_of(entry.name)[-5:])],
+        )  # fmt: skip
+
+    async def start(self, request: Request) -> Response:
+        """Run a study with what the form says; or the form again, with what is wrong beside each field."""
+        from starlette.concurrency import run_in_threadpool
+
+        entry = self._entry(request)
+        form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+        scale = form.pop("scale", "quick")
+        for field in entry.fields:
+            if field.type is bool and f"has-{field.name}" in form:
+                form.setdefault(field.name, "false")  # a box that is not ticked sends nothing
+        changes, seed, errors = forms.read(entry, scale, form)
+        if errors:
+            return self._study(request, entry, scale, form, errors)
+        try:
+            folder = await run_in_threadpool(processes.start, entry, scale, seed, changes, self.root)
+        except UserError as error:
+            return self._study(request, entry, scale, form, {"": str(error)})
+        return RedirectResponse(f"/runs/{folder.name}", 303)
+
+    def demo(self, request: Request) -> Response:
+        """Something to try."""
+        entry = self._entry(request)
+        if not entry.has_demo:
+            raise HTTPException(404)
+        run = self.trying.latest(entry)
+        demo = self.trying.demo(entry, run)
+        shown = self.trying.described(demo)
+        missing = demo.trained and run is None
+        return self.show(
+            request, "try.html", title=entry.title, entry=entry, demo=demo, described=shown, missing=missing, run=run
+        )
+
+    def picture(self, request: Request) -> Response:
+        """A small picture of a study: of its last run, or one that Etude ships."""
+        entry = self._entry(request)
+        for folder in reversed(self._runs_of(entry.name)):
+            for path in folder.pictures():
+                if path.suffix == ".png":
+                    return Response(small(path, path.stat().st_mtime_ns), media_type="image/webp", headers=BRIEFLY)
+        shipped = FIGURES / f"{entry.name}.webp"
+        if shipped.is_file():
+            return FileResponse(shipped, media_type="image/webp")
+        return Response(BLANK, media_type="image/svg+xml")
+
+    # -- runs -------------------------------------------------------------------------------------------------------
+
+    def runs(self, request: Request) -> Response:
+        """All runs as a table."""
+        rows = [describe(folder) for folder in reversed(find_runs(self.root))]
+        return self.show(request, "runs.html", title="Runs", rows=rows, thrown=len(trash.discarded(self.root)))
+
+    def run(self, request: Request) -> Response:
+        """One run: while it is under way, and afterwards."""
+        folder = self._folder(request)
+        about, result = folder.study(), folder.result()
+        entry = next((e for e in all_entries() if e.name == about.get("study")), None)
+        return self.show(
+            request, "run.html", title=folder.name, folder=folder, about=about, result=result, entry=entry,
+            state=folder.state, pictures=self._pictures(folder), log=self._log(folder), error=self._error(folder),
+            tables={name: rows for name, rows in folder.tables_of().items() if rows}, row=describe(folder),
+            kinds=[*ENDINGS] if folder.network.is_file() else ["notebook"],
+        )  # fmt: skip
+
+    def live(self, request: Request) -> Response:
+        """What changes while a run is under way, as JSON; curves only where there are new rows."""
+        folder = self._folder(request)
+        size = folder.metrics_jsonl.stat().st_size if folder.metrics_jsonl.is_file() else 0
+        new = str(size) != request.query_params.get("size")
+        status = folder.status()
+        return JSONResponse({
+            "state": folder.state,
+            "stage": status.get("stage") or "",
+            "step": status.get("step"),
+            "total": status.get("total"),
+            "seconds": (folder.result() or folder.last_row()).get("seconds"),
+            "size": size,
+            "curves": folder.curves() if new else None,
+            "log": self._log(folder),
+            "pictures": [(name, file) for name, file in self._pictures(folder)],
+        })  # fmt: skip
+
+    def report(self, request: Request) -> Response:
+        """The run's report, whole; its own styles and pictures are inside it."""
+        folder = self._folder(request)
+        if not folder.report_html.is_file():
+            write_report(folder)
+        return FileResponse(folder.report_html, media_type="text/html")
+
+    def figure(self, request: Request) -> Response:
+        """One figure of a run."""
+        folder = self._folder(request)
+        file = request.path_params["file"]
+        path = next((p for p in folder.figures.glob("*.*") if p.name == file and p.suffix in KINDS), None)
+        if path is None:
+            raise HTTPException(404)
+        return FileResponse(path, media_type=KINDS[path.suffix], headers=BRIEFLY)
+
+    def export(self, request: Request) -> Response:
+        """The run's network, or its notebook, to download."""
+        folder = self._folder(request)
+        kind = request.path_params["kind"]
+        if kind not in ENDINGS:
+            raise HTTPException(404)
+        with tempfile.TemporaryDirectory() as place:
+            name = f"{folder.name.replace('/', '-')}{ENDINGS[kind][0]}"
+            content = export(folder, kind, Path(place) / name).read_bytes()
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
+    def act(self, request: Request) -> Response:
+        """Stop, resume, or throw away."""
+        folder = self._folder(request)
+        act = request.path_params["act"]
+        if act == "stop":
+            processes.stop(folder)
+        elif act == "resume":
+            processes.resume(folder, self.root)
+        elif act == "discard":
+            trash.discard(folder, self.root)
+            return RedirectResponse("/runs", 303)
+        else:
+            raise HTTPException(404)
+        return RedirectResponse(f"/runs/{folder.name}", 303)
+
+    # -- comparison and trash ---------------------------------------------------------------------------------------
+
+    def compare(self, request: Request) -> Response:
+        """Two runs or more, side by side."""
+        folders = self._chosen(request)
+        found = compare(folders)
+        names = dict.fromkeys(name for folder in folders for name, _ in self._pictures(folder))
+        pictures = {
+            name: [(folder, file) for folder in folders for n, file in self._pictures(folder) if n == name]
+            for name in names
+        }
+        query = "&".join(f"run={folder.name}" for folder in folders)
+        return self.show(request, "compare.html", title="Runs compared", found=found, pictures=pictures, query=query)
+
+    def compared_curves(self, request: Request) -> Response:
+        """The curves of several runs, as JSON: the run takes the place of the stage."""
+        curves: dict[str, dict[str, Any]] = {}
+        for folder in self._chosen(request):
+            for metric, stages in folder.curves().items():
+                for stage, series in stages.items():
+                    curves.setdefault(metric, {})[" ".join(filter(None, (folder.path.name, stage)))] = series
+        return JSONResponse({"curves": curves})
+
+    def trash(self, request: Request) -> Response:
+        """What was thrown away."""
+        rows = [describe(folder) for folder in reversed(trash.discarded(self.root))]
+        return self.show(request, "trash.html", title="Thrown away", rows=rows)
+
+    def restore(self, request: Request) -> Response:
+        """Have a run back."""
+        trash.restore(self._folder(request, trash.discarded(self.root)), self.root)
+        return RedirectResponse("/runs", 303)
+
+    def empty_trash(self, request: Request) -> Response:
+        """Delete for good."""
+        trash.empty(self.root)
+        return RedirectResponse("/trash", 303)
+
+    # -- looked up --------------------------------------------------------------------------------------------------
+
+    def _entry(self, request: Request) -> Entry:
+        name = request.path_params["study"]
+        entry = next((entry for entry in all_entries() if entry.name == name), None)
+        if entry is None:
+            raise HTTPException(404)
+        return entry
+
+    def _folder(self, request: Request, among: list[RunFolder] | None = None) -> RunFolder:
+        name = f"{request.path_params['study']}/{request.path_params['run']}"
+        return self._named(name, among)
+
+    def _named(self, name: str, among: list[RunFolder] | None = None) -> RunFolder:
+        found = next((f for f in (find_runs(self.root) if among is None else among) if f.name == name), None)
+        if found is None:
+            raise HTTPException(404)
+        return found
+
+    def _chosen(self, request: Request) -> list[RunFolder]:
+        names = list(dict.fromkeys(request.query_params.getlist("run")))
+        return [self._named(name) for name in names[:8]]
+
+    def _runs_of(self, study: str) -> list[RunFolder]:
+        return [folder for folder in find_runs(self.root) if folder.path.parent.name == study]
+
+    @staticmethod
+    def _same(measured: Mapping[str, Any], claim: Any) -> bool:
+        return bool(measured.get("metric") == claim.metric and measured.get("bound") == claim.bound)
+
+    def _held(self, entry: Entry) -> tuple[int, int]:
+        """How many of the quick claims hold as they were measured, and how many there are."""
+        measured = entry.measured.get("quick", {}).get("claims", [])
+        quick = [claim for claim in entry.claims if claim.scale == "quick"]
+        held = sum(any(m.get("mark") == "✓" and self._same(m, claim) for m in measured) for claim in quick)
+        return held, len(quick)
+
+    @staticmethod
+    def _pictures(folder: RunFolder) -> list[tuple[str, str]]:
+        """(name, file) of each figure: the animation where there is one, else the drawing, else the picture."""
+        found = []
+        for path in folder.pictures():
+            moving, drawn = path.with_suffix(".gif"), path.with_suffix(".svg")
+            best = moving if moving.is_file() else path
+            if not moving.is_file() and drawn.is_file() and drawn.stat().st_size < 200_000:
+                best = drawn
+            found.append((path.stem.replace("_", " "), best.name))
+        return found
+
+    @staticmethod
+    def _log(folder: RunFolder) -> str:
+        try:
+            with folder.log_txt.open("rb") as file:
+                file.seek(max(0, file.seek(0, io.SEEK_END) - LOG_BYTES))
+                return file.read().decode(errors="replace")
+        except OSError:
+            return ""
+
+    @staticmethod
+    def _error(folder: RunFolder) -> str:
+        path = folder.path / "error.txt"
+        return path.read_text(encoding="utf-8", errors="replace")[-4_000:] if path.is_file() else ""
+
+
+BLANK = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 10"><rect width="16" height="10" fill="#eef0f3"/></svg>'
+)
+BRIEFLY = {"cache-control": "no-cache"}
+_known: dict[tuple[str, int], Entry] = {}
+
+
+def all_entries() -> list[Entry]:
+    """Every study of the catalogue; a file is read anew when it has changed."""
+    catalogue = Catalogue()
+    found = []
+    for name, (path, _) in catalogue.files.items():
+        key = (name, path.stat().st_mtime_ns)
+        if key not in _known:
+            _known[key] = catalogue[name]
+        found.append(_known[key])
+    return found
+
+
+@lru_cache(256)
+def _lesson(name: str, lesson: str) -> str:
+    return lesson_html(lesson.partition("\n")[2].strip())
+
+
+def lesson_of(entry: Entry) -> str:
+    """The lesson as HTML, without its title."""
+    return _lesson(entry.name, entry.lesson)
+
+
+@lru_cache(256)
+def small(path: Path, changed: int) -> bytes:
+    """A picture as WebP, at most 640 pixels wide; ``changed``: when, for the cache."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        flat = picture.convert("RGB")
+    flat.thumbnail((640, 480))
+    out = io.BytesIO()
+    flat.save(out, "webp", quality=80)
+    return out.getvalue()
