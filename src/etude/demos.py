@@ -111,6 +111,7 @@ class Points:
 
 
 Input = Drawing | Slider | Choice | Words | Points
+Controls = Mapping[str, Input]
 
 
 # -- what is shown to the visitor -----------------------------------------------------------------------------------
@@ -174,7 +175,7 @@ class Demo:
     """
 
     question: str
-    inputs: Mapping[str, Input]
+    inputs: Controls
     answer: Callable[..., Iterable[Answer]]
     guesses: Sequence[str] = ()
     trained: bool = True

@@ -73,7 +73,7 @@ class Trying:
             raise UserError(f"study {entry.name} has no finished run here; train it first")
         with self._lock:
             net: nn.Module | None = self._trained(run).network.eval() if demo.trained and run else None
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with torch.set_grad_enabled(not demo.trained), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 return [encoded(answer) for answer in demo.answer(net, **values)]
 
@@ -105,10 +105,10 @@ def encoded(answer: Answer) -> dict[str, Any]:
         case Bars():
             return about | {"values": {str(k): float(v) for k, v in answer.values.items()}}
         case Pictures():
-            images = [[caption, png(image)] for caption, image in answer.images.items()]
+            images = [[caption, address(image)] for caption, image in answer.images.items()]
             return about | {"images": images, "width": answer.width, "smooth": answer.smooth}
         case Frames():
-            images = [[c, png(i)] for c, i in zip(answer.captions, answer.images, strict=True)]
+            images = [[c, address(i)] for c, i in zip(answer.captions, answer.images, strict=True)]
             return about | {"images": images, "width": answer.width, "smooth": answer.smooth}
         case Tokens():
             return about | {"pieces": [[text, round(float(weight), 4)] for text, weight in answer.pieces]}
@@ -116,14 +116,14 @@ def encoded(answer: Answer) -> dict[str, Any]:
             return about | {"text": answer.text}
 
 
-def png(image: Image) -> str:
-    """An image, (height, width) or (height, width, 3), from 0 to 1, as a data address."""
+def address(image: Image) -> str:
+    """An image, (height, width) or (height, width, 3), from 0 to 1, as a data address; a large one as WebP."""
     from PIL import Image as Pillow
 
     levels = (np.clip(np.nan_to_num(np.asarray(image, dtype=np.float64)), 0, 1) * 255).round().astype(np.uint8)
-    out = io.BytesIO()
-    Pillow.fromarray(levels).save(out, "png")
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    out, kind = io.BytesIO(), "webp" if levels.size > 100_000 else "png"
+    Pillow.fromarray(levels).save(out, kind)
+    return f"data:image/{kind};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def _levels(image: Image) -> list[int]:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
+from matplotlib import pyplot as plt
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from etude.figures.style import INK, PALETTE, QUIET, canvas
@@ -106,6 +109,48 @@ def animate(
     figure.draw_without_rendering()  # the layout is found once, not for every frame
     figure.set_layout_engine("none")
     return FuncAnimation(figure, draw, frames=len(steps))  # type: ignore[arg-type]
+
+
+def stills(
+    loss: Callable[[Tensor], Tensor],
+    view: View,
+    minima: Sequence[Place],
+    paths: Mapping[str, Sequence[Place]],
+) -> tuple[list[np.ndarray], list[str]]:
+    """The frames of :func:`animate` as images (height, width, 3) from 0 to 1, and their titles; drawn in a second.
+
+    The ground is drawn once by Matplotlib, and the walkers on it as lines and discs of pixels.
+    """
+    figure, (axes,) = canvas(6.2, 4.1)
+    _ground(axes, loss, view, minima)
+    colours = _colours(list(paths))
+    for name in paths:
+        axes.plot([], [], "o", color=colours[name], label=name)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
+    drawer = FigureCanvasAgg(figure)
+    drawer.draw()  # type: ignore[no-untyped-call]
+    drawn = drawer.buffer_rgba()  # type: ignore[no-untyped-call]
+    ground = Image.fromarray(np.asarray(drawn)).convert("RGB")
+    places = {name: _clipped(np.array(path), view) for name, path in paths.items()}
+    pixels = {name: axes.transData.transform(path) for name, path in places.items()}
+    box = axes.get_window_extent()
+    plt.close(figure)
+    longest = max(map(len, paths.values()))
+    steps = np.unique(np.geomspace(1, longest, FRAMES).astype(int)) - 1
+    images = []
+    for step in steps:
+        image = ground.copy()
+        pen = ImageDraw.Draw(image)
+        for name, path in pixels.items():
+            way = [(x, image.height - y) for x, y in path[: step + 1] if box.contains(x, y)]
+            if not way:
+                continue
+            if len(way) > 1:
+                pen.line(way, fill=colours[name], width=2)
+            (x, y), r = way[-1], 5
+            pen.ellipse((x - r, y - r, x + r, y + r), fill=colours[name], outline="white")
+        images.append(np.asarray(image) / 255)
+    return images, [f"step {step:,}" for step in steps]
 
 
 def digit_times(

@@ -93,7 +93,7 @@ Ramachandran, P., Zoph, B. & Le, Q. V. (2017). Searching for activation function
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -104,6 +104,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from etude import data
 from etude.claims import Claim
+from etude.demos import Answer, Choice, Controls, Demo, Points
 from etude.figures.planes import decision_boundaries
 from etude.layers.activations import ACTIVATIONS, dense
 from etude.runs.run import Run
@@ -112,6 +113,7 @@ from etude.training.batches import Batches
 from etude.training.comparison import compare
 from etude.training.evaluation import accuracy, outputs
 from etude.training.optimizers import descent
+from etude.training.playground import grow
 
 
 def best_line(gap: float) -> float:
@@ -212,3 +214,19 @@ class Circle(Study):
         numbers = input.replace(",", " ").split() if isinstance(input, str) else input
         p = net(torch.tensor([[float(number) for number in numbers]])).sigmoid().item()
         return {"disc": p, "ring": 1 - p}
+
+    def demo(self) -> Demo:
+        """One hidden layer, any activation: watch the boundary form."""
+        x, label = data.rings(60, 1.0, self.gap)
+        rings = [(float(a), float(b), int(c)) for (a, b), c in zip((x / x.abs().max()).tolist(), label, strict=True)]
+        controls: Controls = {
+            "points": Points("Click to place points", examples={"disc and ring": rings}),
+            "activation": Choice("Activation", list(ACTIVATIONS), "relu"),
+            "units": Choice("Hidden units", ["1", "2", "3", "8", "32"], "8"),
+        }
+        return Demo("How many units does it take?", controls, watch, ["3", "8", "more"], trained=False, live=False)
+
+
+def watch(net: None, points: list[tuple[float, float, int]], activation: str, units: str) -> Iterator[Answer]:
+    """One hidden layer learns these points."""
+    yield grow(points, nn.Sequential(dense(activation, 2, int(units)), nn.Linear(int(units), 1)), rate=0.05)

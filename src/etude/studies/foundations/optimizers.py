@@ -94,6 +94,7 @@ Kingma, D. & Ba, J. (2015). Adam. ICLR. Loshchilov, I. & Hutter, F. (2019). Deco
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -103,6 +104,7 @@ from torch.nn.functional import cross_entropy
 
 from etude import data
 from etude.claims import Claim
+from etude.demos import Answer, Choice, Controls, Demo, Points
 from etude.figures.walks import animate, digit_times, walks
 from etude.networks.mlp import MLP
 from etude.runs.run import Run
@@ -111,6 +113,7 @@ from etude.training.batches import Batches
 from etude.training.comparison import compare
 from etude.training.evaluation import accuracy, outputs
 from etude.training.optimizers import WRITTEN, descent
+from etude.training.playground import race
 from etude.training.surfaces import SURFACES, Walk, quadratic_errors
 from etude.training.validation import split
 
@@ -233,3 +236,18 @@ class Optimizers(Study):
             run.log(loss=optimizer.step(closure))
         run.result({"validation/loss": cross_entropy(outputs(net, x_held), label_held)}, held_out=len(x_held))
         run.result({"test/accuracy": accuracy(outputs(net, x_test), label_test)}, held_out=len(x_test))
+
+    def demo(self) -> Demo:
+        """Choose a surface, click where to begin, and watch all of them walk."""
+        start = {"up there": [(-0.1, 0.8, 0)]}
+        controls: Controls = {
+            "surface": Choice("Surface", [*SURFACES]),
+            "start": Points("Click where they begin", 1, 1, start),
+        }
+        return Demo("Which one arrives first?", controls, watch, NAMES, trained=False, live=False)
+
+
+def watch(net: None, surface: str, start: list[tuple[float, float, int]]) -> Iterator[Answer]:
+    """All of them, from a place of the square that the surface's view is."""
+    rules = {n: partial(WRITTEN[n], lr=rate) for n, rate in zip(NAMES, RATES[surface], strict=True)}
+    yield race(SURFACES[surface], start[0][:2], rules)

@@ -92,7 +92,7 @@ Kingma, D. P. & Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -103,13 +103,15 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from etude import data
 from etude.claims import Claim
+from etude.demos import Answer, Choice, Controls, Demo, Points
 from etude.figures.planes import decision_boundary
-from etude.networks.mlp import MLP
+from etude.networks.mlp import MLP, Activation
 from etude.runs.run import Run
 from etude.study import Amount, Count, Natural, OptimizerName, Positive, Study
 from etude.training.batches import Batches
 from etude.training.evaluation import accuracy, outputs
 from etude.training.optimizers import descent
+from etude.training.playground import grow
 from etude.training.schedules import cosine
 
 
@@ -160,8 +162,28 @@ class Spirals(Study):
         """Two points."""
         return torch.tensor([[0.5, 0.0], [0.0, -0.5]])
 
+    def demo(self) -> Demo:
+        """Place points, choose a network, and watch its boundary form."""
+        x, label = data.two_spirals(120, 1.0, self.noise)
+        spirals = [(float(a), float(b), int(c)) for (a, b), c in zip((x / x.abs().max()).tolist(), label, strict=True)]
+        cross = [(-0.6, 0.6, 0), (0.6, -0.6, 0), (0.6, 0.6, 1), (-0.6, -0.6, 1)]
+        controls: Controls = {
+            "points": Points("Click to place points", examples={"two spirals": spirals, "exclusive or": cross}),
+            "depth": Choice("Hidden layers", ["0", "1", "2", "3"], "2"),
+            "hidden": Choice("Units in each", ["2", "4", "8", "32"], "8"),
+            "activation": Choice("Activation", ["relu", "tanh", "sigmoid", "identity"], "tanh"),
+        }
+        return Demo("Can it part the colours?", controls, watch, ["yes", "nearly", "no"], trained=False, live=False)
+
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """Probabilities of the classes at one point: two numbers, or the text ``0.5 -0.2``."""
         numbers = input.replace(",", " ").split() if isinstance(input, str) else input
         p = net(torch.tensor([[float(number) for number in numbers]])).sigmoid().item()
         return {"class 0": 1 - p, "class 1": p}
+
+
+def watch(
+    net: None, points: list[tuple[float, float, int]], depth: str, hidden: str, activation: Activation
+) -> Iterator[Answer]:
+    """A network of that shape learns these points."""
+    yield grow(points, MLP(2, [int(hidden)] * int(depth), 1, activation))

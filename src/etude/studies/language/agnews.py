@@ -83,7 +83,7 @@ Bengio, Y. & Grandvalet, Y. (2004). No unbiased estimator of the variance of k-f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -98,6 +98,7 @@ from etude.data.agnews import CLASSES
 from etude.data.embedded import TOPICS
 from etude.data.ragged import Ragged
 from etude.data.text import document_frequency, frequent, ngrams
+from etude.demos import Answer, Bars, Demo, Tokens, Words
 from etude.errors import UserError
 from etude.figures.bars import ranked, strongest
 from etude.figures.classification import confusion_matrix
@@ -233,3 +234,17 @@ class AGNews(Study):
             raise UserError(f"agnews takes a text, such as 'Oil prices rise again', and was given {input!r}")
         probabilities = net(self.features([input])[torch.arange(1)]).softmax(1)[0]
         return dict(zip(self.classes, probabilities.tolist(), strict=True))
+
+    def demo(self) -> Demo:
+        """Type a headline."""
+        texts = ["The with statement enters a context" if self.dataset == "topics" else "Oil prices rise again"]
+        return Demo("Which topic will it say?", {"text": Words("A text", "", texts)}, self.say, self.classes)
+
+    def say(self, net: nn.Module, text: str) -> Iterator[Answer]:
+        """The topics, and which words they hang on: how much less likely the topic is without each."""
+        p = self.predict(net, text)
+        yield Bars("Topics", p)
+        best, words = max(p, key=lambda name: p[name]), text.split()[:40]
+        without = [self.predict(net, " ".join(words[:k] + words[k + 1 :]) or ".")[best] for k in range(len(words))]
+        lost = [max(0.0, p[best] - q) for q in without]
+        yield Tokens("What it hangs on", [(f"{w} ", x / max(*lost, 1e-3)) for w, x in zip(words, lost, strict=True)])
