@@ -239,15 +239,10 @@ class Optimizers(Study):
 
     def demo(self) -> Demo:
         """Choose a surface, click where to begin, and watch all of them walk."""
-        start = {"up there": [(-0.1, 0.8, 0)]}
-        controls: Controls = {
-            "surface": Choice("Surface", [*SURFACES]),
-            "start": Points("Click where they begin", 1, 1, start),
-        }
-        return Demo("Which one arrives first?", controls, watch, NAMES, trained=False, live=False)
+        points = Points("Click where they begin", 1, 1, {"up there": [(-0.1, 0.8, 0)]})
+        inputs: Controls = {"surface": Choice("Surface", [*SURFACES]), "start": points}
+        return Demo("Which one arrives first?", inputs, self.watch, NAMES, trained=False, live=False)
 
-
-def watch(net: None, surface: str, start: list[tuple[float, float, int]]) -> Iterator[Answer]:
-    """All of them, from a place of the square that the surface's view is."""
-    rules = {n: partial(WRITTEN[n], lr=rate) for n, rate in zip(NAMES, RATES[surface], strict=True)}
-    yield race(SURFACES[surface], start[0][:2], rules)
+    def watch(self, net: None, surface: str, start: list[tuple[float, float, int]]) -> Iterator[Answer]:
+        rules = {n: partial(WRITTEN[n], lr=rate) for n, rate in zip(NAMES, RATES[surface], strict=True)}
+        yield race(SURFACES[surface], start[0][:2], rules)
