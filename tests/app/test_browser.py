@@ -1,0 +1,186 @@
+"""The page in a real Chromium: what a visitor does, from finding a study to drawing a digit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etude.runs.folder import RunFolder, find_runs
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)"),
+]
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+class Server:
+    """``etude app`` as a process of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        words = [sys.executable, "-P", "-m", "etude", "app", "--port", "0", "--no-open", "--runs", str(root)]
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        self.address = self.process.stdout.readline().split()[0].rstrip("/")
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+        self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    served = Server(tmp_path / "runs")
+    yield served
+    if served.process.poll() is None:
+        served.stop()
+    for folder in find_runs(served.root):
+        pid = folder.status().get("pid")
+        if folder.state == "running" and pid:
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def watched(browser: Any, server: Server, **options: Any) -> tuple[Any, list[str]]:
+    """A page, and what went wrong in it: errors in its console, requests that leave the machine."""
+    page = browser.new_page(**options)
+    page.set_default_timeout(120_000)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "console", lambda said: wrong.append(said.text) if said.type == "error" and "422" not in said.text else None
+    )
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith((server.address, "data:")) else wrong.append(request.url),
+    )
+    return page, wrong
+
+
+def the_run(server: Server, place: int = 0) -> RunFolder:
+    return find_runs(server.root)[place]
+
+
+def test_find_a_study_change_a_field_run_stop_resume_and_compare(server: Server, browser: Any) -> None:
+    page, wrong = watched(browser, server)
+    page.goto(server.address)
+    page.get_by_label("Words to find").fill("spirals perceptron")
+    page.get_by_role("link", name="Two spirals").click()
+    page.locator("summary").click()
+    page.get_by_label("hidden", exact=True).fill("many")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("hidden is 'many'; expected a whole number of at least 1").wait_for()
+    page.get_by_label("hidden", exact=True).fill("8")
+    page.get_by_label("steps", exact=True).fill("200000")
+    page.get_by_role("button", name="Run", exact=True).click()
+
+    page.wait_for_url("**/runs/spirals/*")
+    page.locator(".chart canvas").first.wait_for()
+    first = page.locator("#place").inner_text()
+    page.wait_for_function("text => document.getElementById('place').innerText !== text", arg=first)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Resume").wait_for()
+    stopped = the_run(server).last_row()["step"]
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Stop").wait_for()
+    until = time.monotonic() + 60
+    while the_run(server).last_row()["step"] <= stopped and time.monotonic() < until:
+        time.sleep(0.1)
+    assert the_run(server).last_row()["step"] > stopped
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Resume").wait_for()
+
+    page.goto(f"{server.address}/studies/spirals?steps=100&hidden=4")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.locator(".state.finished").wait_for()
+    page.goto(f"{server.address}/runs")
+    for box in page.get_by_role("checkbox").all():
+        box.check()
+    page.get_by_role("button", name="Compare").click()
+    page.locator(".chart canvas").first.wait_for()
+    assert page.get_by_role("rowheader", name="hidden").count() == 1
+    assert wrong == []
+
+
+def test_a_digit_drawn_with_the_mouse_is_seen(server: Server, browser: Any) -> None:
+    page, wrong = watched(browser, server)
+    page.goto(f"{server.address}/studies/digits/try")
+    page.get_by_role("button", name="Train it now").wait_for()
+    page.goto(f"{server.address}/studies/digits?width=12&epochs=12")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.locator(".state.finished").wait_for(timeout=180_000)
+    page.get_by_role("link", name="Try it").click()
+    pad = page.locator("canvas.pad")
+    box = pad.bounding_box()
+
+    def stroke(*places: tuple[float, float]) -> None:
+        spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+        page.mouse.move(*spots[0])
+        page.mouse.down()
+        for spot in spots[1:]:
+            page.mouse.move(*spot, steps=5)
+        page.mouse.up()
+
+    stroke((0.3, 0.2), (0.7, 0.2), (0.45, 0.85))
+    assert not page.locator("#answers").is_visible()  # a guess comes first
+    page.locator(".guess").get_by_role("button", name="7", exact=True).click()
+    page.locator(".bars span.top-one").first.wait_for()
+    assert page.locator(".bars span.top-one").first.inner_text() == "7"
+
+    shared = page.url
+    page.goto("about:blank")
+    page.goto(shared)  # the drawing stands in the address
+    page.get_by_role("button", name="just show me").click()
+    page.locator(".bars span.top-one").first.wait_for()
+    assert page.locator(".bars span.top-one").first.inner_text() == "7"
+    assert wrong == []
+
+
+def test_a_run_outlives_the_server(server: Server, browser: Any) -> None:
+    page, _ = watched(browser, server)
+    page.goto(f"{server.address}/studies/spirals?steps=3000&hidden=8")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url("**/runs/spirals/*")
+    place = page.url.removeprefix(server.address)
+    page.goto("about:blank")
+    server.stop(signal.SIGKILL)
+    again = Server(server.root)
+    try:
+        page.goto(again.address + place)
+        page.locator(".state.finished").wait_for(timeout=120_000)
+        assert the_run(again).state == "finished"
+    finally:
+        again.stop()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_phone(server: Server, browser: Any, scheme: str) -> None:
+    page, wrong = watched(browser, server, viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    for address in ("/", "/studies/transformer", "/studies/spirals/try", "/runs", "/trash", "/nonsense"):
+        page.goto(server.address + address)
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{address} is {wide} pixels too wide"
+    assert [line for line in wrong if "404" not in line] == []

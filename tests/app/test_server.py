@@ -1,0 +1,182 @@
+"""The server without a browser: what each address shows, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from etude.app.server import HEADERS, application
+from etude.app.trying import encoded
+from etude.demos import Bars, Choice, Drawing, Frames, Pictures, Points, Said, Slider, Tokens, Words
+from etude.errors import UserError
+from etude.runs.folder import find_runs
+
+OURS = {"origin": "http://testserver"}
+
+
+@pytest.fixture
+def root(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "runs"))
+
+
+@pytest.fixture
+def page(root: Path) -> TestClient:
+    return TestClient(application(root), raise_server_exceptions=False)
+
+
+def names(root: Path) -> list[str]:
+    return [folder.name for folder in find_runs(root)]
+
+
+def test_the_catalogue_shows_every_study(page: TestClient) -> None:
+    from etude.catalogue import Catalogue
+
+    shown = page.get("/").text
+    for entry in Catalogue().all():
+        assert f'href="/studies/{entry.name}"' in shown
+
+
+def test_every_page_answers(page: TestClient, root: Path) -> None:
+    one, two = names(root)
+    addresses = [
+        "/studies/spirals", "/studies/digits?scale=full&width=8", "/studies/spirals/picture", "/studies/digits/picture",
+        "/studies/spirals/try", "/runs", f"/runs/{one}", f"/runs/{one}/live", f"/runs/{one}/report",
+        f"/runs/{one}/figures/boundary.svg", f"/runs/{one}/export/safetensors", f"/compare?run={one}&run={two}",
+        f"/compare/curves?run={one}&run={two}", "/trash", "/static/style.css", "/static/vendor/uPlot.iife.min.js",
+    ]  # fmt: skip
+    for address in addresses:
+        answer = page.get(address)
+        assert answer.status_code == 200, (address, answer.text[:300])
+        for header, value in HEADERS.items():
+            assert answer.headers[header] == value
+
+
+def test_the_lesson_has_its_equations_and_asks_nobody(page: TestClient) -> None:
+    shown = page.get("/studies/spirals").text
+    assert "<math" in shown
+    assert "http://" not in shown.replace("http://www.w3.org", "")
+    assert "https://" not in shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/studies/nonsense", "/studies/../../etc", "/runs/spirals/nonsense", "/runs/..%2f..%2fetc/passwd", "/nonsense",
+     "/studies/spirals?scale=none", "/studies/linear/try"],
+)  # fmt: skip
+def test_what_is_not_there_is_said_kindly(page: TestClient, address: str) -> None:
+    answer = page.get(address)
+    assert answer.status_code in (400, 404)
+    assert "Traceback" not in answer.text
+    assert "notice" in answer.text
+
+
+@pytest.mark.parametrize("file", ["..%2fstudy.json", "study.json", ".lock", "boundary.svg%00", "%2fetc%2fpasswd"])
+def test_no_path_of_a_request_reaches_the_files(page: TestClient, root: Path, file: str) -> None:
+    assert page.get(f"/runs/{names(root)[0]}/figures/{file}").status_code == 404
+
+
+@pytest.mark.parametrize("origin", [{}, {"origin": "http://evil.example"}, {"origin": "null"}])
+def test_only_the_page_itself_may_change_anything(page: TestClient, root: Path, origin: dict[str, str]) -> None:
+    one = names(root)[0]
+    for address in (f"/runs/{one}/discard", "/studies/spirals/runs", "/trash/empty"):
+        assert page.post(address, headers=origin).status_code == 403
+    assert one in names(root)
+
+
+def test_a_name_that_was_rebound_is_not_answered(root: Path) -> None:
+    client = TestClient(application(root, frozenset({"127.0.0.1", "localhost"})), base_url="http://evil.example")
+    assert client.get("/").status_code == 403
+    client = TestClient(application(root, frozenset({"127.0.0.1", "localhost"})), base_url="http://127.0.0.1:7860")
+    assert client.get("/").status_code == 200
+
+
+def test_a_request_that_is_too_large_is_refused(page: TestClient) -> None:
+    answer = page.post("/studies/spirals/try", content=b"x" * 600_000, headers=OURS)
+    assert answer.status_code == 403
+    assert "larger than 256 kB" in answer.text
+
+
+def test_a_wrong_field_comes_back_with_its_sentence(page: TestClient, root: Path) -> None:
+    answer = page.post("/studies/spirals/runs", data={"scale": "quick", "hidden": "many"}, headers=OURS)
+    assert answer.status_code == 422
+    assert "hidden is &#39;many&#39;; expected a whole number of at least 1" in answer.text
+    assert 'value="many"' in answer.text
+    assert len(names(root)) == 2
+
+
+def test_thrown_away_and_had_back(page: TestClient, root: Path) -> None:
+    one, two = names(root)
+    page.post(f"/runs/{one}/discard", headers=OURS)
+    assert names(root) == [two]
+    assert one in page.get("/trash").text
+    page.post(f"/trash/{one}/restore", headers=OURS)
+    assert names(root) == [one, two]
+    page.post(f"/runs/{one}/discard", headers=OURS)
+    page.post("/trash/empty", headers=OURS)
+    assert names(root) == [two]
+    assert one not in page.get("/trash").text
+
+
+def test_what_is_finished_can_be_neither_stopped_nor_resumed(page: TestClient, root: Path) -> None:
+    one = names(root)[0]
+    answer = page.post(f"/runs/{one}/stop", headers=OURS)
+    assert "only one that is running can be stopped" in answer.text
+    assert "is finished" in page.post(f"/runs/{one}/resume", headers=OURS).text
+
+
+def test_live_sends_curves_only_when_there_are_new_ones(page: TestClient, root: Path) -> None:
+    one = names(root)[0]
+    first = page.get(f"/runs/{one}/live").json()
+    assert first["state"] == "finished"
+    assert first["curves"]["loss"][""][0][-1] == 30
+    assert page.get(f"/runs/{one}/live?size={first['size']}").json()["curves"] is None
+    assert "spirals" in first["log"]
+
+
+def test_the_playground_answers(page: TestClient) -> None:
+    given = {"points": [[-0.5, 0, 0], [0.5, 0, 1]], "depth": "1", "hidden": "4", "activation": "tanh"}
+    (frames,) = page.post("/studies/spirals/try", json=given, headers=OURS).json()
+    assert frames["kind"] == "frames"
+    assert frames["images"][-1][0].endswith("100% right")
+    assert frames["images"][0][1].startswith("data:image/")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[], {}, {"points": "x"}, {"points": [[0, 0, 5]], "depth": "1", "hidden": "4", "activation": "tanh"},
+     {"points": [[0, 2, 0]], "depth": "1", "hidden": "4", "activation": "tanh"},
+     {"points": [[0, 0, 0]], "depth": "99", "hidden": "4", "activation": "tanh"}],
+)  # fmt: skip
+def test_a_wrong_input_to_a_demo_is_one_sentence(page: TestClient, given: object) -> None:
+    answer = page.post("/studies/spirals/try", json=given, headers=OURS | {"accept": "application/json"})
+    assert answer.status_code == 400
+    assert "expected" in answer.json()["error"] or "no JSON object" in answer.json()["error"]
+
+
+def test_a_demo_without_a_trained_network_offers_to_train_one(page: TestClient) -> None:
+    assert "Train it now" in page.get("/studies/digits/try").text
+
+
+@pytest.mark.parametrize(
+    ("control", "value"),
+    [(Drawing("d", 2), [0, 1, 2]), (Drawing("d", 2), [0, 1, 2, 256]), (Drawing("d", 2), [0, 1, 2, True]),
+     (Slider("s", 0, 1, 0), 2), (Slider("s", 0, 1, 0), "1"), (Slider("s", 0, 1, 0), float("nan")),
+     (Choice("c", ["a"]), "b"), (Words("w"), " "), (Words("w", longest=3), "long"), (Points("p"), [])],
+)  # fmt: skip
+def test_controls_refuse_what_they_do_not_offer(control: Drawing, value: object) -> None:
+    with pytest.raises(UserError, match="expected"):
+        control.read(value)
+
+
+def test_answers_are_encoded() -> None:
+    image = np.linspace(0, 1, 12).reshape(3, 4)
+    answers = [
+        Bars("b", {"x": 0.25}), Pictures("p", {"one": image}), Frames("f", [image], ["t"]), Tokens("t", [("w", 0.5)]),
+        Said("s", "words"),
+    ]  # fmt: skip
+    kinds = [encoded(answer)["kind"] for answer in answers]
+    assert kinds == ["bars", "pictures", "frames", "tokens", "said"]
