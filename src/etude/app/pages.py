@@ -21,6 +21,7 @@ from etude.results import trash
 from etude.results.compare import compare
 from etude.results.export import ENDINGS, export
 from etude.results.listing import describe, duration
+from etude.results.pictures import first_picture, small
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.lesson import lesson_html
 from etude.runs.report import write_report
@@ -131,9 +132,8 @@ class Pages:
         """A small picture of a study: of its last run, or one that Etude ships."""
         entry = self._entry(request)
         for folder in reversed(self._runs_of(entry.name)):
-            for path in folder.pictures():
-                if path.suffix == ".png":
-                    return Response(small(path, path.stat().st_mtime_ns), media_type="image/webp", headers=BRIEFLY)
+            if path := first_picture(folder):
+                return Response(_small(path, path.stat().st_mtime_ns), media_type="image/webp", headers=BRIEFLY)
         shipped = FIGURES / f"{entry.name}.webp"
         if shipped.is_file():
             return FileResponse(shipped, media_type="image/webp")
@@ -351,13 +351,5 @@ def lesson_of(entry: Entry) -> str:
 
 
 @lru_cache(256)
-def small(path: Path, changed: int) -> bytes:
-    """A picture as WebP, at most 640 pixels wide; ``changed``: when, for the cache."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        flat = picture.convert("RGB")
-    flat.thumbnail((640, 480))
-    out = io.BytesIO()
-    flat.save(out, "webp", quality=80)
-    return out.getvalue()
+def _small(path: Path, changed: int) -> bytes:
+    return small(path)

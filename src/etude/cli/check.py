@@ -17,6 +17,8 @@ from etude.results import check as results
 from etude.results import documents
 from etude.results.files import whole
 from etude.results.listing import duration
+from etude.results.pictures import first_picture, small
+from etude.runs.folder import RunFolder
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,8 +127,20 @@ def record(folder: Path, checked: list[results.Checked], seeds: int | None) -> N
     else:
         write(readme, new)
     for each in checked:
+        if each.scale == "quick" and not each.failures and each.outcomes and each.outcomes[0].folder:
+            keep_picture(each.entry, each.outcomes[0].folder)
         if each.failures:
             say(f"{each.entry.name}: not recorded, for a run failed")
+
+
+def keep_picture(entry: Entry, folder: RunFolder) -> None:
+    """A small picture of the run, which the page shows of a study that was not run here yet."""
+    path = first_picture(folder)
+    if path is not None:
+        place = MEASURED.parent / "app" / "static" / "figures"
+        place.mkdir(parents=True, exist_ok=True)
+        with whole(place / f"{entry.name}.webp") as part:
+            part.write_bytes(small(path))
 
 
 def write(path: Path, text: str) -> None:
