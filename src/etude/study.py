@@ -31,9 +31,9 @@ from etude.claims import Claim
 from etude.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from etude.demos import Demo
     from torch import Tensor, nn
 
+    from etude.demos import Demo
     from etude.runs.placement import Precision
     from etude.runs.run import Run
 
