@@ -22,7 +22,7 @@ import inspect
 import math
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from etude.demos import Demo
     from etude.runs.placement import Precision
     from etude.runs.run import Run
+    from etude.runs.workers import Strategy
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,10 @@ class Study:
     def demo(self) -> Demo:
         """Something to try on the page in the browser."""
         raise UserError(f"study {study_name(type(self))} has no demo")
+
+    def write(self, net: nn.Module, input: Any) -> Iterator[str]:
+        """What follows one input, piece by piece as it is made; ``etude predict`` shows it so, where a study writes."""
+        raise UserError(f"study {study_name(type(self))} writes no text")
 
     def example(self) -> Tensor | tuple[Tensor, ...]:
         """A batch of two inputs (or several such tensors), as the network takes them; ONNX is traced with it."""
@@ -189,6 +194,7 @@ def execute(
     quiet: bool = False,
     source: str | None = None,
     folds: int = 0,
+    strategy: Strategy = "ddp",
 ) -> Run:
     """Run a study to its end and give back the finished run; the arguments are those of :class:`etude.Run`.
 
@@ -220,7 +226,7 @@ def execute(
     run = Run(
         study_name(cls), seed=seed, scale=scale, fields=values, claims=cls.claims, about=about, root=root,
         resume=resume, device=device, precision=precision, compiled=compiled, checkpoint_every=checkpoint_every,
-        quiet=quiet,
+        quiet=quiet, strategy=strategy,
     )  # fmt: skip
     with run:
         if folds:

@@ -7,15 +7,22 @@ import json
 import sys
 from typing import Any
 
-from etude.cli.options import add_run, add_study
+from etude.cli.options import add_run, add_study, count
 from etude.errors import UserError
 from etude.runs.folder import RunFolder
+from etude.runs.launch import launch, launched
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude resume``."""
     add_run(parser)
     add_study(parser)
+    parser.add_argument(
+        "--devices", type=count, default=1, help="processes that share the work, as many as before or not"
+    )
+    parser.add_argument(
+        "--strategy", choices=("ddp", "fsdp"), help="of several: each holds the network, or a shard of it; as before"
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing while it runs")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -33,6 +40,9 @@ def main(options: argparse.Namespace) -> int:
         )
     check_record(about, folder)
 
+    if options.devices > 1 and not launched():
+        return launch(sys.argv[1:], options.devices)
+
     from etude.results.load import find, rebuild
     from etude.study import execute
 
@@ -46,8 +56,9 @@ def main(options: argparse.Namespace) -> int:
     run = execute(
         study, scale=about["scale"], resume=folder.path, device=about["device"], precision=about["precision"],
         compiled=about["compiled"], quiet=options.quiet, source=entry.source, folds=about.get("folds", 0),
+        strategy=options.strategy or about.get("strategy", "ddp"),
     )  # fmt: skip
-    if options.json:
+    if options.json and run.workers.first:
         print(json.dumps({"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False))
     return 0
 

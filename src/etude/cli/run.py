@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from etude.catalogue import Catalogue, Entry
 from etude.errors import UserError, nearest
-from etude.study import Natural, Positive, check_field, expectation
+from etude.runs.launch import launch, launched
+from etude.study import Count, Natural, Positive, check_field, expectation
 
 USAGE = """usage: etude run STUDY [--scale SCALE] [--seed N] [--any-field VALUE] …
 
@@ -28,6 +29,8 @@ class Options:
 
     scale: Annotated[str, "a named setting of the study"] = "quick"
     seed: Annotated[Natural, "of every random generator"] = 0
+    devices: Annotated[Count, "processes that share the work: GPUs, or processors where there is none"] = 1
+    strategy: Annotated[Literal["ddp", "fsdp"], "of several: each holds the network, or a shard of it"] = "ddp"
     device: Annotated[str, "cpu, cuda, cuda:1 …; the fastest one by default"] = ""
     precision: Annotated[Literal["auto", "fp32", "bf16"], "arithmetic; auto chooses by device and network"] = "auto"
     compile: Annotated[bool, "compile the network: pays for long runs only"] = False
@@ -49,6 +52,9 @@ def raw(words: list[str]) -> int:
     entry = Catalogue()[words[0]]
     options, changes = parse(entry, words[1:])
 
+    if options.devices > 1 and not launched():
+        return launch(["run", *words], options.devices, options.threads)
+
     from etude.study import execute
 
     if options.threads:
@@ -58,10 +64,10 @@ def raw(words: list[str]) -> int:
     run = execute(
         entry.load().at(options.scale, **changes), seed=options.seed, scale=options.scale, source=entry.source,
         root=options.runs or None, device=options.device or None, precision=options.precision,
-        compiled=options.compile, quiet=options.quiet, folds=options.folds,
+        compiled=options.compile, quiet=options.quiet, folds=options.folds, strategy=options.strategy,
         checkpoint_every=None if options.checkpoint_every == Options.checkpoint_every else options.checkpoint_every,
     )  # fmt: skip
-    if options.json:
+    if options.json and run.workers.first:
         print(json.dumps({"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False))
     return 0
 

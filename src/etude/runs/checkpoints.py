@@ -5,6 +5,8 @@ rename publishes both: a kill at any instant leaves either no new file or a whol
 altered afterwards no longer matches its own name.
 
 ``<stage>-<step>.<sha256>.pt`` is a step of a stage, ``<stage>-done.<sha256>.pt`` the state in which a stage ended.
+Where several processes hold a network in shards, each writes its own into ``<stage>-<step>.shards/``, and the
+checkpoint holds their checksums.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import io
 import os
 import pickle
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ import numpy as np
 import torch
 
 from etude.errors import UserError
+from etude.runs import shards
+from etude.runs.workers import Workers
 
 _NAME = re.compile(r"(?P<stage>\d+)-(?P<step>\d+|done)\.(?P<digest>[0-9a-f]{16})\.pt")
 DONE = 10**12  # sorts after every step
@@ -63,20 +68,37 @@ def disk_trouble(error: OSError, path: Path) -> UserError:
 
 
 class Checkpoints:
-    """The checkpoints of one run: the last two steps, and the end of every stage."""
+    """The checkpoints of one run: the last two steps, and the end of every stage; the first of its workers writes."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None] = lambda message: None) -> None:
+    def __init__(
+        self, folder: Path, say: Callable[[str], None] = lambda message: None, workers: Workers | None = None
+    ) -> None:
         self.folder = folder
         self.say = say
+        self.workers = workers or Workers()
 
     def save(self, stage: int, step: int, state: dict[str, Any]) -> None:
         """Write one step's state, then drop all but the last two."""
-        self._write(f"{stage}-{step:08d}", _content(state))
-        for _, _, path in self._files(done=False)[:-2]:
-            path.unlink(missing_ok=True)
+        name = f"{stage}-{step:08d}"
+        state, pieces = shards.take_out(state)
+        if pieces:  # the same on all processes
+            shards.write(folder := self.folder / f"{name}.shards", pieces)
+            self.workers.wait()
+            state["shards"] = {
+                "tensors": {key: [list(t.shape), str(t.dtype).removeprefix("torch.")] for key, t in pieces.items()},
+                "files": {path.name: _digest(path.read_bytes()) for path in sorted(folder.iterdir())},
+            }
+        if self.workers.first:
+            self._write(name, _content(state))
+            for _, _, path in self._files(done=False)[:-2]:
+                path.unlink(missing_ok=True)
+                shutil.rmtree(_shards_of(path), ignore_errors=True)
 
     def prepare(self, stage: int, state: dict[str, Any]) -> Callable[[], None]:
         """Take down the state in which a stage ended; calling the result writes it, until the run is over."""
+        state = shards.gather(state)
+        if not self.workers.first:
+            return lambda: None
         content = _content(state)
         return lambda: self._write(f"{stage}-done", content)
 
@@ -100,16 +122,18 @@ class Checkpoints:
             path.unlink(missing_ok=True)
         for path in self.folder.glob(".*.part"):
             path.unlink(missing_ok=True)
+        for path in self.folder.glob("*.shards"):
+            shutil.rmtree(path, ignore_errors=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
     def _write(self, name: str, content: bytes) -> None:
         self.folder.mkdir(exist_ok=True)
-        write_atomically(self.folder / f"{name}.{hashlib.sha256(content).hexdigest()[:16]}.pt", content)
+        write_atomically(self.folder / f"{name}.{_digest(content)}.pt", content)
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         content = path.read_bytes()
-        if _NAME.fullmatch(path.name)["digest"] != hashlib.sha256(content).hexdigest()[:16]:  # type: ignore[index]
+        if _NAME.fullmatch(path.name)["digest"] != _digest(content):  # type: ignore[index]
             self.say(f"checkpoint {path.name} is damaged (its checksum is wrong); using the one before it")
             return None
         try:
@@ -117,7 +141,16 @@ class Checkpoints:
         except (pickle.UnpicklingError, RuntimeError) as error:
             self.say(f"checkpoint {path.name} can't be read ({error}); using the one before it")
             return None
-        return state
+        if "shards" not in state:
+            return state
+        parts, folder = state.pop("shards"), _shards_of(path)
+        for name, digest in parts["files"].items():
+            shard = folder / Path(name).name
+            if not shard.is_file() or _digest(shard.read_bytes()) != digest:
+                self.say(f"checkpoint {path.name} is damaged (in its shard {name}); using the one before it")
+                return None
+        whole: dict[str, Any] = shards.put_in(state, shards.read(folder, parts["tensors"]))
+        return whole
 
     def _files(self, *, done: bool) -> list[tuple[int, int, Path]]:
         found = []
@@ -126,6 +159,14 @@ class Checkpoints:
             if match and (match["step"] == "done") == done:
                 found.append((int(match["stage"]), DONE if done else int(match["step"]), path))
         return sorted(found)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _shards_of(path: Path) -> Path:
+    return path.with_name(f"{path.name.partition('.')[0]}.shards")
 
 
 def _content(state: dict[str, Any]) -> bytes:

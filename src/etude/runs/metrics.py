@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +54,19 @@ class MetricsFile:
 
     A resumed run is executed again from its first line. Until it reaches the checkpoint, the rows it gives are those
     that the file holds already: they are dropped (``replaying``). At the checkpoint the file is cut to its length then.
+
+    Without a path it is a file that vanishes: that of a process which is not the first of its run.
     """
 
-    def __init__(self, path: Path, *, replaying: bool) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, *, replaying: bool) -> None:
+        self.path = path or Path(tempfile.gettempdir())
         self.replaying = replaying
         try:
-            self._file = path.open("ab")
+            self._file = path.open("ab") if path else tempfile.TemporaryFile()  # noqa: SIM115
             if not replaying:
                 self._file.truncate(0)
         except OSError as error:
-            raise disk_trouble(error, path) from error
+            raise disk_trouble(error, self.path) from error
 
     def write(self, row: dict[str, Any]) -> None:
         """Append one row; a number that is not finite becomes null."""

@@ -18,14 +18,16 @@ CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 RECURRENT = (nn.LSTM, nn.GRU)
 
 
-def choose_device(wanted: str | None = None) -> torch.device:
-    """The device asked for, or the fastest one there is.
+def choose_device(wanted: str | None = None, local: int | None = None) -> torch.device:
+    """The device asked for, or the fastest one there is; of several processes on a machine, number ``local`` its own.
 
     Raises:
         UserError: the name is unknown to PyTorch, or this machine has no such device.
     """
     if wanted is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and local is not None:
+        wanted = f"cuda:{local}"
     try:
         device = torch.device(wanted)
         torch.empty(0, device=device)

@@ -25,11 +25,14 @@ from etude.claims import Claim, Verdict
 from etude.errors import UserError
 from etude.runs import placement
 from etude.runs.checkpoints import Checkpoints, disk_trouble, write_atomically
-from etude.runs.folder import RunFolder, as_json, environment
+from etude.runs.folder import RunFolder, as_json, environment, find_runs
 from etude.runs.metrics import MetricsFile, Value, Window
 from etude.runs.progress import Progress, clock
 from etude.runs.random_state import random_state, restore_random_state, seed_everything
+from etude.runs.shards import load as load_state
+from etude.runs.shards import scatter
 from etude.runs.streams import Stateful, Stream
+from etude.runs.workers import Strategy, Workers, count_rows, is_sharded, launch_name, lost, restarted
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHECKPOINT_SECONDS = 30.0
 STATUS_SECONDS = 1.0
+TALK_SECONDS = 0.5
 ROWS = 200  # rows of metrics for a loop, whatever its length
 SHOWN = 16  # metrics that are printed at the end; the report has them all
 
@@ -75,6 +79,8 @@ class Run:
         compiled: compile what is placed; pays only for long runs.
         checkpoint_every: seconds between checkpoints; by default 30, or more where saving is slow.
         quiet: print nothing.
+        strategy: where several processes carry out the run (see :mod:`etude.runs.workers`), what each of them holds:
+            ``ddp``, the whole network, or ``fsdp``, a shard of it.
 
     Raises:
         UserError: the folder can't be made or is in use, the device is not there.
@@ -96,11 +102,13 @@ class Run:
         compiled: bool = False,
         checkpoint_every: float | None = None,
         quiet: bool = False,
+        strategy: Strategy = "ddp",
     ) -> None:
+        self.workers = Workers.here(strategy)
         self.name, self.seed, self.scale = name, seed, scale
         self.fields = dict(fields or {})
         self.claims = list(claims)
-        self.device = placement.choose_device(device)
+        self.device = placement.choose_device(device, self.workers.local if self.workers.many else None)
         self.precision: placement.Precision = precision
         self.compiled = compiled
         self.verdicts: list[Verdict] = []
@@ -110,7 +118,7 @@ class Run:
         self._resume = resume if isinstance(resume, RunFolder | None) else RunFolder.open(resume, root)
         self._checkpoint_every = checkpoint_every
         self._held_out: dict[str, int] = {}
-        self._progress = Progress(quiet)
+        self._progress = Progress(quiet or not self.workers.first)
         self._part = ""
         self._fold: tuple[int, int] | None = None
         self._stage = self._step = self._stages_here = 0
@@ -119,6 +127,9 @@ class Run:
         self._broken_off: Callable[[], None] | None = None
         self._signal: int | None = None
         self._micro: dict[int, int] = {}
+        self._weight = 1.0  # of this process's rows in the batch
+        self._talk_at = 0
+        self._talked = (0, 0.0)
         self._unchecked: list[tuple[int, torch.Tensor]] = []
         self._notes: list[str] = []
         self._seconds_before = 0.0
@@ -126,23 +137,21 @@ class Run:
     # -- entering and leaving ---------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        self.folder = self._resume or RunFolder.create(self.name, self._root)
-        self._lock = self.folder.lock()
+        self.workers.join(self.device)
+        self._open_folder()
         self._told = 0.0
-        self.folder.tell(pid=os.getpid())
-        self._checkpoints = Checkpoints(self.folder.checkpoint, self.say)
+        self._checkpoints = Checkpoints(self.folder.checkpoint, self.say, self.workers)
         self._finished, self._partial = self._checkpoints.restore() if self._resume else ([], None)
         if self._resume:
-            if self.folder.result_json.is_file():
-                self._lock.release()
-                raise UserError(f"run {self.folder.name} is finished; there is nothing to resume")
             recorded = self.folder.study()
             self.seed = recorded["seed"]
-            torch.set_num_threads(recorded["threads"])  # sums are split among threads: the same number, the same bits
+            if recorded.get("devices", 1) == self.workers.size:
+                torch.set_num_threads(recorded["threads"])  # sums are split among threads: the same number, equal bits
             (self.folder.path / "error.txt").unlink(missing_ok=True)
-        else:
+        elif self.workers.first:
             self._record()
-        self._file = MetricsFile(self.folder.metrics_jsonl, replaying=bool(self._finished or self._partial))
+        replaying = bool(self._finished or self._partial)
+        self._file = MetricsFile(self.folder.metrics_jsonl if self.workers.first else None, replaying=replaying)
         self._window = Window()
         self._handlers: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
@@ -152,8 +161,9 @@ class Run:
         torch.backends.cudnn.deterministic = True
         self._began = self._saved = time.monotonic()
         self._save_cost = 0.0
+        crew = f"{self.workers.size} processes ({self.workers.strategy}) of " if self.workers.many else ""
         self.say(
-            f"{self.name} · {self.scale} · seed {self.seed} · {self.device}, {torch.get_num_threads()} threads"
+            f"{self.name} · {self.scale} · seed {self.seed} · {self.device}, {crew}{torch.get_num_threads()} threads"
             f" → {self.folder.path}"
         )
         return self
@@ -171,20 +181,60 @@ class Run:
                 self._finish()
             elif isinstance(error, KeyboardInterrupt | Interrupted):
                 self.say(getattr(error, "message", "") or f"stopped; start again with: etude resume {self.folder.path}")
-            else:
+            elif self.workers.many and lost(error):
+                raise UserError(
+                    f"process {self.workers.rank} of {self.workers.size} lost the others; go on with: "
+                    f"etude resume {self.folder.path} --devices {self.workers.size}"
+                ) from error
+            elif self.workers.first:
                 text = "".join(traceback.format_exception(kind, error, trace))
                 (self.folder.path / "error.txt").write_text(text, encoding="utf-8")
         finally:
-            self.folder.status_json.unlink(missing_ok=True)
-            self._lock.release()
-            (self.folder.path / ".lock").unlink(missing_ok=True)
-            if isinstance(error, UserError) and not self._stage and not self._resume:
-                shutil.rmtree(self.folder.path, ignore_errors=True)  # it never began: missing data, say
+            if self.workers.first:
+                self.folder.status_json.unlink(missing_ok=True)
+                self._lock.release()
+                (self.folder.path / ".lock").unlink(missing_ok=True)
+                if isinstance(error, UserError) and not self._stage and not self._resume:
+                    shutil.rmtree(self.folder.path, ignore_errors=True)  # it never began: missing data, say
+            self.workers.leave()
+
+    def _open_folder(self) -> None:
+        """Make or find the run's folder and lock it; the first process does so, and tells the others."""
+        told = ""
+        if self.workers.first:
+            try:
+                self._resume = self._resume or self._restarted()
+                self.folder = self._resume or RunFolder.create(self.name, self._root)
+                self._lock = self.folder.lock()
+                if self._resume and self.folder.result_json.is_file():
+                    self._lock.release()
+                    raise UserError(f"run {self.folder.name} is finished; there is nothing to resume")
+                self.folder.tell(pid=os.getpid())
+                told = ("old " if self._resume else "new ") + str(self.folder.path.resolve())
+            except UserError as error:
+                self.workers.tell(f"not {error}")
+                raise
+        kind, _, text = self.workers.tell(told).partition(" ")
+        if self.workers.first:
+            return
+        if kind == "not":
+            self.workers.leave()
+            raise UserError(text)
+        self.folder = RunFolder(text)
+        self._resume = self.folder if kind == "old" else None
+
+    def _restarted(self) -> RunFolder | None:
+        """The run that this launch began before a fault, where torchrun or SLURM has started it again."""
+        if not restarted():
+            return None
+        began = [run for run in find_runs(self._root) if run.path.parent.name == self.name]
+        own = [run for run in began if run.study().get("launch") == launch_name() and run.state != "finished"]
+        return own[-1] if own else None
 
     def say(self, message: str) -> None:
         """One line to the person who watches, and to those who look later: it stands in the run's ``log.txt``."""
         self._progress.say(message)
-        if hasattr(self, "folder"):
+        if hasattr(self, "folder") and self.workers.first:
             with suppress(OSError), self.folder.log_txt.open("a", encoding="utf-8") as file:  # a full disk is told else
                 file.write(message + "\n")
 
@@ -197,6 +247,7 @@ class Run:
         """
         if isinstance(net, nn.Module):
             note = f"{type(net).__name__}: {placement.place(net, self.device, self.precision, self.compiled)}"
+            self.workers.spread(net, placement.choose_precision(net, self.device, self.precision)[0])
             if note not in self._notes:
                 self._notes.append(note)
                 self.say(note)
@@ -220,7 +271,8 @@ class Run:
             state: everything that changes in the loop and has a ``state_dict``. What is left out is not resumed.
             name: of the stage, for logs and curves, where a run has several.
 
-        Loops may follow one another (stages), not nest. ``break`` ends a stage early.
+        Loops may follow one another (stages), not nest. ``break`` ends a stage early. Of several processes each gets
+        its own rows of the batch, and random numbers of its own in the loop's body; a batch without rows goes to all.
         """
         if self._in_step:
             raise RuntimeError("run.steps inside run.steps: loops may follow one another, not nest")
@@ -255,13 +307,20 @@ class Run:
                 except StopIteration:
                     break
                 self._in_step = True
-                yield batch
+                if self.workers.many and count_rows(batch):
+                    batch, common = self._own_rows(batch, stage)
+                    yield batch
+                    restore_random_state(common)
+                    self._weight = 1.0
+                else:
+                    yield batch
                 self._in_step = False
                 self._after_step(stage, parts, stream)
         except GeneratorExit:  # a break, which ends the stage, or an error in the loop's body: what follows tells which
             self._in_step = False
             if self._over:
                 return
+            self._weight = 1.0
             self._step += 1
             self._flush()
             self._progress.stop(self._step)
@@ -269,6 +328,7 @@ class Run:
             return
         self._flush()
         self._progress.stop(self._step)
+        self.workers.check_alike([part for part in parts if isinstance(part, nn.Module)], self.name)
         self._checkpoints.prepare(stage, self._snapshot(parts, stream))()
 
     def minimise(
@@ -299,13 +359,17 @@ class Run:
         micro = self._micro.get(id(optimizer), 0)
         if micro == 0:
             optimizer.zero_grad(set_to_none=True)
-        (loss / accumulate if accumulate > 1 else loss).backward()  # type: ignore[no-untyped-call]
+        weight = self._weight / accumulate
+        (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]
         if micro + 1 < accumulate:
             self._micro[id(optimizer)] = micro + 1
             return
         self._micro[id(optimizer)] = 0
-        if clip is not None:
-            nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+        if clip is not None or self.workers.many:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            self.workers.average(parameters)
+            if clip is not None:
+                nn.utils.clip_grad_norm_(parameters, clip)
         optimizer.step()
         if schedule is not None:
             schedule.step()
@@ -328,6 +392,8 @@ class Run:
 
     def log(self, **metrics: Value) -> None:
         """Log numbers or scalar tensors; inside a loop a row holds the means over a short window of steps."""
+        if self._weight != 1:
+            metrics = {key: value * self._weight for key, value in metrics.items()}
         self._window.add(metrics)
         if not self._in_step:
             self._write_row({})
@@ -375,7 +441,7 @@ class Run:
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print a table and keep it as ``tables/<name>.csv``; the report shows it. Cells are texts or numbers."""
-        if self._part:
+        if self._silent:
             return
         written = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
         text = StringIO(newline="")
@@ -393,7 +459,7 @@ class Run:
         """Keep a Matplotlib figure as ``figures/<name>.svg`` and ``.png``, and close it."""
         from matplotlib import pyplot
 
-        if self._part:
+        if self._silent:
             pyplot.close(figure)
             return
         self.folder.figures.mkdir(exist_ok=True)
@@ -410,7 +476,7 @@ class Run:
 
     def drawing(self, name: str, svg: str) -> None:
         """Keep a picture that is SVG already, as ``figures/<name>.svg``."""
-        if not self._part:
+        if not self._silent:
             self.folder.figures.mkdir(exist_ok=True)
             write_atomically(self.folder.figures / f"{name}.svg", svg.encode())
 
@@ -419,7 +485,7 @@ class Run:
         from etude.figures.animations import GifWriter
 
         figure = cast("Figure", animation._fig)  # type: ignore[attr-defined]  # what it draws on has no public name
-        if not self._part:
+        if not self._silent:
             self.folder.figures.mkdir(exist_ok=True)
             path = self.folder.figures / f"{name}.gif"
             part = path.with_name(f".{path.name}")
@@ -435,12 +501,25 @@ class Run:
         """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""
         from safetensors.torch import save
 
-        if self._part:
+        state = {key: t.full_tensor() if is_sharded(t) else t for key, t in net.state_dict().items()}
+        if self._silent:
             return
-        tensors = {key: t.detach().cpu().contiguous().clone() for key, t in net.state_dict().items()}
+        tensors = {key: t.detach().cpu().contiguous().clone() for key, t in state.items()}
         write_atomically(self.folder.path / f"{name}.safetensors", save(tensors, {"format": "pt"}))
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _silent(self) -> bool:
+        """Whether figures, tables and networks are not to be kept: in a part, and by processes after the first."""
+        return bool(self._part) or not self.workers.first
+
+    def _own_rows(self, batch: T, stage: int) -> tuple[T, dict[str, Any]]:
+        """A batch's rows for this process; the random state that all have in common is put aside for its own."""
+        common = random_state()
+        own, self._weight = cast("tuple[T, float]", self.workers.share(batch))
+        seed_everything(hash((self.seed, stage, self._step, self.workers.rank)) % 2**63)
+        return own, common
 
     def _record(self) -> None:
         about = {
@@ -452,6 +531,8 @@ class Run:
             "precision": self.precision,
             "compiled": self.compiled,
             "threads": torch.get_num_threads(),
+            **({"devices": self.workers.size, "strategy": self.workers.strategy} if self.workers.many else {}),
+            **({"launch": launch_name()} if launch_name() else {}),
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             **environment(),
             **self._about,
@@ -464,13 +545,15 @@ class Run:
             self._flush()
         self._progress.update(self._step)
         now = time.monotonic()
-        if now - self._told >= STATUS_SECONDS:
+        if now - self._told >= STATUS_SECONDS and self.workers.first:
             self._told = now
             self.folder.tell(pid=os.getpid(), stage=self._stage_name, step=self._step, total=self._total)
         pause = self._checkpoint_every
         if pause is None:
             pause = max(CHECKPOINT_SECONDS, 50 * self._save_cost)  # saving takes at most 2 % of the time
         due = now - self._saved >= pause or self._signal is not None
+        if self.workers.many:
+            due = self._agree(due, now)
         if due and not any(self._micro.values()):  # between whole steps: half-summed gradients are not kept
             self._check_all()
             self._checkpoints.save(stage, self._step, self._snapshot(parts, stream))
@@ -482,13 +565,27 @@ class Run:
                     f"stopped after step {self._step:,}{of}, all saved; go on with: etude resume {self.folder.path}"
                 )
 
+    def _agree(self, due: bool, now: float) -> bool:
+        """Whether all save after this step. They talk about twice a second: a word costs what a small step does."""
+        if self._step < self._talk_at:
+            return False
+        step, at = self._talked
+        seconds = (now - at) / max(self._step - step, 1) if 0 < step < self._step else math.inf
+        pause = min(max(TALK_SECONDS / seconds, 1.0), 1_000.0) if self.workers.first else 0.0
+        stop, save, ahead = self.workers.highest(self._signal or 0, due and self.workers.first, pause)
+        self._talked, self._talk_at = (self._step, now), self._step + int(ahead)
+        self._signal = int(stop) or None
+        return bool(stop or save)
+
     def _snapshot(self, parts: list[Any], stream: Stream[Any]) -> dict[str, Any]:
+        window = self._window.state_dict()
+        window["sums"] = self.workers.mean(window["sums"])
         return {
             "step": self._step,
             "state": [p.get_state() if isinstance(p, torch.Generator) else p.state_dict() for p in parts],
             "batches": stream.state_dict(),
             "random": random_state(),
-            "window": self._window.state_dict(),
+            "window": window,
             "metrics_bytes": self._file.sync(),
             "seconds": self._seconds(),
         }
@@ -499,12 +596,13 @@ class Run:
                 f"run {self.folder.name} can't be resumed: its checkpoint holds {len(saved['state'])} states, the code "
                 f"gives {len(parts)}; expected the code that began the run"
             )
-        for part, state in zip(parts, saved["state"], strict=True):
+        states = scatter(saved["state"], self.workers, self.device)
+        for part, state in zip(parts, states, strict=True):
             if isinstance(part, torch.Generator):
                 part.set_state(state)
                 continue
             try:
-                part.load_state_dict(state)
+                load_state(part, state)
             except (RuntimeError, ValueError, KeyError) as error:
                 raise UserError(
                     f"run {self.folder.name} can't be resumed: the state of its {type(part).__name__} does not fit "
@@ -529,7 +627,7 @@ class Run:
         self._write_row({**place, "step": self._step})
 
     def _write_row(self, where: dict[str, Any]) -> None:
-        means = self._window.means()
+        means = self.workers.mean(self._window.means())
         if means:
             self._file.write({**where, "seconds": round(self._seconds(), 3), **means})
             self._file.flush()
@@ -550,7 +648,7 @@ class Run:
                 self._check(step, loss)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._in_step and self._signal is None:
+        if (self._in_step or (self.workers.many and self._step < (self._total or 0))) and self._signal is None:
             self._signal = number
             self.say("stopping after this step (once more: at once) …")
         else:
@@ -562,7 +660,13 @@ class Run:
             for claim in self.claims
             if claim.scale == self.scale
         ]
+        if not self.workers.first:
+            return
         seconds = self._seconds()
+        if self.workers.sent:
+            self._notes.append(
+                f"{self.workers.sent / 1e6:,.1f} MB of gradients averaged over {self.workers.size} processes"
+            )
         result = {
             "metrics": self.metrics,
             "held_out": self.held_out,

@@ -1,0 +1,69 @@
+"""A script that several processes carry out together: a convolutional network, then a GPT, in double precision."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+
+import torch
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR
+
+import etude
+from etude.networks.gpt import GPT
+from etude.networks.strided import StridedCNN
+from etude.training.batches import Batches
+from etude.training.evaluation import accuracy, outputs
+from etude.training.optimizers import descent
+from etude.training.schedules import one_cycle
+
+
+def main() -> None:
+    """Both stages; ``--stop-at`` asks for a stop, ``--die-at`` kills the last process, the first time it is there."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--root", required=True)
+    parser.add_argument("--resume")
+    parser.add_argument("--strategy", default="ddp")
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--stop-at", type=int, default=-1)
+    parser.add_argument("--die-at", type=int, default=-1)
+    parser.add_argument("--every", type=float, default=None)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)  # so that rounding stays small, and only a mistake can be large
+    again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+    run = etude.Run(
+        "shared", seed=5, root=options.root, resume=options.resume, strategy=options.strategy, precision="fp32",
+        checkpoint_every=options.every, quiet=True,
+    )  # fmt: skip
+    with run:
+        images, labels = torch.rand(150, 1, 8, 8), torch.arange(150) % 10  # 150 rows: batches of 32 span the epochs
+        net = run.place(StridedCNN(1, 8, 10, width=8))
+        optimizer = descent("adamw", net, 1e-2, 0.1)
+        schedule = LambdaLR(optimizer, one_cycle(options.steps))
+        train = (images, labels)
+        for x, y in run.steps(Batches(train, 31), options.steps, state=(net, optimizer, schedule), name="images"):
+            loss = cross_entropy(net(x), y)
+            run.minimise(loss, optimizer, schedule, clip=1.0)
+            run.log(loss=loss)
+            if run.step == options.stop_at and run.workers.first:
+                os.kill(os.getpid(), signal.SIGTERM)
+            if run.step == options.die_at and run.workers.rank == run.workers.size - 1 and not again:
+                os.kill(os.getpid(), signal.SIGKILL)
+        run.result({"accuracy": accuracy(outputs(net, images), labels)})
+        run.keep(net)
+
+        text = torch.randint(50, (64, 17))
+        gpt = run.place(GPT(50, 32, 4, 2, 16))
+        optimizer = descent("adamw", gpt, 3e-3, 0.1)
+        for (rows,) in run.steps(Batches((text,), 16), options.steps, state=(gpt, optimizer), name="text"):
+            loss = cross_entropy(gpt(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
+            run.minimise(loss, optimizer)
+            run.log(loss=loss)
+        run.result({"nats": cross_entropy(outputs(gpt, text[:, :-1]).flatten(0, 1), text[:, 1:].flatten())})
+        run.keep(gpt, "gpt")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""Several processes carry out one run: equal to one, resumed by another number, and through faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from etude.data.ragged import Ragged
+from etude.errors import UserError
+from etude.runs import workers
+from etude.runs.launch import launch
+from etude.runs.workers import Workers, count_rows, first_host, take_rows
+
+SCRIPT = [sys.executable, "-m", "tests.runs.shared"]
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 1e-9  # of losses near 1, in double precision after 100 steps; a shard left out gives 1e-1
+
+
+def shared(root: Path, processes: int, *words: str, code: int = 0, restarts: int = 0) -> Path:
+    """Let so many processes run the script; gives the run's folder."""
+    command = [*SCRIPT[1:], "--root", str(root), *words]
+    if processes > 1:
+        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        command = [*torchrun, f"--max-restarts={restarts}", *command]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *command], env=env, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (done.returncode == 0) == (code == 0), done.stderr[-3_000:]
+    return max(root.glob("shared/*"))
+
+
+def losses(folder: Path) -> dict[tuple[str, int], float]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return {(row["stage"], row["step"]): row["loss"] for row in rows}
+
+
+def weights(folder: Path, name: str = "network") -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / f"{name}.safetensors")
+
+
+def assert_alike(one: Path, other: Path) -> None:
+    mine, theirs = losses(one), losses(other)
+    assert list(mine) == list(theirs)
+    assert max(abs(mine[at] - theirs[at]) for at in mine) < TOLERANCE
+    for name in ("network", "gpt"):
+        for key, tensor in weights(one, name).items():
+            torch.testing.assert_close(tensor, weights(other, name)[key], atol=1e-7, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shared(tmp_path_factory.mktemp("alone"), 1)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_are_one(alone: Path, tmp_path: Path, strategy: str) -> None:
+    together = shared(tmp_path, 2, "--strategy", strategy)
+    assert_alike(alone, together)
+    about = json.loads((together / "study.json").read_text())
+    assert (about["devices"], about["strategy"]) == (2, strategy)
+    mine, theirs = (json.loads((folder / "result.json").read_text())["metrics"] for folder in (alone, together))
+    assert mine == pytest.approx(theirs, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(("strategy", "then"), [("fsdp", 1), ("fsdp", 4), ("ddp", 3)])
+def test_resumed_by_another_number(alone: Path, tmp_path: Path, strategy: str, then: int) -> None:
+    stopped = shared(tmp_path, 2, "--strategy", strategy, "--stop-at", "40", code=130)
+    (checkpoint,) = (stopped / "checkpoint").glob("0-*.pt")
+    assert (strategy == "fsdp") == checkpoint.with_name(checkpoint.name.split(".")[0] + ".shards").is_dir()
+    assert len(losses(stopped)) < 100
+    resumed = shared(tmp_path, then, "--strategy", "fsdp", "--resume", str(stopped))
+    assert resumed == stopped
+    assert_alike(alone, resumed)
+    assert not (resumed / "checkpoint").exists()
+
+
+def test_a_damaged_shard_is_noticed(alone: Path, tmp_path: Path) -> None:
+    stopped = shared(tmp_path, 2, "--strategy", "fsdp", "--stop-at", "40", "--every", "0.001", code=130)
+    newest = max((stopped / "checkpoint").glob("*.shards"))
+    shard = next(newest.iterdir())
+    content = bytearray(shard.read_bytes())
+    content[-5] ^= 1
+    shard.write_bytes(content)
+    resumed = shared(tmp_path, 1, "--resume", str(stopped))
+    assert "is damaged" in (resumed / "log.txt").read_text()
+    assert_alike(alone, resumed)
+
+
+def test_torchrun_starts_again_where_a_worker_was_killed(alone: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    survived = shared(tmp_path, 2, "--die-at", "60", "--every", "0.001", restarts=1)
+    assert len(list(tmp_path.glob("shared/*"))) == 1
+    assert_alike(alone, survived)
+    assert time.monotonic() - began < 250
+
+
+def test_a_killed_worker_ends_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    """``etude run --devices 2``: one is killed; the other ends by itself, and a sentence says how to go on."""
+    root = tmp_path / "runs"
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "etude", "run", "digits", "--devices", "2", "--epochs", "500", "--runs", str(root)]
+    parent = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while not any("loss" in file.read_text() for file in root.glob("*/*/metrics.jsonl")):
+        assert parent.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    if not children.exists():
+        pytest.skip("this system does not list a process's children")
+    victim = int(children.read_text().split()[-1])
+    os.kill(victim, signal.SIGKILL)
+    killed = time.monotonic()
+    _, said = parent.communicate(timeout=60)
+    assert time.monotonic() - killed < 60  # 30 s on a machine that does nothing else
+    assert parent.returncode == 2
+    assert "was killed (SIGKILL), and the others have ended; go on with 'etude resume'" in said
+    assert "Traceback" not in said
+    (folder,) = root.glob("digits/*")
+    assert not (folder / "result.json").exists()
+
+
+# -- parts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 8, 31])
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+def test_rows_are_parted_without_overlap(rows: int, size: int) -> None:
+    x = torch.randn(rows, 3)
+    parts = [Workers(rank, size).share((x, torch.arange(rows))) for rank in range(size)]
+    mean = torch.zeros(3)
+    seen: list[int] = []
+    for part in parts:
+        assert part is not None
+        (own, numbers), weight = part
+        mean += weight * own.mean(0) / size
+        seen += numbers.tolist() if weight else []
+    assert seen == list(range(rows))
+    torch.testing.assert_close(mean, x.mean(0))
+
+
+def test_what_has_rows() -> None:
+    ragged = Ragged.of([[1], [2, 3], [4]])
+    assert count_rows((torch.zeros(3, 2), ragged)) == 3
+    assert take_rows((torch.arange(3), ragged), torch.arange(1, 3))[1].values.tolist() == [2, 3, 4]
+    for batch in (7, "text", torch.tensor(1.0), (torch.zeros(3), torch.zeros(4)), {"a": 1}, None, ()):
+        assert count_rows(batch) is None
+        assert Workers(0, 2).share(batch) is None
+
+
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [
+        ("node7", "node7"),
+        ("gpu[03-05,7],login", "gpu03"),
+        ("a1,a2", "a1"),
+        ("n[12]", "n12"),
+        ("rack-2-[1-4]", "rack-2-1"),
+    ],
+)
+def test_slurms_first_host(nodes: str, first: str) -> None:
+    assert first_host(nodes) == first
+
+
+def test_who_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    assert Workers.here() == Workers()
+    slurm = {"STEP_NUM_TASKS": "4", "PROCID": "3", "LOCALID": "1", "STEP_NODELIST": "gpu[2-3]", "JOB_ID": "40123"}
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    monkeypatch.setenv("MASTER_ADDR", "")
+    del os.environ["MASTER_ADDR"]
+    assert Workers.here() == Workers(3, 4, 1)
+    assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("gpu2", "20123")
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert Workers.here("fsdp") == Workers(1, 2, 0, "fsdp")
+    monkeypatch.setenv("RANK", "2")
+    with pytest.raises(UserError, match="process 2 of 2; expected one from 0 to 1"):
+        Workers.here()
+    monkeypatch.setenv("RANK", "two")
+    with pytest.raises(UserError, match="does not say which process"):
+        Workers.here()
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.BatchNorm2d])
+def test_batch_norm_over_processes_is_batch_norm(kind: type[nn.BatchNorm2d], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one process the sum over processes is the sum: outputs, gradients and running figures are torch's."""
+    monkeypatch.setattr(workers.dist, "all_reduce", lambda tensor, *rest: None)
+    torch.manual_seed(0)
+    reference, ours = kind(4).double(), kind(4).double()
+    for norm in (reference, ours):
+        with torch.no_grad():
+            norm.weight.copy_(torch.linspace(0.5, 2, 4))
+            norm.bias.copy_(torch.linspace(-1, 1, 4))
+    workers.synchronise_batch_norm(ours)
+    x = torch.randn(6, 4, *([3, 3] if kind is nn.BatchNorm2d else []), dtype=torch.float64)
+    for training in (True, False):
+        inputs = [x.clone().requires_grad_(), x.clone().requires_grad_()]
+        for norm, given in zip((reference, ours), inputs, strict=True):
+            norm.train(training)
+            norm(given).pow(3).sum().backward()
+        torch.testing.assert_close(ours(x), reference(x))
+        torch.testing.assert_close(inputs[1].grad, inputs[0].grad)
+        torch.testing.assert_close(ours.running_mean, reference.running_mean)
+        torch.testing.assert_close(ours.running_var, reference.running_var)
+        torch.testing.assert_close(ours.weight.grad, reference.weight.grad)
+
+
+def test_launch_gives_the_failing_workers_words(capfd: pytest.CaptureFixture[str]) -> None:
+    assert launch(["run", "no-such-study"], 2) == 2
+    assert "no study 'no-such-study'" in capfd.readouterr().err
