@@ -23,7 +23,7 @@ from etude.layers.attention import (
     sinusoids,
     watching,
 )
-from etude.networks.transformer import EncoderDecoder
+from etude.networks.seq2seq import EncoderDecoder
 
 PRECISIONS = pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.double, 1e-10), (torch.float, 1e-6)], ids=["double", "single"]

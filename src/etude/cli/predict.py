@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
+from typing import Any
 
 from etude.cli.options import add_run, add_study
 from etude.runs.folder import RunFolder
@@ -16,16 +18,40 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("input", nargs="+", help="files or texts, each in quotes")
     add_study(parser)
+    parser.add_argument(
+        "--set", action="append", default=[], type=setting, metavar="FIELD=VALUE",
+        help="of the study, how its network is asked: temperature=0.5",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="as JSON, with all classes")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print classes and probabilities, the most probable first."""
+    """Print classes and probabilities, the most probable first; of a study that writes, its text as it comes."""
     folder = RunFolder.open(options.run, options.runs)
 
+    import torch
+
     from etude.results.load import load
+    from etude.study import Study
 
     trained = load(folder, study=options.study, root=options.runs)
+    if options.set:
+        trained = trained.but(**dict(options.set))
+    if type(trained.study).write is not Study.write:
+        torch.seed()  # another text each time
+        written = []
+        for given in options.input:
+            pieces = trained.write(given)
+            if options.json:
+                written.append({"input": given, "text": "".join(pieces)})
+                continue
+            print(given, end="", flush=True)
+            for piece in pieces:
+                print(piece, end="", flush=True)
+            print()
+        if options.json:
+            print(json.dumps(written, ensure_ascii=False, indent=2))
+        return 0
     found = []
     for given in options.input:
         classes = trained.predict(given)
@@ -40,3 +66,14 @@ def main(options: argparse.Namespace) -> int:
         for name, probability in list(each["classes"].items())[:TOP]:
             print(f"  {name:<{width}}  {probability:.4f}")
     return 0
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """``temperature=0.5`` as a name and a value."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not FIELD=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from etude.data.corpora import Corpus
 from etude.data.labelled import Dataset, Labelled, hold_out
 from etude.data.tables import SPLIT_SEED, table_of
 from etude.errors import UserError
@@ -63,13 +64,7 @@ def pydoc_topics() -> Dataset[tuple[str, ...]]:
     ----------
     The Python Language Reference and Library Reference, as `pydoc_data.topics` has them
     """
-    try:
-        from pydoc_data.topics import topics
-    except ImportError as error:
-        raise UserError(
-            "this Python has no pydoc_data.topics, its help texts; a full installation of Python has them"
-        ) from error
-    passages = _passages(topics)
+    passages = _passages(_help_topics())
     if any(len(texts) < 8 for texts in passages.values()):
         raise UserError(
             "the help texts of this Python, pydoc_data.topics, are not what they should be: a subject lacks text"
@@ -81,6 +76,47 @@ def pydoc_topics() -> Dataset[tuple[str, ...]]:
     in_test = {run for text in test.inputs for run in _runs(text)}
     train = train[[i for i, text in enumerate(train.inputs) if in_test.isdisjoint(_runs(text))]]
     return Dataset(train, test, tuple(passages), "the help topics of Python (pydoc_data.topics)")
+
+
+def python_help() -> Corpus:
+    """Python's own help texts, some 370,000 characters of English with bits of code; the last tenth is the test part.
+
+    The topics, in the order of their names, repeat each other: a paragraph stands only where it comes first. A training
+    paragraph that shares 12 words in a row with the test part is dropped. The texts differ a little between versions of
+    Python.
+
+    Raises
+    ------
+    UserError
+        if this Python was installed without its help texts
+
+    References
+    ----------
+    The Python Language Reference and Library Reference, as `pydoc_data.topics` has them
+    """
+    topics = _help_topics()
+    paragraphs: dict[str, str] = {}
+    for name in sorted(topics):
+        for text in re.split(r"\n\s*\n", topics[name]):
+            paragraphs.setdefault(_plain(text), text.rstrip())
+    texts = [text for key, text in paragraphs.items() if key]
+    at, tenth = len(texts) - 1, sum(map(len, texts)) / 10
+    while sum(map(len, texts[at:])) < tenth:
+        at -= 1
+    train, test = texts[:at], "\n\n".join(texts[at:])
+    in_test = _runs(test)
+    train = [text for text in train if in_test.isdisjoint(_runs(text))]
+    return Corpus("\n\n".join(train), test, "the help topics of Python (pydoc_data.topics)")
+
+
+def _help_topics() -> dict[str, str]:
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as error:
+        raise UserError(
+            "this Python has no pydoc_data.topics, its help texts; a full installation of Python has them"
+        ) from error
+    return topics
 
 
 def _passages(topics: dict[str, str]) -> dict[str, list[str]]:

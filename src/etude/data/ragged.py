@@ -60,6 +60,14 @@ class Ragged:
         )
         return Ragged(self.values[where], offsets)
 
+    def padded(self, value: int) -> Tensor:
+        """The rows as one tensor, the shorter ones filled up with a value. Shape: (rows, longest)."""
+        lengths = self.lengths
+        there = torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]
+        return torch.full(there.shape, value, dtype=self.values.dtype, device=lengths.device).masked_scatter(
+            there, self.values
+        )
+
     def to(self, device: torch.device | str) -> Ragged:
         """The same on another device."""
         return Ragged(self.values.to(device), self.offsets.to(device))

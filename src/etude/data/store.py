@@ -148,6 +148,11 @@ def _find(entry: DataSet, roots: list[Path], complete: bool) -> Found | None:
 
 
 def _download(entry: DataSet, file: File) -> Path:
+    if not file.urls:
+        raise UserError(
+            f"the data set '{entry.name}' is not there, and cannot be downloaded as one file: "
+            f"put {file.name}, or the folder that {entry.homepage} holds, into $ETUDE_DATA/{entry.name}"
+        )
     from filelock import FileLock
 
     from etude.data.download import Unreachable, download

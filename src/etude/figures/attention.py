@@ -22,20 +22,24 @@ def attention_maps(maps: Mapping[str, Tensor], queries: Sequence[str], keys: Seq
         keys: what each column is called.
     """
     heads = max(len(weights) for weights in maps.values())
-    side = max(1.7, 0.17 * len(keys))
+    words = max(map(len, keys)) > 3
+    side = max(1.7, (0.17 if heads > 1 else 0.26) * len(keys))
     figure, axes = canvas(
-        side * heads + 0.9, side * len(queries) / len(keys) * len(maps) + 0.9, rows=len(maps), columns=heads
+        side * heads + (1.9 if words else 0.9),
+        side * len(queries) / len(keys) * len(maps) + (1.5 if words else 0.9),
+        rows=len(maps),
+        columns=heads,
     )
     panels = iter(axes)
     for row, (layer, weights) in enumerate(maps.items()):
         for head, picture in enumerate(weights.detach().float().cpu().numpy()):
             panel = next(panels)
             image = panel.imshow(picture, cmap=SEQUENTIAL, vmin=0, vmax=1)
-            panel.set_xticks(range(len(keys)), list(keys), fontsize=7)
+            panel.set_xticks(range(len(keys)), list(keys), fontsize=7, rotation=90 if words else 0)
             panel.set_yticks(range(len(queries)), list(queries) if head == 0 else [], fontsize=7)
             panel.tick_params(length=0, pad=2)
             panel.spines[:].set_visible(False)
-            panel.set_title(f"{layer}, head {head + 1}", fontsize=9, loc="center", pad=4)
+            panel.set_title(f"{layer}, head {head + 1}" if heads > 1 else layer, fontsize=9, loc="center", pad=4)
             if row == len(maps) - 1:
                 panel.set_xlabel("read", fontsize=9)
             if head == 0:

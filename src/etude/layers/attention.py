@@ -128,6 +128,10 @@ class Cache:
         self.kept[layer] = k, v
         return k, v
 
+    def pick(self, rows: Tensor) -> None:
+        """Go on with these rows of the batch, in this order."""
+        self.kept = {layer: (k[rows], v[rows]) for layer, (k, v) in self.kept.items()}
+
 
 class MultiHeadAttention(nn.Module):
     r"""$H$ attentions side by side, each on its own projection of width $d$ = width / $H$, and one map of them all.
@@ -176,18 +180,20 @@ class MultiHeadAttention(nn.Module):
             past: what was read before.
             start: the position of x's first row.
         """
-        y, first = (x, start) if source is None else (source, 0)
+        y = x if source is None else source
         t = torch.arange(start, start + x.shape[1], device=x.device)
         q = self.split(self.query(x))  # (batch, heads, queries, d)
         if source is not None and past is not None and past.length(self):
             k, v = past.kept[self]
         else:
             k, v = self.split(self.key(y)), self.split(self.value(y))  # (batch, heads, keys, d)
-            if self.positions == "rotary":
-                k = rotate(k, torch.arange(first, first + y.shape[1], device=x.device))
+            if self.positions == "rotary" and source is None:
+                q, k = rotate(torch.cat([q, k], 1), t).chunk(2, 1)  # at once: the angles are the same
+            elif self.positions == "rotary":
+                k = rotate(k, torch.arange(y.shape[1], device=x.device))
             if past is not None:
                 k, v = past.extend(self, k, v)
-        if self.positions == "rotary":
+        if self.positions == "rotary" and source is not None:
             q = rotate(q, t)
         s = torch.arange(k.shape[2], device=x.device)
         bias = alibi(self.heads, t, s).to(q.dtype) if self.positions == "alibi" else None
@@ -212,11 +218,70 @@ class MultiHeadAttention(nn.Module):
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
+class General(nn.Module):
+    r"""One query map: scores $q^\top W k / \sqrt{width}$, rows themselves as values; the "general" score of Luong.
+
+    Source: Luong, Pham & Manning (2015), section 3.1, with the root of Vaswani et al. (2017).
+
+    Args:
+        width: of rows.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(width, width, bias=False)
+        self.watch: Callable[[Tensor], None] | None = None
+
+    def forward(self, x: Tensor, source: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Contexts: (batch, queries, width), (batch, keys, width) → (batch, queries, width); mask as of attend."""
+        context, weights = attend(self.query(x), source, source, mask)
+        if self.watch is not None:
+            self.watch(weights[:, None])
+        return context
+
+
+class Additive(nn.Module):
+    r"""A small network scores each pair, $v^\top \tanh(W q + U k)$: it fits rows that do not lie in one space.
+
+    Source: Bahdanau, Cho & Bengio (2015), appendix A.1.2.
+
+    Args:
+        width: of rows, and of the hidden layer.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width)
+        self.score = nn.Linear(width, 1, bias=False)
+        self.watch: Callable[[Tensor], None] | None = None
+
+    def forward(self, x: Tensor, keys: Tensor, source: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Contexts and weights.
+
+        Args:
+            x: queries, (batch, queries, width).
+            keys: what ``key`` gave of the source, once for all calls, (batch, keys, width).
+            source: the values, (batch, keys, any width).
+            mask: True where a query may see a key, broadcast to (batch, queries, keys).
+
+        Returns:
+            (batch, queries, any width) and (batch, queries, keys).
+        """
+        hidden = torch.tanh(self.query(x)[:, :, None] + keys[:, None])  # (batch, queries, keys, width)
+        scores = self.score(hidden).squeeze(3)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -math.inf)
+        weights = scores.softmax(2)
+        return weights @ source, weights
+
+
 @contextmanager
 def watching(net: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Inside, each attention of ``net`` leaves its last weights, by its name: (batch, heads, queries, keys)."""
     found: dict[str, Tensor] = {}
-    layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, MultiHeadAttention)}
+    kinds = (MultiHeadAttention, General, Additive)
+    layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, kinds)}
     for name, layer in layers.items():
         layer.watch = partial(found.__setitem__, name)
     try:

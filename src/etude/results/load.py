@@ -7,15 +7,15 @@ its name in the catalogue; or, for a user's own study, by the path of its file, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.catalogue import Catalogue, Entry
 from etude.errors import UserError, nearest
 from etude.runs.folder import RunFolder
-from etude.study import Study
+from etude.study import Study, study_name
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,6 +45,28 @@ class Trained:
         self.network.eval()
         with torch.inference_mode():
             return self.study.predict(self.network, input)
+
+    def write(self, input: Any) -> Iterator[str]:
+        """What follows one input, piece by piece as it is made.
+
+        Raises:
+            UserError: the study writes no text, or can't read the input.
+        """
+        self.network.eval()
+        return self.study.write(self.network, input)
+
+    def but(self, **changes: Any) -> Trained:
+        """The same network with some of the study's fields changed: how it is asked, not what it is.
+
+        Raises:
+            UserError: no such field, a value that it can't take, or one that asks for another network.
+        """
+        known = [field.name for field in fields(self.study)]
+        for name in changes:
+            if name not in known:
+                raise UserError(f"study {study_name(type(self.study))} has no field '{name}'{nearest(name, known)}")
+        study = replace(self.study, **changes)
+        return Trained(study, _filled(study, self.network.state_dict(), "this run"), self.folder)
 
 
 def load(run: str | Path | RunFolder | Run, *, study: Source = None, root: str | Path | None = None) -> Trained:

@@ -112,7 +112,7 @@ from etude.claims import Claim
 from etude.errors import UserError
 from etude.figures.attention import attention_maps, by_length, gradient_by_depth, position_kinds
 from etude.layers.attention import alibi, rotate, sinusoids, watching
-from etude.networks.transformer import EncoderDecoder
+from etude.networks.seq2seq import EncoderDecoder
 from etude.runs.run import Run
 from etude.study import Amount, Count, OptimizerName, Positive, Study
 from etude.training.evaluation import evaluating

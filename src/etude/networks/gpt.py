@@ -1,0 +1,138 @@
+"""A decoder alone, of the architecture of GPT-2: it reads a row of tokens and scores what may come next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from etude.errors import UserError
+from etude.layers.attention import Cache, Stack
+
+
+class GPT(nn.Module):
+    r"""Embedding, pre-norm blocks of causal attention, and scores by the embedding's own table.
+
+    Weights begin as GPT-2's: normal with deviation 0.02, and those that end a residual branch divided by
+    $\sqrt{2 L}$, so that the sum of all 2L branches is as large at any depth.
+
+    Args:
+        vocabulary: how many tokens there are.
+        width: of rows.
+        heads: of each attention.
+        layers: L, blocks.
+        longest: how many tokens it reads at most.
+        positions: ``learned`` as in GPT-2: a row for each is added; ``rotary``: queries and keys are turned.
+        drop: the part of weights, and of what is added, that is dropped in training.
+
+    Source: Radford et al. (2019), Language models are unsupervised multitask learners, section 2.3.
+    """
+
+    def __init__(
+        self, vocabulary: int, width: int, heads: int, layers: int, longest: int, *,
+        positions: Literal["learned", "rotary"] = "learned", drop: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.longest = longest
+        self.table = nn.Parameter(0.02 * torch.randn(vocabulary, width))
+        self.place = nn.Parameter(0.02 * torch.randn(longest, width)) if positions == "learned" else None
+        self.drop = nn.Dropout(drop)
+        self.blocks = Stack(
+            layers, width, heads, causal=True, positions="none" if positions == "learned" else "rotary", drop=drop,
+            activation=partial(gelu, approximate="tanh"),
+        )  # fmt: skip
+        for name, map in self.blocks.named_modules():
+            if isinstance(map, nn.Linear):
+                nn.init.normal_(map.weight, std=0.02 / math.sqrt(2 * layers) if name.endswith("output") else 0.02)
+                nn.init.zeros_(map.bias)
+
+    def forward(self, tokens: Tensor, past: Cache | None = None) -> Tensor:
+        """Scores of the token that follows each: (batch, time) → (batch, time, vocabulary).
+
+        Args:
+            tokens: whole numbers; with a cache only those that are new since the last call.
+            past: of earlier calls.
+
+        Raises:
+            UserError: with what was read before there are more than ``longest``.
+        """
+        start = self.blocks.read(past)
+        end = start + tokens.shape[1]
+        if end > self.longest:
+            raise UserError(f"{end} tokens are more than this network reads, {self.longest}")
+        x = self.table[tokens]
+        if self.place is not None:
+            x = x + self.place[start:end]
+        return self.blocks(self.drop(x), past=past) @ self.table.T  # type: ignore[no-any-return]
+
+    def cache(self) -> Cache:
+        """An empty one, for ``forward``."""
+        return Cache()
+
+    # -- GPT-2's weights -----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_gpt2(cls, weights: Mapping[str, Tensor], heads: int | None = None) -> Self:
+        """A network with the weights of GPT-2, named as in ``transformers`` (``GPT2LMHeadModel`` or ``GPT2Model``).
+
+        Args:
+            weights: its state dict; ``safetensors.torch.load_file`` reads those that are published.
+            heads: of each attention, which the weights do not tell; by default each is 64 wide, as in all of GPT-2.
+
+        Raises:
+            UserError: a weight is missing or of another shape.
+        """
+        theirs = {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
+        layers = sum(name.endswith(".ln_1.weight") for name in theirs)
+        try:
+            (vocabulary, width), longest = theirs["wte.weight"].shape, len(theirs["wpe.weight"])
+            net = cls(vocabulary, width, heads or width // 64 or 1, layers, longest)
+            mine: dict[str, Tensor] = {}
+            for names, other, turned in gpt2_names(layers):
+                tensor = theirs[other].T if turned else theirs[other]
+                mine.update(zip(names, tensor.chunk(len(names)), strict=True))
+            net.load_state_dict(mine)
+        except KeyError as error:
+            raise UserError(f"these are no weights of GPT-2: there is no {error}") from None
+        except RuntimeError as error:
+            raise UserError(f"these are no weights of GPT-2: {str(error).splitlines()[-1].strip()}") from None
+        return net
+
+    def to_gpt2(self) -> dict[str, Tensor]:
+        """Its weights as those of ``GPT2LMHeadModel``.
+
+        Raises:
+            UserError: its positions are rotary, for which GPT-2 has no place.
+        """
+        if self.place is None:
+            raise UserError("GPT-2's positions are learned, and those of this network are rotary")
+        mine = self.state_dict()
+        theirs = {}
+        for names, other, turned in gpt2_names(len(self.blocks.blocks)):
+            tensor = torch.cat([mine[name] for name in names])
+            theirs[f"transformer.{other}"] = (tensor.T if turned else tensor).contiguous()
+        return {**theirs, "lm_head.weight": theirs["transformer.wte.weight"]}
+
+
+def gpt2_names(layers: int) -> Iterator[tuple[tuple[str, ...], str, bool]]:
+    """Names of weights here, the one name of all of them together in GPT-2, and whether that one is transposed."""
+    yield ("table",), "wte.weight", False
+    yield ("place",), "wpe.weight", False
+    for i in range(layers):
+        here = f"blocks.blocks.{i}"
+        for kind in ("weight", "bias"):
+            qkv = tuple(f"{here}.attention.{part}.{kind}" for part in ("query", "key", "value"))
+            turned = kind == "weight"
+            yield (f"{here}.attention_norm.{kind}",), f"h.{i}.ln_1.{kind}", False
+            yield qkv, f"h.{i}.attn.c_attn.{kind}", turned
+            yield (f"{here}.attention.output.{kind}",), f"h.{i}.attn.c_proj.{kind}", turned
+            yield (f"{here}.feedforward_norm.{kind}",), f"h.{i}.ln_2.{kind}", False
+            yield (f"{here}.feedforward.hidden.{kind}",), f"h.{i}.mlp.c_fc.{kind}", turned
+            yield (f"{here}.feedforward.output.{kind}",), f"h.{i}.mlp.c_proj.{kind}", turned
+    yield ("blocks.norm.weight",), "ln_f.weight", False
+    yield ("blocks.norm.bias",), "ln_f.bias", False

@@ -1,0 +1,237 @@
+r"""Translation: one network reads, another writes, and attention lies between.
+
+*Seven hundred and sixty-two thousand* is *siebenhundertzweiundsechzigtausend*: the tens stand behind the ones, there is
+no space, and how many letters come out nobody knows beforehand. Here a few thousand numbers in words, English and
+German, are learned from, and a thousand that were not among them are translated. At the full scale it is captions of
+photographs.
+
+**One factor for each token.** A text $y_1 \dots y_T$ that ends with its end token has the probability
+$p(y \mid x) = \prod_t p(y_t \mid y_{<t}, x)$. An *encoder* turns the source $x$ into rows $m_1 \dots m_S$, a *decoder*
+gives the factors. Learning is maximum likelihood. In training the decoder is given the true $y_{<t}$ and not what it
+would have written itself (*teacher forcing*), so one pass gives the loss at all places.
+
+**Why attention?** The first such networks gave the decoder the encoder's last state and nothing else: a vector of fixed
+size for a text of any length. Attention gives it all rows, and in each step a mean of them that it chooses,
+$c_t = \sum_s w_{ts} m_s$, where $w_t$ is the softmax over $s$ of a score. Three ways to do so are here:
+
+- *bahdanau*: a small network scores, before the decoder steps, and so by its last state:
+  $z_{ts} = v^\top \tanh(W h_{t-1} + U m_s)$, $\; h_t = \mathrm{GRU}(h_{t-1}, [y_{t-1}; c_t])$. Step by step, for the
+  look of a step needs the state that the step before made of its look.
+- *luong*: the decoder steps first, $h_t = \mathrm{GRU}(h_{t-1}, y_{t-1})$, and then looks,
+  $z_{ts} = h_t^\top W m_s / \sqrt d$. In training that is one product for all $t$.
+- *transformer*: nothing steps. Rows look at rows, in the encoder, in the decoder at those before, and across.
+
+The recurrent two read with two GRUs, one from each end, and score with $\tanh(V [h_t; c_t])$.
+
+**Rows of one batch have different lengths.** The shorter ones are filled up. The recurrent encoder gets them *packed*,
+so each direction begins and ends at a text's own ends; attention has a mask, so filling gets weight 0; the loss leaves
+it out. A test holds that it changes no number.
+
+**Pieces.** A table for whole words has no row for a new one. A letter is never new, but texts get long. *Byte-pair
+encoding* is between: begin with letters, and join, over and over, the pair of neighbours that is most frequent, until
+there are as many pieces as wanted. The decoder writes pieces; `etude/data/pieces.py` has the algorithm.
+
+**Searching.** The likeliest text is wanted, but there are $V^T$. *Greedy*: take the likeliest token each time. It can't
+take back a first token that leads to nothing good: of 0.6 · 0.3 and 0.4 · 0.9 it finds the first. *Beam search* keeps
+the $k$ best beginnings, continues each by every token, and keeps the best $k$ of those; $k = 1$ is greedy, $k = V^T$
+exact. Since every factor is below 1, short texts win unless that is put right: rank by $\ln p(y \mid x) / l(|y|)$ with
+$l(n) = ((5 + n) / 6)^\alpha$. At $\alpha = 0$ it is $\ln p$, at 1 nearly the mean over tokens.
+
+**BLEU** (full scale) counts, for $n = 1 \dots 4$, which part $p_n$ of all runs of $n$ words that were written stands in
+the reference, and takes the geometric mean. Who writes little could get high parts, so with $c$ words written and $r$
+in the references, $\mathrm{BLEU} = \min(1, e^{1 - r / c}) \cdot (p_1 p_2 p_3 p_4)^{1/4}$, given in hundredths. A
+number has one right translation, so there exact match is what counts.
+
+What to look at
+---------------
+- *attention*: rows are what is written, columns what was read. It runs along the diagonal, and where tens and ones
+  change places, it crosses over itself.
+- *search*: wider beams find likelier texts (left); is what is likelier also righter? On validation data, in
+  mid-training and at the end, when the network is so sure of its numbers that there is nothing left to search.
+- *translations*: some of the test, wrong ones first, with what was expected.
+
+Exercises
+---------
+1. `etude predict translation "two hundred and one thousand and twelve"`; then `"six"`. Numbers are drawn evenly below a
+   million: how many that it learned from had one digit?
+2. `etude run translation --model luong`, and transformer: who learns in fewer steps, who in less time?
+3. `etude run translation --pairs 500`: what is wrong then? Look for parts of numbers that are rare.
+4. `etude run translation --vocabulary 40`: nearly letters. What do the maps show now?
+5. In `Bahdanau.decode`, keep of `memory` and `seen` the first place alone, so that the decoder can't look around: how
+   far does it get?
+
+References
+----------
+Bahdanau, D., Cho, K. & Bengio, Y. (2015). Neural machine translation by jointly learning to align and translate. ICLR.
+
+Luong, M.-T., Pham, H. & Manning, C. D. (2015). Effective approaches to attention-based neural machine translation.
+EMNLP.
+
+Vaswani, A. et al. (2017). Attention is all you need. NeurIPS.
+
+Sennrich, R., Haddow, B. & Birch, A. (2016). Neural machine translation of rare words with subword units. ACL.
+
+Wu, Y. et al. (2016). Google's neural machine translation system. arXiv:1609.08144.
+
+Papineni, K., Roukos, S., Ward, T. & Zhu, W.-J. (2002). BLEU: a method for automatic evaluation of machine translation.
+ACL.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, pad
+from torch.optim.lr_scheduler import LambdaLR
+
+from etude import data
+from etude.claims import Claim
+from etude.data.pieces import BEGIN, PAD, Pieces
+from etude.errors import UserError
+from etude.figures.attention import attention_maps
+from etude.figures.search import by_width
+from etude.layers.attention import watching
+from etude.networks.seq2seq import Bahdanau, EncoderDecoder, Luong, RecurrentEncoderDecoder
+from etude.runs.run import Run
+from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
+from etude.training.batches import Batches
+from etude.training.evaluation import evaluating
+from etude.training.optimizers import descent
+from etude.training.schedules import cosine
+from etude.training.translation import bleu, exact, tokens_of, translate
+
+Net = EncoderDecoder | RecurrentEncoderDecoder
+
+
+@dataclass
+class Translation(Study):
+    """Translate English into German: numbers in words, or captions of photographs."""
+
+    dataset: Literal["numbers", "multi30k"] = "numbers"  # numbers below a million; captions of photographs
+    pairs: Count = 3_000  # numbers that are learned from
+    vocabulary: Count = 120  # pieces of words, of both languages together
+    model: Literal["bahdanau", "luong", "transformer"] = "bahdanau"  # how the decoder looks at what was read
+    width: Count = 64  # of a row
+    heads: Count = 4  # of each attention of the transformer; a divisor of the width
+    layers: Count = 1  # of the recurrent encoder; or blocks of the transformer's encoder, and of its decoder
+    drop: Fraction = 0.0  # the part of activations that is dropped in training
+    smoothing: Fraction = 0.0  # the part of a target's probability that is spread over all tokens
+    steps: Count = 400  # of gradient descent
+    batch: Count = 64  # pairs a step
+    warmup: Count = 100  # steps in which the learning rate rises
+    optimizer: OptimizerName = "adamw"  # the rule of a step; choose the learning rate with it
+    learning_rate: Positive = 4e-3  # at its height; falls to zero along half a cosine
+    weight_decay: Amount = 0.01  # the L2 penalty; of AdamW decoupled from the gradient
+    longest: Count = 30  # pieces that are written at most, the end among them
+    beam: Count = 4  # texts that the search keeps
+    penalty: Amount = 0.6  # alpha of the search: 0 ranks texts by probability, more prefers longer ones
+
+    scales = {
+        "full": {
+            "dataset": "multi30k", "vocabulary": 6_000, "model": "transformer", "width": 128, "layers": 4, "drop": 0.2,
+            "smoothing": 0.1, "steps": 6_000, "batch": 128, "warmup": 800, "learning_rate": 3e-3, "longest": 60,
+            "penalty": 1.0,
+        },
+    }  # fmt: skip
+    claims = [
+        Claim("test/exact", at_least=0.99, source="Etude; the goal of the curriculum is 0.95"),
+        Claim("test/bleu", at_least=33, scale="full", source="goal of the curriculum; the test of 2016, sacrebleu"),
+    ]
+    courses = ["ITU", "CUHK"]
+
+    def __call__(self, run: Run) -> None:
+        texts, pieces = parallel(self.dataset, self.pairs), learned(self.dataset, self.pairs, self.vocabulary)
+        measure = bleu if self.dataset == "multi30k" else exact
+        measure(["a"], ["a"])  # what it needs is missed before training, not behind it
+        net = run.place(self.network())
+        optimizer = descent(self.optimizer, net, self.learning_rate, self.weight_decay)
+        schedule = LambdaLR(optimizer, cosine(self.steps, self.warmup))
+        train = Batches([tokens_of(pieces, side) for side in (texts.train.source, texts.train.target)], self.batch)
+
+        write = partial(translate, net, pieces, longest=self.longest, device=run.device)
+        checked, right = texts.validation.source[:300], texts.validation.target[:300]
+        early = deepcopy(net)  # and what it is in mid-training, when a search has more to choose from
+
+        for batch in run.steps(train, self.steps, state=(net, optimizer, schedule, early)):
+            source, target = (run.place(part.padded(PAD)) for part in batch)  # (batch, s), (batch, t)
+            scores = net(source, begun(target)).flatten(0, 1)  # (batch · t, vocabulary)
+            loss = cross_entropy(scores, target.flatten(), ignore_index=PAD, label_smoothing=self.smoothing)
+            run.minimise(loss, optimizer, schedule, clip=1.0)
+            run.log(loss=loss)
+            if run.step == 3 * self.steps // 10:
+                early.load_state_dict(net.state_dict())
+            if run.every(self.steps // 8):
+                run.log(**{f"validation/{measure.__name__}": measure(write(checked)[0], right)})
+
+        greedy, _ = write(texts.test.source)
+        best, _ = write(texts.test.source, width=self.beam, penalty=self.penalty)
+        for name, written in (("test", best), ("greedy", greedy)):
+            for count in dict.fromkeys((exact, measure)):
+                run.result({f"{name}/{count.__name__}": count(written, texts.test.target)}, held_out=len(written))
+        rows = sorted(zip(texts.test.source, texts.test.target, best, strict=True), key=lambda row: row[1] == row[2])
+        run.table("translations", ("English", "German", "written"), rows[:6])
+
+        widths, found = (1, 2, 4, 8), {}
+        for name, each in ((f"after {3 * self.steps // 10} steps", early), ("at the end", net)):
+            pairs = [translate(each, pieces, checked, self.longest, width=k, device=run.device) for k in widths]
+            found[name] = [(rank, measure(written, right)) for written, rank in pairs]
+        run.figure("search", by_width(widths, found, {"bleu": "BLEU"}.get(measure.__name__, "exact matches")))
+        self.show(run, net, pieces, texts.test)
+        run.keep(net)
+
+    def show(self, run: Run, net: Net, pieces: Pieces, test: data.Pairs) -> None:
+        """Where the decoder looks while a text of usual length is written, given the true one."""
+        middle = sorted(range(len(test)), key=lambda i: len(test.source[i]))[len(test) // 2]
+        source, target = (tokens_of(pieces, [side[middle]]).padded(PAD) for side in (test.source, test.target))
+        with evaluating(net), watching(net) as looks:
+            net(run.place(source), run.place(begun(target)))
+        across = [weights[0] for name, weights in looks.items() if name.endswith("cross") or name == "attention"]
+        maps = {f"layer {i + 1}" if len(across) > 1 else self.model: look for i, look in enumerate(across)}
+        rows, columns = ([*pieces.names(side[0].tolist()), "."] for side in (target, source))
+        run.figure("attention", attention_maps(maps, rows, columns))
+
+    def network(self) -> Net:
+        """An encoder and a decoder; padding is token 0."""
+        if self.model == "transformer":
+            return EncoderDecoder(self.vocabulary, self.width, self.heads, self.layers, drop=self.drop, pad=PAD)
+        kind = Bahdanau if self.model == "bahdanau" else Luong
+        return kind(self.vocabulary, self.width, self.layers, drop=self.drop, pad=PAD)
+
+    def example(self) -> tuple[Tensor, Tensor]:
+        """Two sources of one length, and what was written so far."""
+        tokens = torch.arange(4, 28).view(2, 2, 6) % self.vocabulary
+        return tokens[0], begun(tokens[1])
+
+    def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
+        """The German of an English text, and how probable the network holds this row of pieces."""
+        if not isinstance(input, str) or not input.strip():
+            raise UserError(f"translation takes an English text, such as 'twenty-one', and was given {input!r}")
+        pieces = learned(self.dataset, self.pairs, self.vocabulary)
+        (text,), rank = translate(net, pieces, [input.strip()], self.longest, width=self.beam, penalty=0.0)
+        return {text: math.exp(rank)}
+
+
+def begun(target: Tensor) -> Tensor:
+    """What the decoder has before it when it writes each token of the target: (n, t) → (n, t)."""
+    return pad(target[:, :-1], (1, 0), value=BEGIN)
+
+
+@lru_cache(maxsize=2)
+def parallel(dataset: str, pairs: int) -> data.Parallel:
+    """The texts; those of numbers are the first so many."""
+    return data.multi30k() if dataset == "multi30k" else data.number_words(pairs)
+
+
+@lru_cache(maxsize=2)
+def learned(dataset: str, pairs: int, vocabulary: int) -> Pieces:
+    """The pieces of both languages; a thousand numbers have all there is to join."""
+    train = parallel(dataset, pairs).train
+    some = 1_000 if dataset == "numbers" else len(train)
+    return Pieces((*train.source[:some], *train.target[:some]), vocabulary)

@@ -1,0 +1,74 @@
+"""`etude predict`: text that comes piece by piece, and how a network is asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import tiny
+from etude.cli import main
+
+WRITES = """def write(self, net, input):
+        yield from (f"<{self.rate}", f" {input}", ">", "" if self.rate != 7 else torch.rand(()).item().hex())
+
+    def predict("""
+
+
+@pytest.fixture
+def writer(run: Path, place: Path) -> Path:
+    """The run of a study that writes."""
+    tiny.write(place, old_1="def predict(", new_1=WRITES)
+    return run
+
+
+def test_what_is_written_follows_what_was_given(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "tiny", "a", "b c"]) == 0
+    assert capsys.readouterr().out == "a<0.1 a>\nb c<0.1 b c>\n"
+
+
+def test_pieces_are_shown_as_they_come(writer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr("builtins.print", lambda *words, **how: seen.append((*words, how.get("flush", False))))
+    assert main(["predict", "tiny", "a"]) == 0
+    assert seen == [("a", True), ("<0.1", True), (" a", True), (">", True), ("", True), (False,)]
+
+
+def test_written_as_json(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "tiny", "é", "b", "--json"]) == 0
+    text = capsys.readouterr().out
+    assert "é" in text
+    assert json.loads(text) == [{"input": "é", "text": "<0.1 é>"}, {"input": "b", "text": "<0.1 b>"}]
+
+
+def test_each_time_another_text(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    assert main(["predict", "tiny", "a", "--set", "rate=7"]) == 0
+    torch.manual_seed(0)
+    assert main(["predict", "tiny", "a", "--set", "rate=7"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first != second
+
+
+def test_fields_are_set_for_the_asking(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "tiny", "a", "--set", "rate=0.5", "--set", "steps=3"]) == 0
+    assert capsys.readouterr().out == "a<0.5 a>\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("rat=1", "study tiny has no field 'rat'; did you mean 'rate'?"),
+        ("rate=much", "rate is 'much'; expected"),
+        ("rate=-1", "rate is -1; expected"),
+        ("hidden=9", "do not fit"),
+        ("rate", "'rate' is not FIELD=VALUE"),
+    ],
+)
+def test_what_cannot_be_set(run: Path, given: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "tiny", "1 2 3 4", "--set", given]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert sentence in captured.err
