@@ -43,3 +43,21 @@ def accuracy(scores: Tensor, labels: Tensor, top: int = 1) -> float:
         return ((scores.flatten() > 0).long() == labels).double().mean().item()
     best = scores.topk(top, dim=1).indices
     return (best == labels[:, None]).any(1).double().mean().item()
+
+
+def independent(train: Tensor, test: Tensor, n: int) -> Tensor:
+    """log p(x) of test rows where every pixel has a histogram of its own: (rows, pixels), (rows, pixels) → (rows,)."""
+    seen = torch.stack([(train == count).sum(0) for count in range(n + 1)], 1)  # (pixels, n + 1)
+    smooth = seen + 1 / (n + 1)  # one image more, spread over all values, so that none is impossible
+    log_p: Tensor = (smooth / smooth.sum(1, keepdim=True)).log()
+    return log_p.gather(1, test.long().T).sum(0)
+
+
+def psnr(pictures: Tensor, truth: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each picture, in decibels: -10 log₁₀ of its mean squared error, (n, …) → (n,).
+
+    Args:
+        pictures: values from 0 to 1.
+        truth: the same shape.
+    """
+    return -10 * (pictures - truth).square().flatten(1).mean(1).log10()
