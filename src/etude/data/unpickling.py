@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,34 @@ from etude.errors import UserError
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+@dataclass(frozen=True, eq=False)
+class CSR:
+    """A sparse matrix by rows: row r has the entries from ``starts[r]`` to ``starts[r + 1]``."""
+
+    shape: tuple[int, int]
+    starts: Array
+    columns: Array
+    values: Array
+
+
 def read_pickle(content: bytes, path: Path | str) -> dict[str, Any]:
-    """The dictionary in a pickle, of NumPy arrays, containers, numbers and texts; byte strings of Python 2 stay bytes.
+    """The dictionary in a pickle, of what :func:`read_value` can read.
+
+    Raises
+    ------
+    UserError
+        if the pickle asks for anything else, is damaged, or holds no dictionary
+    """
+    value = read_value(content, path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path} should hold a dictionary, and holds a {type(value).__name__}")
+    return {_text(key): each.values if isinstance(each, _Array) else each for key, each in value.items()}
+
+
+def read_value(content: bytes, path: Path | str) -> Any:
+    """What is in a pickle: NumPy arrays, SciPy matrices by rows, containers, numbers and texts.
+
+    Byte strings of Python 2 stay bytes.
 
     A pickle is a program. This reader knows only the words that rebuild a plain numeric array, as NumPy 1 and 2 spell
     them, and gives each a meaning of its own, so that no code of the pickle's choice runs, and no part of NumPy that
@@ -25,7 +52,7 @@ def read_pickle(content: bytes, path: Path | str) -> dict[str, Any]:
     Raises
     ------
     UserError
-        if the pickle asks for anything else, is damaged, or holds no dictionary
+        if the pickle asks for anything else, or is damaged
     """
     try:
         value = _DataOnly(io.BytesIO(content), encoding="bytes").load()
@@ -35,9 +62,7 @@ def read_pickle(content: bytes, path: Path | str) -> dict[str, Any]:
         ) from error
     except Exception as error:  # a damaged pickle can fail in any way
         raise UserError(f"{path} is damaged: its pickle cannot be read ({type(error).__name__}: {error})") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path} should hold a dictionary, and holds a {type(value).__name__}")
-    return {_text(key): each.values if isinstance(each, _Array) else each for key, each in value.items()}
+    return value.values if isinstance(value, _Array) else value.matrix if isinstance(value, _Matrix) else value
 
 
 def _text(key: object) -> str:
@@ -59,6 +84,12 @@ class _DataOnly(pickle.Unpickler):
                 return _reconstruct
             case "numpy.core.numeric", "_frombuffer":  # protocol 5
                 return _frombuffer
+            case "scipy.sparse.csr" | "scipy.sparse._csr", "csr_matrix":
+                return _Matrix
+            case "collections", "defaultdict":
+                return _plain_dictionary
+            case "__builtin__" | "builtins", "list":
+                return "list"  # named only as what a defaultdict makes
             case "_codecs", "encode":  # how Python 3 writes bytes for protocol 2
                 return _latin_1
         raise _Refused(f"{module}.{name}")
@@ -93,6 +124,33 @@ class _Array:
         if min(shape, default=0) < 0 or math.prod(shape) * number.dtype.itemsize != len(content):
             raise ValueError(f"{len(content):,} bytes for an array of shape {shape}")
         self.values = np.frombuffer(content, number.dtype).reshape(shape, order="F" if _text(order) == "F" else "C")
+
+
+class _Matrix:
+    """Stands for a ``csr_matrix``: of its state, shape and the three arrays are taken, if they fit together."""
+
+    matrix: CSR
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        parts = {_text(key): value for key, value in state.items()}
+        arrays = [parts.get(name) for name in ("indptr", "indices", "data")]
+        rows, columns = parts["_shape"]
+        if not all(isinstance(array, _Array) and array.values.ndim == 1 for array in arrays):
+            raise ValueError("a sparse matrix without its arrays")
+        starts, places, values = (array.values for array in arrays)  # type: ignore[union-attr]
+        if starts.dtype.kind not in "iu" or places.dtype.kind not in "iu" or len(starts) != rows + 1:
+            raise ValueError("a sparse matrix whose rows are not told")
+        if starts[0] != 0 or (np.diff(starts) < 0).any() or not starts[-1] == len(places) == len(values):
+            raise ValueError("a sparse matrix whose rows do not add up")
+        if len(places) and not 0 <= places.min() <= places.max() < columns:
+            raise ValueError("a sparse matrix with an entry outside")
+        self.matrix = CSR((rows, columns), starts, places, values)
+
+
+def _plain_dictionary(kind: object) -> dict[Any, Any]:
+    if kind != "list":
+        raise _Refused("a dictionary that makes other things than lists")
+    return {}
 
 
 def _reconstruct(kind: object, shape: object, typecode: object) -> _Array:
