@@ -10,8 +10,9 @@ from torch.distributions import Normal, kl_divergence
 
 import etude
 from etude import data
-from etude.networks.vae import VAE, bound, divergence, gradients, independent, log_likelihood, log_weights, sampled
+from etude.networks.vae import VAE, bound, divergence, gradients, log_likelihood, log_weights, sampled
 from etude.studies.generative.vae import VariationalAutoencoder
+from etude.training.evaluation import independent
 
 
 def small(seed: int = 0) -> tuple[VAE, torch.Tensor]:
@@ -135,3 +136,23 @@ def test_it_learns_and_a_high_price_empties_the_code(tmp_path) -> None:
     assert {path.stem for path in run.folder.pictures()} == names
     said = etude.load(run.folder.path).predict(data.uci_digits().test.inputs[0, 0] / 16)
     assert -200 < said["ELBO"] < said["with 50 codes"] < 0
+
+
+def test_sliders_move_what_matters_most() -> None:
+    study = VariationalAutoencoder()
+    net, _ = small()
+    with torch.no_grad():
+        net.decoder.layers[0].weight[:, 1] *= 20
+    z = net.code(2.0, -1.0)
+    assert z[0, 1] == 2
+    assert sorted(z[0].tolist()) == [-1, 0, 2]
+
+    demo, net = study.demo(), study.network()
+    assert len(demo.inputs) == 8
+    with torch.no_grad():
+        pictures = [next(iter(demo.answer(net, **dict.fromkeys(demo.inputs, at)))).images for at in (0.0, 3.0)]
+    before, after = (images["expected ink"] for images in pictures)
+    assert before.shape == (8, 8)
+    assert ((before >= 0) & (before <= 1)).all()
+    assert abs(before - after).max() > 0.1
+    assert len(VariationalAutoencoder.at("full").demo().inputs) == 8

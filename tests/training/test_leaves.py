@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from etude.training.averages import Lookahead
+from etude.training.averages import Lookahead, RunningMean
 from etude.training.best import Best
 from etude.training.evaluation import accuracy, evaluating, outputs
 from etude.training.optimizers import descent
@@ -70,6 +70,28 @@ def test_lookahead_is_its_equations() -> None:
     again = Lookahead(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
     again.load_state_dict(state)
     assert torch.allclose(again.slow[0], before + 0.25)
+
+
+def test_a_running_mean_forgets_its_start_and_goes_on_after_a_stop() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    mean, again = RunningMean(net, 0.9), RunningMean(net, 0.9)
+    path = []
+    for step in range(200):
+        with torch.no_grad():
+            net[0].weight.fill_(float(step))
+            net[1].running_mean.fill_(float(step))
+        mean.update(net)
+        path.append(mean.net[0].weight[0, 0].item())
+        assert torch.equal(mean.net[1].running_mean, net[1].running_mean)
+        if step == 100:
+            again.load_state_dict({"net": {k: t.clone() for k, t in mean.net.state_dict().items()}, "updates": 101})
+        elif step > 100:
+            again.update(net)
+    assert path[0] == 0  # the first update takes the network as it is
+    assert path[-1] == pytest.approx(0.9 * path[-2] + 0.1 * 199, rel=1e-5)
+    assert path[-1] == pytest.approx(199 - 9, abs=0.01)  # it lags by d / (1 - d) steps
+    assert torch.equal(again.net[0].weight, mean.net[0].weight)
+    assert not any(p.requires_grad for p in mean.net.parameters())
 
 
 def test_accuracy_of_known_scores() -> None:

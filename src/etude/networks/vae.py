@@ -47,6 +47,14 @@ class VAE(nn.Module):
         log_a, log_b = self.decode(z).unbind(-2)
         return (log_a - log_b).sigmoid()
 
+    def code(self, *numbers: float) -> Tensor:
+        """A code, (1, latent), of these numbers where they change the picture most, of 0 elsewhere."""
+        one = torch.eye(self.latent)
+        change = (self.ink(one) - self.ink(-one)).norm(dim=1)  # (latent,)
+        z = torch.zeros(1, self.latent)
+        z[0, change.argsort(descending=True)[: len(numbers)]] = torch.tensor(numbers)
+        return z
+
     def drawn(self, z: Tensor) -> Tensor:
         """A draw of every pixel, as a part of its bits: (…, latent) → (…, pixels)."""
         a, b = self.decode(z).exp().unbind(-2)
@@ -97,14 +105,6 @@ def log_likelihood(x: Tensor, log_ab: Tensor, n: int) -> Tensor:
     ways = torch.tensor([math.comb(n, count) for count in range(n + 1)], device=x.device).log()[x.long()]
     draws = ink * (a + i).log() + paper * (b + i).log() - (a + b + i).log()
     return (ways + draws.sum(-1)).sum(-1)
-
-
-def independent(train: Tensor, test: Tensor, n: int) -> Tensor:
-    """log p(x) of test rows where every pixel has a histogram of its own: (rows, pixels), (rows, pixels) → (rows,)."""
-    seen = torch.stack([(train == count).sum(0) for count in range(n + 1)], 1)  # (pixels, n + 1)
-    smooth = seen + 1 / (n + 1)  # one image more, spread over all values, so that none is impossible
-    log_p: Tensor = (smooth / smooth.sum(1, keepdim=True)).log()
-    return log_p.gather(1, test.long().T).sum(0)
 
 
 def gradients(net: VAE, x: Tensor, k: int) -> tuple[Tensor, Tensor]:

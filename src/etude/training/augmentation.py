@@ -83,3 +83,20 @@ def cutout(images: Tensor, generator: Generator, size: int) -> Tensor:
     y, x = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
     hidden = ((y >= top) & (y < top + size))[:, :, None] & ((x >= left) & (x < left + size))[:, None, :]
     return images.masked_fill(hidden[:, None], 0)
+
+
+def random_mirror(images: Tensor, boxes: Tensor, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+    """Mirror each image left to right, and upside down, each with probability ½, and its boxes with it.
+
+    Args:
+        images: (n, channels, height, width), of any type.
+        boxes: (n, most, 4): left, top, right, bottom, in pixels.
+        generator: on the CPU; by default PyTorch's own.
+    """
+    for _ in ("left to right", "upside down"):
+        chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+        left, top, right, bottom = boxes.unbind(-1)
+        mirrored = torch.stack([images.shape[3] - right, top, images.shape[3] - left, bottom], -1)
+        images, boxes = flip(images, chosen), mirrored.where(chosen[:, None, None], boxes)
+        images, boxes = images.transpose(2, 3), boxes[..., [1, 0, 3, 2]]  # now the other axis; twice is not at all
+    return images, boxes

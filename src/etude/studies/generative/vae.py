@@ -23,22 +23,19 @@ its kind. The decoder gives $\log a$ and $\log b$ of every pixel, and
 
 $$p(x) = \binom{n}{x} \prod_{i<x} (a + i) \prod_{i<n-x} (b + i) \Big/ \prod_{i<n} (a + b + i).$$
 
-For large $a + b$ that is the binomial, and for $n = 1$ it is Bernoulli: MNIST's pixels are drawn as single bits, with
-the odds of their grey, as Burda et al. do.
+For large $a + b$ that is binomial, for $n = 1$ Bernoulli: MNIST's pixels become bits, drawn as their grey says.
 
 **The gradient** by $\mu$ of $E_q[f(z)]$, where the draw itself depends on $\mu$. The score function gives
 $E_q[f(z)\, (z - \mu) / \sigma^2]$, which asks nothing of $f$ and learns only from how $f$ happens to vary. Write
 $z = \mu + \sigma \epsilon$ instead: the gradient is $E[f'(\mu + \sigma \epsilon)]$. Both are right on average; a test
-holds them to it. The run measures their variances, and the first was 4,000 times the second (`etude run vae`,
-seed 0).
+holds them to it. The run measures their variances: the first was 4,000 times the second (seed 0).
 
 **A tighter bound.** Take $k$ codes, and the logarithm of their mean weight: $L_k = E[\log \frac{1}{k} \sum_i w_i]$.
 $L_1$ is the ELBO, $L_k$ never falls with $k$, and tends to $\log p(x)$. The table *bounds* has it on test images.
 
 **The price.** Train for $D + \beta R$: for each $\beta$ the network settles where one nat of rate saves $\beta$ nats of
 distortion. $\beta = 1$ is the bound. Above, codes say less; in the end a number's $\mu$ is 0 and $\sigma$ is 1 for
-every picture, and the decoder learns to do without: *posterior collapse*. It is no error of the training, but
-what the price asks for.
+every picture, and the decoder learns to do without: *posterior collapse*. That is just what the price asks for.
 
 What to look at
 ---------------
@@ -52,8 +49,7 @@ What to look at
 Exercises
 ---------
 1. `etude run vae --latent 2`, `4`, `16`, `32`: where does the ELBO stop rising, and how many numbers are active?
-2. `etude run vae --epochs 300`: compare `loss` with `validation/elbo`, then with `validation/iwae`. Which of the two
-   networks has learned the training images by heart?
+2. `etude run vae --epochs 300`: compare `loss` with `validation/elbo`, then `validation/iwae`. Who learned by heart?
 3. `etude run vae --betas 0.01 0.1 1 10`: at which rate would the distortion be zero? Could it be?
 4. Make $a + b$ large and fixed in `decode`, so that pixels are binomial. What does the gain become?
 
@@ -72,7 +68,7 @@ Alemi, A. et al. (2018). Fixing a broken ELBO. ICML.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -83,12 +79,14 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from etude import data
 from etude.claims import Claim
+from etude.demos import Answer, Demo, Pictures, Slider
 from etude.figures.latent import latent_map, mosaic, rate_distortion
-from etude.networks.vae import VAE, bound, divergence, gradients, independent, log_likelihood, log_weights, sampled
+from etude.networks.vae import VAE, bound, divergence, gradients, log_likelihood, log_weights, sampled
 from etude.runs.run import Run
 from etude.study import Count, Fraction, OptimizerName, Positive, Study
 from etude.training.batches import Batches
 from etude.training.comparison import compare
+from etude.training.evaluation import independent
 from etude.training.optimizers import descent
 from etude.training.schedules import cosine
 from etude.training.validation import split
@@ -144,20 +142,16 @@ class VariationalAutoencoder(Study):
             sizes = [k for k in (1, 2, 5, 10, 50, 100) if k < self.samples] + [self.samples]
             bounds = [(k, bound(w[: len(w) // k * k].view(-1, k, len(tested)), dim=1).mean()) for k in sizes]
             run.table("bounds", ["samples k", "L_k in nats"], [(k, value.item()) for k, value in bounds])
-            run.result({"test/elbo": w.mean(), "test/iwae": bounds[-1][1]}, held_out=len(tested))
             alone = independent(self.counts(pixels, fixed), tested, self.bits).mean()
-            run.result({"test/independent pixels": alone}, held_out=len(tested))
-            run.result({"gain over independent pixels": w.mean() - alone}, held_out=len(tested))
-            mu, _ = net.encode(tested / self.bits)
-            run.result({"active numbers": (mu.var(0) > 0.01).sum()})
-            w2 = log_weights(plane, tested, 20)
-            run.result({"two numbers/test/elbo": w2.mean()}, held_out=len(tested))
+            found = {"test/elbo": w.mean(), "test/iwae": bounds[-1][1], "test/independent pixels": alone}
+            run.result({**found, "gain over independent pixels": w.mean() - alone}, held_out=len(tested))
+            run.result({"two numbers/test/elbo": log_weights(plane, tested, 20).mean()}, held_out=len(tested))
+            run.result({"active numbers": (net.encode(tested / self.bits)[0].var(0) > 0.01).sum()})
         pathwise, score = gradients(net, checked[:32], 500)
         run.result({"gradient variance, score over pathwise": score.var(0).mean() / pathwise.var(0).mean()})
         self.draw(run, net, plane, tested, digits.test.labels)
-        found = by_price.measured.items()
-        points = {name: (at["validation/rate"], at["validation/distortion"]) for name, at in found}
-        run.figure("rate", rate_distortion(points))
+        at = {name: (m["validation/rate"], m["validation/distortion"]) for name, m in by_price.measured.items()}
+        run.figure("rate", rate_distortion(at))
         run.keep(net)
 
     def train(
@@ -207,10 +201,8 @@ class VariationalAutoencoder(Study):
 
             start, end = torch.tensor([(0, 1), (3, 8), (4, 9), (7, 2), (5, 6)], device=mu.device).T
             t = torch.linspace(0, 1, 9, device=mu.device)[:, None]
-            panels = {
-                "between two codes": net.ink(torch.lerp(mu[start, None], mu[end, None], t)),
-                "between two pictures": torch.lerp(x[start, None], x[end, None], t),
-            }
+            codes, pictures = (torch.lerp(row[start, None], row[end, None], t) for row in (mu, x))
+            panels = {"between two codes": net.ink(codes), "between two pictures": pictures}
             run.figure("between", mosaic(panels, [f"{a} to {b}" for a, b in zip(start, end, strict=True)]))
 
             places = torch.special.ndtri(torch.linspace(0.01, 0.99, 21, device=mu.device))  # steps of equal mass
@@ -244,3 +236,15 @@ class VariationalAutoencoder(Study):
         assert isinstance(net, VAE)
         w = log_weights(net, self.counts(image[None], Generator().manual_seed(0)), self.samples)
         return {"ELBO": w.mean().item(), f"with {self.samples} codes": bound(w).item()}
+
+    def demo(self) -> Demo:
+        """Move the numbers of a code, and see what they stand for."""
+        sliders = {f"z{k}": Slider(f"z{k}", -3, 3, 0, 0.1) for k in range(1, 1 + min(self.latent, 8))}
+        return Demo("Find a 3. What lies between it and an 8?", sliders, self.look)
+
+    def look(self, net: nn.Module, **sliders: float) -> Iterator[Answer]:
+        """The picture of a code; the first slider is the number that changes it most."""
+        assert isinstance(net, VAE)
+        z = net.code(*sliders.values())
+        shown = {"expected ink": net.ink(z), "drawn, pixel by pixel": net.drawn(z)}
+        yield Pictures("A digit?", {k: 1 - x.view(round(net.pixels**0.5), -1).numpy() for k, x in shown.items()})
