@@ -140,6 +140,7 @@ def serve(root: Path, host: str, port: int, opened: Callable[[str], None]) -> No
     own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         own.bind((host, port))
+        own.listen(128)  # from here on a visitor waits rather than being turned away
     except OSError as error:
         own.close()
         raise UserError(f"port {port} of {host} can't be used: {error.strerror}; name another with --port") from None

@@ -123,7 +123,7 @@ class Run:
         self._fold: tuple[int, int] | None = None
         self._stage = self._step = self._stages_here = 0
         self._total: int | None = None
-        self._in_step = self._over = self._flush_now = False
+        self._in_step = self._in_loop = self._over = self._flush_now = False
         self._broken_off: Callable[[], None] | None = None
         self._signal: int | None = None
         self._micro: dict[int, int] = {}
@@ -300,6 +300,7 @@ class Run:
             self._partial = None
         label = f"{self.name} {self._stage_name}".strip()
         self._progress.start(label, steps, self._step)
+        self._in_loop = True
         try:
             while steps is None or self._step < steps:
                 try:
@@ -317,7 +318,7 @@ class Run:
                 self._in_step = False
                 self._after_step(stage, parts, stream)
         except GeneratorExit:  # a break, which ends the stage, or an error in the loop's body: what follows tells which
-            self._in_step = False
+            self._in_step = self._in_loop = False
             if self._over:
                 return
             self._weight = 1.0
@@ -330,6 +331,11 @@ class Run:
         self._progress.stop(self._step)
         self.workers.check_alike([part for part in parts if isinstance(part, nn.Module)], self.name)
         self._checkpoints.prepare(stage, self._snapshot(parts, stream))()
+        self._in_loop = False
+        if self._signal is not None:
+            raise Interrupted(
+                f"stopped at the end of this loop, all saved; go on with: etude resume {self.folder.path}"
+            )
 
     def minimise(
         self,
@@ -648,7 +654,7 @@ class Run:
                 self._check(step, loss)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if (self._in_step or (self.workers.many and self._step < (self._total or 0))) and self._signal is None:
+        if self._in_loop and self._signal is None:
             self._signal = number
             self.say("stopping after this step (once more: at once) …")
         else:
