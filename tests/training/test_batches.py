@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from etude.training.batches import Batches
+from etude.training.batches import Batches, Windows
 
 
 def test_every_row_comes_once_an_epoch_and_every_batch_is_full() -> None:
@@ -66,3 +66,18 @@ def test_data_on_the_disk_is_read_by_rows(tmp_path: Path) -> None:
     batches = Batches((torch.from_numpy(mapped), torch.arange(100)), 8, seed=0)
     x, rows = batches.batch(3)
     assert torch.equal(x[:, 0].long(), rows * 3 % 256)
+
+
+def test_windows_lie_whole_in_the_row_and_begin_anywhere() -> None:
+    row = torch.arange(12)
+    windows = iter(Windows(row, 5, 40))
+    seen = torch.cat([next(windows) for _ in range(5)])
+    assert seen.shape == (200, 5)
+    assert (seen.diff() == 1).all()
+    assert sorted(set(seen[:, 0].tolist())) == list(range(8))
+    assert next(iter(Windows(row, 12, 1))).tolist() == [row.tolist()]
+
+
+def test_windows_longer_than_the_row() -> None:
+    with pytest.raises(ValueError, match="stretches of 13 in a row of 12"):
+        Windows(torch.arange(12), 13, 1)

@@ -110,6 +110,36 @@ class Batches:
         return torch.Generator("cpu" if number % 2 == 0 else device).manual_seed(mixed)
 
 
+class Windows:
+    """An endless stream of stretches of one long row, each begun anywhere in it.
+
+    Where they begin is drawn from PyTorch's generator, whose state the run saves, so that there is nothing to resume.
+
+    Args:
+        row: (length, …), a text's tokens, say, or a signal.
+        length: of a stretch.
+        size: how many stretches a batch has.
+    """
+
+    def __init__(self, row: Tensor, length: int, size: int) -> None:
+        if not 0 < length <= len(row):
+            raise ValueError(f"stretches of {length} in a row of {len(row)}; expected from 1 to the row's length")
+        self.row, self.length, self.size = row, length, size
+
+    def __iter__(self) -> Iterator[Tensor]:
+        window = torch.arange(self.length, device=self.row.device)
+        while True:
+            begin = torch.randint(len(self.row) - self.length + 1, (self.size, 1))
+            yield self.row[begin.to(self.row.device) + window]  # (size, length, …)
+
+    def state_dict(self) -> dict[str, int]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on anywhere."""
+
+
 def _rows_of(column: Column, rows: Tensor) -> Any:
     if isinstance(column, Tensor):
         return column.index_select(0, rows.to(column.device))

@@ -100,6 +100,7 @@ from etude.layers.attention import watching
 from etude.networks.gpt import GPT
 from etude.runs.run import Run
 from etude.study import Amount, Count, Fraction, Natural, OptimizerName, Positive, Study
+from etude.training.batches import Windows
 from etude.training.evaluation import evaluating
 from etude.training.language import by_character, in_order, sample, surprises
 from etude.training.optimizers import descent
@@ -150,10 +151,8 @@ class LanguageModel(Study):
         optimizer = descent(self.optimizer, net, self.learning_rate, self.weight_decay)
         schedule = LambdaLR(optimizer, cosine(self.steps, self.warmup, end=0.01))
 
-        window = torch.arange(self.context + 1, device=run.device)
-        for _ in run.steps(range(self.steps), state=(net, optimizer, schedule)):
-            begin = torch.randint(len(train) - self.context, (self.batch, 1)).to(run.device)
-            rows = train[begin + window]  # (batch, context + 1)
+        windows = Windows(train, self.context + 1, self.batch)
+        for rows in run.steps(windows, self.steps, state=(net, optimizer, schedule)):  # (batch, context + 1)
             loss = cross_entropy(net(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
             run.minimise(loss, optimizer, schedule, clip=1.0)
             run.log(loss=loss)
