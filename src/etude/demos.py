@@ -148,10 +148,22 @@ class Frames:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text in pieces, each shaded by a number from 0 to 1."""
+    """A text in pieces, each shaded by a number from 0 to 1; a note is told of the piece that is pointed at."""
 
     title: str
     pieces: Sequence[tuple[str, float]]
+    notes: Sequence[str] = ()  # one for each piece, or none
+    given: int | None = None  # only so many stand there at first; the others are written while one looks
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of numbers from 0 to 1, shaded, its rows and columns named: who looks where."""
+
+    title: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: NDArray[np.floating[Any]]  # (rows, columns)
 
 
 @dataclass(frozen=True)
@@ -162,7 +174,7 @@ class Said:
     text: str
 
 
-Answer = Bars | Pictures | Frames | Tokens | Said
+Answer = Bars | Pictures | Frames | Tokens | Grid | Said
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+import etude
 from etude.runs.folder import RunFolder, find_runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -156,6 +158,50 @@ def test_a_digit_drawn_with_the_mouse_is_seen(server: Server, browser: Any) -> N
     page.get_by_role("button", name="just show me").click()
     page.locator(".bars span.top-one").first.wait_for()
     assert page.locator(".bars span.top-one").first.inner_text() == "7"
+    assert wrong == []
+
+
+def test_keys_alone_place_a_point_and_play(server: Server, browser: Any) -> None:
+    page, wrong = watched(browser, server)
+    page.goto(f"{server.address}/studies/spirals/try")
+    page.get_by_role("button", name="exclusive or").click()
+    pad = page.get_by_role("application")
+    pad.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    assert "0.2,0.1,0" in unquote(page.url)
+    page.get_by_role("button", name="nearly").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Play again").wait_for()
+    page.get_by_role("slider", name="Step").press("Home")
+    assert "step 0:" in page.locator(".player").inner_text()
+    page.get_by_role("button", name="One step").press("Enter")
+    assert "step 5:" in page.locator(".player").inner_text()
+    assert wrong == []
+
+
+def test_a_text_is_written_while_one_looks(server: Server, browser: Any) -> None:
+    etude.run("gpt", root=server.root, quiet=True, steps=3, width=16, heads=2, layers=1, context=16, length=30)
+    page, wrong = watched(browser, server)
+    page.goto(f"{server.address}/studies/gpt/try#temperature=0.5&seed=7")
+    page.get_by_role("button", name="Show", exact=True).click()  # a guess comes first
+    assert page.locator("#answers section").count() == 0
+    page.get_by_role("button", name="letters").click()
+    page.locator(".tokens .later").first.wait_for(state="attached")
+    page.get_by_role("button", name="Play again").wait_for()
+    assert page.locator(".tokens .later").count() == 0
+    assert page.locator(".grid tbody tr").count() == 2
+    assert "drawn from" in page.locator(".note").inner_text()
+    text = page.locator(".tokens").inner_text()
+    assert f"run={the_run(server).path.name}#" in page.url
+    assert "temperature=0.5" in page.url
+
+    shared = page.url
+    page.goto("about:blank")
+    page.goto(shared)
+    page.get_by_role("button", name="Just show me").click()
+    page.get_by_role("button", name="Play again").wait_for()
+    assert page.locator(".tokens").inner_text() == text
     assert wrong == []
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+import etude
 from etude.app.server import HEADERS, application
 from etude.app.trying import encoded
-from etude.demos import Bars, Choice, Drawing, Frames, Pictures, Points, Said, Slider, Tokens, Words
+from etude.demos import Bars, Choice, Drawing, Frames, Grid, Pictures, Points, Said, Slider, Tokens, Words
 from etude.errors import UserError
 from etude.runs.folder import find_runs
 
@@ -43,7 +47,7 @@ def test_the_catalogue_shows_every_study(page: TestClient) -> None:
 def test_every_page_answers(page: TestClient, root: Path) -> None:
     one, two = names(root)
     addresses = [
-        "/studies/spirals", "/studies/digits?scale=full&width=8", "/studies/spirals/picture", "/studies/digits/picture",
+        "/studies/spirals", "/studies/digits?scale=full&width=8", "/studies/spirals/picture",
         "/studies/spirals/try", "/runs", f"/runs/{one}", f"/runs/{one}/live", f"/runs/{one}/report",
         f"/runs/{one}/figures/boundary.svg", f"/runs/{one}/export/safetensors", f"/compare?run={one}&run={two}",
         f"/compare/curves?run={one}&run={two}", "/trash", "/static/style.css", "/static/vendor/uPlot.iife.min.js",
@@ -138,7 +142,7 @@ def test_live_sends_curves_only_when_there_are_new_ones(page: TestClient, root: 
 
 
 def test_the_playground_answers(page: TestClient) -> None:
-    given = {"points": [[-0.5, 0, 0], [0.5, 0, 1]], "depth": "1", "hidden": "4", "activation": "tanh"}
+    given = {"points": [[-0.5, 0, 0], [0.5, 0, 1]], "depth": "1", "hidden": "4", "activation": "tanh", "seed": 0}
     (frames,) = page.post("/studies/spirals/try", json=given, headers=OURS).json()
     assert frames["kind"] == "frames"
     assert frames["images"][-1][0].endswith("100% right")
@@ -147,9 +151,9 @@ def test_the_playground_answers(page: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [[], {}, {"points": "x"}, {"points": [[0, 0, 5]], "depth": "1", "hidden": "4", "activation": "tanh"},
-     {"points": [[0, 2, 0]], "depth": "1", "hidden": "4", "activation": "tanh"},
-     {"points": [[0, 0, 0]], "depth": "99", "hidden": "4", "activation": "tanh"}],
+    [[], {}, {"points": "x"}, {"points": [[0, 0, 5]], "depth": "1", "hidden": "4", "activation": "tanh", "seed": 0},
+     {"points": [[0, 2, 0]], "depth": "1", "hidden": "4", "activation": "tanh", "seed": 0},
+     {"points": [[0, 0, 0]], "depth": "99", "hidden": "4", "activation": "tanh", "seed": 0}],
 )  # fmt: skip
 def test_a_wrong_input_to_a_demo_is_one_sentence(page: TestClient, given: object) -> None:
     answer = page.post("/studies/spirals/try", json=given, headers=OURS | {"accept": "application/json"})
@@ -176,7 +180,81 @@ def test_answers_are_encoded() -> None:
     image = np.linspace(0, 1, 12).reshape(3, 4)
     answers = [
         Bars("b", {"x": 0.25}), Pictures("p", {"one": image}), Frames("f", [image], ["t"]), Tokens("t", [("w", 0.5)]),
-        Said("s", "words"),
+        Grid("g", ["a"], ["b", "c"], image[:1, :2]), Said("s", "words"),
     ]  # fmt: skip
     kinds = [encoded(answer)["kind"] for answer in answers]
-    assert kinds == ["bars", "pictures", "frames", "tokens", "said"]
+    assert kinds == ["bars", "pictures", "frames", "tokens", "grid", "said"]
+    assert encoded(answers[4])["values"] == [[0.0, 0.091]]
+
+
+def test_controls_stand_in_the_order_of_the_study(page: TestClient) -> None:
+    shown = page.get("/studies/spirals/try").text
+    assert sorted(["points", "depth", "hidden", "activation"], key=lambda name: shown.index(f'"{name}": {{')) == [
+        "points", "depth", "hidden", "activation",
+    ]  # fmt: skip
+
+
+def test_a_link_names_the_run_whose_network_is_tried(tmp_path: Path) -> None:
+    etude.run("digits", root=tmp_path, width=2, epochs=0.1, quiet=True)
+    etude.run("digits", root=tmp_path, width=2, epochs=0.1, seed=1, quiet=True)
+    one, two = (name.split("/")[1] for name in names(tmp_path))
+    page = TestClient(application(tmp_path))
+    assert f'data-run="{two}"' in page.get("/studies/digits/try").text
+    assert f'data-run="{one}"' in page.get(f"/studies/digits/try?run={one}").text
+    given = {"drawing": [0] * 400 + [255] * 60 + [0] * 324}
+    bars = [
+        page.post(f"/studies/digits/try{query}", json=given, headers=OURS).json()[0]["values"]
+        for query in ("", f"?run={two}", f"?run={one}")
+    ]
+    assert bars[0] == bars[1] != bars[2]
+    assert page.get("/studies/digits/try?run=none").status_code == 404
+    assert page.post("/studies/digits/try?run=..", json=given, headers=OURS).status_code == 404
+
+
+def test_the_catalogue_needs_no_pytorch(root: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from starlette.testclient import TestClient;"
+        "from etude.app.server import application;"
+        f"assert TestClient(application(Path({str(root)!r}))).get('/').status_code == 200;"
+        "assert not {'torch', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# -- colours ----------------------------------------------------------------------------------------------------------
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of WCAG 2.2, of #rrggbb."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_meet_wcag_aa(scheme: str) -> None:
+    static = Path(etude.__file__).parent / "app" / "static"
+    css = (static / "style.css").read_text()
+    light, dark = css.split("@media (prefers-color-scheme: dark)")
+    named = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
+    for text in ("ink", "quiet", "accent", "good", "bad"):
+        for ground in ("ground", "paper", "soft"):
+            assert contrast(named[text], named[ground]) >= 4.5, (text, ground)
+    assert contrast(named["on-accent"], named["accent"]) >= 4.5
+    assert contrast(named["ink"], named["shade"]) >= 4.5  # text on the darkest shade
+    assert contrast(named["accent"], named["ground"]) >= 3  # the ring of what has the focus
+    assert contrast(named["edge"], named["paper"]) >= 3  # of fields and buttons
+    for name in ("curves.js", "try.js"):
+        for colour in re.findall(r'"(#[0-9a-f]{6})"', (static / name).read_text()):
+            ground = named["paper"] if name == "curves.js" else "#ffffff"  # points are placed on white
+            assert contrast(colour, ground) >= 3, (name, colour)

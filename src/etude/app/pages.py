@@ -24,7 +24,6 @@ from etude.results.listing import describe, duration
 from etude.results.pictures import first_picture, small
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.lesson import lesson_html
-from etude.runs.report import write_report
 
 if TYPE_CHECKING:
     from etude.app.trying import Trying
@@ -48,6 +47,7 @@ class Pages:
         self.templates = Environment(
             loader=PackageLoader("etude.app", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
+        self.templates.policies["json.dumps_kwargs"] = {}  # controls in the order in which the study names them
         self.templates.filters |= {"duration": duration, "words": lambda name: name.replace("_", " ")}
 
     def show(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
@@ -69,13 +69,19 @@ class Pages:
         cards = [(entry, self._held(entry)) for entry in entries]
         topics = list(dict.fromkeys(entry.topic for entry in entries))
         courses = sorted({course.split()[0] for entry in entries for course in entry.courses})
-        return self.show(request, "catalogue.html", title="Studies", cards=cards, topics=topics, courses=courses)
+        pictured = {f.path.parent.name for f in find_runs(self.root) if first_picture(f)}
+        pictured |= {path.stem for path in FIGURES.glob("*.webp")}
+        return self.show(
+            request, "catalogue.html", title="Studies", cards=cards, topics=topics, courses=courses, pictured=pictured
+        )  # fmt: skip
 
     def study(self, request: Request) -> Response:
         """One study: lesson, figures, claims, the form."""
         entry = self._entry(request)
         scale = request.query_params.get("scale", "quick")
         typed = {name: value for name, value in request.query_params.items() if name != "scale"}
+        if entry.has_demo:
+            self.trying.warm(entry)
         return self._study(request, entry, scale, typed, {})
 
     def _study(
@@ -120,7 +126,7 @@ class Pages:
         entry = self._entry(request)
         if not entry.has_demo:
             raise HTTPException(404)
-        run = self.trying.latest(entry)
+        run = self.trying.chosen(entry, request)
         demo = self.trying.demo(entry, run)
         shown = self.trying.described(demo)
         missing = demo.trained and run is None
@@ -137,7 +143,7 @@ class Pages:
         shipped = FIGURES / f"{entry.name}.webp"
         if shipped.is_file():
             return FileResponse(shipped, media_type="image/webp")
-        return Response(BLANK, media_type="image/svg+xml")
+        raise HTTPException(404)
 
     # -- runs -------------------------------------------------------------------------------------------------------
 
@@ -180,6 +186,8 @@ class Pages:
         """The run's report, whole; its own styles and pictures are inside it."""
         folder = self._folder(request)
         if not folder.report_html.is_file():
+            from etude.runs.report import write_report  # needs PyTorch, which the other pages do without
+
             write_report(folder)
         return FileResponse(folder.report_html, media_type="text/html")
 
@@ -321,9 +329,6 @@ class Pages:
         return path.read_text(encoding="utf-8", errors="replace")[-4_000:] if path.is_file() else ""
 
 
-BLANK = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 10"><rect width="16" height="10" fill="#eef0f3"/></svg>'
-)
 BRIEFLY = {"cache-control": "no-cache"}
 _known: dict[tuple[str, int], Entry] = {}
 

@@ -6,6 +6,7 @@ import base64
 import io
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from etude.app.pages import all_entries
 from etude.catalogue import Entry
-from etude.demos import Answer, Bars, Demo, Drawing, Frames, Image, Pictures, Points, Said, Tokens
+from etude.demos import Answer, Bars, Demo, Drawing, Frames, Grid, Image, Pictures, Points, Said, Tokens
 from etude.errors import UserError
 from etude.results.load import Trained, load
 from etude.runs.folder import RunFolder, find_runs
@@ -34,7 +35,8 @@ class Trying:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._loaded: dict[str, Trained] = {}
+        self._loaded: dict[str, tuple[Trained, Demo]] = {}
+        self._warmed: set[str] = set()
         self._lock = threading.Lock()  # one answer at a time: PyTorch uses every core for it
 
     def latest(self, entry: Entry) -> RunFolder | None:
@@ -43,10 +45,33 @@ class Trying:
         whole = [f for f in runs if f.result_json.is_file() and f.network.is_file()]
         return whole[-1] if whole else None
 
+    def chosen(self, entry: Entry, request: Request) -> RunFolder | None:
+        """The run that the address names by ``run=``, whose network is tried; else the newest."""
+        name = request.query_params.get("run")
+        if name is None:
+            return self.latest(entry)
+        runs = (f for f in find_runs(self.root) if f.path.parent.name == entry.name and f.path.name == name)
+        run = next((f for f in runs if f.network.is_file()), None)
+        if run is None:
+            raise HTTPException(404)
+        return run
+
     def demo(self, entry: Entry, run: RunFolder | None) -> Demo:
         """A study's demo, with the fields of the run whose network it shows."""
         with self._lock:
-            return self._trained(run).study.demo() if run else entry.load().at("quick").demo()
+            return self._trained(run)[1] if run else entry.load().at("quick").demo()
+
+    def warm(self, entry: Entry) -> None:
+        """Load PyTorch, the study and its network, while the visitor still reads about it."""
+        if entry.name in self._warmed:
+            return
+        self._warmed.add(entry.name)
+
+        def load() -> None:
+            with suppress(UserError, OSError):  # who tries it is told
+                self.demo(entry, self.latest(entry))
+
+        threading.Thread(target=load, daemon=True).start()
 
     async def answer(self, request: Request) -> Response:
         """The answer to what a visitor gave."""
@@ -59,12 +84,11 @@ class Trying:
             given = None
         if not isinstance(given, dict):
             raise UserError("the request is no JSON object")
-        return JSONResponse(await run_in_threadpool(self._answer, entry, given))
+        return JSONResponse(await run_in_threadpool(self._answer, entry, self.chosen(entry, request), given))
 
-    def _answer(self, entry: Entry, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _answer(self, entry: Entry, run: RunFolder | None, given: Mapping[str, Any]) -> list[dict[str, Any]]:
         import torch
 
-        run = self.latest(entry)
         demo = self.demo(entry, run)
         if set(given) != set(demo.inputs):
             raise UserError(f"the inputs are {', '.join(given) or 'none'}; expected {', '.join(demo.inputs)}")
@@ -72,16 +96,17 @@ class Trying:
         if demo.trained and run is None:
             raise UserError(f"study {entry.name} has no finished run here; train it first")
         with self._lock:
-            net: nn.Module | None = self._trained(run).network.eval() if demo.trained and run else None
+            net: nn.Module | None = self._trained(run)[0].network.eval() if demo.trained and run else None
             with torch.set_grad_enabled(not demo.trained), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 return [encoded(answer) for answer in demo.answer(net, **values)]
 
-    def _trained(self, run: RunFolder) -> Trained:
+    def _trained(self, run: RunFolder) -> tuple[Trained, Demo]:
         if run.name not in self._loaded:
             while len(self._loaded) >= KEPT:
                 self._loaded.pop(next(iter(self._loaded)))
-            self._loaded[run.name] = load(run)
+            trained = load(run)
+            self._loaded[run.name] = trained, trained.study.demo()
         return self._loaded[run.name]
 
     @staticmethod
@@ -111,7 +136,11 @@ def encoded(answer: Answer) -> dict[str, Any]:
             images = [[c, address(i)] for c, i in zip(answer.captions, answer.images, strict=True)]
             return about | {"images": images, "width": answer.width, "smooth": answer.smooth}
         case Tokens():
-            return about | {"pieces": [[text, round(float(weight), 4)] for text, weight in answer.pieces]}
+            pieces = [[text, round(float(weight), 4)] for text, weight in answer.pieces]
+            return about | {"pieces": pieces, "notes": list(answer.notes), "given": answer.given}
+        case Grid():
+            values = np.asarray(answer.values, dtype=np.float64).round(3).tolist()
+            return about | {"rows": list(answer.rows), "columns": list(answer.columns), "values": values}
         case Said():
             return about | {"text": answer.text}
 
@@ -122,7 +151,7 @@ def address(image: Image) -> str:
 
     levels = (np.clip(np.nan_to_num(np.asarray(image, dtype=np.float64)), 0, 1) * 255).round().astype(np.uint8)
     out, kind = io.BytesIO(), "webp" if levels.size > 100_000 else "png"
-    Pillow.fromarray(levels).save(out, kind)
+    Pillow.fromarray(levels).save(out, kind, method=0, quality=80)  # of WebP: fast
     return f"data:image/{kind};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 

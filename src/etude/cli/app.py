@@ -16,7 +16,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude app``."""
     parser.add_argument("--port", type=int, default=7860, help="0 takes a free one (default: 7860)")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to answer at; any but this machine's own shows it to others"
+        "--host",
+        default="127.0.0.1",
+        help="address to answer at; 0.0.0.0 shows the page to whoever reaches this machine, who can then start and "
+        "stop runs and throw them away; to use it alone from elsewhere, rather: ssh -L 7860:127.0.0.1:7860 MACHINE",
     )
     parser.add_argument("--no-open", action="store_true", help="do not open the browser")
     add_runs(parser)

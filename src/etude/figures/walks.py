@@ -132,8 +132,13 @@ def stills(
     drawn = drawer.buffer_rgba()  # type: ignore[no-untyped-call]
     ground = Image.fromarray(np.asarray(drawn)).convert("RGB")
     places = {name: _clipped(np.array(path), view) for name, path in paths.items()}
-    pixels = {name: axes.transData.transform(path) for name, path in places.items()}
     box = axes.get_window_extent()
+    pixels: dict[str, np.ndarray] = {}
+    inside: dict[str, np.ndarray] = {}
+    for name, path in places.items():
+        at = axes.transData.transform(path)
+        inside[name] = np.all((at >= box.min) & (at <= box.max), axis=1)
+        pixels[name] = at * [1, -1] + [0, ground.height]  # rows are counted from the top
     plt.close(figure)
     longest = max(map(len, paths.values()))
     steps = np.unique(np.geomspace(1, longest, FRAMES).astype(int)) - 1
@@ -142,11 +147,11 @@ def stills(
         image = ground.copy()
         pen = ImageDraw.Draw(image)
         for name, path in pixels.items():
-            way = [(x, image.height - y) for x, y in path[: step + 1] if box.contains(x, y)]
-            if not way:
+            way = path[: step + 1][inside[name][: step + 1]]
+            if not len(way):
                 continue
             if len(way) > 1:
-                pen.line(way, fill=colours[name], width=2)
+                pen.line(way.flatten().tolist(), fill=colours[name], width=2)
             (x, y), r = way[-1], 5
             pen.ellipse((x - r, y - r, x + r, y + r), fill=colours[name], outline="white")
         images.append(np.asarray(image) / 255)

@@ -1,5 +1,5 @@
 // Draws curves, {metric: {stage: [steps, values]}}, one chart for each kind of metric; repetitions "name #k" share a colour.
-const PALETTE = ["#2f6db3", "#d9622b", "#3a9a6b", "#8e5bb0", "#c0a02c", "#4bb3c4", "#b8476b", "#6b7280", "#9c6b3c", "#7a8fd0"];
+const PALETTE = ["#2f6db3", "#d9622b", "#3a9a6b", "#8e5bb0", "#a3831a", "#2f9bad", "#b8476b", "#6b7280", "#9c6b3c", "#7a8fd0"];
 const charts = new Map();
 
 function kindOf(metric) { return metric.split("/").at(-1); }
@@ -22,13 +22,16 @@ function drawCurves(curves, into) {
     });
     const data = [x, ...columns], signature = lines.map((line) => line.metric + line.stage).join("|");
     const known = charts.get(kind);
+    const told = `Curve of ${kind}: ` + lines.slice(0, 12).map((line) => `${name(line)} from ${line.values[0]?.toPrecision(3)} at step ${line.steps[0]} to ${line.values.at(-1)?.toPrecision(3)} at step ${line.steps.at(-1)}`).join("; ");
+    known?.box.setAttribute("aria-label", told);
     if (known && known.signature === signature) { known.plot.setData(data); continue; }
     known?.box.remove();
     const box = document.createElement("section");
     box.className = "chart";
+    box.setAttribute("aria-label", told);
     box.innerHTML = "<h3></h3><div></div>";
     box.firstChild.textContent = several ? kind : lines[0].metric;
-    box.setAttribute("aria-label", `Curve of ${kind} over the steps`);
+    box.setAttribute("role", "img");
     into.append(box);
     const quiet = getComputedStyle(document.body).getPropertyValue("--quiet"), faint = getComputedStyle(document.body).getPropertyValue("--line");
     const all = columns.flat().filter((v) => v !== null), low = Math.min(...all), high = Math.max(...all);

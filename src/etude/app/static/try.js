@@ -17,6 +17,7 @@ if (root) {
   // -- the address ------------------------------------------------------------------------------------------------
   const pack = (levels) => btoa(String.fromCharCode(...levels.reduce((out, v, k) => { const four = v >> 4; k % 2 ? out[out.length - 1] |= four : out.push(four << 4); return out; }, [])));
   const unpack = (text, n) => { const bytes = [...atob(text)].map((c) => c.charCodeAt(0)); return Array.from({ length: n }, (_, k) => 17 * (k % 2 ? bytes[k >> 1] & 15 : bytes[k >> 1] >> 4)); };
+  const query = root.dataset.run ? `?run=${root.dataset.run}` : ""; // whose network
   const remembered = new URLSearchParams(location.hash.slice(1));
   function remember() {
     const state = new URLSearchParams();
@@ -25,7 +26,7 @@ if (root) {
       if (value === undefined) continue;
       state.set(name, control.kind === "drawing" ? pack(value) : control.kind === "points" ? value.map((p) => p.join(",")).join(";") : String(value));
     }
-    history.replaceState(null, "", "#" + state);
+    history.replaceState(null, "", `${location.pathname}${query}#${state}`);
   }
   function recall(name, control) {
     const text = remembered.get(name);
@@ -52,11 +53,30 @@ if (root) {
       ...names.map((key) => make("button", { type: "button", className: "plain", textContent: key, onclick: () => choose(examples[key]) }))) : "";
   }
 
+  // A place on a canvas that the arrow keys move; act(from, to, event), each from 0 to 1. It shows while keys are used.
+  function keyed(canvas, act) {
+    const caret = make("span", { className: "caret none" });
+    let at = [.5, .5];
+    canvas.setAttribute("role", "application");
+    canvas.addEventListener("pointerdown", () => caret.classList.add("none"));
+    canvas.addEventListener("blur", () => caret.classList.add("none"));
+    canvas.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], Enter: [0, 0], " ": [0, 0] }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const to = at.map((v, k) => Math.min(.97, Math.max(.03, v + step[k] / 20)));
+      act(at, to, event);
+      at = to;
+      caret.classList.remove("none");
+      [caret.style.left, caret.style.top] = at.map((v) => `${100 * v}%`);
+    });
+    return make("div", { className: "held" }, canvas, caret);
+  }
+
   const builders = {
     drawing(name, control) {
       const n = control.size, canvas = make("canvas", { className: "pad", width: 280, height: 280, tabIndex: 0 });
       canvas.setAttribute("aria-label", `${control.label}: draw with the mouse, a finger, or the arrow keys with Shift held`);
-      canvas.setAttribute("role", "img");
       const pen = canvas.getContext("2d", { willReadFrequently: true });
       const small = make("canvas", { width: n, height: n }).getContext("2d", { willReadFrequently: true });
       const clear = () => { pen.fillStyle = "#000"; pen.fillRect(0, 0, 280, 280); };
@@ -72,25 +92,18 @@ if (root) {
         small.putImageData(image, 0, 0);
         pen.imageSmoothingEnabled = true; pen.drawImage(small.canvas, 0, 0, 280, 280);
       };
-      let last = null, caret = [140, 140];
+      let last = null;
       const place = (event) => { const box = canvas.getBoundingClientRect(); return [(event.clientX - box.left) * 280 / box.width, (event.clientY - box.top) * 280 / box.height]; };
       const line = (from, to) => { pen.strokeStyle = "#fff"; pen.lineWidth = 22; pen.lineCap = "round"; pen.beginPath(); pen.moveTo(...from); pen.lineTo(to[0] + .01, to[1]); pen.stroke(); changed(name, read()); };
       canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); last = place(event); line(last, last); });
       canvas.addEventListener("pointermove", (event) => { if (last) { const now = place(event); line(last, now); last = now; } });
       canvas.addEventListener("pointerup", () => { last = null; });
-      canvas.addEventListener("keydown", (event) => {
-        const step = { ArrowLeft: [-14, 0], ArrowRight: [14, 0], ArrowUp: [0, -14], ArrowDown: [0, 14] }[event.key];
-        if (!step) return;
-        event.preventDefault();
-        const to = [Math.min(270, Math.max(10, caret[0] + step[0])), Math.min(270, Math.max(10, caret[1] + step[1]))];
-        if (event.shiftKey) line(caret, to);
-        caret = to;
-      });
+      const drawnOn = keyed(canvas, (from, to, event) => { if (event.shiftKey) line(from.map((v) => v * 280), to.map((v) => v * 280)); });
       clear();
       const begun = recall(name, control);
       if (begun) { put(begun); given[name] = begun; }
-      return make("div", {}, make("p", { textContent: control.label }), canvas,
-        make("p", { className: "row" }, make("button", { type: "button", textContent: "Clear", onclick: () => { clear(); delete given[name]; remember(); answers.replaceChildren(); askGuess(); } })),
+      return make("div", {}, make("p", { textContent: control.label }), drawnOn,
+        make("p", { className: "row" }, make("button", { type: "button", textContent: "Clear", onclick: () => { clear(); delete given[name]; remember(); askGuess(); } })),
         examplesRow(control.examples, (levels) => { clear(); put(levels); changed(name, levels); }));
     },
     slider(name, control) {
@@ -108,7 +121,7 @@ if (root) {
       return make("div", { className: "field" }, make("label", { htmlFor: id, textContent: control.label }), select);
     },
     words(name, control) {
-      const value = recall(name, control) ?? control.default, id = `i-${name}`;
+      const value = recall(name, control) ?? (control.default || control.examples[0] || ""), id = `i-${name}`;
       given[name] = value;
       const area = make("textarea", { id, rows: 3, value, maxLength: control.longest, style: "width:100%" });
       area.addEventListener("input", () => changed(name, area.value));
@@ -118,8 +131,7 @@ if (root) {
     },
     points(name, control) {
       const colours = ["#2f6db3", "#d9622b", "#3a9a6b", "#8e5bb0"], canvas = make("canvas", { className: "pad points", width: 352, height: 352, tabIndex: 0 });
-      canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `${control.label}: click to place a point of the chosen class`);
+      canvas.setAttribute("aria-label", `${control.label}; or go there by the arrow keys and press Enter`);
       const pen = canvas.getContext("2d");
       let label = 0, points = recall(name, control) ?? Object.values(control.examples)[0]?.map((p) => [...p]) ?? [];
       given[name] = points;
@@ -129,14 +141,18 @@ if (root) {
       };
       canvas.addEventListener("pointerdown", (event) => {
         const box = canvas.getBoundingClientRect();
-        points = [...points, [+(2 * (event.clientX - box.left) / box.width - 1).toFixed(3), +(1 - 2 * (event.clientY - box.top) / box.height).toFixed(3), label]].slice(-control.most);
-        draw(); changed(name, points);
+        place((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
       });
+      const place = (x, y) => {
+        points = [...points, [+(2 * x - 1).toFixed(3), +(1 - 2 * y).toFixed(3), label]].slice(-control.most);
+        draw(); changed(name, points);
+      };
+      const placedOn = keyed(canvas, (from, to, event) => { if (event.key === "Enter" || event.key === " ") place(...to); });
       draw();
       const buttons = Array.from({ length: control.classes }, (_, k) => make("button", { type: "button", textContent: `class ${k + 1}`, onclick: (event) => {
         label = k; for (const other of buttons) other.setAttribute("aria-pressed", other === event.currentTarget); } }));
       buttons[0].setAttribute("aria-pressed", "true");
-      return make("div", {}, make("p", { textContent: control.label }), canvas, make("p", { className: "row" }, ...buttons,
+      return make("div", {}, make("p", { textContent: control.label }), placedOn, make("p", { className: "row" }, ...(control.classes > 1 ? buttons : []),
         make("button", { type: "button", textContent: "Clear", onclick: () => { points = []; draw(); changed(name, points, false); } })),
         examplesRow(control.examples, (list) => { points = list.map((p) => [...p]); draw(); changed(name, points); }));
     },
@@ -147,31 +163,63 @@ if (root) {
   // -- the guess --------------------------------------------------------------------------------------------------
   function askGuess() {
     guessed = null;
-    guessBox.replaceChildren();
-    answers.classList.toggle("none", demo.guesses.length > 0);
-    if (!demo.guesses.length) return;
-    const settle = (choice) => { guessed = choice; guessBox.replaceChildren(choice ? make("p", { className: "quiet", textContent: `Your guess: ${choice}` }) : ""); answers.classList.remove("none"); };
-    guessBox.append(make("div", { className: "guess" }, make("p", { textContent: "What do you expect?", style: "margin-top:0" }),
-      make("div", { className: "row" }, ...demo.guesses.map((text) => make("button", { type: "button", textContent: text, onclick: () => settle(text) })),
-        make("button", { type: "button", className: "plain", textContent: "just show me", onclick: () => settle("") }))));
+    answers.replaceChildren();
+    const settle = (choice) => {
+      guessed = choice;
+      guessBox.replaceChildren(choice ? make("p", { className: "quiet" }, make("span", { id: "guessed", textContent: `Your guess: ${choice}. ` }),
+        make("button", { type: "button", className: "plain", textContent: "Guess again", onclick: askGuess })) : "");
+      ask();
+    };
+    const own = make("input", { ariaLabel: "Your guess", maxLength: 80, size: 24 });
+    guessBox.replaceChildren(make("form", { className: "guess", onsubmit: (event) => { event.preventDefault(); settle(own.value.trim()); } },
+      make("p", { textContent: "What do you expect?" }),
+      make("div", { className: "row" }, ...(demo.guesses.length ? demo.guesses.map((text) => make("button", { type: "button", textContent: text, onclick: () => settle(text) })) : [own, make("button", { textContent: "See" })]),
+        make("button", { type: "button", className: "plain", textContent: "Just show me", onclick: () => settle("") }))));
   }
 
   // -- the answer -------------------------------------------------------------------------------------------------
   async function ask() {
-    if (Object.keys(demo.inputs).some((name) => given[name] === undefined)) return;
+    if (Object.keys(demo.inputs).some((name) => given[name] === undefined)) {
+      if (guessed !== null) answers.replaceChildren(make("p", { className: "quiet", textContent: "Nothing is drawn yet. Draw, or take an example." }));
+      return;
+    }
+    if (guessed === null) { if (!demo.live) guessBox.querySelector("button, input").focus(); return; }
     const number = ++asked;
+    const late = setTimeout(() => { if (number === asked) answers.replaceChildren(make("p", { className: "quiet waiting", textContent: "One moment …" })); }, answers.children.length && demo.live ? 3000 : 300);
     try {
-      const answer = await fetch(root.dataset.address, { method: "POST", headers: { "content-type": "application/json", accept: "application/json" }, body: JSON.stringify(given) });
+      const answer = await fetch(root.dataset.address + query, { method: "POST", headers: { "content-type": "application/json", accept: "application/json" }, body: JSON.stringify(given) });
       const found = await answer.json();
       if (number < shown) return;
       shown = number;
+      clearTimeout(late);
       answers.replaceChildren(...(answer.ok ? found.map(show) : [make("p", { className: "notice wrong", textContent: found.error })]));
-    } catch { answers.replaceChildren(make("p", { className: "notice wrong", textContent: "The server does not answer. Is 'etude app' still running?" })); }
+      const top = answer.ok && found.find((part) => part.kind === "bars" && guessed in part.values), said = document.getElementById("guessed");
+      if (top && said) said.textContent = `Your guess: ${guessed}. It says ${largest(top.values)}. `;
+    } catch { clearTimeout(late); answers.replaceChildren(make("p", { className: "notice wrong", textContent: "The server does not answer. Is 'etude app' still running?" })); }
+  }
+
+  const largest = (values) => Object.keys(values).reduce((a, b) => (values[a] >= values[b] ? a : b));
+  // A position from 0 to last that plays, pauses, and goes one step; go(k) shows it.
+  function player(last, go, pace) {
+    let at = 0, playing = 0;
+    const range = make("input", { type: "range", min: 0, max: last, value: 0, style: "width:100%", ariaLabel: "Step" });
+    const to = (k) => { at = k; range.value = k; go(k); };
+    const play = make("button", { type: "button", onclick: () => toggle() });
+    const toggle = (on = !playing) => {
+      clearInterval(playing); playing = 0;
+      if (on && at === last) to(0);
+      if (on) playing = setInterval(() => { if (!range.isConnected) return clearInterval(playing); if (at < last) to(at + 1); if (at === last) toggle(false); }, pace);
+      play.textContent = on ? "Pause" : at === last ? "Play again" : "Play";
+    };
+    range.addEventListener("input", () => { toggle(false); to(Number(range.value)); });
+    to(0);
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) { to(last); toggle(false); } else setTimeout(() => toggle(true));
+    return [range, make("p", { className: "row" }, play, make("button", { type: "button", textContent: "One step", onclick: () => { toggle(false); to((at + 1) % (last + 1)); toggle(false); } }))];
   }
 
   const shows = {
     bars({ values }) {
-      const top = Object.keys(values).reduce((a, b) => (values[a] >= values[b] ? a : b));
+      const top = largest(values);
       return make("div", { className: "bars" }, ...Object.entries(values).flatMap(([name, value]) => {
         const mark = name === top ? " top-one" : "";
         return [make("span", { className: mark, textContent: name }), make("span", { className: "bar" + mark }, make("i", { style: `width:${(100 * value).toFixed(1)}%` })), make("span", { className: mark, textContent: value.toFixed(3) })];
@@ -181,18 +229,27 @@ if (root) {
       return make("div", { className: `strip${smooth ? " smooth" : ""}` }, ...images.map(([caption, src]) => make("figure", {}, make("img", { src, width, alt: caption || "picture" }), make("figcaption", { textContent: caption }))));
     },
     frames({ images, width, smooth }) {
-      const image = make("img", { width, alt: "" }), caption = make("span", { className: "quiet" }), range = make("input", { type: "range", min: 0, max: images.length - 1, value: 0, style: "width:100%", ariaLabel: "Frame" });
-      let at = 0, playing = 0;
-      const go = (k) => { at = (k + images.length) % images.length; [caption.textContent, image.src] = images[at]; image.alt = images[at][0]; range.value = at; };
-      const play = make("button", { type: "button", onclick: () => toggle() });
-      const toggle = (on = !playing) => { clearInterval(playing); playing = on ? setInterval(() => { if (!image.isConnected) return clearInterval(playing); if (at === images.length - 1) return toggle(false); go(at + 1); }, 90) : 0; play.textContent = on ? "Pause" : at === images.length - 1 ? "Play again" : "Play"; if (on && at === images.length - 1) go(0); };
-      range.addEventListener("input", () => { toggle(false); go(Number(range.value)); });
-      go(0); setTimeout(() => toggle(true));
-      return make("div", { className: `player${smooth ? " smooth" : ""}`, style: `max-width:${width}px` }, image, range, make("p", { className: "row" }, play,
-        make("button", { type: "button", textContent: "One step", onclick: () => { toggle(false); go(at + 1); } }), caption));
+      const image = make("img", { width, alt: "" }), caption = make("span", { className: "quiet" });
+      const [range, row] = player(images.length - 1, (k) => { [caption.textContent, image.src] = images[k]; image.alt = images[k][0]; }, 90);
+      row.append(caption);
+      return make("div", { className: `player${smooth ? " smooth" : ""}`, style: `max-width:${width}px` }, image, range, row);
     },
-    tokens({ pieces }) {
-      return make("p", { className: "tokens" }, ...pieces.map(([text, weight]) => make("span", { textContent: text, title: weight.toFixed(2), style: `background:color-mix(in srgb, var(--accent) ${Math.round(60 * weight)}%, transparent)` })));
+    tokens({ pieces, notes, given: first }) {
+      const note = make("p", { className: "quiet note", textContent: notes.length ? "Point at a piece to see its chances." : "" });
+      const spans = pieces.map(([text, weight], k) => make("span", { textContent: text.replace(/\n$/, "↵\n"), style: `background:color-mix(in srgb, var(--shade) ${Math.round(100 * weight)}%, transparent)`,
+        title: notes[k] ?? weight.toFixed(2), onpointerenter: () => tell(k) }));
+      const tell = (k) => { if (notes[k]) note.textContent = notes[k]; };
+      const text = make("p", { className: "tokens" }, ...spans);
+      if (first === null) return make("div", {}, text, notes.length ? note : "");
+      const ahead = (k) => { spans.forEach((span, n) => { span.classList.toggle("later", n >= first + k); span.classList.toggle("now", n === first + k - 1 && k > 0 && k < spans.length - first); }); if (k) tell(first + k - 1); };
+      return make("div", {}, text, note, ...player(spans.length - first, ahead, 30));
+    },
+    grid({ title, rows, columns, values }) {
+      const shade = (value, row, column) => make("td", { title: `${row} → ${column}: ${value.toFixed(2)}`, ariaLabel: value.toFixed(2), style: `background:color-mix(in srgb, var(--shade) ${Math.round(100 * value)}%, var(--soft))` });
+      const slanted = columns.some((name) => name.length > 2);
+      return make("div", { className: "wide" }, make("table", { className: `grid${slanted ? " slanted" : ""}`, ariaLabel: title },
+        make("thead", {}, make("tr", {}, make("td"), ...columns.map((name) => make("th", { scope: "col" }, make("span", { textContent: name }))))),
+        make("tbody", {}, ...values.map((line, k) => make("tr", {}, make("th", { scope: "row", textContent: rows[k] }), ...line.map((value, n) => shade(value, rows[k], columns[n])))))));
     },
     said({ text }) { return make("p", { textContent: text }); },
   };
@@ -201,5 +258,5 @@ if (root) {
   }
 
   askGuess();
-  ask();
+  remember();
 }

@@ -104,7 +104,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from etude import data
 from etude.claims import Claim
-from etude.demos import Answer, Choice, Controls, Demo, Points
+from etude.demos import Answer, Choice, Controls, Demo, Points, Slider
 from etude.figures.planes import decision_boundaries
 from etude.layers.activations import ACTIVATIONS, dense
 from etude.runs.run import Run
@@ -223,10 +223,14 @@ class Circle(Study):
             "points": Points("Click to place points", examples={"disc and ring": rings}),
             "activation": Choice("Activation", list(ACTIVATIONS), "relu"),
             "units": Choice("Hidden units", ["1", "2", "3", "8", "32"], "8"),
+            "seed": Slider("Seed of the first weights", 0, 99, 0, 1),
         }
         return Demo("How many units does it take?", controls, watch, ["3", "8", "more"], trained=False, live=False)
 
 
-def watch(net: None, points: list[tuple[float, float, int]], activation: str, units: str) -> Iterator[Answer]:
+def watch(
+    net: None, points: list[tuple[float, float, int]], activation: str, units: str, seed: float
+) -> Iterator[Answer]:
     """One hidden layer learns these points."""
+    torch.manual_seed(int(seed))
     yield grow(points, nn.Sequential(dense(activation, 2, int(units)), nn.Linear(int(units), 1)), rate=0.05)

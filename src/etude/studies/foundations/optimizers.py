@@ -239,7 +239,7 @@ class Optimizers(Study):
 
     def demo(self) -> Demo:
         """Choose a surface, click where to begin, and watch all of them walk."""
-        points = Points("Click where they begin", 1, 1, {"up there": [(-0.1, 0.8, 0)]})
+        points = Points("Click where they begin", 1, 1, {"up there": [(-0.1, 0.8, 0)], "far left": [(-0.9, -0.6, 0)]})
         inputs: Controls = {"surface": Choice("Surface", [*SURFACES]), "start": points}
         return Demo("Which one arrives first?", inputs, self.watch, NAMES, trained=False, live=False)
 

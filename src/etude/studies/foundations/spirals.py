@@ -103,7 +103,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from etude import data
 from etude.claims import Claim
-from etude.demos import Answer, Choice, Controls, Demo, Points
+from etude.demos import Answer, Choice, Controls, Demo, Points, Slider
 from etude.figures.planes import decision_boundary
 from etude.networks.mlp import MLP, Activation
 from etude.runs.run import Run
@@ -172,6 +172,7 @@ class Spirals(Study):
             "depth": Choice("Hidden layers", ["0", "1", "2", "3"], "2"),
             "hidden": Choice("Units in each", ["2", "4", "8", "32"], "8"),
             "activation": Choice("Activation", ["relu", "tanh", "sigmoid", "identity"], "tanh"),
+            "seed": Slider("Seed of the first weights", 0, 99, 0, 1),
         }
         return Demo("Can it part the colours?", controls, watch, ["yes", "nearly", "no"], trained=False, live=False)
 
@@ -183,7 +184,8 @@ class Spirals(Study):
 
 
 def watch(
-    net: None, points: list[tuple[float, float, int]], depth: str, hidden: str, activation: Activation
+    net: None, points: list[tuple[float, float, int]], depth: str, hidden: str, activation: Activation, seed: float
 ) -> Iterator[Answer]:
     """A network of that shape learns these points."""
+    torch.manual_seed(int(seed))
     yield grow(points, MLP(2, [int(hidden)] * int(depth), 1, activation))

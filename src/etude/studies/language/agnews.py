@@ -237,7 +237,7 @@ class AGNews(Study):
 
     def demo(self) -> Demo:
         """Type a headline."""
-        texts = ["The with statement enters a context" if self.dataset == "topics" else "Oil prices rise again"]
+        texts = ("A with statement", "A list of texts") if self.dataset == "topics" else ("Oil is dear", "A goal")
         return Demo("Which topic will it say?", {"text": Words("A text", "", texts)}, self.say, self.classes)
 
     def say(self, net: nn.Module, text: str) -> Iterator[Answer]:

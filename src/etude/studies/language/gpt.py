@@ -93,6 +93,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from etude import data
 from etude.claims import Claim
+from etude.demos import Answer, Controls, Demo, Slider, Words
 from etude.errors import UserError
 from etude.figures.attention import attention_maps
 from etude.figures.texts import by_place, shaded
@@ -104,6 +105,7 @@ from etude.training.batches import Windows
 from etude.training.evaluation import evaluating
 from etude.training.language import by_character, in_order, sample, surprises
 from etude.training.optimizers import descent
+from etude.training.playground import last_looks, written
 from etude.training.schedules import cosine
 
 
@@ -222,3 +224,21 @@ class LanguageModel(Study):
             raise UserError(f"gpt takes a text, such as 'def ', and was given {input!r}")
         p = net(data.bytes_of(input)[None, -self.context :])[0, -1].softmax(0)
         return {repr(bytes([byte]))[1:]: value for byte, value in enumerate(p.tolist())}
+
+    def demo(self) -> Demo:
+        """Begin a text, say how boldly to draw, and watch it being written."""
+        starts = ("The ", "def ", "class ") if self.dataset == "python" else ("ROMEO:", "To be", "What ")
+        asks: Controls = {
+            "text": Words("It begins with", starts[0], starts),
+            "temperature": Slider("Temperature", 0, 2, 0.8, 0.05),
+            "top_k": Slider("Top-k (0: all)", 0, 64, 0, 1), "top_p": Slider("Nucleus", 0.05, 1, 0.95, 0.05),
+            "seed": Slider("Seed of the draws", 0, 99, 0, 1),
+        }  # fmt: skip
+        return Demo("What will it write?", asks, self.watch, ("sense", "words without sense", "letters"), live=False)
+
+    def watch(self, net: nn.Module, text: str, seed: float, **cut: float) -> Iterator[Answer]:
+        """What is written, with the chances of each letter; where each head looked for the last one."""
+        assert isinstance(net, GPT)
+        with watching(net) as looks:
+            yield (tokens := written(net, text, 240, int(seed), **cut))
+        yield last_looks(looks.values(), [piece for piece, _ in tokens.pieces[:-1]])

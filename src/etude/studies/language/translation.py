@@ -80,7 +80,7 @@ ACL.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -94,6 +94,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude import data
 from etude.claims import Claim
 from etude.data.pieces import BEGIN, PAD, Pieces
+from etude.demos import Answer, Demo, Words
 from etude.errors import UserError
 from etude.figures.attention import attention_maps
 from etude.figures.search import by_width
@@ -104,6 +105,7 @@ from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
 from etude.training.batches import Batches
 from etude.training.evaluation import evaluating
 from etude.training.optimizers import descent
+from etude.training.playground import look_across
 from etude.training.schedules import cosine
 from etude.training.translation import bleu, exact, tokens_of, translate
 
@@ -216,6 +218,17 @@ class Translation(Study):
         pieces = learned(self.dataset, self.pairs, self.vocabulary)
         (text,), rank = translate(net, pieces, [input.strip()], self.longest, width=self.beam, penalty=0.0)
         return {text: math.exp(rank)}
+
+    def demo(self) -> Demo:
+        """Type English; see the German, and where the decoder looked for each piece of it."""
+        asks = {"text": Words("English", examples=parallel(self.dataset, self.pairs).test.source[:4])}
+        return Demo("How will its look move?", asks, self.look, ("straight on", "to and fro", "all over"))
+
+    def look(self, net: nn.Module, text: str) -> Iterator[Answer]:
+        pieces = learned(self.dataset, self.pairs, self.vocabulary)
+        source, target = (tokens_of(pieces, [side]).padded(PAD) for side in (text.strip(), *self.predict(net, text)))
+        with watching(net) as looks:
+            yield from look_across(pieces, source, target, net(source, begun(target)).softmax(2), looks)
 
 
 def begun(target: Tensor) -> Tensor:

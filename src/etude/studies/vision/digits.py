@@ -93,6 +93,7 @@ from etude.training.batches import Batches
 from etude.training.evaluation import accuracy, outputs
 from etude.training.looking import feature_maps, occlusion
 from etude.training.optimizers import descent
+from etude.training.playground import handwritten
 from etude.training.schedules import one_cycle
 from etude.training.validation import split
 
@@ -191,7 +192,9 @@ class Digits(Study):
 
     def demo(self) -> Demo:
         """Draw, guess, and see what the network makes of it."""
-        return Demo("Draw a digit. Which one will it see?", {"drawing": Drawing("Draw here")}, self.look, self.classes)
+        examples = {} if self.dataset == "fashion" else handwritten(5)
+        asks = {"drawing": Drawing("Draw here", examples=examples)}
+        return Demo("Draw a digit. Which one will it see?", asks, self.look, self.classes)
 
     def look(self, net: torch.nn.Module, drawing: Image) -> Iterator[Answer]:
         """Probabilities; the picture as the network gets it; its first layers' maps; what the answer hangs on."""

@@ -231,4 +231,6 @@ class RadianceField(Study):
         truth = traced(pose, self.side) if self.dataset == "traced" else None
         found = net.pictures(*rays(pose, 64, truth.focal * 64 / self.side if truth else 64 * 1.389))
         shown = {"rendered": found.fine[0].numpy(), "depth": near_and_far(found.depth)[0]}
-        yield Pictures("From there", shown | ({"truth": truth.images[0].numpy()} if truth else {}), smooth=True)
+        yield Pictures(
+            "From there", shown | ({"truth": truth.images[0].numpy()} if truth else {}), width=220, smooth=True
+        )
