@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from etude.errors import UserError, nearest
+from etude.errors import UserError, memory_trouble, nearest, out_of_memory
 
 VERBS = {
     "list": "the studies: by topic, course or words; how long each takes",
@@ -20,6 +20,8 @@ VERBS = {
     "runs": "the runs that are here, as a table",
     "compare": "runs side by side: fields that differ, metrics, curves",
     "check": "measure claims over seeds and say which hold",
+    "sweep": "vary fields over many runs; find what serves best on validation data",
+    "reproduce": "claims over seeds as a report: one HTML file, and LaTeX",
     "predict": "apply a run's network to images or texts",
     "report": "rebuild a run's report and open it",
     "export": "hand a run's network over: hdf5, safetensors, onnx, notebook",
@@ -49,6 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        print(f"etude: {memory_trouble(error)}", file=sys.stderr)
+        return 2
 
 
 def _dispatch(arguments: list[str]) -> int:

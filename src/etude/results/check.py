@@ -208,12 +208,13 @@ def reusable(entry: Entry, scale: str, seed: int, root: str | Path | None = None
             continue
         same = (about.get("scale"), about.get("seed"), about.get("digest")) == (scale, seed, digest)
         usual = about.get("changed") == {} and about.get("precision") == "auto" and about.get("compiled") is False
-        if same and usual and _whole(result):
+        if same and usual and is_whole(result):
             return Outcome(seed, folder, result, reused=True)
     return None
 
 
-def _whole(result: Any) -> bool:
+def is_whole(result: Any) -> bool:
+    """Whether this is what a finished run says of itself."""
     return (
         isinstance(result, dict)
         and isinstance(result.get("metrics"), dict)
@@ -235,7 +236,7 @@ class _Runners:
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGTERM", "SIGHUP"):
                 if number := getattr(signal, name, None):
-                    self.handlers[number] = signal.signal(number, _interrupt)
+                    self.handlers[number] = signal.signal(number, interrupt)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -269,12 +270,12 @@ class _Runners:
         with self.lock:
             self.processes.discard(process)
         if code != 0:
-            return Outcome(seed, failure=_why(code, said))
+            return Outcome(seed, failure=why(code, said))
         try:
             result = json.loads(answer)
         except ValueError:
             result = None
-        if not _whole(result) or not isinstance(result.get("run"), str):
+        if not is_whole(result) or not isinstance(result.get("run"), str):
             return Outcome(seed, failure="the run ended well but gave no result")
         return Outcome(seed, RunFolder(result["run"]), result)
 
@@ -294,11 +295,13 @@ class _Runners:
                     process.send_signal(signal.SIGINT)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A signal that stops, treated as Ctrl-C is."""
     raise KeyboardInterrupt
 
 
-def _why(code: int, said: Sequence[str]) -> str:
+def why(code: int, said: Sequence[str]) -> str:
+    """Why a run's process ended with ``code``, in one sentence, from its last lines."""
     if code < 0:
         name = signal.Signals(-code).name
         return f"the run was killed by {name}{', perhaps for want of memory' if name == 'SIGKILL' else ''}"

@@ -185,9 +185,11 @@ def read_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             about = {key: value for key, value in file.attrs.items() if isinstance(value, str)}
             tensors = {}
             for key, dataset in file["weights"].items():
+                if dataset.nbytes > path.stat().st_size:  # it is not compressed
+                    raise ValueError(f"{key} would have {dataset.nbytes:,} bytes, more than the file")
                 tensor = torch.from_numpy(dataset[()].copy()) if dataset.shape else torch.tensor(dataset[()])
                 tensors[key] = tensor.view(torch.bfloat16) if dataset.attrs.get("dtype") == "bfloat16" else tensor
-    except (OSError, KeyError, AttributeError, TypeError) as error:
+    except Exception as error:  # a damaged file can fail in many ways
         raise UserError(f"{path} can't be read as what 'etude export --to hdf5' writes: {error}") from error
     return _plain(about, path), tensors
 
@@ -195,7 +197,7 @@ def read_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def _plain(about: Mapping[str, str], path: Path) -> dict[str, Any]:
     try:
         return {**about, "fields": json.loads(about["fields"])} if "fields" in about else dict(about)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: its fields are no JSON ({error})") from error
 
 
