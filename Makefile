@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test claims lint golden bench clean
+.PHONY: demo test claims faults lint golden bench clean
 
 demo: .venv/core  ## train a recogniser of handwritten digits, offline, and open its report
 	$(BIN)/etude run digits
@@ -15,6 +15,9 @@ test: .venv/dev  ## all tests but the claims
 
 claims: .venv/dev  ## every quick study to its end, over three seeds
 	$(BIN)/etude check --all --seeds 3
+
+faults: .venv/dev  ## kills, full disks, damaged and malformed files; writes docs/reliability.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults
 
 lint: .venv/dev  ## style and types
 	$(BIN)/ruff format --check src tests benchmarks

@@ -48,7 +48,7 @@ class Range:
     above: bool = False  # strictly greater than low
 
     def __contains__(self, value: float) -> bool:
-        return math.isfinite(value) and (value > self.low if self.above else value >= self.low) and value <= self.high
+        return abs(value) < math.inf and (value > self.low if self.above else value >= self.low) and value <= self.high
 
     def __str__(self) -> str:
         if self.high < math.inf:

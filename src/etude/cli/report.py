@@ -8,7 +8,6 @@ import sys
 import webbrowser
 
 from etude.cli.options import add_run
-from etude.errors import UserError
 from etude.runs.folder import RunFolder
 
 
@@ -22,14 +21,9 @@ def main(options: argparse.Namespace) -> int:
     """Write ``report.html``, say where it lies, open it."""
     folder = RunFolder.open(options.run, options.runs)
 
-    from jinja2 import UndefinedError
-
     from etude.runs.report import write_report
 
-    try:
-        path = write_report(folder).resolve()
-    except (KeyError, TypeError, AttributeError, UndefinedError) as error:
-        raise UserError(f"run {folder.name} is damaged: its study.json or result.json lacks {error}") from error
+    path = write_report(folder).resolve()
     print(path)
     if not options.no_open and has_display():
         webbrowser.open(path.as_uri())

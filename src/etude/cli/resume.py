@@ -74,5 +74,5 @@ def check_record(about: dict[str, Any], folder: RunFolder) -> None:
             )
     if not isinstance(about.get("folds", 0), int):
         raise UserError(f"{folder.study_json} is damaged: its folds is {about['folds']!r}; expected an int")
-    if about["precision"] not in ("auto", "fp32", "bf16") or about["threads"] < 1 or about["seed"] < 0:
+    if about["precision"] not in ("auto", "fp32", "bf16") or about["threads"] < 1 or not 0 <= about["seed"] < 2**63:
         raise UserError(f"{folder.study_json} is damaged: precision, threads or seed is none that a run can have")

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from etude.data.archives import Member, members
 from etude.data.labelled import Dataset, Labelled
 from etude.data.store import Found, obtain
 from etude.data.unpickling import read_pickle
@@ -110,16 +111,9 @@ def _file(path: Path) -> bytes:
 
 def _members(path: Path, wanted: set[str] | re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
     """The wanted regular files of a .tar.gz, read as they pass by: nothing is written to disk, no link is followed."""
-    with _reading(path), tarfile.open(path, "r|gz") as archive:
-        for member in archive:
-            name = member.name.removeprefix("./")
-            if not member.isreg() or not (name in wanted if isinstance(wanted, set) else wanted.fullmatch(name)):
-                continue
-            if member.size > LARGEST:
-                raise UserError(f"{path}:{name} has {member.size:,} bytes; at most {LARGEST:,} were expected")
-            stream = archive.extractfile(member)
-            assert stream is not None  # a regular file has content
-            yield name, stream.read()
+    ours = wanted.__contains__ if isinstance(wanted, set) else lambda name: wanted.fullmatch(name) is not None
+    with _reading(path), tarfile.open(path, "r|gz", tarinfo=Member) as archive:
+        yield from members(archive, path, ours, LARGEST)
 
 
 @contextmanager

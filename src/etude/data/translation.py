@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from etude.errors import UserError
 
 NUMBERS = 1_000_000  # from 0
 TESTED = 1_000  # of them
+LARGEST = 1 << 26  # bytes of one file of captions, unpacked; the largest has 2 MB
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,10 @@ def multi30k() -> Parallel:
 
 def _lines(path: Path) -> tuple[str, ...]:
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            return tuple(line.strip() for line in file)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        with gzip.open(path) as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise UserError(f"{path} unpacks to more than {LARGEST:,} bytes; expected some captions of pictures")
+        return tuple(line.strip() for line in content.decode("utf-8").splitlines())
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as gzip'd text: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ def read_value(content: bytes, path: Path | str) -> Any:
         if the pickle asks for anything else, or is damaged
     """
     try:
+        _check_lengths(content)
         value = _DataOnly(io.BytesIO(content), encoding="bytes").load()
     except _Refused as error:
         raise UserError(
@@ -63,6 +65,13 @@ def read_value(content: bytes, path: Path | str) -> Any:
     except Exception as error:  # a damaged pickle can fail in any way
         raise UserError(f"{path} is damaged: its pickle cannot be read ({type(error).__name__}: {error})") from error
     return value.values if isinstance(value, _Array) else value.matrix if isinstance(value, _Matrix) else value
+
+
+def _check_lengths(content: bytes) -> None:
+    """Raise a ValueError where a part of the pickle claims to be longer than what is there; room is made only then."""
+    for word, argument, _ in pickletools.genops(content):  # which checks all lengths but these
+        if word.name in ("PUT", "LONG_BINPUT") and not 0 <= (argument or 0) <= len(content):
+            raise ValueError(f"it numbers a value {argument:,} and has {len(content):,} bytes")
 
 
 def _text(key: object) -> str:

@@ -7,13 +7,12 @@ so that it looks along -z. In the world z is up, and what is seen lies around th
 from __future__ import annotations
 
 import math
-import zipfile
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from etude.data.archives import arrays
 from etude.data.store import obtain
 from etude.errors import UserError
 
@@ -200,15 +199,13 @@ def lego() -> Views:
     found = obtain("nerf-lego")
     (path,) = found.paths.values()
     try:
-        with np.load(path, allow_pickle=False) as file:
-            images, poses = torch.from_numpy(file["images"]), torch.from_numpy(file["poses"])
-            focal = float(file["focal"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is damaged: it cannot be read as images, poses and focal ({error})") from error
+        images, poses, focal = (torch.tensor(array) for array in arrays(path, ("images", "poses", "focal")))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
     n, side = len(images), images.shape[1] if images.ndim > 1 else 0
-    if images.shape != (n, side, side, 4) or images.dtype != torch.uint8 or poses.shape != (n, 4, 4):
+    if images.shape != (n, side, side, 4) or images.dtype != torch.uint8 or poses.shape != (n, 4, 4) or focal.shape:
         raise UserError(
             f"{path}: images {tuple(images.shape)}, poses {tuple(poses.shape)}; expected (n, s, s, 4) bytes"
         )
     colour, alpha = images[..., :3].float() / 255, images[..., 3:].float() / 255
-    return Views(torch.lerp(torch.ones(()), colour, alpha), poses.float(), focal, 1.5, None, found.set.source)
+    return Views(torch.lerp(torch.ones(()), colour, alpha), poses.float(), float(focal), 1.5, None, found.set.source)

@@ -14,8 +14,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import math
 import os
-import pickle
 import re
 import shutil
 from collections.abc import Callable
@@ -102,17 +102,18 @@ class Checkpoints:
         content = _content(state)
         return lambda: self._write(f"{stage}-done", content)
 
-    def restore(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    def restore(self, logged: float = math.inf) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
         """Where to go on: the final states of the stages that ended, and the last whole step of the one that had not.
 
-        A file that does not match its checksum is passed over, with a message, and the one before it is used.
+        A file that does not match its checksum is passed over, with a message, and the one before it is used; and so
+        is one that was written when the log had more than the ``logged`` bytes that are left of it.
         """
         finished: list[dict[str, Any]] = []
         for stage, _, path in self._files(done=True):
-            if stage == len(finished) and (state := self._read(path)) is not None:
+            if stage == len(finished) and (state := self._read(path, logged)) is not None:
                 finished.append(state)
         for stage, _, path in reversed(self._files(done=False)):
-            if stage == len(finished) and (state := self._read(path)) is not None:
+            if stage == len(finished) and (state := self._read(path, logged)) is not None:
                 return finished, state
         return finished, None
 
@@ -131,15 +132,22 @@ class Checkpoints:
         self.folder.mkdir(exist_ok=True)
         write_atomically(self.folder / f"{name}.{_digest(content)}.pt", content)
 
-    def _read(self, path: Path) -> dict[str, Any] | None:
+    def _read(self, path: Path, logged: float) -> dict[str, Any] | None:
         content = path.read_bytes()
         if _NAME.fullmatch(path.name)["digest"] != _digest(content):  # type: ignore[index]
             self.say(f"checkpoint {path.name} is damaged (its checksum is wrong); using the one before it")
             return None
         try:
-            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError) as error:
-            self.say(f"checkpoint {path.name} can't be read ({error}); using the one before it")
+            state: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except Exception as error:  # what is no state can fail in many ways, and executes nothing
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.say(f"checkpoint {path.name} can't be read ({reason}); using the one before it")
+            return None
+        if not isinstance(state, dict):
+            self.say(f"checkpoint {path.name} holds no state; using the one before it")
+            return None
+        if isinstance(length := state.get("metrics_bytes"), int) and length > logged:
+            self.say(f"the log is shorter than at checkpoint {path.name}; using the one before it")
             return None
         if "shards" not in state:
             return state

@@ -10,11 +10,11 @@ import platform
 import secrets
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from filelock import FileLock, Timeout
 
@@ -134,21 +134,32 @@ class RunFolder:
             return {}
 
     def study(self) -> dict[str, Any]:
-        """What ran: name, scale, seed, every field, versions, machine."""
-        return self._json(self.study_json)
+        """What ran: name, scale, seed, every field, versions, machine.
+
+        Raises:
+            UserError: the record can't be read, or holds what no run records.
+        """
+        return _checked(self._json(self.study_json), RECORDED, self.study_json)
 
     def result(self) -> dict[str, Any] | None:
-        """Metrics and claims of a finished run; None before."""
-        return self._json(self.result_json) if self.result_json.is_file() else None
+        """Metrics and claims of a finished run; None before. Raises as :meth:`study` does."""
+        if not self.result_json.is_file():
+            return None
+        result = _checked(self._json(self.result_json), REACHED, self.result_json)
+        wrong = [value for value in result.get("metrics", {}).values() if not (value is None or _is_number(value))]
+        wrong += [claim for claim in result.get("claims", []) if not _is_verdict(claim)]
+        if wrong:
+            raise UserError(f"{self.result_json} is damaged: it holds {_short(wrong[0])} as a metric or a claim")
+        return result
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The rows of ``metrics.jsonl``; a last line that is cut short is passed over."""
         if not self.metrics_jsonl.is_file():
             return
-        with self.metrics_jsonl.open(encoding="utf-8") as file:
+        with self.metrics_jsonl.open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 try:
-                    row = json.loads(line)
+                    row = _parsed(line)
                 except ValueError:
                     continue
                 if isinstance(row, dict):
@@ -164,7 +175,7 @@ class RunFolder:
             return {}
         for line in reversed(lines):
             try:
-                row = json.loads(line)
+                row = _parsed(line.decode("utf-8", "replace"))
             except ValueError:
                 continue
             if isinstance(row, dict):
@@ -176,10 +187,11 @@ class RunFolder:
         curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
         for row in self.metrics():
             for key, value in row.items():
-                if key in ("stage", "step", "seconds") or not isinstance(value, int | float):
+                if key in ("stage", "step", "seconds") or not _is_number(value):
                     continue
                 steps, values = curves.setdefault(key, {}).setdefault(str(row.get("stage", "")), ([], []))
-                steps.append(row.get("step", len(steps)))
+                step = row.get("step")
+                steps.append(step if _is_number(step) else len(steps))
                 values.append(value)
         return curves
 
@@ -189,21 +201,92 @@ class RunFolder:
         return sorted([*self.figures.glob("*.png"), *drawn], key=lambda path: path.stat().st_mtime_ns)
 
     def tables_of(self) -> dict[str, list[list[str]]]:
-        """``{name: rows}`` of the tables that the run kept, the first row the columns' names."""
+        """``{name: rows}`` of the tables that the run kept, the first row the columns' names.
+
+        Raises:
+            UserError: one can't be read.
+        """
         found = {}
         for path in sorted(self.tables.glob("*.csv"), key=lambda path: path.stat().st_mtime_ns):
-            with path.open(encoding="utf-8", newline="") as file:
-                found[path.stem] = list(csv.reader(file))
+            try:
+                with path.open(encoding="utf-8", newline="") as file:
+                    found[path.stem] = list(csv.reader(file))
+            except (OSError, UnicodeDecodeError, csv.Error) as error:
+                raise UserError(f"{path} can't be read as a table: {error}") from error
         return found
 
     def _json(self, path: Path) -> dict[str, Any]:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = _parsed(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"{path} can't be read as JSON: {error}") from error
         if not isinstance(content, dict):
             raise UserError(f"{path} holds a {type(content).__name__}; expected a JSON object")
         return content
+
+
+RECORDED: dict[str, tuple[Any, str]] = {
+    **dict.fromkeys(("study", "scale", "title", "lesson", "device", "precision", "started"), (str, "a text")),
+    **dict.fromkeys(("seed", "threads", "devices", "folds"), (int, "a whole number")),
+    **dict.fromkeys(("fields", "changed", "versions", "machine"), (dict, "names and values")),
+}
+REACHED: dict[str, tuple[Any, str]] = {
+    "metrics": (dict, "names and values"),
+    "held_out": (dict, "names and values"),
+    "claims": (list, "a list"),
+    "notes": (list, "a list"),
+    "seconds": (int | float, "a number"),
+    "peak_memory_bytes": (int | None, "a whole number"),
+}
+
+
+def _checked(content: dict[str, Any], kinds: Mapping[str, tuple[Any, str]], path: Path) -> dict[str, Any]:
+    """A record whose entries, those that are there, are of these kinds."""
+    for key, (kind, words) in kinds.items():
+        if key in content and (not isinstance(content[key], kind) or isinstance(content[key], bool)):
+            are = "are" if key.endswith("s") else "is"
+            raise UserError(f"{path} is damaged: its {key} {are} {_short(content[key])}; expected {words}")
+    for name in [*content.get("fields", {}), *content.get("changed", {})]:
+        if not name.isidentifier():  # it becomes an option, and a word in a notebook
+            raise UserError(f"{path} is damaged: it has a field {_short(name)}; expected a name")
+    return content
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_verdict(claim: Any) -> bool:
+    if not isinstance(claim, dict) or not isinstance(about := claim.get("claim", {}), dict):
+        return False
+    mean = claim.get("mean")
+    return isinstance(about.get("metric", ""), str) and (mean is None or _is_number(mean))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _parsed(text: str) -> Any:
+    """JSON in which a number that is not finite is null, and every text can be written again; else a ValueError."""
+    try:
+        content = json.loads(text, parse_constant=lambda _: None, parse_float=_finite_float, parse_int=_finite_int)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if "\\u" in text:
+        json.dumps(content, ensure_ascii=False).encode()  # half a character has no bytes
+    return content
+
+
+def _finite_float(text: str) -> float | None:
+    return value if math.isfinite(value := float(text)) else None
+
+
+def _finite_int(text: str) -> int:
+    if len(text) > 300:
+        raise ValueError(f"a number has {len(text):,} digits")
+    return int(text)
 
 
 def find_runs(root: str | Path | None = None) -> list[RunFolder]:

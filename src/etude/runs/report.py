@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from etude.errors import UserError
 from etude.runs.checkpoints import write_atomically
 from etude.runs.folder import RunFolder
 from etude.runs.lesson import lesson_html
@@ -15,25 +16,38 @@ LARGEST_SVG = 400_000  # bytes; a larger drawing (thousands of points) is shown 
 
 
 def write_report(folder: RunFolder) -> Path:
-    """Write ``report.html`` from what the run folder holds; needs nothing else."""
+    """Write ``report.html`` from what the run folder holds; needs nothing else.
+
+    Raises:
+        UserError: what it holds is damaged, or the report can't be written.
+    """
+    from jinja2 import UndefinedError
+
+    try:
+        page = _page(folder)
+    except (KeyError, TypeError, ValueError, AttributeError, UndefinedError) as error:
+        raise UserError(f"run {folder.name} is damaged: its study.json or result.json lacks {error}") from error
+    write_atomically(folder.report_html, page.encode())
+    return folder.report_html
+
+
+def _page(folder: RunFolder) -> str:
     from jinja2 import Environment, PackageLoader
 
     study, result = folder.study(), folder.result()
     environment = Environment(loader=PackageLoader("etude.runs", "."), autoescape=True, trim_blocks=True)
-    page = environment.get_template("report.html").render(
+    return environment.get_template("report.html").render(
         study=study,
         result=result,
         name=folder.name,
         title=study.get("title") or study["study"],
         lesson=lesson_html(_without_title(study.get("lesson", ""))),
-        figures=[(path.stem.replace("_", " "), _picture(path)) for path in folder.pictures()],
+        figures=[(path.stem.replace("_", " "), picture(path)) for path in folder.pictures()],
         tables={name: rows for name, rows in folder.tables_of().items() if rows},
         curves=_curves(folder),
         minutes=_duration(result["seconds"]) if result else None,
         memory=f"{result['peak_memory_bytes'] / 1e6:,.0f} MB" if result and result["peak_memory_bytes"] else None,
     )
-    write_atomically(folder.report_html, page.encode())
-    return folder.report_html
 
 
 def _without_title(lesson: str) -> str:
@@ -44,13 +58,14 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
-def _picture(path: Path) -> str:
+def picture(path: Path) -> str:
+    """A figure as the address of an image, of the kind that shows it best."""
     gif, svg = path.with_suffix(".gif"), path.with_suffix(".svg")
     if gif.is_file():
-        return _data_uri(gif.read_bytes(), "image/gif")
+        return data_uri(gif.read_bytes(), "image/gif")
     if path == svg or (svg.is_file() and svg.stat().st_size <= LARGEST_SVG):
-        return _data_uri(svg.read_bytes(), "image/svg+xml")
-    return _data_uri(path.read_bytes(), "image/png")
+        return data_uri(svg.read_bytes(), "image/svg+xml")
+    return data_uri(path.read_bytes(), "image/png")
 
 
 def _curves(folder: RunFolder) -> str | None:
@@ -65,8 +80,9 @@ def _curves(folder: RunFolder) -> str | None:
     figure, drawn = curves(logged), BytesIO()
     figure.savefig(drawn, format="svg")
     pyplot.close(figure)
-    return _data_uri(drawn.getvalue(), "image/svg+xml")
+    return data_uri(drawn.getvalue(), "image/svg+xml")
 
 
-def _data_uri(content: bytes, kind: str) -> str:
+def data_uri(content: bytes, kind: str) -> str:
+    """An image's address that holds the image."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from etude.claims import Claim, Verdict
-from etude.errors import UserError
+from etude.errors import UserError, memory_trouble, out_of_memory
 from etude.runs import placement
 from etude.runs.checkpoints import Checkpoints, disk_trouble, write_atomically
 from etude.runs.folder import RunFolder, as_json, environment, find_runs
@@ -104,6 +104,8 @@ class Run:
         quiet: bool = False,
         strategy: Strategy = "ddp",
     ) -> None:
+        if not 0 <= seed < 2**63:
+            raise UserError(f"the seed is {seed}; expected a whole number from 0 to 2^63 - 1")
         self.workers = Workers.here(strategy)
         self.name, self.seed, self.scale = name, seed, scale
         self.fields = dict(fields or {})
@@ -141,7 +143,7 @@ class Run:
         self._open_folder()
         self._told = 0.0
         self._checkpoints = Checkpoints(self.folder.checkpoint, self.say, self.workers)
-        self._finished, self._partial = self._checkpoints.restore() if self._resume else ([], None)
+        self._finished, self._partial = self._restored() if self._resume else ([], None)
         if self._resume:
             recorded = self.folder.study()
             self.seed = recorded["seed"]
@@ -188,7 +190,12 @@ class Run:
                 ) from error
             elif self.workers.first:
                 text = "".join(traceback.format_exception(kind, error, trace))
-                (self.folder.path / "error.txt").write_text(text, encoding="utf-8")
+                with suppress(OSError):  # a full disk is told else
+                    (self.folder.path / "error.txt").write_text(text, encoding="utf-8")
+            if error is not None and out_of_memory(error):
+                raise memory_trouble(error, self.fields) from error
+            if isinstance(error, OSError) and error.filename and self.folder.path in Path(error.filename).parents:
+                raise disk_trouble(error, Path(error.filename)) from error
         finally:
             if self.workers.first:
                 self.folder.status_json.unlink(missing_ok=True)
@@ -197,6 +204,11 @@ class Run:
                 if isinstance(error, UserError) and not self._stage and not self._resume:
                     shutil.rmtree(self.folder.path, ignore_errors=True)  # it never began: missing data, say
             self.workers.leave()
+
+    def _restored(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """Where to go on: not after rows that the log has lost, for they must be written again."""
+        log = self.folder.metrics_jsonl
+        return self._checkpoints.restore(log.stat().st_size if log.is_file() else 0)
 
     def _open_folder(self) -> None:
         """Make or find the run's folder and lock it; the first process does so, and tells the others."""

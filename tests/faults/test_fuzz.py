@@ -1,0 +1,78 @@
+"""Some hundred malformed files of each format; ``make faults`` reads 10,000."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from etude.errors import UserError
+from tests.faults import hostile
+from tests.faults.formats import FORMATS
+from tests.faults.fuzz import Format, fuzz
+
+SLOW = {"CIFAR pickles in .xz", "command line", "study.json", "result.json", "metrics.jsonl", ".status.json"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("each", FORMATS, ids=lambda each: each.name)
+def test_malformed_files_are_read_or_refused(each: Format, tmp_path: Path) -> None:
+    found = fuzz(each, 100 if each.name in SLOW else 300, tmp_path)
+    assert not found.failed
+    assert found.read + found.refused == found.inputs
+    assert found.refused > 0.2 * found.inputs, "what is malformed is mostly refused"
+
+
+@pytest.mark.parametrize(("harm", "name", "work"), hostile.ATTACKS, ids=lambda value: str(value)[:40])
+def test_files_made_to_do_harm_are_refused(harm: str, name: str, work: hostile.Attack, tmp_path: Path) -> None:
+    assert hostile.attack(name, work, tmp_path) == ""
+
+
+def die(content: bytes, place: Path) -> None:
+    if content == b"bad":
+        import os
+
+        os.kill(os.getpid(), 11)
+
+
+def spin(content: bytes, place: Path) -> None:
+    while content == b"bad":
+        pass
+
+
+def hoard(content: bytes, place: Path) -> None:
+    if content == b"bad":
+        try:
+            bytearray(2 << 30)
+        except MemoryError as error:
+            raise UserError("it is damaged") from error
+
+
+def crash(content: bytes, place: Path) -> None:
+    if content == b"bad":
+        raise IndexError("far out")
+
+
+def rant(content: bytes, place: Path) -> None:
+    if content == b"bad":
+        raise UserError("")
+
+
+@pytest.mark.parametrize(
+    ("read", "what"),
+    [(die, "SIGSEGV"), (spin, "it took"), (hoard, "out of memory"), (crash, "IndexError"), (rant, "no sentence")],
+)
+def test_the_fuzzer_sees_what_fails(read, what: str, tmp_path: Path) -> None:
+    each = Format("own", "", lambda: [b"good"], read, change=lambda chance, valid: chance.choice((b"bad", b"good")))
+    bad = [number for number in range(4) if each.input(number, [b"good"]) == b"bad"]
+    found = fuzz(each, 4, tmp_path)
+    assert bad
+    assert sorted(number for number, _ in found.failed) == bad
+    assert all(what in why for _, why in found.failed)
+    assert found.read == 4 - len(bad)
+    assert not found.held
