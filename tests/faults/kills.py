@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -91,15 +92,15 @@ def start(work: Work, said: Path | None = None) -> int:
         target = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if said else os.open(os.devnull, os.O_WRONLY)
         os.dup2(target, 1)
         os.dup2(target, 2)
+        sys.stdout = sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - whoever captures ours sees nothing
         work()
         code = 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
     except BaseException:
-        if said:
-            with said.open("a") as file:
-                traceback.print_exc(file=file)
-    os._exit(code)
+        traceback.print_exc(file=sys.stderr)
+    finally:
+        os._exit(code)  # whatever happens: never back into what the parent is doing
 
 
 def wait(child: int, seconds: float | None = None) -> int | None:

@@ -20,16 +20,20 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+FORGIVING = ("metrics.jsonl", ".status.json")  # a line that can't be read is passed over, as one cut short by a kill
+
+
 @pytest.mark.parametrize("each", FORMATS, ids=lambda each: each.name)
 def test_malformed_files_are_read_or_refused(each: Format, tmp_path: Path) -> None:
     found = fuzz(each, 100 if each.name in SLOW else 300, tmp_path)
     assert not found.failed
     assert found.read + found.refused == found.inputs
-    assert found.refused > 0.2 * found.inputs, "what is malformed is mostly refused"
+    if each.name not in FORGIVING:
+        assert found.refused > 0.2 * found.inputs, "what is malformed is mostly refused"
 
 
-@pytest.mark.parametrize(("harm", "name", "work"), hostile.ATTACKS, ids=lambda value: str(value)[:40])
-def test_files_made_to_do_harm_are_refused(harm: str, name: str, work: hostile.Attack, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "work"), [pytest.param(name, work, id=name) for _, name, work in hostile.ATTACKS])
+def test_files_made_to_do_harm_are_refused(name: str, work: hostile.Attack, tmp_path: Path) -> None:
     assert hostile.attack(name, work, tmp_path) == ""
 
 

@@ -198,9 +198,10 @@ class Run:
                 raise disk_trouble(error, Path(error.filename)) from error
         finally:
             if self.workers.first:
-                self.folder.status_json.unlink(missing_ok=True)
                 self._lock.release()
-                (self.folder.path / ".lock").unlink(missing_ok=True)
+                with suppress(OSError):  # a folder that may no longer be written
+                    self.folder.status_json.unlink(missing_ok=True)
+                    (self.folder.path / ".lock").unlink(missing_ok=True)
                 if isinstance(error, UserError) and not self._stage and not self._resume:
                     shutil.rmtree(self.folder.path, ignore_errors=True)  # it never began: missing data, say
             self.workers.leave()
