@@ -315,7 +315,7 @@ def test_a_stopped_sweep_goes_on(entry: Entry, tmp_path: Path) -> None:
             try:
                 return super().__call__(*arguments)
             except KeyboardInterrupt:
-                signal.raise_signal(signal.SIGINT)  # as the terminal does
+                os.kill(os.getpid(), signal.SIGINT)  # as the terminal does: to the process, not to this thread
                 assert asked.wait(30)
                 return Ended(RunFolder(self.root / "fakes" / f"{os.getpid()}-2"), stopped=True)
 
