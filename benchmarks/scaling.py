@@ -55,7 +55,7 @@ def texts(rows: int, context: int, vocabulary: int) -> tuple[Tensor, Tensor]:
 CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[], tuple[Tensor, Tensor]], int]] = {
     "digits": (lambda: StridedCNN(1, 28, 10), lambda: pictures(512, 1, 28), 256),
     "gpt": (lambda: GPT(256, 192, 6, 4, 128, positions="rotary"), lambda: texts(64, 128, 256), 16),
-    "GPT-2 small": (lambda: GPT(50_257, 768, 12, 12, 1024), lambda: texts(8, 1024, 50_257), 8),
+    "GPT-2 small": (lambda: GPT(50_257, 768, 12, 12, 256), lambda: texts(8, 256, 50_257), 2),
 }
 
 
