@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 
@@ -20,7 +21,11 @@ from etude.training.schedules import one_cycle
 
 
 def main() -> None:
-    """Both stages; ``--stop-at`` asks for a stop, ``--die-at`` kills the last process, the first time it is there."""
+    """Both stages.
+
+    ``--stop-at`` asks for a stop at that step, counted through both; ``--die-at`` kills the last process, the first
+    time that it is there; ``--err-at`` makes its loss NaN.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", required=True)
     parser.add_argument("--resume")
@@ -28,6 +33,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--stop-at", type=int, default=-1)
     parser.add_argument("--die-at", type=int, default=-1)
+    parser.add_argument("--err-at", type=int, default=-1)
     parser.add_argument("--every", type=float, default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -44,12 +50,13 @@ def main() -> None:
         schedule = LambdaLR(optimizer, one_cycle(options.steps))
         train = (images, labels)
         for x, y in run.steps(Batches(train, 31), options.steps, state=(net, optimizer, schedule), name="images"):
-            loss = cross_entropy(net(x), y)
+            last = run.workers.rank == run.workers.size - 1
+            loss = cross_entropy(net(x), y) * (math.nan if last and run.step == options.err_at else 1)
             run.minimise(loss, optimizer, schedule, clip=1.0)
             run.log(loss=loss)
             if run.step == options.stop_at and run.workers.first:
                 os.kill(os.getpid(), signal.SIGTERM)
-            if run.step == options.die_at and run.workers.rank == run.workers.size - 1 and not again:
+            if run.step == options.die_at and last and not again:
                 os.kill(os.getpid(), signal.SIGKILL)
         run.result({"accuracy": accuracy(outputs(net, images), labels)})
         run.keep(net)
@@ -61,6 +68,8 @@ def main() -> None:
             loss = cross_entropy(gpt(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
             run.minimise(loss, optimizer)
             run.log(loss=loss)
+            if options.steps + run.step == options.stop_at and run.workers.first:
+                os.kill(os.getpid(), signal.SIGTERM)
         run.result({"nats": cross_entropy(outputs(gpt, text[:, :-1]).flatten(0, 1), text[:, 1:].flatten())})
         run.keep(gpt, "gpt")
 

@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.distributed import PrefixStore, TCPStore
 
 from etude.data.ragged import Ragged
 from etude.errors import UserError
+from etude.runs import launch as launch_module
 from etude.runs import workers
 from etude.runs.launch import launch
 from etude.runs.workers import Workers, count_rows, first_host, take_rows
@@ -87,6 +89,13 @@ def test_resumed_by_another_number(alone: Path, tmp_path: Path, strategy: str, t
     assert not (resumed / "checkpoint").exists()
 
 
+def test_a_stop_in_a_later_loop_reaches_all(alone: Path, tmp_path: Path) -> None:
+    stopped = shared(tmp_path, 2, "--stop-at", "130", code=130)
+    assert not (stopped / "result.json").exists()
+    assert [*(stopped / "checkpoint").glob("1-*.pt")]
+    assert_alike(alone, shared(tmp_path, 2, "--resume", str(stopped)))
+
+
 def test_a_damaged_shard_is_noticed(alone: Path, tmp_path: Path) -> None:
     stopped = shared(tmp_path, 2, "--strategy", "fsdp", "--stop-at", "40", "--every", "0.001", code=130)
     newest = max((stopped / "checkpoint").glob("*.shards"))
@@ -100,14 +109,24 @@ def test_a_damaged_shard_is_noticed(alone: Path, tmp_path: Path) -> None:
 
 
 def test_torchrun_starts_again_where_a_worker_was_killed(alone: Path, tmp_path: Path) -> None:
-    began = time.monotonic()
     survived = shared(tmp_path, 2, "--die-at", "60", "--every", "0.001", restarts=1)
     assert len(list(tmp_path.glob("shared/*"))) == 1
     assert_alike(alone, survived)
-    assert time.monotonic() - began < 250
 
 
-def test_a_killed_worker_ends_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+def test_what_one_process_finds_wrong_is_what_is_said(tmp_path: Path) -> None:
+    """One process's rows give NaN: it says so, and talks no more to the others, who are in the midst of the loop."""
+    command = [*SCRIPT[1:], "--root", str(tmp_path), "--err-at", "10"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, *torchrun, *command], env=env, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Diverged: the loss is nan at step 11 of shared" in done.stderr
+    assert "process 0 of 2 lost the others" in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_killed_worker_ends_all(tmp_path: Path) -> None:
     """``etude run --devices 2``: one is killed; the other ends by itself, and a sentence says how to go on."""
     root = tmp_path / "runs"
     env = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -123,9 +142,7 @@ def test_a_killed_worker_ends_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         pytest.skip("this system does not list a process's children")
     victim = int(children.read_text().split()[-1])
     os.kill(victim, signal.SIGKILL)
-    killed = time.monotonic()
     _, said = parent.communicate(timeout=60)
-    assert time.monotonic() - killed < 60  # 30 s on a machine that does nothing else
     assert parent.returncode == 2
     assert "was killed (SIGKILL), and the others have ended; go on with 'etude resume'" in said
     assert "Traceback" not in said
@@ -182,10 +199,9 @@ def test_who_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     slurm = {"STEP_NUM_TASKS": "4", "PROCID": "3", "LOCALID": "1", "STEP_NODELIST": "gpu[2-3]", "JOB_ID": "40123"}
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    monkeypatch.delenv("MASTER_ADDR", raising=False)
-    monkeypatch.delenv("MASTER_PORT", raising=False)
-    monkeypatch.setenv("MASTER_ADDR", "")
-    del os.environ["MASTER_ADDR"]
+    for name in ("MASTER_ADDR", "MASTER_PORT"):  # set, and so put back; then taken away
+        monkeypatch.setenv(name, "")
+        del os.environ[name]
     assert Workers.here() == Workers(3, 4, 1)
     assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("gpu2", "20123")
     for name, value in {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
@@ -197,6 +213,22 @@ def test_who_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "two")
     with pytest.raises(UserError, match="does not say which process"):
         Workers.here()
+
+
+def test_a_restart_does_not_meet_the_dead() -> None:
+    """The store holds what an earlier start left in it; the second process of the next one comes late."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+    def meet(rank: int) -> PrefixStore:
+        time.sleep(0.3 * rank)
+        return Workers(rank, 3)._meet(TCPStore("127.0.0.1", store.port, is_master=False, wait_for_workers=False))
+
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(3):
+            corners = list(pool.map(meet, range(3)))
+            assert not any(corner.check(["address"]) for corner in corners)
+            corners[1].set("address", "of one that will be dead")
+            assert all(corner.check(["address"]) for corner in corners)
 
 
 @pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.BatchNorm2d])
@@ -221,6 +253,21 @@ def test_batch_norm_over_processes_is_batch_norm(kind: type[nn.BatchNorm2d], mon
         torch.testing.assert_close(ours.running_mean, reference.running_mean)
         torch.testing.assert_close(ours.running_var, reference.running_var)
         torch.testing.assert_close(ours.weight.grad, reference.weight.grad)
+
+
+def test_the_first_to_fail_speaks_but_for_those_that_were_killed() -> None:
+    class Ended:
+        def __init__(self, *codes: int | None) -> None:
+            self.codes = [*codes]
+
+        def poll(self) -> int | None:
+            return self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
+
+    first = launch_module._first_to_fail
+    assert first([Ended(0), Ended(0)]) is None
+    assert first([Ended(None, 2), Ended(2)]) == 1  # the other one only lost it
+    assert first([Ended(2), Ended(None, -9)]) == 1  # what it lost was killed
+    assert first([Ended(None, None, 0), Ended(None, 0)]) is None
 
 
 def test_launch_gives_the_failing_workers_words(capfd: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,9 @@ def main(options: argparse.Namespace) -> int:
     check_record(about, folder)
 
     if options.devices > 1 and not launched():
-        return launch(sys.argv[1:], options.devices)
+        more = [f"--{name}={value}" for name in ("study", "strategy") if (value := getattr(options, name))]
+        more += [f"--{name}" for name in ("quiet", "json") if getattr(options, name)]
+        return launch(["resume", str(folder.path), *more], options.devices)
 
     from etude.results.load import find, rebuild
     from etude.study import execute

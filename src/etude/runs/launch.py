@@ -93,10 +93,11 @@ def _first_to_fail(workers: Sequence[subprocess.Popen[bytes]]) -> int | None:
     """Wait until all have ended well, or one has not: its number. One that was killed comes before those it left."""
     while True:
         codes = [worker.poll() for worker in workers]
-        if any(codes):
+        failed = [rank for rank, code in enumerate(codes) if code]
+        if failed:
             time.sleep(LOOK)
-            codes = [worker.poll() for worker in workers]
-            return min((rank for rank, code in enumerate(codes) if code), key=lambda rank: codes[rank] > 0)  # type: ignore[operator]
+            killed = [rank for rank, worker in enumerate(workers) if (worker.poll() or 0) < 0]
+            return [*killed, *failed][0]
         if all(code == 0 for code in codes):
             return None
         time.sleep(LOOK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
 import os
@@ -178,6 +179,9 @@ class Run:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         try:
+            if self._broken_off is not None and (error is None or not self.workers.many):
+                self._unchecked = self._unchecked if error is None else []
+                self._flush()
             self._file.close()
             if error is None:
                 self._finish()
@@ -289,9 +293,7 @@ class Run:
         """
         if self._in_step:
             raise RuntimeError("run.steps inside run.steps: loops may follow one another, not nest")
-        if self._broken_off is not None:  # it was a break, for the code goes on
-            self._broken_off()
-            self._broken_off = None
+        self._settle()
         parts = list(state) if isinstance(state, Sequence) else [state]
         stage, self._stage = self._stage, self._stage + 1
         self._stages_here += 1
@@ -313,6 +315,7 @@ class Run:
             self._partial = None
         label = f"{self.name} {self._stage_name}".strip()
         self._progress.start(label, steps, self._step)
+        self._talk_at, self._talked = 0, (0, 0.0)
         self._in_loop = True
         try:
             while steps is None or self._step < steps:
@@ -336,16 +339,15 @@ class Run:
                 return
             self._weight = 1.0
             self._step += 1
-            self._flush()
             self._progress.stop(self._step)
-            self._broken_off = self._checkpoints.prepare(stage, self._snapshot(parts, stream))
+            self._broken_off = self._break_off(stage, copy.deepcopy(self._taken(parts, stream)))
             return
         self._flush()
         self._progress.stop(self._step)
         self.workers.check_alike([part for part in parts if isinstance(part, nn.Module)], self.name)
         self._checkpoints.prepare(stage, self._snapshot(parts, stream))()
         self._in_loop = False
-        if self._signal is not None:
+        if self.workers.highest(self._signal or 0)[0]:
             raise Interrupted(
                 f"stopped at the end of this loop, all saved; go on with: etude resume {self.folder.path}"
             )
@@ -413,6 +415,8 @@ class Run:
         """Log numbers or scalar tensors; inside a loop a row holds the means over a short window of steps."""
         if self._weight != 1:
             metrics = {key: value * self._weight for key, value in metrics.items()}
+        if not self._in_step:
+            self._settle()
         self._window.add(metrics)
         if not self._in_step:
             self._write_row({})
@@ -596,18 +600,36 @@ class Run:
         self._signal = int(stop) or None
         return bool(stop or save)
 
+    def _break_off(self, stage: int, taken: dict[str, Any]) -> Callable[[], None]:
+        """What is due when it is known that a stage ended by a break; after an error nobody talks to the others."""
+
+        def end() -> None:
+            self._flush()
+            self._checkpoints.prepare(stage, taken | self._logged())()
+
+        return end
+
+    def _settle(self) -> None:
+        """A stage that was left early was left by a break, for the code goes on."""
+        if self._broken_off is not None:
+            end, self._broken_off = self._broken_off, None
+            end()
+
     def _snapshot(self, parts: list[Any], stream: Stream[Any]) -> dict[str, Any]:
-        window = self._window.state_dict()
-        window["sums"] = self.workers.mean(window["sums"])
+        return self._taken(parts, stream) | self._logged()
+
+    def _taken(self, parts: list[Any], stream: Stream[Any]) -> dict[str, Any]:
         return {
             "step": self._step,
             "state": [p.get_state() if isinstance(p, torch.Generator) else p.state_dict() for p in parts],
             "batches": stream.state_dict(),
             "random": random_state(),
-            "window": window,
-            "metrics_bytes": self._file.sync(),
-            "seconds": self._seconds(),
         }
+
+    def _logged(self) -> dict[str, Any]:
+        window = self._window.state_dict()
+        window["sums"] = self.workers.mean(window["sums"])
+        return {"window": window, "metrics_bytes": self._file.sync(), "seconds": self._seconds()}
 
     def _put_back(self, saved: dict[str, Any], parts: list[Any], stream: Stream[Any], *, last: bool) -> None:
         if len(saved["state"]) != len(parts):

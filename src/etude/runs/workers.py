@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +25,7 @@ from typing import Any, Literal, TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import PrefixStore, Store, rendezvous  # type: ignore[attr-defined]  # public, but not listed
 
 from etude.errors import UserError
 
@@ -98,12 +101,40 @@ class Workers:
             return
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         try:
-            dist.init_process_group(backend, rank=self.rank, world_size=self.size, timeout=PATIENCE)
+            store, _, _ = next(iter(rendezvous("env://", self.rank, self.size, timeout=PATIENCE)))
+            store.set_timeout(PATIENCE)
+            corner = self._meet(store)
+            dist.init_process_group(backend, store=corner, rank=self.rank, world_size=self.size, timeout=PATIENCE)
         except (RuntimeError, ValueError) as error:
             where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
             raise UserError(
                 f"process {self.rank} of {self.size} did not meet the others at {where}: {str(error).splitlines()[0]}"
             ) from error
+
+    def _meet(self, store: Store) -> Store:
+        """A corner of the store for this start alone.
+
+        The store of torchrun outlives a restart, and in it the addresses of processes that are dead (PyTorch's issue
+        135712); the number of the restart is not the same on all machines. So the first process gives the corner a
+        name, tells it to whoever says hello, and waits for those that answer in that name.
+        """
+        me = secrets.token_hex(8)
+        store.set(f"hello/{self.rank}", me)
+        if not self.first:
+            name = store.get(f"welcome/{me}").decode()
+            store.set(f"{name}/{self.rank}", "here")
+            return PrefixStore(name, store)
+        missing, until = set(range(1, self.size)), time.monotonic() + PATIENCE.total_seconds()
+        while missing:
+            for other in sorted(missing):
+                if store.check([f"hello/{other}"]):  # perhaps that of a dead one, which nobody reads
+                    store.set(f"welcome/{store.get(f'hello/{other}').decode()}", me)
+                if store.check([f"{me}/{other}"]):
+                    missing.discard(other)
+            if time.monotonic() > until:
+                raise RuntimeError(f"no word from {sorted(missing)}")
+            time.sleep(0.02)
+        return PrefixStore(me, store)
 
     def leave(self) -> None:
         """The run is over for this process."""
