@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -19,22 +20,8 @@ def image_grid(images: Tensor, captions: Sequence[str] = (), columns: int = 8, t
         columns: images in a row.
         title: above them all.
     """
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
-    width = max(1.1 * columns, 0.085 * len(title))  # room for the title over few images
-    figure, axes = canvas(width, (1.1 + 0.22 * bool(captions)) * rows + 0.35 * bool(title), rows, columns)
-    for cell in axes:
-        cell.axis("off")
-    for cell, image in zip(axes, images.float().clamp(0, 1).cpu(), strict=False):
-        if len(image) == 1:
-            cell.imshow(image[0].numpy(), cmap="gray_r", vmin=0, vmax=1)
-        else:
-            cell.imshow(image.permute(1, 2, 0).numpy())
-    for cell, caption in zip(axes, captions, strict=False):
-        cell.set_title(caption, fontsize=8, loc="center", pad=2)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
-    return figure
+    shown = images.float().clamp(0, 1).cpu()
+    return _grid(shown, captions, columns, 1.0, title, cmap="gray_r", vmin=0, vmax=1)
 
 
 def filter_grid(weights: Tensor, title: str = "", columns: int = 8) -> Figure:
@@ -49,12 +36,31 @@ def filter_grid(weights: Tensor, title: str = "", columns: int = 8) -> Figure:
     largest = weights.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
     if weights.shape[1] == 3:
         return image_grid(weights / largest / 2 + 0.5, columns=columns, title=title)
-    rows = -(-len(weights) // columns)
-    figure, axes = canvas(0.8 * columns, 0.8 * rows + 0.35 * bool(title), rows, columns)
-    for cell in axes:
-        cell.axis("off")
-    for cell, kernel in zip(axes, (weights / largest).mean(1), strict=False):
-        cell.imshow(kernel.numpy(), cmap=DIVERGING, vmin=-1, vmax=1)
+    return _grid((weights / largest).mean(1, keepdim=True), (), columns, 0.7, title, cmap=DIVERGING, vmin=-1, vmax=1)
+
+
+def _grid(images: Tensor, captions: Sequence[str], columns: int, side: float, title: str, **shades: Any) -> Figure:
+    """All in one pair of axes, in inches from the upper left: a pair for each would take ten times as long to draw."""
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    scale = side / max(images.shape[2:])
+    high, wide = scale * images.shape[2], scale * images.shape[3]
+    gap, below = 0.1, 0.22 * bool(captions)  # a caption stands above its image
+    top = 0.35 * bool(title)
+    width = max((wide + gap) * columns, 0.085 * len(title))  # room for the title over few images
+    height = top + (high + gap + below) * rows
+    figure, (axes,) = canvas(width, height)
+    figure.set_layout_engine("none")
+    axes.set_position((0, 0, 1, 1))
+    axes.axis("off")
+    for k, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
+        row, column = divmod(k, columns)
+        x, y = gap / 2 + column * (wide + gap), top + gap / 2 + below + row * (high + gap + below)
+        pixels = image[..., 0] if image.shape[2] == 1 else image
+        axes.imshow(pixels, extent=(x, x + wide, y + high, y), aspect="auto", **shades)
+        if k < len(captions):
+            axes.text(x + wide / 2, y - 0.04, captions[k], fontsize=8, ha="center", va="bottom")
+    axes.set(xlim=(0, width), ylim=(height, 0))
     if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
+        axes.text(0.05, 0.09, title, fontsize=11, va="top", color=INK)
     return figure

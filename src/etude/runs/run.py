@@ -492,6 +492,7 @@ class Run:
             try:
                 figure.savefig(part, format=ending, dpi=150)
                 part.replace(path)
+                figure.set_layout_engine("none")  # what was laid out stays so: to do it again takes as long as to draw
             except OSError as error:
                 part.unlink(missing_ok=True)
                 raise disk_trouble(error, path) from error

@@ -209,13 +209,23 @@ class AdaMax(Rule):
         w.addcdiv_(mean, u, value=-η / (1 - β1**t))
 
 
+def eager(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """The same optimiser, for steps that are not compiled themselves.
+
+    PyTorch's own load its compiler at their first step, only to tell it to keep out; that takes a second of every run.
+    """
+    kept_out = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
+    plain = {name: getattr(getattr(kind, name), "__wrapped__", getattr(kind, name)) for name in kept_out}
+    return type(kind.__name__, (kind,), plain | {"step": torch.no_grad()(plain["step"])})
+
+
 FUSED: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "momentum": partial(torch.optim.SGD, momentum=0.9),
-    "nesterov": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
-    "adagrad": torch.optim.Adagrad,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
+    "sgd": eager(torch.optim.SGD),
+    "momentum": partial(eager(torch.optim.SGD), momentum=0.9),
+    "nesterov": partial(eager(torch.optim.SGD), momentum=0.9, nesterov=True),
+    "adagrad": eager(torch.optim.Adagrad),
+    "adam": eager(torch.optim.Adam),
+    "adamw": eager(torch.optim.AdamW),
 }
 WRITTEN: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": SGD, "momentum": Momentum, "nesterov": Nesterov, "adagrad": Adagrad, "adadelta": Adadelta,
