@@ -44,12 +44,8 @@ class Options:
 
 def raw(words: list[str]) -> int:
     """``etude run``'s words, as they came."""
-    if not words or words[0] in ("-h", "--help"):
-        print(USAGE)
+    if (entry := named(words, "run", USAGE)) is None:
         return 0
-    if words[0].startswith("-"):
-        raise UserError(f"etude run: expected a study before {words[0]}; 'etude list' shows them")
-    entry = Catalogue()[words[0]]
     options, changes = parse(entry, words[1:])
 
     if options.devices > 1 and not launched():
@@ -70,6 +66,20 @@ def raw(words: list[str]) -> int:
     if options.json and run.workers.first:
         print(json.dumps({"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False))
     return 0
+
+
+def named(words: list[str], verb: str, usage: str) -> Entry | None:
+    """The study that a verb's words begin with; None where they ask how it is used, which is told.
+
+    Raises:
+        UserError: no study, or none of that name.
+    """
+    if not words or words[0] in ("-h", "--help"):
+        print(usage)
+        return None
+    if words[0].startswith("-"):
+        raise UserError(f"etude {verb}: expected a study before {words[0]}; 'etude list' shows them")
+    return Catalogue()[words[0]]
 
 
 def parse(

@@ -8,8 +8,7 @@ import re
 import sys
 from typing import Annotated, Any, Literal
 
-from etude.catalogue import Catalogue
-from etude.cli.run import parse
+from etude.cli.run import named, parse
 from etude.cli.tables import Column, print_table
 from etude.errors import UserError
 from etude.results.axes import axes_of
@@ -54,12 +53,8 @@ class Options:
 
 def raw(words: list[str]) -> int:
     """``etude sweep``'s words, as they came."""
-    if not words or words[0] in ("-h", "--help"):
-        print(USAGE)
+    if (entry := named(words, "sweep", USAGE)) is None:
         return 0
-    if words[0].startswith("-"):
-        raise UserError(f"etude sweep: expected a study before {words[0]}; 'etude list' shows them")
-    entry = Catalogue()[words[0]]
     options, fixed = parse(entry, gathered(words[1:]), Options, "sweep")
     axes = axes_of(entry, options.over)
     for axis in axes:

@@ -193,11 +193,10 @@ def _drawn(curves: dict[str, dict[str, Band]]) -> Figure:
 
 
 def _html(folder: Path, told: dict[str, Any], curves: dict[str, dict[str, Band]], checked: Checked) -> Path:
-    from jinja2 import Environment, PackageLoader
     from matplotlib import pyplot
 
     from etude.runs.lesson import lesson_html
-    from etude.runs.report import data_uri, picture
+    from etude.runs.report import data_uri, paper, picture
 
     image = None
     if curves:
@@ -207,8 +206,8 @@ def _html(folder: Path, told: dict[str, Any], curves: dict[str, dict[str, Band]]
         image = data_uri(drawn.getvalue(), "image/svg+xml")
     first = next(outcome for outcome in checked.outcomes if outcome.folder)
     assert first.folder
-    environment = Environment(loader=PackageLoader("etude.results", "."), autoescape=True, trim_blocks=True)
-    page = environment.get_template("reproduction.html").render(
+    page = paper(
+        "results/reproduction.html",
         **{**told, "references": [lesson_html(text) for text in told["references"]]},
         curves=image, first=first.seed,
         figures=[(path.stem.replace("_", " "), picture(path)) for path in first.folder.pictures()],

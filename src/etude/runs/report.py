@@ -31,12 +31,18 @@ def write_report(folder: RunFolder) -> Path:
     return folder.report_html
 
 
-def _page(folder: RunFolder) -> str:
+def paper(template: str, **content: Any) -> str:
+    """A page in the style of reports. ``template``: its path within the package; it extends ``runs/paper.html``."""
     from jinja2 import Environment, PackageLoader
 
+    environment = Environment(loader=PackageLoader("etude", "."), autoescape=True, trim_blocks=True)
+    return environment.get_template(template).render(content)
+
+
+def _page(folder: RunFolder) -> str:
     study, result = folder.study(), folder.result()
-    environment = Environment(loader=PackageLoader("etude.runs", "."), autoescape=True, trim_blocks=True)
-    return environment.get_template("report.html").render(
+    return paper(
+        "runs/report.html",
         study=study,
         result=result,
         name=folder.name,

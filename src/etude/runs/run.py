@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager, suppress
-from io import StringIO
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -24,16 +21,16 @@ from torch import nn
 
 from etude.claims import Claim, Verdict
 from etude.errors import UserError, memory_trouble, out_of_memory
-from etude.runs import placement
+from etude.runs import keeping, placement
 from etude.runs.checkpoints import Checkpoints, disk_trouble, write_atomically
-from etude.runs.folder import RunFolder, as_json, environment, find_runs
+from etude.runs.folder import RunFolder, as_json, environment, find_runs, peak_memory
 from etude.runs.metrics import MetricsFile, Value, Window
 from etude.runs.progress import Progress, clock
 from etude.runs.random_state import random_state, restore_random_state, seed_everything
 from etude.runs.shards import load as load_state
 from etude.runs.shards import scatter
 from etude.runs.streams import Stateful, Stream
-from etude.runs.workers import Strategy, Workers, count_rows, is_sharded, launch_name, lost, restarted
+from etude.runs.workers import Strategy, Workers, count_rows, launch_name, lost, restarted, whole
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
@@ -464,72 +461,28 @@ class Run:
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print a table and keep it as ``tables/<name>.csv``; the report shows it. Cells are texts or numbers."""
-        if self._silent:
-            return
-        written = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-        text = StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows([list(columns), *written])
-        self.folder.tables.mkdir(exist_ok=True)
-        write_atomically(self.folder.tables / f"{name}.csv", text.getvalue().encode())
-        widths = [max(map(len, column)) for column in zip(columns, *written, strict=True)]
-        for line in ([*columns], *written):
-            cells = [
-                cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-            ]
-            self.say("  " + "  ".join(cells).rstrip())
+        if not self._silent:
+            for line in keeping.table(self.folder, name, columns, rows):
+                self.say(f"  {line}")
 
     def figure(self, name: str, figure: Figure) -> None:
         """Keep a Matplotlib figure as ``figures/<name>.svg`` and ``.png``, and close it."""
-        from matplotlib import pyplot
-
-        if self._silent:
-            pyplot.close(figure)
-            return
-        self.folder.figures.mkdir(exist_ok=True)
-        for ending in ("svg", "png"):
-            path = self.folder.figures / f"{name}.{ending}"
-            part = path.with_name(f".{path.name}")
-            try:
-                figure.savefig(part, format=ending, dpi=150)
-                part.replace(path)
-                figure.set_layout_engine("none")  # what was laid out stays so: to do it again takes as long as to draw
-            except OSError as error:
-                part.unlink(missing_ok=True)
-                raise disk_trouble(error, path) from error
-        pyplot.close(figure)
+        keeping.figure(None if self._silent else self.folder, name, figure)
 
     def drawing(self, name: str, svg: str) -> None:
         """Keep a picture that is SVG already, as ``figures/<name>.svg``."""
         if not self._silent:
-            self.folder.figures.mkdir(exist_ok=True)
-            write_atomically(self.folder.figures / f"{name}.svg", svg.encode())
+            keeping.drawing(self.folder, name, svg)
 
     def animation(self, name: str, animation: FuncAnimation, *, fps: int = 20) -> None:
         """Keep a Matplotlib animation as ``figures/<name>.gif``, and its last frame as a figure for paper."""
-        from etude.figures.animations import GifWriter
-
-        figure = cast("Figure", animation._fig)  # type: ignore[attr-defined]  # what it draws on has no public name
-        if not self._silent:
-            self.folder.figures.mkdir(exist_ok=True)
-            path = self.folder.figures / f"{name}.gif"
-            part = path.with_name(f".{path.name}")
-            try:
-                animation.save(str(part), GifWriter(fps=fps), dpi=100)
-                part.replace(path)
-            except OSError as error:
-                part.unlink(missing_ok=True)
-                raise disk_trouble(error, path) from error
-        self.figure(name, figure)
+        keeping.animation(None if self._silent else self.folder, name, animation, fps)
 
     def keep(self, net: nn.Module, name: str = "network") -> None:
         """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""
-        from safetensors.torch import save
-
-        state = {key: t.full_tensor() if is_sharded(t) else t for key, t in net.state_dict().items()}
-        if self._silent:
-            return
-        tensors = {key: t.detach().cpu().contiguous().clone() for key, t in state.items()}
-        write_atomically(self.folder.path / f"{name}.safetensors", save(tensors, {"format": "pt"}))
+        state = whole(net.state_dict())  # all processes have a part in it
+        if not self._silent:
+            keeping.weights(self.folder, name, state)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -728,13 +681,3 @@ class Run:
         for verdict in self.verdicts:
             self.say(f"{verdict.mark} {verdict.claim.metric} {verdict.claim.bound}: {verdict.measured}")
         self.say(f"{clock(seconds)} · {self.folder.report_html}")
-
-
-def peak_memory() -> int | None:
-    """The most memory that this process held, in bytes; None where the system does not say."""
-    if os.name != "posix":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -319,6 +319,11 @@ def is_sharded(value: Any) -> bool:
     return hasattr(value, "full_tensor")
 
 
+def whole(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state with every shard put together; all processes must call it."""
+    return {key: value.full_tensor() if is_sharded(value) else value for key, value in state.items()}
+
+
 class _SumOver(torch.autograd.Function):
     """A sum over processes; the gradient of a sum is a sum."""
 

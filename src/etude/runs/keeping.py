@@ -1,0 +1,81 @@
+"""What a run leaves beside its numbers: tables, figures, animations, weights. Each file is whole or not there."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from torch import Tensor
+
+from etude.runs.checkpoints import disk_trouble, write_atomically
+from etude.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.animation import FuncAnimation
+    from matplotlib.figure import Figure
+
+
+def table(folder: RunFolder, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Write ``tables/<name>.csv``; returns the table's lines as text for a terminal."""
+    written = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    text = StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([list(columns), *written])
+    folder.tables.mkdir(exist_ok=True)
+    write_atomically(folder.tables / f"{name}.csv", text.getvalue().encode())
+    widths = [max(map(len, column)) for column in zip(columns, *written, strict=True)]
+    lines = []
+    for line in ([*columns], *written):
+        cells = [cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def figure(folder: RunFolder | None, name: str, figure: Figure) -> None:
+    """Write ``figures/<name>.svg`` and ``.png``, and close the figure, which is all where there is no folder."""
+    from matplotlib import pyplot
+
+    if folder:
+        for ending in ("svg", "png"):
+            _draw(folder, f"{name}.{ending}", partial(figure.savefig, format=ending, dpi=150))
+            figure.set_layout_engine("none")  # what was laid out stays so: to do it again takes as long as to draw
+    pyplot.close(figure)
+
+
+def drawing(folder: RunFolder, name: str, svg: str) -> None:
+    """Write ``figures/<name>.svg``."""
+    folder.figures.mkdir(exist_ok=True)
+    write_atomically(folder.figures / f"{name}.svg", svg.encode())
+
+
+def animation(folder: RunFolder | None, name: str, animation: FuncAnimation, fps: int) -> None:
+    """Write ``figures/<name>.gif``, and the last frame as a figure."""
+    from etude.figures.animations import GifWriter
+
+    last = cast("Figure", animation._fig)  # type: ignore[attr-defined]  # what it draws on has no public name
+    if folder:
+        _draw(folder, f"{name}.gif", lambda part: animation.save(str(part), GifWriter(fps=fps), dpi=100))
+    figure(folder, name, last)
+
+
+def weights(folder: RunFolder, name: str, state: Mapping[str, Tensor]) -> None:
+    """Write ``<name>.safetensors``."""
+    from safetensors.torch import save
+
+    tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in state.items()}
+    write_atomically(folder.path / f"{name}.safetensors", save(tensors, {"format": "pt"}))
+
+
+def _draw(folder: RunFolder, name: str, draw: Callable[[Path], None]) -> None:
+    folder.figures.mkdir(exist_ok=True)
+    path = folder.figures / name
+    part = path.with_name(f".{name}")
+    try:
+        draw(part)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise disk_trouble(error, path) from error
