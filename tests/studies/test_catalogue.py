@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 
 from etude.catalogue import Entry
 from etude.cli.run import Options
+from etude.errors import UserError
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.lesson import lesson_html
 from etude.runs.run import Interrupted, Run
@@ -120,3 +122,20 @@ def test_the_network_learns_what_it_can(entry: Entry) -> None:
         n for n, p in net.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)
     ]
     assert not silent, f"no gradient reaches {silent}"
+
+
+@each_study
+@pytest.mark.parametrize("given", ["no-such-file.png", "", "nan", "1 2 3 4 5 6 7"])
+def test_what_can_not_be_predicted_gets_a_sentence(entry: Entry, given: str) -> None:
+    """Or it is read, as a text may be that is any text."""
+    if entry.load().network is Study.network:
+        pytest.skip("it keeps no network")
+    study = entry.load().at("quick")
+    net = study.network().eval()
+    sentence, answer = "", {}
+    try:
+        answer = dict(study.predict(net, given))
+    except UserError as error:
+        sentence = str(error)
+    assert answer or (sentence and "\n" not in sentence)
+    assert all(math.isfinite(value) for value in answer.values())

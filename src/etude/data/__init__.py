@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from etude.data.idx import FASHION, fashion_mnist, mnist, read_idx
     from etude.data.images import like_mnist, like_uci, read_image, to_rgb
     from etude.data.labelled import Dataset, Labelled, folds, hold_out
+    from etude.data.numbers import read_numbers
     from etude.data.sets import SETS
     from etude.data.shapes import Scenes, scenes
     from etude.data.store import fetch, find, locate, obtain, present, verify
@@ -36,8 +37,8 @@ __all__ = [
     "breast_cancer", "bytes_of", "camvid", "cifar10", "cifar100", "coloured_glyphs", "diabetes", "fashion_mnist",
     "fetch", "find", "folds", "glyphs", "held_out_views", "hold_out", "iris", "karate_club", "lego", "like_mnist",
     "like_uci", "locate", "mnist", "multi30k", "noisy_sine", "number_words", "obtain", "planetoid", "present",
-    "pydoc_topics", "python_help", "read_idx", "read_image", "rings", "scenes", "tiny_shakespeare", "to_rgb",
-    "traced_views", "two_moons", "two_spirals", "uci_digits", "verify", "wine",
+    "pydoc_topics", "python_help", "read_idx", "read_image", "read_numbers", "rings", "scenes", "tiny_shakespeare",
+    "to_rgb", "traced_views", "two_moons", "two_spirals", "uci_digits", "verify", "wine",
 ]  # fmt: skip
 
 _HOME = {
@@ -53,6 +54,7 @@ _HOME = {
     "idx": ("FASHION", "fashion_mnist", "mnist", "read_idx"),
     "images": ("like_mnist", "like_uci", "read_image", "to_rgb"),
     "labelled": ("Dataset", "Labelled", "folds", "hold_out"),
+    "numbers": ("read_numbers",),
     "sets": ("SETS",),
     "shapes": ("Scenes", "scenes"),
     "store": ("fetch", "find", "locate", "obtain", "present", "verify"),

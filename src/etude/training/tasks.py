@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from etude.errors import UserError
+from etude.data.numbers import read_numbers
 from etude.training.environments import spaces
 
 GOALS = {"CartPole-v1": 475.0, "LunarLander-v3": 200.0}  # mean returns at which Gymnasium calls them solved
@@ -29,12 +28,4 @@ def observed(name: str, input: Any) -> Tensor:
     Raises:
         UserError: it is not as many numbers as the environment shows.
     """
-    numbers = input.replace(",", " ").split() if isinstance(input, str) else list(input)
-    width = spaces(name)[0]
-    try:
-        found = torch.tensor([[float(number) for number in numbers]])
-    except ValueError:
-        raise UserError(f"{input!r} is no observation; expected {width} numbers, as {name} shows them") from None
-    if len(numbers) != width:
-        raise UserError(f"an observation of {len(numbers)} numbers; expected {width}, as {name} shows them")
-    return found
+    return read_numbers(input, spaces(name)[0], f"an observation of {name}")

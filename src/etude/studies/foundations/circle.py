@@ -211,8 +211,7 @@ class Circle(Study):
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """Probabilities of disc and ring at one point: two numbers, or the text ``0.5 -0.2``."""
-        numbers = input.replace(",", " ").split() if isinstance(input, str) else input
-        p = net(torch.tensor([[float(number) for number in numbers]])).sigmoid().item()
+        p = net(data.read_numbers(input, 2, "x and y")).sigmoid().item()
         return {"disc": p, "ring": 1 - p}
 
     def demo(self) -> Demo:

@@ -209,10 +209,7 @@ class Linear(Study):
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The progress of the disease by ten measurements: numbers, or ``59 2 32.1 101 157 93 38 4 4.9 87``."""
-        numbers = input.replace(",", " ").split() if isinstance(input, str) else list(input)
-        if len(numbers) != 10:
-            raise UserError(f"linear: {len(numbers)} measurements; expected 10: {', '.join(data.DIABETES)}")
-        return {"progress": net(torch.tensor([[float(number) for number in numbers]])).item()}
+        return {"progress": net(data.read_numbers(input, 10, ", ".join(data.DIABETES))).item()}
 
 
 def standardised(train: Rows, other: Rows) -> tuple[Pair, Pair]:

@@ -79,7 +79,6 @@ from torch.nn.functional import one_hot, pad
 
 from etude import data
 from etude.claims import Claim
-from etude.errors import UserError
 from etude.figures.regression import approach, decision_regions, signed_bars, spectra
 from etude.networks.standardised import Standardised
 from etude.runs.run import Run
@@ -181,10 +180,7 @@ class Logistic(Study):
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """Probabilities of the species by four lengths in cm: numbers, or a text like ``5.1 3.5 1.4 0.2``."""
-        numbers = input.replace(",", " ").split() if isinstance(input, str) else list(input)
-        if len(numbers) != 4:
-            raise UserError(f"logistic: {len(numbers)} measurements; expected 4, in cm: {', '.join(FLOWERS)}")
-        p = net(torch.tensor([[float(number) for number in numbers]])).softmax(1)[0]
+        p = net(data.read_numbers(input, 4, f"{', '.join(FLOWERS)}, in cm")).softmax(1)[0]
         return dict(zip(data.iris().classes, p.tolist(), strict=True))
 
 

@@ -84,6 +84,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
+from etude import data
 from etude.claims import Claim
 from etude.figures.perceptrons import TruthTable, mistake_bound, truth_tables, weight_paths
 from etude.networks.mlp import MLP
@@ -245,6 +246,5 @@ class PerceptronRule(Study):
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """Probabilities of XOR's two values for two bits: two numbers, or the text ``1 0``."""
-        numbers = input.replace(",", " ").split() if isinstance(input, str) else input
-        p = net(torch.tensor([[float(number) for number in numbers]])).sigmoid().item()
+        p = net(data.read_numbers(input, 2, "x and y")).sigmoid().item()
         return {"0": 1 - p, "1": p}

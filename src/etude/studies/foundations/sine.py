@@ -176,4 +176,4 @@ class Sine(Study):
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The fitted value at one number x."""
-        return {"y": net(torch.tensor([float(input)])).item()}
+        return {"y": net(data.read_numbers(input, 1)[0]).item()}

@@ -87,6 +87,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim.lr_scheduler import LambdaLR
 
+from etude import data
 from etude.claims import Claim
 from etude.errors import UserError
 from etude.figures.time import back_in_time, cliff
@@ -220,8 +221,9 @@ class Recurrence(Study):
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The sum of the marked values of one sequence, of any length: ``0.3 0.7* 0.2 0.1* 0.9``, a star is a mark."""
         words = str(input).split()
-        x = torch.tensor([[[float(word.rstrip("*")), float(word.endswith("*"))] for word in words]])
-        return {"sum": net(x).item()}
+        values = data.read_numbers([word.rstrip("*") for word in words], max(len(words), 1), "0.3 0.7*, say")
+        marks = torch.tensor([[float(word.endswith("*")) for word in words]])
+        return {"sum": net(torch.stack([values, marks], 2)).item()}
 
 
 def a_step(sizes: Tensor) -> float:

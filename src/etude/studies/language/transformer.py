@@ -220,10 +220,10 @@ class Transformer(Study):
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """What is written of symbols, as ``7 3 15``, and how probable the whole of it was."""
-        read = [int(symbol) for symbol in (input.split() if isinstance(input, str) else input)]
-        if not read or not all(0 <= symbol < self.symbols for symbol in read):
+        read = [str(symbol) for symbol in (input.split() if isinstance(input, str) else input)]
+        if not read or not all(symbol.isdecimal() and int(symbol) < self.symbols for symbol in read):
             raise UserError(f"transformer: the input is {input!r}; expected numbers from 0 to {self.symbols - 1}")
-        source = torch.tensor([[*(FIRST + symbol for symbol in read), END]])
+        source = torch.tensor([[*(FIRST + int(symbol) for symbol in read), END]])
         written = net.greedy(source, BEGIN, END, len(read) + 1)  # type: ignore[operator]
         p = net(source, begun(written)).log_softmax(2).gather(2, written[:, :, None])[0, :, 0]
         return {" ".join(names(written[0][written[0] >= FIRST])): float(p[written[0] != PAD].sum().exp())}

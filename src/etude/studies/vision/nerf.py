@@ -204,13 +204,7 @@ class RadianceField(Study):
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """What is at a place, as ``0.1 0 -0.2``, and its colour as seen from above."""
         assert isinstance(net, NeRF)
-        try:
-            place = torch.tensor([[float(number) for number in (input.split() if isinstance(input, str) else input)]])
-        except (TypeError, ValueError):
-            place = torch.empty(0)
-        if place.shape != (1, 3):
-            raise UserError(f"nerf: the input is {input!r}; expected three numbers, x, y and z")
-        density, colour = net.at(place, torch.tensor([[0.0, 0.0, -1.0]]))
+        density, colour = net.at(data.read_numbers(input, 3, "x, y and z"), torch.tensor([[0.0, 0.0, -1.0]]))
         return {"density": float(density), **dict(zip(("red", "green", "blue"), colour[0].tolist(), strict=True))}
 
     def demo(self) -> Demo:
