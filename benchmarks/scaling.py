@@ -166,7 +166,7 @@ def main() -> None:
     lines.append(MIDDLE.format(peak=PEAK / 1e12, reached=REACHED, nvlink=NVLINK / 1e9, network=NETWORK / 1e9))
     for name, flops, volume, size in plans:
         for devices, machines in ((8, 1), (512, 64)):
-            for rows in (size, 32 * devices):
+            for rows in sorted({size, 32 * devices}):
                 compute, send = plan(flops * rows / size, volume, devices, machines)
                 lines.append(
                     f"| {name} | {machines} × {devices // machines} | {rows:,} | {compute * 1e6:,.1f} µs "
@@ -216,8 +216,8 @@ overlapped:
 - computing: the operations counted above, divided among devices, at {reached:.0%} of {peak:,.0f} TFLOP/s (an H100
   in bf16);
 - sending: the bytes measured above, summed in a ring. N devices send 2 (N − 1) / N of them each, in 2 (N − 1)
-  messages of  10 µs; {nvlink:,.0f} GB/s within a machine, {network:,.0f} GB/s for each device between machines.
-  Within each machine first; then  each device sums its eighth over the machines.
+  messages of 10 µs; {nvlink:,.0f} GB/s within a machine, {network:,.0f} GB/s for each device between machines.
+  Within each machine first; then each device sums its eighth over the machines.
 
 | network | machines × devices | rows in a batch | computing | sending | efficiency |
 |---|---|---|---|---|---|"""
