@@ -27,10 +27,10 @@ lint: .venv/dev  ## style and types
 golden: .venv/dev  ## write the first losses of every study anew; say why in the commit
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.studies.golden
 
-bench: .venv/dev  ## what the loop costs, how fast batches come, how soon MNIST is learned
-	$(BIN)/python benchmarks/loop.py
-	$(BIN)/python benchmarks/batches.py
-	$(BIN)/python benchmarks/mnist.py
+bench: .venv-bench/peers  ## what the loop costs, how fast batches come, and Etude beside its peers: docs/benchmarks.md
+	.venv-bench/bin/python benchmarks/loop.py
+	.venv-bench/bin/python benchmarks/batches.py
+	.venv-bench/bin/python -m benchmarks.beside
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -43,5 +43,10 @@ bench: .venv/dev  ## what the loop costs, how fast batches come, how soon MNIST 
 	$(BIN)/python -m pip install --quiet --editable '.[dev,parity]'
 	touch $@ .venv/core
 
+.venv-bench/peers: pyproject.toml constraints.txt benchmarks/beside/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --editable '.[rl,parity]' -r benchmarks/beside/requirements.txt
+	touch $@
+
 clean:
-	rm -rf .venv build dist runs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench build dist runs .mypy_cache .ruff_cache .pytest_cache

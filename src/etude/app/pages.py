@@ -21,7 +21,7 @@ from etude.results import trash
 from etude.results.compare import compare
 from etude.results.export import ENDINGS, export
 from etude.results.listing import describe, duration
-from etude.results.pictures import first_picture, small
+from etude.results.pictures import cover, small
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.lesson import lesson_html
 
@@ -69,7 +69,7 @@ class Pages:
         cards = [(entry, self._held(entry)) for entry in entries]
         topics = list(dict.fromkeys(entry.topic for entry in entries))
         courses = sorted({course.split()[0] for entry in entries for course in entry.courses})
-        pictured = {f.path.parent.name for f in find_runs(self.root) if first_picture(f)}
+        pictured = {f.path.parent.name for f in find_runs(self.root) if cover(f)}
         pictured |= {path.stem for path in FIGURES.glob("*.webp")}
         return self.show(
             request, "catalogue.html", title="Studies", cards=cards, topics=topics, courses=courses, pictured=pictured
@@ -138,7 +138,7 @@ class Pages:
         """A small picture of a study: of its last run, or one that Etude ships."""
         entry = self._entry(request)
         for folder in reversed(self._runs_of(entry.name)):
-            if path := first_picture(folder):
+            if path := cover(folder):
                 return Response(_small(path, path.stat().st_mtime_ns), media_type="image/webp", headers=BRIEFLY)
         shipped = FIGURES / f"{entry.name}.webp"
         if shipped.is_file():

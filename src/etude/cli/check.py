@@ -17,7 +17,7 @@ from etude.results import check as results
 from etude.results import documents
 from etude.results.files import whole
 from etude.results.listing import duration
-from etude.results.pictures import first_picture, small
+from etude.results.pictures import cover, small
 from etude.runs.folder import RunFolder
 
 
@@ -135,7 +135,7 @@ def record(folder: Path, checked: list[results.Checked], seeds: int | None) -> N
 
 def keep_picture(entry: Entry, folder: RunFolder) -> None:
     """A small picture of the run, which the page shows of a study that was not run here yet."""
-    path = first_picture(folder)
+    path = cover(folder)
     if path is not None:
         place = MEASURED.parent / "app" / "static" / "figures"
         place.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,21 @@ def attend(
     return dropout(weights, drop) @ v, weights
 
 
+def fused(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, drop: float = 0.0, *, causal: bool = False
+) -> Tensor:
+    """The mean of :func:`attend` by PyTorch's kernel; a mask may also be numbers that are added to the scores.
+
+    On a CPU it reckons in fp32 whatever it is given: in bf16, forward and backward take 2.4 times as long.
+    """
+    if q.dtype != torch.bfloat16 or q.device.type != "cpu":
+        return scaled_dot_product_attention(q, k, v, mask, drop, is_causal=causal)
+    if mask is not None and mask.is_floating_point():
+        mask = mask.float()
+    with torch.autocast("cpu", enabled=False):
+        return scaled_dot_product_attention(q.float(), k.float(), v.float(), mask, drop, is_causal=causal).to(q.dtype)
+
+
 # -- positions ---------------------------------------------------------------------------------------------------------
 
 
@@ -199,7 +214,7 @@ class MultiHeadAttention(nn.Module):
         bias = alibi(self.heads, t, s).to(q.dtype) if self.positions == "alibi" else None
         drop = self.drop if self.training else 0.0
         if self.watch is None and self.causal and mask is None and bias is None and start == 0 and len(t) == len(s):
-            mixed = scaled_dot_product_attention(q, k, v, dropout_p=drop, is_causal=True)
+            mixed = fused(q, k, v, None, drop, causal=True)
         else:
             if self.causal:
                 past_only = t[:, None] >= s
@@ -207,7 +222,7 @@ class MultiHeadAttention(nn.Module):
             if self.watch is None:
                 if bias is not None:
                     mask = bias if mask is None else bias.masked_fill(~mask, -math.inf)
-                mixed = scaled_dot_product_attention(q, k, v, mask, drop)
+                mixed = fused(q, k, v, mask, drop)
             else:
                 mixed, weights = attend(q, k, v, mask, bias, drop)
                 self.watch(weights)

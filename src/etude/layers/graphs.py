@@ -10,7 +10,7 @@ They are each other's gradients. For $y = P x$, and $\bar y$ the loss's gradient
 $\mathrm{inner}(\bar y, x)$, and the one by $x$ is $P^\top \bar y$. Both run in the kernels of ``torch.sparse`` on
 compressed rows (CSR). At 10⁶ edges and 16 numbers a node, on one CPU thread, the product took 9 ms; ``index_add_``,
 ``scatter_add_`` and ``segment_reduce`` took 140 ms and more, and need memory for a row each edge.
-`benchmarks/graphs.py` measures layers.
+`benchmarks/beside/works/graphs.py` measures layers.
 """
 
 from __future__ import annotations

@@ -132,6 +132,7 @@ class Run:
         self._talked = (0, 0.0)
         self._unchecked: list[tuple[int, torch.Tensor]] = []
         self._notes: list[str] = []
+        self._cover = ""
         self._seconds_before = 0.0
 
     # -- entering and leaving ---------------------------------------------------------------------------------------
@@ -465,8 +466,12 @@ class Run:
             for line in keeping.table(self.folder, name, columns, rows):
                 self.say(f"  {line}")
 
-    def figure(self, name: str, figure: Figure) -> None:
-        """Keep a Matplotlib figure as ``figures/<name>.svg`` and ``.png``, and close it."""
+    def figure(self, name: str, figure: Figure, *, cover: bool = False) -> None:
+        """Keep a Matplotlib figure as ``figures/<name>.svg`` and ``.png``, and close it.
+
+        ``cover``: it stands for the run where one small picture is shown; else the first one does.
+        """
+        self._cover = name if cover else self._cover
         keeping.figure(None if self._silent else self.folder, name, figure)
 
     def drawing(self, name: str, svg: str) -> None:
@@ -474,8 +479,9 @@ class Run:
         if not self._silent:
             keeping.drawing(self.folder, name, svg)
 
-    def animation(self, name: str, animation: FuncAnimation, *, fps: int = 20) -> None:
+    def animation(self, name: str, animation: FuncAnimation, *, fps: int = 20, cover: bool = False) -> None:
         """Keep a Matplotlib animation as ``figures/<name>.gif``, and its last frame as a figure for paper."""
+        self._cover = name if cover else self._cover
         keeping.animation(None if self._silent else self.folder, name, animation, fps)
 
     def keep(self, net: nn.Module, name: str = "network") -> None:
@@ -669,6 +675,7 @@ class Run:
             "seconds": round(seconds, 3),
             "peak_memory_bytes": peak_memory(),
             "notes": self._notes,
+            **({"cover": self._cover} if self._cover else {}),
         }
         write_atomically(self.folder.result_json, as_json(result).encode())
         from etude.runs.report import write_report

@@ -211,7 +211,7 @@ class DeepQ(Study):
 
         if self.environment in ANGLES:
             labels = "angle in rad", "angular velocity in rad/s"
-            run.figure("maps", maps(functions, states, ANGLES[self.environment], labels))
+            run.figure("maps", maps(functions, states, ANGLES[self.environment], labels), cover=True)
 
     def network(self) -> QNetwork:
         """A new network for the environment's observations and actions."""

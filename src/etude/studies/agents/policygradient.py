@@ -223,7 +223,7 @@ class PolicyGradient(Study):
 
         if self.environment in ANGLES:
             labels = "angle in rad", "angular velocity in rad/s"
-            run.figure("maps", maps(functions, states, ANGLES[self.environment], labels))
+            run.figure("maps", maps(functions, states, ANGLES[self.environment], labels), cover=True)
 
     def network(self) -> ActorCritic:
         """A new network for the environment's observations and actions."""

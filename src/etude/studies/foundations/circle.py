@@ -178,7 +178,7 @@ class Circle(Study):
         x, label = map(run.place, data.rings(self.points, 1.0, self.gap))
         shown = {name.replace("_", " "): net for name, net in zip(variants, nets.values(), strict=True)}
         by_hand = {"three ReLUs by hand": hexagon(self.gap)}
-        run.figure("boundaries", decision_boundaries(shown | by_hand, x, label))
+        run.figure("boundaries", decision_boundaries(shown | by_hand, x, label), cover=True)
         run.keep(nets[self.activation])
 
     def train(self, run: Run, activation: str, nets: dict[str, nn.Module]) -> None:

@@ -131,7 +131,7 @@ class Generalization(Study):
         found = compare(run, variants, self.repeats, "test accuracy").measured
 
         logged = run.folder.curves()["loss"]
-        run.figure("curves", curves({"train loss": {name: logged[f"{name} #1"] for name in named}}))
+        run.figure("curves", curves({"train loss": {name: logged[f"{name} #1"] for name in named}}), cover=True)
         shown = {
             f"on {part} images": [interval(found[name][f"{part} accuracy"]) for name in named]
             for part in ("train", "test")

@@ -165,7 +165,7 @@ class Schedules(Study):
         run.figure("validation", progress(lines, self.goal, "accuracy on validation images"))
         shown = {name: [rate * shape(k) for k in range(steps)] for name, (shape, rate, steps) in schedules.items()}
         sizes = {"larger batches": [self.batch * round(1 / fall(k)) for k in range(long)]}
-        run.figure("schedules", settings(shown, sizes, list(lines)))
+        run.figure("schedules", settings(shown, sizes, list(lines)), cover=True)
         run.keep(nets[-1])
 
     def train(self, run: Run, shape: Shape, rate: float, steps: int, noise: Shape, nets: list[nn.Module]) -> None:

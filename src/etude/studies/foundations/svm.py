@@ -106,7 +106,8 @@ class KernelMachine(nn.Module):
         """The kernel of each row of x with each of z: (m, columns), (n, columns) → (m, n)."""
         gamma = self.gamma / self.rows.var(0).sum()
         if self.kernel == "rbf":
-            return torch.exp(-gamma * (x[:, None] - z).square().sum(2))
+            apart = x.square().sum(1)[:, None] + z.square().sum(1) - 2 * x @ z.T  # |x - z|², with no row for each pair
+            return torch.exp(-gamma * apart.clamp_min(0))
         return x @ z.T if self.kernel == "linear" else (gamma * x @ z.T + 1).pow(self.degree)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -223,7 +224,7 @@ class SVM(Study):
             run.result({f"{name}/accuracy": accuracy(outputs(machine, x_test.double()), t_test)}, held_out=len(x_test))
             support = (dual.beta.abs() > 1e-9 * self.C).sum()
             run.result({f"{name}/dual": below, f"{name}/gap": (above - below) / above, f"{name}/support": support})
-        run.figure("margins", margins(machine, x.double(), label, dual.beta.abs(), self.C))
+        run.figure("margins", margins(machine, x.double(), label, dual.beta.abs(), self.C), cover=True)
         run.keep(machine)
 
     def objective(self, net: nn.Linear, x: Tensor, label: Tensor, n: int) -> Tensor:
@@ -246,5 +247,4 @@ class SVM(Study):
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The score of one point, two numbers or the text ``0.5 -0.2``: below 0 the upper moon, above 0 the lower."""
-        numbers = input.replace(",", " ").split() if isinstance(input, str) else input
-        return {"score": net(torch.tensor([[float(number) for number in numbers]])).item()}
+        return {"score": net(data.read_numbers(input, 2, "x and y")).item()}

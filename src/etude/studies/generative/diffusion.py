@@ -203,7 +203,7 @@ class DiffusionModel(Study):
         z, asked = torch.randn(100, *real.shape[1:], device=run.device), one_each.repeat_interleave(10)
         time, *film = walked(self.process(self.eta), net, z, asked, self.sampling, self.guidance, NOTHING)
         at, guess = (lit(x).view(len(time), 10, 10, -1) for x in film)  # (steps + 1, 10, 10, side²)
-        run.figure("samples", mosaic({f"asked for, with w = {self.guidance:g}": at[-1]}, names))
+        run.figure("samples", mosaic({f"asked for, with w = {self.guidance:g}": at[-1]}, names), cover=True)
         run.animation("walk", developing(at, [f"t = {t:.2f}" for t in time]), fps=8)
         shown = torch.linspace(0, len(time) - 1, 9).long()
         panels = {"$x_t$": at[shown, :, 0].transpose(0, 1), "guess of $x_0$": guess[shown, :, 0].transpose(0, 1)}

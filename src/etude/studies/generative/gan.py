@@ -214,7 +214,7 @@ class GAN(Study):
         ten = torch.arange(10, device=run.device)
         x = made(generator, self.codes(run, 100), ten.repeat_interleave(10)).view(10, 10, -1)
         title = "asked for" if self.conditional else "generated"
-        run.figure("samples", mosaic({title: x}, names))
+        run.figure("samples", mosaic({title: x}, names), cover=True)
         frames = torch.stack([picture[:60].view(6, 10, -1) for picture in film.pictures])
         run.animation("learning", developing(frames, [f"step {step:,}" for step in film.steps]), fps=6)
         like = real[nearest(x[:, :7].flatten(0, 1), real)[1]].view(10, 7, -1)

@@ -190,7 +190,7 @@ class RestrictedBoltzmannMachine(Study):
                 v = net.gibbs(v)
                 if step in steps:
                     frames.append(net.visible(net.hidden(v).bernoulli()).view(5, 12, 64).cpu())
-        run.animation("fantasy", moving_pictures(torch.stack(frames), [step + 1 for step in steps]), fps=8)
+        run.animation("fantasy", moving_pictures(torch.stack(frames), [step + 1 for step in steps]), fps=8, cover=True)
 
     def bits(self, images: Tensor) -> Tensor:
         """Ink or none, (rows, 1, 8, 8) → (rows, 64)."""

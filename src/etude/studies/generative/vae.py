@@ -208,7 +208,7 @@ class VariationalAutoencoder(Study):
             places = torch.special.ndtri(torch.linspace(0.01, 0.99, 21, device=mu.device))  # steps of equal mass
             grid = torch.stack(torch.meshgrid(places, places.flip(0), indexing="xy"), -1)  # (21, 21, 2), top row first
             codes, _ = plane.encode(tested / self.bits)
-            run.figure("map", latent_map(codes, labels, plane.ink(grid), places))
+            run.figure("map", latent_map(codes, labels, plane.ink(grid), places), cover=True)
 
     @property
     def bits(self) -> int:

@@ -188,7 +188,7 @@ class LanguageModel(Study):
             net(run.place(data.bytes_of(sentence))[None])
         maps = {f"layer {i + 1}": looks[f"blocks.blocks.{i}.attention"][0] for i in (0, self.layers - 1)}
         letters = [letter.replace(" ", "␣") for letter in sentence]
-        run.figure("attention", attention_maps(maps, letters, letters))
+        run.figure("attention", attention_maps(maps, letters, letters), cover=True)
 
     @property
     def stride(self) -> int:

@@ -155,7 +155,7 @@ class Recurrence(Study):
         before: dict[str, Tensor] = {cell: through_time(run.place(self.network(cell)).cells, x) for cell in CELLS}
         after: dict[str, Tensor] = {cell: through_time(nets[cell].cells, x) for cell in CELLS}
         panels = {"RNNs, untrained": found, "untrained": before, "trained": after}
-        run.figure("gradients", back_in_time(panels, [*CELLS, *found], bounds))
+        run.figure("gradients", back_in_time(panels, [*CELLS, *found], bounds), cover=True)
         run.result({"gradient/over bound": max(float((found[name] / bounds[name]).max()) for name in found)})
         rows: list[tuple[str | float, ...]] = [(f"rnn, {name}", a_step(sizes), "") for name, sizes in found.items()]
         rows += [(cell, a_step(before[cell]), a_step(after[cell])) for cell in CELLS]
@@ -215,15 +215,13 @@ class Recurrence(Study):
         run.figure("cliff", cliff(u, b, losses, one, {name: fall[:, shown] for name, fall in falls.items()}))
 
     def example(self) -> Tensor:
-        """Two sequences."""
         return next(self.sequences(2))[0]
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The sum of the marked values of one sequence, of any length: ``0.3 0.7* 0.2 0.1* 0.9``, a star is a mark."""
         words = str(input).split()
-        values = data.read_numbers([word.rstrip("*") for word in words], max(len(words), 1), "0.3 0.7*, say")
-        marks = torch.tensor([[float(word.endswith("*")) for word in words]])
-        return {"sum": net(torch.stack([values, marks], 2)).item()}
+        x = data.read_numbers(str(input).replace("*", ""), max(len(words), 1), "0.3 0.7*, say")
+        return {"sum": net(torch.stack([x, torch.tensor([["*" in w for w in words]])], 2)).item()}
 
 
 def a_step(sizes: Tensor) -> float:

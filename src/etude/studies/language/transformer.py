@@ -172,7 +172,7 @@ class Transformer(Study):
         with evaluating(net), watching(net) as looks:
             net(source, begun(target))
         maps = {f"layer {i + 1}": looks[f"decoder.blocks.{i}.cross"][0] for i in range(self.layers)}
-        run.figure("attention", attention_maps(maps, names(target[0]), names(source[0])))
+        run.figure("attention", attention_maps(maps, names(target[0]), names(source[0])), cover=True)
         depths = (2, 4, 8, 16)
         gradients = {norm: [self.last_gradient(norm, layers) for layers in depths] for norm in ("pre", "post")}
         run.figure("gradients", gradient_by_depth(depths, gradients))

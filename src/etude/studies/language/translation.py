@@ -197,7 +197,7 @@ class Translation(Study):
         across = [weights[0] for name, weights in looks.items() if name.endswith("cross") or name == "attention"]
         maps = {f"layer {i + 1}" if len(across) > 1 else self.model: look for i, look in enumerate(across)}
         rows, columns = ([*pieces.names(side[0].tolist()), "."] for side in (target, source))
-        run.figure("attention", attention_maps(maps, rows, columns))
+        run.figure("attention", attention_maps(maps, rows, columns), cover=True)
 
     def network(self) -> Net:
         """An encoder and a decoder; padding is token 0."""

@@ -172,7 +172,7 @@ class Cifar(Study):
         if names:
             run.figure("hardest", image_grid(test[hardest] / 255, names, title="wrong, and surest: is → taken for"))
         run.figure("confusion", confusion_matrix(predicted, labels, pictures.classes))
-        run.figure("filters", filter_grid(net.whiten.weight[:12], columns=6, title="the whitening filters"))
+        run.figure("filters", filter_grid(net.whiten.weight[:12], columns=6, title="the whitening filters"), cover=True)
         run.keep(net)
 
     def classes(self) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ class Detection(Study):
         run.figure("precision", precision_recall(RECALLS, precision.precision[0], values, pictures.classes, 0.5))
         some = torch.linspace(0, len(test) - 1, 8).long()
         surest, (images, *truth) = [column[some] for column in found], test[some].parts
-        run.figure("detections", found_and_true(images / 255, surest, truth, pictures.classes))
+        run.figure("detections", found_and_true(images / 255, surest, truth, pictures.classes), cover=True)
         crowded = test[test.counts.argmax()[None]]  # one picture
         raw, kept = self.found(net, crowded.images, suppress=False), self.found(net, crowded.images)
         run.figure("suppression", before_and_after(crowded.images[0] / 255, raw, kept, pictures.classes))

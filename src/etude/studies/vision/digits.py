@@ -169,7 +169,7 @@ class Digits(Study):
             run.figure("hardest", image_grid(images[hardest], names, title="wrong, and how sure: is → taken for"))
         run.figure("confusion", confusion_matrix(predicted, labels, digits.classes))
         run.figure("calibration", reliability(probabilities, labels))
-        run.figure("filters", filter_grid(net.first.weight, title="filters of the first convolution"))
+        run.figure("filters", filter_grid(net.first.weight, title="filters of the first convolution"), cover=True)
         run.keep(net)
 
     def network(self) -> StridedCNN:

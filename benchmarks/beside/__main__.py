@@ -1,0 +1,108 @@
+"""Do the works, in turn, and write the table.
+
+``make bench`` installs the peers into an environment of the benchmark's and does all of them. By hand::
+
+    .venv-bench/bin/python -m benchmarks.beside [WORK …] [--repeat N] [--list]
+
+Each contender does each work in a process of its own, one after the other, and then all again: what slows the machine
+down for a while slows all of them. What was measured is kept in ``benchmarks/beside/results.json``, work by work, and
+``docs/benchmarks.md`` is written from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.beside.table import write
+from benchmarks.beside.work import Work, works
+
+from etude.runs.folder import machine
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+PEERS = (
+    "torch", "numpy", "keras", "lightning", "skorch", "transformers", "accelerate", "stable-baselines3", "gymnasium",
+    "torch-geometric", "scikit-learn", "diffusers", "autograd", "gradio",
+)  # fmt: skip
+
+
+def once(work: Work, contender: str, seed: int) -> dict[str, Any] | None:
+    """Value and what was reached; None where a package is missing."""
+    command = [sys.executable, "-m", "benchmarks.beside.one", work.name, contender, str(seed)]
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise SystemExit(f"{work.name}, {contender}: exit code {done.returncode}\n{done.stderr[-3_000:]}")
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if "missing" in said:
+        print(f"  {contender}: left out, for {said['missing']} is not installed", flush=True)
+        return None
+    if said["value"] is None:
+        said["value"] = seconds
+    reached = "".join(f", {key} {value:.4g}" for key, value in said["reached"].items())
+    print(f"  {contender:<28} {said['value']:.4g} {work.unit}{reached}", flush=True)
+    return said
+
+
+def measure(work: Work, repeat: int) -> dict[str, Any]:
+    """All contenders in turn, so often."""
+    print(f"{work.title} ({work.name})", flush=True)
+    taken: dict[str, dict[str, Any]] = {name: {"values": [], "reached": {}} for name in work.contenders}
+    for seed in range(repeat):
+        for name in list(taken):
+            if (said := once(work, name, seed)) is None:
+                del taken[name]
+                continue
+            taken[name]["values"].append(said["value"])
+            for key, value in said["reached"].items():
+                taken[name]["reached"].setdefault(key, []).append(value)
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": "{processor}, {cores} cores".format(**machine()),
+        "command": f"python -m benchmarks.beside {work.name} --repeat {repeat}",
+        "versions": {"python": platform.python_version(), **_versions()},
+        "contenders": taken,
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in PEERS:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", nargs="*", help="names; all by default")
+    parser.add_argument("--repeat", type=int, help="how often each contender does it; else as the work says")
+    parser.add_argument("--list", action="store_true", help="name the works and end")
+    options = parser.parse_args()
+    known = works()
+    if unknown := [name for name in options.work if name not in known]:
+        parser.error(f"no work '{unknown[0]}'; expected some of {', '.join(known)}")
+    if options.list:
+        for work in known.values():
+            print(f"{work.name:<20} {work.title}: {', '.join(work.contenders)}")
+        return
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    for name in options.work or known:
+        results[name] = measure(known[name], options.repeat or known[name].repeat)
+        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        write(HERE.parents[1] / "docs" / "benchmarks.md", known, results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""``docs/benchmarks.md``, from what was measured."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.beside.work import LOWER, Work
+
+HEAD = """# Beside its peers
+
+Etude and what a user would pick instead, at the same work on the same machine: medians, and the range in brackets. A
+ratio above 1 says that Etude is faster. Peers are used as their own documentation shows. Each time is that of a fresh
+process, and the contenders take turns. Where Etude loses, it stands here, too.
+
+`make bench` installs the peers into an environment of their own and measures all of it anew.
+
+"""
+
+
+def write(path: Path, works: Mapping[str, Work], results: Mapping[str, Any]) -> None:
+    """The table of all works that have been measured, in the order in which they are stated."""
+    parts = [HEAD, "| work | who | median (range) | Etude is faster by | reached | aim |\n|---|---|---|---|---|---|\n"]
+    measured = [(work, results[name]) for name, work in works.items() if name in results]
+    for work, result in measured:
+        parts += [f"| {' | '.join(cells)} |\n" for cells in _rows(work, result["contenders"])]
+    notes = [f"- **{work.title}**: {work.note}\n" for work, _ in measured if work.note]
+    if notes:
+        parts += ["\n## How to read them\n\n", *notes]
+    parts.append("\n## Where they come from\n\n")
+    for work, result in measured:
+        versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+        times = max(len(taken["values"]) for taken in result["contenders"].values())
+        parts.append(
+            f"- **{work.title}**: `{result['command']}`, {times} times, {result['date']}, on {result['machine']}; "
+            f"{versions}\n"
+        )
+    path.write_text("".join(parts), encoding="utf-8")
+
+
+def _rows(work: Work, contenders: Mapping[str, Any]) -> list[list[str]]:
+    own = statistics.median(next(iter(contenders.values()))["values"])
+    rows = []
+    for k, (name, taken) in enumerate(contenders.items()):
+        values = taken["values"]
+        median = statistics.median(values)
+        ratio = median / own if work.unit in LOWER else own / median
+        reached = ", ".join(f"{key} {statistics.fmean(found):.4g}" for key, found in taken["reached"].items())
+        spread = f" ({_short(min(values))} … {_short(max(values))})" if len(values) > 1 else ""
+        rows.append([
+            work.title if k == 0 else "",
+            f"**{name}**" if k == 0 else name,
+            f"{_short(median)} {work.unit}{spread}",
+            "" if k == 0 else f"{ratio:.2g} ×" if ratio < 10 else f"{ratio:.0f} ×",
+            reached,
+            work.aim if k == 0 else "",
+        ])  # fmt: skip
+    return rows
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"

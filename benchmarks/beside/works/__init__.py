@@ -1,0 +1,1 @@
+"""Each module here states some works in ``WORKS``."""
