@@ -99,7 +99,7 @@ def test_what_came_is_the_discounted_return(tmp_path) -> None:
 def test_predictions_are_in_units_of_reward() -> None:
     study = DeepQ(unit=20.0)
     assert study.predict(Says(1.0, 1.5), "0 0 0.05 0") == {"left": 20.0, "right": 30.0}
-    with pytest.raises(UserError, match="an observation of 2 numbers; expected 4"):
+    with pytest.raises(UserError, match="expected 4 numbers: an observation"):
         study.predict(Says(1, 2), [0, 1])
 
 

@@ -135,7 +135,7 @@ def test_the_claims_hold_and_the_network_takes_raw_measurements(tmp_path) -> Non
     row = table.test.inputs[0].tolist()
     text = " ".join(map(str, row))
     assert trained.predict(text) == trained.predict(row)
-    with pytest.raises(UserError, match="3 measurements; expected 10: age"):
+    with pytest.raises(UserError, match="expected 10 numbers: age"):
         trained.predict("1 2 3")
     assert {p.stem for p in run.folder.figures.glob("*.png")} == {"descent", "paths", "bases", "stability"}
 

@@ -29,7 +29,7 @@ def test_it_says_what_is_at_a_place_and_shows_any_view(tmp_path) -> None:
     trained = etude.load(run.folder.path)
     assert set(trained.predict("0.1 0 -0.2")) == {"density", "red", "green", "blue"}
     for wrong in ([0.1, 0.2], "a b c", "", None):
-        with pytest.raises(UserError, match="expected three numbers, x, y and z"):
+        with pytest.raises(UserError, match="expected 3 numbers: x, y and z"):
             trained.predict(wrong)
     study = Catalogue()["nerf"].load().at("quick", **SMALL)
     demo = study.demo()

@@ -112,7 +112,7 @@ def test_predictions_are_probabilities_by_name() -> None:
     found = study.predict(study.network(), "0 0 0.05 0")
     assert list(found) == ["left", "right"]
     assert sum(found.values()) == pytest.approx(1)
-    with pytest.raises(UserError, match="an observation of 3 numbers; expected 4"):
+    with pytest.raises(UserError, match="expected 4 numbers: an observation"):
         study.predict(study.network(), [0, 0, 0])
 
 

@@ -145,9 +145,9 @@ def test_what_a_user_can_get_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     assert spaces("CartPole-v1") == (4, 2)
     assert action_names("Acrobot-v1") == ("0", "1", "2")
     assert torch.equal(observed("CartPole-v1", "0, 1 2 3"), torch.tensor([[0.0, 1, 2, 3]]))
-    with pytest.raises(UserError, match="an observation of 2 numbers; expected 4"):
+    with pytest.raises(UserError, match=r"the input is \[1, 2\]; expected 4 numbers: an observation of CartPole-v1"):
         observed("CartPole-v1", [1, 2])
-    with pytest.raises(UserError, match="'a b c d' is no observation; expected 4 numbers"):
+    with pytest.raises(UserError, match="the input is 'a b c d'; expected 4 numbers"):
         observed("CartPole-v1", "a b c d")
     monkeypatch.setitem(sys.modules, "gymnasium", None)
     with pytest.raises(UserError, match=r"environments need gymnasium: pip install 'etude\[rl\]'"):

@@ -216,7 +216,7 @@ class MultiHeadAttention(nn.Module):
         if self.watch is None and self.causal and mask is None and bias is None and start == 0 and len(t) == len(s):
             mixed = fused(q, k, v, None, drop, causal=True)
         else:
-            if self.causal:
+            if self.causal and not (past is not None and len(t) == 1):  # one row behind all that was kept sees it all
                 past_only = t[:, None] >= s
                 mask = past_only if mask is None else mask & past_only
             if self.watch is None:

@@ -14,12 +14,15 @@ from torch import Tensor, nn
 def evaluating(net: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; afterwards the mode is what it was."""
     was = net.training
-    net.eval()
+    asleep = not any(module.training for module in net.modules())  # as for each token of a text: nothing to change
+    if not asleep:
+        net.eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        net.train(was)
+        if not asleep:
+            net.train(was)
 
 
 def outputs(net: nn.Module, inputs: Any, batch: int = 1_000) -> Tensor:
