@@ -35,13 +35,14 @@ PEERS = (
 
 
 def once(work: Work, contender: str, seed: int) -> dict[str, Any] | None:
-    """Value and what was reached; None where a package is missing."""
+    """Value and what was reached; None where a package is missing, or it failed, which is said."""
     command = [sys.executable, "-m", "benchmarks.beside.one", work.name, contender, str(seed)]
     began = time.perf_counter()
     done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - began
     if done.returncode:
-        raise SystemExit(f"{work.name}, {contender}: exit code {done.returncode}\n{done.stderr[-3_000:]}")
+        print(f"{done.stderr[-3_000:]}\n  {contender}: left out, for it failed with exit code {done.returncode}", flush=True)
+        return None
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     if "missing" in said:
         print(f"  {contender}: left out, for {said['missing']} is not installed", flush=True)

@@ -23,7 +23,7 @@ def study(name: str, *options: str, seed: int) -> tuple[dict[str, Any], float]:
             [*command, "--runs", folder, "--quiet", "--json"], check=False, capture_output=True, text=True
         )
         seconds = time.perf_counter() - began
-    if done.returncode == 1 and "ETUDE_DATA" in done.stderr:
+    if done.returncode == 2 and "ETUDE_DATA" in done.stderr:
         raise ModuleNotFoundError(name="ETUDE_DATA")
     if done.returncode:
         raise RuntimeError(done.stderr[-2_000:])

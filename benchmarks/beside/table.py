@@ -21,7 +21,7 @@ process, and the contenders take turns. Where Etude loses, it stands here, too.
 
 
 def write(path: Path, works: Mapping[str, Work], results: Mapping[str, Any]) -> None:
-    """The table of all works that have been measured, in the order in which they are stated."""
+    """The table of all works that have been measured, in the order in which they are stated, and their origin."""
     parts = [HEAD, "| work | who | median (range) | Etude is faster by | reached | aim |\n|---|---|---|---|---|---|\n"]
     measured = [(work, results[name]) for name, work in works.items() if name in results]
     for work, result in measured:
@@ -30,14 +30,13 @@ def write(path: Path, works: Mapping[str, Work], results: Mapping[str, Any]) -> 
     if notes:
         parts += ["\n## How to read them\n\n", *notes]
     parts.append("\n## Where they come from\n\n")
-    for work, result in measured:
+    origins: dict[str, list[str]] = {}
+    for _, result in measured:
         versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-        times = max(len(taken["values"]) for taken in result["contenders"].values())
-        parts.append(
-            f"- **{work.title}**: `{result['command']}`, {times} times, {result['date']}, on {result['machine']}; "
-            f"{versions}\n"
-        )
-    path.write_text("".join(parts), encoding="utf-8")
+        origin = f"{result['date']}, on {result['machine']}; {versions}"
+        origins.setdefault(origin, []).append(f"`{result['command']}`")
+    parts += [f"{origin}:\n\n- {f'{chr(10)}- '.join(commands)}\n\n" for origin, commands in origins.items()]
+    path.write_text("".join(parts).rstrip() + "\n", encoding="utf-8")
 
 
 def _rows(work: Work, contenders: Mapping[str, Any]) -> list[list[str]]:
@@ -53,7 +52,7 @@ def _rows(work: Work, contenders: Mapping[str, Any]) -> list[list[str]]:
             work.title if k == 0 else "",
             f"**{name}**" if k == 0 else name,
             f"{_short(median)} {work.unit}{spread}",
-            "" if k == 0 else f"{ratio:.2g} ×" if ratio < 10 else f"{ratio:.0f} ×",
+            "" if name.startswith("etude") else f"{ratio:.2g} ×" if ratio < 10 else f"{ratio:.0f} ×",
             reached,
             work.aim if k == 0 else "",
         ])  # fmt: skip

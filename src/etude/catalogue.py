@@ -14,8 +14,9 @@ import inspect
 import json
 import re
 import sys
+import textwrap
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -178,7 +179,7 @@ def read(path: Path, module: str | None) -> Entry:
     if len(classes) != 1:
         raise UserError(f"{path} holds {len(classes)} classes derived from Study; expected one")
     body = classes[0].body
-    comments = _comments(source)
+    comments = _comments(source, [s for s in body if isinstance(s, ast.AnnAssign)])
     stated = {
         statement.targets[0].id: statement.value
         for statement in body
@@ -220,11 +221,15 @@ def _claim(node: ast.expr) -> Claim:
     )
 
 
-def _comments(source: str) -> dict[int, str]:
-    """``{line: comment}`` for comments that stand behind code or alone on their line."""
+def _comments(source: str, statements: Sequence[ast.stmt]) -> dict[int, str]:
+    """``{line: comment}`` in those lines that reach from the first of these statements to the last."""
+    if not statements:
+        return {}
+    first, last = statements[0].lineno, statements[-1].end_lineno
+    lines = textwrap.dedent("\n".join(source.split("\n")[first - 1 : last]))
     return {
-        token.start[0]: token.string.lstrip("# ").rstrip()
-        for token in tokenize.generate_tokens(StringIO(source).readline)
+        first - 1 + token.start[0]: token.string.lstrip("# ").rstrip()
+        for token in tokenize.generate_tokens(StringIO(lines).readline)
         if token.type == tokenize.COMMENT
     }
 

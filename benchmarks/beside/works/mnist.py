@@ -195,7 +195,7 @@ def _skorch(goal: float, augmented: bool) -> Contender:
             cnn, max_epochs=EPOCHS["skorch"], lr=0.002, optimizer=torch.optim.Adam, iterator_train__shuffle=True,
             train_split=predefined_split(test), callbacks=[Stop()], classes=[*range(10)], verbose=0,
         )  # fmt: skip
-        net.fit(Subset(train, range(len(train))), y=None)  # which is a Dataset, whatever it is of
+        net.fit(Subset(train, [*range(len(train))]), y=None)  # which is a Dataset, whatever it is of
         return Measured(None, {"test accuracy": float(net.history[-1, "valid_acc"]), "epochs": len(net.history)})
 
     return run

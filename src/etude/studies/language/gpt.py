@@ -39,8 +39,8 @@ those of earlier places are what they were, since nothing behind them could chan
 layers, each place costs about $12 \ell w^2$ products in the weights and $2 \ell w t$ in attention. Reading all again
 for each new byte costs $t$ times as much as reading one. For $n$ bytes that is $6 \ell w^2 n^2$ against
 $12 \ell w^2 n$, so in products $n / 2$ times as much; in seconds less, for one place at a time leaves the processor
-waiting for weights. `python benchmarks/gpt.py` measured 3.7 times for this network and 6.2 for that of the full scale,
-from one byte to 256 (one thread; a test holds the bytes of both ways to be the same). The price is memory:
+waiting for weights. `python benchmarks/gpt.py` measured 3.9 times for this network and 5.5 for that of the full scale,
+from one byte to 256 (two threads; a test holds the bytes of both ways to be the same). The price is memory:
 $2 \ell w$ numbers a place.
 
 **How it is trained.** AdamW, a short warm-up (Adam's first steps are as large as its last, whatever the gradient),
