@@ -1,8 +1,8 @@
 """How time and memory grow with the size of the work, and by which power: ``docs/growth.md``.
 
-``python benchmarks/growth.py [--seconds 1] [--write docs/growth.md]`` takes each size in a process of its own: the median
-time of a step, and by how much it raised the peak of the process's memory. The exponent is the slope of a line through
-the logarithms of the last three sizes, where what is the same at every size no longer counts for much.
+``python benchmarks/growth.py [--seconds 1] [--write docs/growth.md]`` takes each size in a process of its own: the
+median time of a step, and by how much it raised the peak of the process's memory. The exponent is the slope of a line
+through the logarithms of the last three sizes, where what is the same at every size no longer counts for much.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from etude.training.optimizers import descent
 Step = Callable[[], object]
 HEAD = """# Growth
 
-How time and memory grow with the size of the work. Written by `python benchmarks/growth.py --write docs/growth.md`: each
-size in a process of its own, the median time of a step, and by how much the first step raised the peak of the process's
-memory. The exponent p in time ~ sizeᵖ comes from the last three sizes.
+How time and memory grow with the size of the work. Written by `python benchmarks/growth.py --write docs/growth.md`:
+each size in a process of its own, the median time of a step, and by how much the first step raised the peak of
+the process's memory. The exponent p in time ~ sizeᵖ comes from the last three sizes.
 
 """
 

@@ -41,7 +41,10 @@ def once(work: Work, contender: str, seed: int) -> dict[str, Any] | None:
     done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - began
     if done.returncode:
-        print(f"{done.stderr[-3_000:]}\n  {contender}: left out, for it failed with exit code {done.returncode}", flush=True)
+        print(
+            f"{done.stderr[-3_000:]}\n  {contender}: left out, for it failed with exit code {done.returncode}",
+            flush=True,
+        )
         return None
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     if "missing" in said:

@@ -116,7 +116,7 @@ class Digits(Study):
     held_out: Fraction = 0.05  # part of the training data kept for validation
 
     scales = {
-        "full": {"dataset": "mnist", "epochs": 8.0, "batch": 256, "learning_rate": 6e-3, "turn": 10.0, "shift": 1.5},
+        "full": {"dataset": "mnist", "epochs": 10.0, "batch": 256, "learning_rate": 6e-3, "turn": 10.0, "shift": 1.5},
         "brief": {
             "dataset": "mnist",
             "width": 16,
