@@ -297,7 +297,9 @@ def test_the_total_is_that_of_all_workers(entry: Entry, tmp_path: Path) -> None:
     assert len({fields["rate"] for fake in fakes for _, fields, _ in fake.begun}) == 9  # no two draw alike
 
 
-def test_a_stopped_sweep_goes_on(entry: Entry, tmp_path: Path) -> None:
+def test_a_stopped_sweep_goes_on(entry: Entry, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    was = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run behind
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, was))
     plan = plan_of(entry, "rate=log:1e-4:1")
 
     def stop(values: Mapping[str, Any]) -> float | Ended:

@@ -120,7 +120,7 @@ def _members(path: Path, wanted: set[str] | re.Pattern[str]) -> Iterator[tuple[s
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, TypeError) as error:  # a TypeError is tarfile's own
         raise UserError(f"{path} is damaged or cut short ({error})") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,7 +46,9 @@ def read_image(picture: Picture) -> Tensor:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is lower
-            image: Any = Image.open(picture, formats=FORMATS) if isinstance(picture, str | Path) else picture
+            image: Any = picture
+            if isinstance(picture, str | Path):  # whole, for of a file Pillow asks for as much as a damaged length says
+                image = Image.open(BytesIO(Path(picture).read_bytes()), formats=FORMATS)
             if not isinstance(image, Image.Image):
                 kind = type(image).__name__
                 raise UserError(f"a picture is a file's name, an array, a tensor or a PIL image, and this is a {kind}")

@@ -258,7 +258,7 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 def _is_verdict(claim: Any) -> bool:
-    if not isinstance(claim, dict) or not isinstance(about := claim.get("claim", {}), dict):
+    if not isinstance(claim, dict) or not isinstance(about := claim.get("claim"), dict):
         return False
     mean = claim.get("mean")
     return isinstance(about.get("metric", ""), str) and (mean is None or _is_number(mean))
