@@ -34,6 +34,7 @@ def etude_cifar(seed: int) -> Measured:
 def bare_resnet(seed: int) -> Measured:
     """ResNet-18 for small pictures as in kuangliu/pytorch-cifar: batch 128, SGD, PIL images cropped and flipped."""
     import torch
+    from benchmarks.beside.networks import ResNet18
     from benchmarks.beside.pictures import Pictures, normalize, random_crop, random_flip, to_tensor
     from torch.nn.functional import cross_entropy
     from torch.utils.data import DataLoader
@@ -43,7 +44,7 @@ def bare_resnet(seed: int) -> Measured:
     rows: Any = Pictures(images, labels, random_crop(4), random_flip, to_tensor, scale)
     torch.manual_seed(seed)
     loader = DataLoader(rows, 128, shuffle=True, num_workers=WORKERS)
-    net = _resnet18()
+    net = ResNet18()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
     batches, taken = iter(loader), 0
 
@@ -69,34 +70,6 @@ def _cifar() -> tuple[Any, Any]:
     except UserError as error:
         raise ModuleNotFoundError(name="ETUDE_DATA") from error
     return train.inputs.permute(0, 2, 3, 1).contiguous().numpy(), train.labels.numpy()
-
-
-def _resnet18() -> Any:
-    from torch import nn
-    from torch.nn.functional import relu
-
-    class Block(nn.Module):
-        def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-            super().__init__()
-            self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-            self.bn1 = nn.BatchNorm2d(outputs)
-            self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-            self.bn2 = nn.BatchNorm2d(outputs)
-            self.shortcut = nn.Sequential()
-            if stride != 1 or inputs != outputs:
-                self.shortcut = nn.Sequential(
-                    nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-                )
-
-        def forward(self, x: Any) -> Any:
-            out = self.bn2(self.conv2(relu(self.bn1(self.conv1(x)))))
-            return relu(out + self.shortcut(x))
-
-    layers, inputs = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()], 64
-    for outputs, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-        layers += [Block(inputs, outputs, stride), Block(outputs, outputs, 1)]
-        inputs = outputs
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
 
 
 WORKS = [
