@@ -41,7 +41,7 @@ def test_hdf5_comes_back_exactly(run: Path, place: Path) -> None:
     assert all(torch.equal(tensor, weights[key]) for key, tensor in trained.network.state_dict().items())
     assert trained.predict("1 2 3 4") == load(run).predict("1 2 3 4")
     with h5py.File(path) as file:
-        said = dict(file.attrs)
+        said = {key: text.decode() for key, text in file.attrs.items()}
     assert (said["study"], said["scale"], said["seed"]) == ("tiny", "quick", "0")
     assert json.loads(said["fields"]) == {"hidden": 5, "more": [8], "rate": 0.1, "steps": 20}
     assert json.loads(said["metrics"]) == json.loads((run / "result.json").read_text())["metrics"]
@@ -290,8 +290,16 @@ def test_a_damaged_hdf5_gets_a_sentence(run: Path, place: Path) -> None:
         with pytest.raises(UserError, match="can't be read as what"):
             load(path, study="tiny.py")
     with h5py.File(path, "w") as file:
-        file.attrs["study"] = "tiny"
+        file.attrs["study"] = b"tiny"
     with pytest.raises(UserError, match="can't be read as what"):
+        load(path, study="tiny.py")
+    with h5py.File(path, "w") as file:
+        file.attrs["study"] = "tiny"  # of open length: in a heap, which a damaged file can bend into a circle
+    with pytest.raises(UserError, match="attribute study is no text of fixed length"):
+        load(path, study="tiny.py")
+    with h5py.File(path, "w") as file:
+        file["weights/a"] = ["a text", "another"]
+    with pytest.raises(UserError, match="expected numbers"):
         load(path, study="tiny.py")
     save_file({"a": torch.zeros(1)}, place / "bare.safetensors")
     with pytest.raises(UserError, match="damaged"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from etude.training.batches import Batches, Windows
 
@@ -49,6 +50,32 @@ def test_seed_comes_from_torch() -> None:
 
 def test_in_order_without_shuffling() -> None:
     assert Batches((torch.arange(5),), 2, shuffle=False).batch(1)[0].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(("rows", "size"), [(1_000, 32), (96, 32), (20, 32), (7, 20)])
+def test_rows_alike_come_together_each_once_an_epoch(rows: int, size: int) -> None:
+    lengths = torch.randint(1, 60, (rows,), generator=torch.Generator().manual_seed(0))
+    batches = Batches((torch.arange(rows),), size, seed=1, alike=lengths)
+    drawn = torch.cat([batches.batch(k)[0] for k in range(-(-6 * rows // size))])[: 6 * rows].view(6, rows)
+    for epoch in drawn:
+        assert sorted(epoch.tolist()) == list(range(rows))
+    assert len({tuple(epoch.tolist()) for epoch in drawn}) > 1
+
+
+def test_rows_alike_leave_little_to_fill_up() -> None:
+    lengths = torch.randint(1, 60, (1_000,), generator=torch.Generator().manual_seed(0))
+
+    def filled(alike: Tensor | None) -> float:
+        """The part of three epochs' batches that would be padding."""
+        batches = Batches((lengths,), 32, seed=1, alike=alike)
+        drawn = [batches.batch(k)[0] for k in range(94)]
+        return 1 - sum(int(x.sum()) for x in drawn) / sum(32 * int(x.max()) for x in drawn)
+
+    assert filled(None) > 0.4
+    assert filled(lengths) < 0.06
+
+    firsts = [Batches((lengths,), 32, seed=seed, alike=lengths).batch(0)[0].max() for seed in range(20)]
+    assert len(set(map(int, firsts))) > 5  # batches come in any order, not the short ones first
 
 
 def test_columns_must_agree() -> None:

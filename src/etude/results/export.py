@@ -75,15 +75,20 @@ def _hdf5(folder: RunFolder, path: Path, study: Source) -> None:
     (h5py,) = _need("hdf5", "h5py")
     import torch
 
+    def write(to: Any, key: str, value: str) -> None:
+        """A text of fixed length: those of open length lie in a heap whose damage can lead libhdf5 in circles."""
+        text = value.encode() or b"\0"
+        to.attrs.create(key, text, dtype=h5py.string_dtype("utf-8", len(text)))
+
     trained = load(folder, study=study)
     with h5py.File(path, "w", libver=("v108", "latest")) as file:  # 1.8 lifts the limit of 64 KiB on an attribute
         for key, value in {**metadata(folder), "network": repr(trained.network)}.items():
-            file.attrs[key] = value
+            write(file, key, value)
         weights = file.create_group("weights")
         for key, tensor in trained.network.state_dict().items():
             half = tensor.dtype == torch.bfloat16  # which NumPy lacks: its bits are kept
             dataset = weights.create_dataset(key, data=(tensor.view(torch.int16) if half else tensor).numpy())
-            dataset.attrs["dtype"] = str(tensor.dtype).removeprefix("torch.")
+            write(dataset, "dtype", str(tensor.dtype).removeprefix("torch."))
 
 
 def _safetensors(folder: RunFolder, path: Path, study: Source) -> None:

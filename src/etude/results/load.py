@@ -180,15 +180,24 @@ def read_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         import h5py
     except ImportError:
         raise UserError(f"{path} needs h5py to be read: pip install 'etude[export]'") from None
+
+    def read(of: Any, key: str) -> str:
+        if of.attrs.get_id(key).dtype.kind != "S":  # a text of open length is not followed: why, is told in export.py
+            raise ValueError(f"its attribute {key} is no text of fixed length")
+        text: bytes = of.attrs[key]
+        return text.decode()
+
     try:
         with h5py.File(path, "r") as file:
-            about = {key: value for key, value in file.attrs.items() if isinstance(value, str)}
+            about = {key: read(file, key) for key in file.attrs}
             tensors = {}
             for key, dataset in file["weights"].items():
+                if dataset.dtype.kind not in "fiub":
+                    raise ValueError(f"{key} has values of type {dataset.dtype}; expected numbers")
                 if dataset.nbytes > path.stat().st_size:  # it is not compressed
                     raise ValueError(f"{key} would have {dataset.nbytes:,} bytes, more than the file")
                 tensor = torch.from_numpy(dataset[()].copy()) if dataset.shape else torch.tensor(dataset[()])
-                tensors[key] = tensor.view(torch.bfloat16) if dataset.attrs.get("dtype") == "bfloat16" else tensor
+                tensors[key] = tensor.view(torch.bfloat16) if read(dataset, "dtype") == "bfloat16" else tensor
     except Exception as error:  # a damaged file can fail in many ways
         raise UserError(f"{path} can't be read as what 'etude export --to hdf5' writes: {error}") from error
     return _plain(about, path), tensors

@@ -34,6 +34,8 @@ class Batches:
         augment: applied to the first column of each batch, with a generator for its random draws.
         seed: of order and augmentation; by default drawn from PyTorch's generator.
         shuffle: a new order each epoch; else the order of the rows.
+        alike: a number of each row, its length say, so that rows of one batch have nearly the same and little has to
+            be filled up. Which of those come together, and the order of the batches, differ from epoch to epoch.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Batches:
         augment: Augment | None = None,
         seed: int | None = None,
         shuffle: bool = True,
+        alike: Tensor | None = None,
     ) -> None:
         lengths = {len(column) for column in columns}
         if len(lengths) != 1 or 0 in lengths:
@@ -53,6 +56,7 @@ class Batches:
         self.augment = augment
         self.rows = lengths.pop()
         self.shuffle = shuffle
+        self.alike = alike
         self.seed = int(torch.randint(2**62, ())) if seed is None else seed
         self.position = 0
         self._orders: dict[int, Tensor] = {}
@@ -100,8 +104,18 @@ class Batches:
             return torch.arange(self.rows)
         if epoch not in self._orders:
             self._orders = {e: o for e, o in self._orders.items() if e >= epoch - 1}
-            self._orders[epoch] = torch.randperm(self.rows, generator=self._generator(2 * epoch))
+            draws = self._generator(2 * epoch)
+            order = torch.randperm(self.rows, generator=draws)
+            self._orders[epoch] = order if self.alike is None else self._sorted(epoch, order, self.alike, draws)
         return self._orders[epoch]
+
+    def _sorted(self, epoch: int, order: Tensor, alike: Tensor, draws: torch.Generator) -> Tensor:
+        """Whole batches of rows that are alike, in any order; what is over goes to the ends, shared with neighbours."""
+        order = order[alike[order].argsort(stable=True)]
+        begin = min(-epoch * self.rows % self.size, self.rows)  # rows until the epoch's first whole batch
+        whole = (self.rows - begin) // self.size
+        batches, over = order[: whole * self.size].view(whole, self.size), order[whole * self.size :]
+        return torch.cat([over[:begin], batches[torch.randperm(whole, generator=draws)].flatten(), over[begin:]])
 
     def _generator(self, number: int) -> torch.Generator:
         # SplitMix64's constant spreads consecutive numbers over the seeds

@@ -137,8 +137,8 @@ class Translation(Study):
 
     scales = {
         "full": {
-            "dataset": "multi30k", "vocabulary": 6_000, "model": "transformer", "width": 128, "layers": 4, "drop": 0.2,
-            "smoothing": 0.1, "steps": 6_000, "batch": 128, "warmup": 800, "learning_rate": 3e-3, "longest": 60,
+            "dataset": "multi30k", "vocabulary": 4_000, "model": "transformer", "width": 128, "layers": 4, "drop": 0.2,
+            "smoothing": 0.1, "steps": 4_000, "batch": 128, "warmup": 500, "learning_rate": 3e-3, "longest": 60,
             "penalty": 1.0,
         },
     }  # fmt: skip
@@ -155,7 +155,8 @@ class Translation(Study):
         net = run.place(self.network())
         optimizer = descent(self.optimizer, net, self.learning_rate, self.weight_decay)
         schedule = LambdaLR(optimizer, cosine(self.steps, self.warmup))
-        train = Batches([tokens_of(pieces, side) for side in (texts.train.source, texts.train.target)], self.batch)
+        sides = [tokens_of(pieces, side) for side in (texts.train.source, texts.train.target)]
+        train = Batches(sides, self.batch, alike=sides[0].lengths + sides[1].lengths)
 
         write = partial(translate, net, pieces, longest=self.longest, device=run.device)
         checked, right = texts.validation.source[:300], texts.validation.target[:300]
