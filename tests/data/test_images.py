@@ -1,3 +1,6 @@
+import contextlib
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +65,22 @@ def test_a_photo_is_turned_as_its_exif_says(tmp_path):
     exif[0x0112] = 6  # turn by a quarter
     image.save(tmp_path / "x.jpg", exif=exif)
     assert data.read_image(tmp_path / "x.jpg").shape == (1, 20, 10)
+
+
+def test_a_damaged_length_does_not_ask_for_gigabytes(tmp_path):
+    """Pillow asks a file for as many bytes as a chunk says it has."""
+    path = tmp_path / "x.png"
+    Image.new("L", (4, 4)).save(path)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"IDAT") - 4
+    content[at : at + 4] = (0x7FFFFFF0).to_bytes(4, "big")
+    path.write_bytes(content)
+    tracemalloc.start()
+    with contextlib.suppress(UserError):  # as many bytes as there are may do for a picture
+        data.read_image(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from etude.layers.attention import (
     Stack,
     alibi,
     attend,
+    fused,
     rotate,
     sinusoids,
     watching,
@@ -512,3 +513,24 @@ def test_learned_positions_have_an_end() -> None:
     net(torch.ones(1, 4, dtype=torch.long), torch.ones(1, 4, dtype=torch.long))
     with pytest.raises(UserError, match="a sequence of 5 tokens has more than the 4 learned positions"):
         net.encode(torch.ones(1, 5, dtype=torch.long))
+
+
+@pytest.mark.parametrize("mask", ["none", "causal", "seen", "numbers"])
+def test_fused_in_bf16_is_attention_of_the_same_numbers(mask: str) -> None:
+    """In bf16 inputs and output are rounded (1/256), and nothing between them: the gradients show the same."""
+    q, k, v = [drawn(2, 3, 7, 8, seed=i).bfloat16().requires_grad_() for i in range(3)]
+    seen = drawn(2, 1, 7, 7, seed=3) > -1
+    bias = drawn(1, 3, 7, 7, seed=4)
+    given = {"none": None, "causal": None, "seen": seen, "numbers": bias.bfloat16()}[mask]
+    ours = fused(q, k, v, given, causal=mask == "causal")
+    assert ours.dtype == torch.bfloat16
+    precise = [x.detach().double().requires_grad_() for x in (q, k, v)]
+    hidden = torch.ones(7, 7, dtype=torch.bool).tril() if mask == "causal" else seen if mask == "seen" else None
+    expected, _ = attend(*precise, hidden, bias.bfloat16().double() if mask == "numbers" else None)
+    torch.testing.assert_close(ours.double(), expected, rtol=1 / 256, atol=1e-6)
+    towards = drawn(*ours.shape, seed=9).bfloat16()
+    found = torch.autograd.grad((ours * towards).sum(), (q, k, v))
+    right = torch.autograd.grad((expected * towards.double()).sum(), precise)
+    for f, r in zip(found, right, strict=True):
+        assert f.dtype == torch.bfloat16
+        torch.testing.assert_close(f.double(), r, rtol=1 / 256, atol=1e-3)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
+import subprocess
+import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,7 @@ import etude
 from etude.errors import UserError
 from etude.study import OptimizerName
 from etude.training import optimizers as written
-from etude.training.optimizers import WRITTEN, descent
+from etude.training.optimizers import FUSED, WRITTEN, descent
 from etude.training.quasi_newton import BFGS, LBFGS, bfgs_update
 
 LATEST = {"tolerance_grad": 0.0, "tolerance_change": 0.0}
@@ -211,3 +213,30 @@ def test_any_study_runs_with_any_of_them(study: str, tmp_path: Path) -> None:
         run = etude.run(study, root=tmp_path, quiet=True, optimizer=name, learning_rate=1e-3, **short)
         assert run.metrics
         assert run.folder.study()["fields"]["optimizer"] == name
+
+
+@pytest.mark.parametrize("name", sorted(FUSED))
+def test_fused_ones_are_pytorchs_to_the_bit(name: str) -> None:
+    theirs = {"sgd": "SGD", "momentum": "Momentum", "nesterov": "Nesterov", "adagrad": "Adagrad", "adam": "Adam",
+              "adamw": "AdamW"}[name]  # fmt: skip
+    make, settings = THEIRS[theirs]
+    ours = walk(lambda p: FUSED[name](p, fused=True, weight_decay=0.1, **settings))
+    assert torch.equal(ours, walk(lambda p: make(p, fused=True, weight_decay=0.1, **settings)))
+
+
+def test_a_step_does_not_load_the_compiler() -> None:
+    steps = """
+import sys, torch
+from etude.training.optimizers import FUSED
+w = torch.ones(3, requires_grad=True)
+for make in FUSED.values():
+    optimizer = make([w], lr=0.1)
+    w.sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    optimizer.load_state_dict(optimizer.state_dict())
+assert float(w.detach().min()) < 1
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", steps], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
