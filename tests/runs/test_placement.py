@@ -21,6 +21,9 @@ def test_the_choice_follows_the_network_and_can_be_overridden() -> None:
     assert choose_precision(convolutional(), CPU, "auto")[0] == bf16
     assert choose_precision(nn.LSTM(2, 2), CPU, "auto")[0] == bf16
     assert choose_precision(nn.Linear(2, 2), CPU, "auto")[0] == torch.float32
+    wide, narrow = (nn.TransformerEncoderLayer(width, 4) for width in (128, 64))
+    assert choose_precision(wide, CPU, "auto")[0] == bf16
+    assert choose_precision(narrow, CPU, "auto")[0] == torch.float32
     assert choose_precision(convolutional(), CPU, "fp32")[0] == torch.float32
     assert choose_precision(nn.Linear(2, 2), CPU, "bf16")[0] == torch.bfloat16
 

@@ -100,9 +100,8 @@ def rotate(x: Tensor, positions: Tensor) -> Tensor:
     Source: Su et al. (2021), RoFormer, equation 34.
     """  # noqa: E501
     angles = torch.outer(positions, frequencies(x.shape[-1], x))  # (time, d / 2)
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    a, b = x[..., 0::2], x[..., 1::2]
-    return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
+    pairs = torch.view_as_complex(x.to(torch.promote_types(x.dtype, torch.float)).unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2).to(x.dtype)
 
 
 def alibi(heads: int, queries: Tensor, keys: Tensor) -> Tensor:
