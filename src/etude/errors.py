@@ -17,10 +17,8 @@ class UserError(Exception):
     """
 
     def __init__(self, sentence: object = "") -> None:
-        text = str(sentence)
-        if len(text) > LONGEST:
-            text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
-        super().__init__("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text))
+        text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(sentence))
+        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}")
 
 
 MEMORY = ("batch", "width", "hidden", "channels", "layers", "context", "replay", "length")  # fields that ask for much

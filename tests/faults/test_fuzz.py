@@ -32,6 +32,19 @@ def test_malformed_files_are_read_or_refused(each: Format, tmp_path: Path) -> No
         assert found.refused > 0.2 * found.inputs, "what is malformed is mostly refused"
 
 
+FAILED_ONCE = {
+    "CIFAR pickles": (3771, 4537, 7506), "VOC XML": (3849, 5018), "tar": (2321, 8811), "CamVid lists": (3900,),
+    "zip (npz)": (4514, 5850), "PNG": (3511, 4408),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAILED_ONCE)
+def test_what_failed_once_holds(name: str, tmp_path: Path) -> None:
+    each = next(each for each in FORMATS if each.name == name)
+    for number in FAILED_ONCE[name]:
+        assert not fuzz(each, number + 1, tmp_path, only=number).failed
+
+
 @pytest.mark.parametrize(("name", "work"), [pytest.param(name, work, id=name) for _, name, work in hostile.ATTACKS])
 def test_files_made_to_do_harm_are_refused(name: str, work: hostile.Attack, tmp_path: Path) -> None:
     assert hostile.attack(name, work, tmp_path) == ""

@@ -27,6 +27,7 @@ from etude.errors import UserError
 LARGEST = 1 << 26  # bytes of one file; photographs are far smaller
 MOST_BYTES = 1 << 30  # of all that is read together
 MOST_PIXELS = 1 << 24  # of one picture
+UNREADABLE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, TypeError)  # a TypeError is tarfile's own
 NOTES = 1 << 16  # bytes of what tar writes about a member beside its header: a long name, say
 
 
@@ -57,7 +58,7 @@ def contents(found: Found, wanted: re.Pattern[str]) -> tuple[dict[str, bytes], s
         with tarfile.open(root, "r|*", tarinfo=Member) as archive:
             for name, content in members(archive, root, lambda name: wanted.fullmatch(name) is not None, LARGEST):
                 files[name] = content
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{root} is damaged or cut short ({error})") from error
     except OSError as error:
         raise UserError(f"{root} cannot be read: {error.strerror or error}") from error
@@ -120,6 +121,8 @@ def arrays(path: Path, names: Sequence[str]) -> list[np.ndarray[Any, Any]]:
             for name in names:
                 info = archive.getinfo(f"{name}.npy")
                 total += _within(info.file_size, total, f"{path}:{name}.npy")
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others ask for gigabytes
+                    raise ValueError(f"{name}.npy is packed in a way that NumPy does not use")
                 found.append(_array(archive.read(info)))
     except UserError:
         raise

@@ -88,4 +88,7 @@ def boxes_of_voc(content: bytes, name: str, classes: tuple[str, ...]) -> tuple[T
             labels.append(classes.index(label))
     except (ElementTree.ParseError, ValueError) as error:
         raise UserError(f"{name} is no annotation in Pascal VOC's XML ({error})") from error
-    return torch.tensor(boxes).view(-1, 4), torch.tensor(labels, dtype=torch.int64)
+    found = torch.tensor(boxes).view(-1, 4)
+    if not found.isfinite().all():
+        raise UserError(f"{name} has a box whose corners are no numbers that fp32 holds: {found.tolist()}")
+    return found, torch.tensor(labels, dtype=torch.int64)

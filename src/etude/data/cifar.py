@@ -6,7 +6,6 @@ import io
 import lzma
 import re
 import tarfile
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from etude.data.archives import Member, members
+from etude.data.archives import UNREADABLE, Member, members
 from etude.data.labelled import Dataset, Labelled
 from etude.data.store import Found, obtain
 from etude.data.unpickling import read_pickle
@@ -120,7 +119,7 @@ def _members(path: Path, wanted: set[str] | re.Pattern[str]) -> Iterator[tuple[s
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, TypeError) as error:  # a TypeError is tarfile's own
+    except UNREADABLE as error:
         raise UserError(f"{path} is damaged or cut short ({error})") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -68,9 +68,9 @@ def read_image(picture: Picture) -> Tensor:
 
 def _pixels(image: Image) -> np.ndarray[Any, Any]:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # 16 bits, or measurements
-        values = np.asarray(image, dtype=np.float64)
-        low, high = (0, 65535) if image.mode != "F" and values.max() > 255 else (0, max(255, values.max()))
-        return ((values - low) / (high - low) * 255).clip(0, 255).round().astype(np.uint8)
+        values = np.array(image, dtype=np.float32)  # changed in place: there may be many
+        values *= 255 / (65535 if image.mode != "F" and values.max() > 255 else max(255, values.max()))
+        return values.clip(0, 255, out=values).round(out=values).astype(np.uint8)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         return np.asarray(image.convert("RGBA"))
     return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))

@@ -17,7 +17,7 @@ from etude.errors import UserError
 Precision = Literal["auto", "fp32", "bf16"]
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 RECURRENT = (nn.LSTM, nn.GRU)
-WIDE = 96  # numbers in a transformer's row from which bf16 pays on a CPU: 0.8–1.1× at 32, 1.05–1.3× at 64, 1.2–1.4× at 96
+WIDE = 96  # numbers in a transformer's row, from which on bf16 pays on a CPU: at 64 1.05 to 1.3 times, at 96 1.2 to 1.4
 
 
 def choose_device(wanted: str | None = None, local: int | None = None) -> torch.device:
