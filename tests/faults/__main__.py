@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import shutil
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -25,11 +28,40 @@ from tests.faults.fuzz import MEMORY, SECONDS, Found, fuzz
 from tests.faults.kills import CASES, Tally, killed
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+RESULTS = Path(__file__).with_name("results.json")
 HEAD = """# What Etude withstands
 
-Written by `make faults`. A number here was counted by the command that stands with it, on the machine below.
+Written by `make faults`. A number here was counted by one of the commands below, on the machine that stands with it.
 
 """
+Part = Tally | Trial | Found
+KINDS: dict[str, type[Part]] = {"kills": Tally, "faults": Trial, "hostile": Trial, "formats": Found}
+
+
+@dataclass
+class Results:
+    """What was counted, part by part, and by which command: so that one part can be counted anew."""
+
+    parts: dict[str, dict[str, Part]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    commands: dict[str, dict[str, str]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        results = cls()
+        if path.is_file():
+            for kind, parts in json.loads(path.read_text(encoding="utf-8")).items():
+                for name, (command, values) in parts.items():
+                    results.commands[kind][name] = command
+                    results.parts[kind][name] = KINDS[kind](**values)
+        return results
+
+    def write(self, path: Path, page: Path) -> None:
+        kept = {
+            kind: {name: (self.commands[kind][name], asdict(part)) for name, part in parts.items()}
+            for kind, parts in self.parts.items()
+        }
+        path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        page.write_text(page_of(self), encoding="utf-8")
 
 
 def main() -> int:
@@ -41,77 +73,79 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the instants at which studies are killed")
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no further kill or format after so many")
     parser.add_argument("--only", nargs="*", default=[], help="kills, faults, hostile, fuzz, or names of formats")
+    parser.add_argument("--record", action="store_true", help="with --only: put these parts anew into the page")
     parser.add_argument("--input", type=int, help="read only this input of the formats: to look at a failure")
-    parser.add_argument("--write", type=Path, default=PAGE, help="the page (default: docs/reliability.md)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.monotonic()
     late = began + 60 * options.minutes if options.minutes else float("inf")
     only = set(options.only)
+    whole = not only and options.input is None
+    results = Results() if whole else Results.read(RESULTS)
+    here, all_held = machine(), True
+    command = " ".join(["python -m tests.faults", *sys.argv[1:]])
+    command = f"`{command}`, {time.strftime('%Y-%m-%d')}, {here['processor']}, {here['cores']} cores"
 
     def wanted(part: str) -> bool:
         return not only or part in only
 
-    tallies: list[Tally] = []
-    trials: list[Trial] = []
-    attacks: list[Trial] = []
-    read: list[Found] = []
-    place = Path(tempfile.mkdtemp(prefix="etude-faults-"))
-    whole = not only and options.input is None
-
-    def say(what: str, held: bool, failed: list[str]) -> None:
+    def say(kind: str, name: str, what: str, part: Part) -> None:
         """One line as it comes, and what failed; the page as far as it is known."""
-        print("✓" if held else "✗", what, flush=True)
-        for line in failed[:10]:
-            print("   ", line, flush=True)
-        if whole:
-            text = page(tallies, trials, attacks, read, time.monotonic() - began)
-            options.write.write_text(text, encoding="utf-8")
+        nonlocal all_held
+        all_held &= part.held
+        print("✓" if part.held else "✗", what, flush=True)
+        for line in part.failed[:10]:
+            print("   ", line if isinstance(line, str) else f"{line[0]}: {line[1]}", flush=True)
+        if whole or options.record:
+            results.parts[kind][name], results.commands[kind][name] = part, command
+            results.write(RESULTS, PAGE)
 
+    place = Path(tempfile.mkdtemp(prefix="etude-faults-"))
     try:
         if wanted("hostile"):
-            attacks += hostile.attacks(place)
-            for trial in attacks:
-                say(trial.name, trial.held, trial.failed)
+            for attack in hostile.attacks(place):
+                say("hostile", attack.name, attack.name, attack)
         for each in FORMATS:
             if not only or "fuzz" in only or each.name in only:
-                read.append(fuzz(each, options.inputs, place, options.input, late))
-                say(f"{each.name}: {read[-1].inputs:,}", read[-1].held, [f"{k}: {w}" for k, w in read[-1].failed])
+                found = fuzz(each, options.inputs, place, options.input, late)
+                say("formats", each.name, f"{each.name}: {found.inputs:,}", found)
         if wanted("faults"):
             bench = Bench(place)
             for fault in disks.FAULTS:
                 since = time.monotonic()
                 trial = fault(bench, options.tries)
                 trial.seconds = time.monotonic() - since
-                trials.append(trial)
-                say(f"{trial.name}: {trial.tried}", trial.held, trial.failed)
+                say("faults", trial.name, f"{trial.name}: {trial.tried}", trial)
         if wanted("kills"):
             for number, case in enumerate(CASES):
                 share = options.kills // len(CASES) + (number < options.kills % len(CASES))
                 if share:
-                    tallies.append(killed(case, share, place, options.seed, late))
-                    t = tallies[-1]
-                    say(f"{case.study}: {t.exact} of {t.kills}", t.held, t.failed)
+                    t = killed(case, share, place, options.seed, late)
+                    say("kills", t.study, f"{t.study}: {t.exact} of {t.kills}", t)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    if whole:
-        print(options.write)
-    held = all(each.held for each in [*tallies, *trials, *attacks, *read])
-    return 0 if held else 1
+    print(f"{(time.monotonic() - began) / 60:.0f} minutes{f', {PAGE}' if whole or options.record else ''}")
+    return 0 if all_held else 1
 
 
-def page(tallies: list[Tally], trials: list[Trial], attacks: list[Trial], read: list[Found], seconds: float) -> str:
+def page_of(results: Results) -> str:
     """The page in Markdown."""
-    here = machine()
-    memory = f"{(here['memory_bytes'] or 0) / 1e9:.0f} GB"
+    tallies: list[Any] = [*results.parts["kills"].values()]
+    trials: list[Any] = [*results.parts["faults"].values()]
+    attacks: list[Any] = [*results.parts["hostile"].values()]
+    read: list[Any] = [results.parts["formats"][f.name] for f in FORMATS if f.name in results.parts["formats"]]
+    seconds: dict[str, float] = {}
+    for kind, parts in results.parts.items():
+        for name, part in parts.items():
+            command = results.commands[kind][name]
+            seconds[command] = seconds.get(command, 0.0) + part.seconds
     versions = ", ".join(
         f"{name} {metadata.version(name)}" for name in ("torch", "numpy", "pillow", "safetensors", "h5py")
     )
-    command = " ".join(["python -m tests.faults", *sys.argv[1:]])
     what = {each.name: each.what for each in FORMATS}
     lines = [
-        f"`{command}`: {seconds / 60:.0f} minutes on {time.strftime('%Y-%m-%d')}, on {here['processor']}, "
-        f"{here['cores']} cores, {memory}, {here['system']}; Python {platform.python_version()}, {versions}.", "",
+        *(f"- {command}: {clock(took)}" for command, took in seconds.items()),
+        "", f"Python {platform.python_version()}, {versions}.", "",
         "## Killed at random instants", "",
         "A study at small settings is killed (SIGKILL) one to four times a run, at instants spread evenly over the "
         "time that a run takes, and resumed each time. A kill counts as exact if weights, metrics and log of the run "

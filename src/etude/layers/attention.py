@@ -100,7 +100,7 @@ def rotate(x: Tensor, positions: Tensor) -> Tensor:
     Source: Su et al. (2021), RoFormer, equation 34.
     """  # noqa: E501
     angles = torch.outer(positions, frequencies(x.shape[-1], x))  # (time, d / 2)
-    pairs = torch.view_as_complex(x.to(torch.promote_types(x.dtype, torch.float)).unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(x.to(torch.promote_types(x.dtype, torch.float)).view(*x.shape[:-1], -1, 2))
     return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2).to(x.dtype)
 
 
