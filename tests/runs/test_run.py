@@ -213,3 +213,34 @@ def test_an_animation_is_a_gif_and_its_last_frame_a_figure(run: Run) -> None:
     with Image.open(run.folder.figures / "walk.gif") as picture:
         assert picture.n_frames == 5  # type: ignore[attr-defined]
     assert {path.name for path in run.folder.figures.iterdir()} == {"walk.gif", "walk.png", "walk.svg"}
+
+
+@pytest.mark.parametrize("error", [UserError("the disk is full"), KeyboardInterrupt()], ids=["full disk", "Ctrl-C"])
+def test_a_run_whose_report_failed_is_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail(folder: RunFolder) -> None:
+        raise error
+
+    def train(resume: RunFolder | None = None) -> RunFolder:
+        with Run("late", root=tmp_path, quiet=True, resume=resume) as run:
+            net = nn.Linear(1, 1)
+            descent = torch.optim.SGD(net.parameters(), 0.1)
+            for (x,) in run.steps([(torch.ones(1, 1),)], 5, state=(net, descent)):
+                run.minimise(net(x).square().sum(), descent)
+            run.result({"weight": net.weight})
+        return run.folder
+
+    with monkeypatch.context() as patch:
+        patch.setattr("etude.runs.report.write_report", fail)
+        with pytest.raises(type(error)):
+            train()
+    (folder,) = find_runs(tmp_path)
+    assert folder.state != "finished"
+    train(folder)
+    assert folder.state == "finished"
+    assert folder.report_html.is_file()
+    resumed, never = folder.result(), train().result()
+    assert resumed
+    assert never
+    assert resumed["metrics"] == never["metrics"]

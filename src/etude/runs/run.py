@@ -680,7 +680,11 @@ class Run:
         write_atomically(self.folder.result_json, as_json(result).encode())
         from etude.runs.report import write_report
 
-        write_report(self.folder)
+        try:
+            write_report(self.folder)
+        except BaseException:  # a full disk, say, or Ctrl-C: it is not finished, and a resumed run does all this again
+            self.folder.result_json.unlink(missing_ok=True)
+            raise
         self._checkpoints.clear()
         if len(self.metrics) <= SHOWN:
             for key, value in self.metrics.items():
