@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from etude.catalogue import Catalogue
+from etude.catalogue import Catalogue, read
 from etude.errors import UserError
 
 STUDY = '''"""{title}
@@ -93,3 +94,11 @@ def test_a_study_is_parsed_with_no_option_at_all() -> None:
     assert (options.scale, options.seed, changes) == ("full", 3, {"weight_decay": 0.5})
     with pytest.raises(UserError, match="no scale ''"):
         parse(Catalogue()["digits"], ["--scale"])
+
+
+@pytest.mark.parametrize("name", sorted(Catalogue().files))
+def test_nothing_of_our_own_studies_stands_below_their_first_method(name: str) -> None:
+    """Only what is above it is parsed for ``etude list``; a file named by its path is parsed whole."""
+    quick = Catalogue()[name]
+    whole = read(quick.path, None)
+    assert quick == dataclasses.replace(whole, topic=quick.topic, module=quick.module)

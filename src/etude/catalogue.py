@@ -158,18 +158,23 @@ class Catalogue:
 
     def all(self) -> list[Entry]:
         """Every study, by topic and name."""
-        return [read(path, module) for path, module in self.files.values()]
+        table = measured()
+        return [read(path, module, table) for path, module in self.files.values()]
 
 
-def read(path: Path, module: str | None) -> Entry:
-    """One study's entry, from its source.
+def read(path: Path, module: str | None, table: Mapping[str, Any] | None = None) -> Entry:
+    """One study's entry, from its source; ``table`` is what was measured, if that was read already.
+
+    Of Etude's own studies only what stands above the first method is parsed, which takes a fifth of the time; a test
+    holds that nothing is missed.
 
     Raises:
         UserError: the file is not Python, or holds no study, or states a field, scale or claim that is not a literal.
     """
     try:
         source = path.read_text(encoding="utf-8")
-        tree = ast.parse(source)
+        own = module is not None and module.startswith("etude.studies.")
+        tree = ast.parse(_above_methods(source) if own else source)
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise UserError(f"{path} can't be read as Python: {error}") from None
     classes = [
@@ -197,12 +202,18 @@ def read(path: Path, module: str | None) -> Entry:
     except ValueError as error:
         raise UserError(f"{path}: fields, scales, courses and claims must be literals ({error})") from None
     doc = ast.get_docstring(tree) or ast.get_docstring(classes[0]) or ""
-    topic = path.parent.name if module and module.startswith("etude.") else "yours"
+    topic = path.parent.name if own else "yours"
     return Entry(
         path.stem, topic, path, module, classes[0].name, inspect.cleandoc(doc), fields, {"quick": {}, **scales},
-        tuple(claims), tuple(courses), measured().get(path.stem, {}),
-        any(isinstance(node, ast.FunctionDef) and node.name == "demo" for node in body),
+        tuple(claims), tuple(courses), (measured() if table is None else table).get(path.stem, {}),
+        "\n    def demo(" in source if own else any(isinstance(s, ast.FunctionDef) and s.name == "demo" for s in body),
     )  # fmt: skip
+
+
+def _above_methods(source: str) -> str:
+    study = re.search(r"^class \w+\(Study\):$", source, re.MULTILINE)
+    method = study and re.compile(r"^    (def |@)", re.MULTILINE).search(source, study.end())
+    return source[: method.start()] if method else source
 
 
 def measured() -> dict[str, Any]:

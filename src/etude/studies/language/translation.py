@@ -157,7 +157,6 @@ class Translation(Study):
         schedule = LambdaLR(optimizer, cosine(self.steps, self.warmup))
         sides = [tokens_of(pieces, side) for side in (texts.train.source, texts.train.target)]
         train = Batches(sides, self.batch, alike=sides[0].lengths + sides[1].lengths)
-
         write = partial(translate, net, pieces, longest=self.longest, device=run.device)
         checked, right = texts.validation.source[:300], texts.validation.target[:300]
         early = deepcopy(net)  # and what it is in mid-training, when a search has more to choose from
