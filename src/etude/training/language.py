@@ -76,7 +76,10 @@ def narrowed(scores: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: fl
     """
     if temperature == 0:
         return one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)
-    p, order = (scores / temperature).softmax(-1).sort(descending=True, stable=True)
+    p = (scores / temperature).softmax(-1)
+    if not top_k and top_p >= 1:
+        return p
+    p, order = p.sort(descending=True, stable=True)
     before = p.cumsum(-1) - p  # what the likelier ones hold
     keep = before < top_p
     if top_k:
