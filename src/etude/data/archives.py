@@ -123,6 +123,8 @@ def arrays(path: Path, names: Sequence[str]) -> list[np.ndarray[Any, Any]]:
                 total += _within(info.file_size, total, f"{path}:{name}.npy")
                 if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others ask for gigabytes
                     raise ValueError(f"{name}.npy is packed in a way that NumPy does not use")
+                if info.compress_size > path.stat().st_size:  # room is made for as much as it says
+                    raise ValueError(f"{name}.npy has {info.compress_size:,} bytes, more than the file")
                 found.append(_array(archive.read(info)))
     except UserError:
         raise
