@@ -134,8 +134,8 @@ class LanguageModel(Study):
 
     scales = {
         "full": {
-            "dataset": "shakespeare", "context": 128, "width": 192, "heads": 6, "layers": 4, "drop": 0.15, "steps": 5_000,
-            "batch": 16, "learning_rate": 2e-3,
+            "dataset": "shakespeare", "context": 128, "width": 192, "heads": 6, "layers": 4, "drop": 0.15,
+            "steps": 5_000, "batch": 16, "learning_rate": 2e-3,
         },
     }  # fmt: skip
     claims = [
