@@ -62,7 +62,7 @@ Amount = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 Fraction = Annotated[float, Range(0, 1)]
 OptimizerName = Literal[
-    "sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamax", "adamw", "bfgs", "lbfgs"
+    "sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamax", "adamw", "muon", "bfgs", "lbfgs"
 ]
 
 FIELD_TYPES: dict[str, Any] = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from etude.runs.placement import choose_precision, has_bf16, place
+from etude.runs.placement import choose_precision, has_bf16, in_fp32, place
 
 CPU = torch.device("cpu")
 
@@ -47,6 +47,22 @@ def test_fp32_in_another_layout_is_the_same() -> None:
     net = convolutional()
     place(net, CPU, "fp32", False)
     assert torch.allclose(net(x), convolutional()(x), atol=1e-5)
+
+
+def test_few_rows_can_be_computed_in_fp32_all_the_same() -> None:
+    torch.manual_seed(0)
+    net, x = nn.Linear(30, 20), torch.randn(2, 30)
+    exact = net(x)
+    place(net, torch.device("cpu"), "bf16", False)
+    rounded = net(x)
+    with in_fp32():
+        inside = net(x)
+        with in_fp32():
+            net(x)
+        assert torch.equal(net(x), inside)
+    torch.testing.assert_close(inside, exact)
+    assert not torch.equal(rounded, inside)
+    assert torch.equal(net(x), rounded), "and outside as before"
 
 
 def test_a_copy_is_placed_like_the_original_and_apart_from_it() -> None:

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 import etude
 from etude.errors import UserError
+from etude.runs.placement import has_bf16
 from etude.study import OptimizerName
 from etude.training import optimizers as written
-from etude.training.optimizers import FUSED, WRITTEN, descent
+from etude.training.optimizers import FUSED, WRITTEN, Muon, descent, orthogonal
 from etude.training.quasi_newton import BFGS, LBFGS, bfgs_update
 
 LATEST = {"tolerance_grad": 0.0, "tolerance_change": 0.0}
@@ -206,10 +207,66 @@ def test_it_goes_on_from_its_state(name: str) -> None:
     assert torch.equal(w, again)
 
 
+# -- Muon --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (9, 4), (4, 9)])
+def test_an_orthogonal_step_keeps_directions_and_levels_lengths(shape: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    left, _ = torch.linalg.qr(torch.randn(shape[0], 4, generator=generator, dtype=torch.double))
+    right, _ = torch.linalg.qr(torch.randn(shape[1], 4, generator=generator, dtype=torch.double))
+    lengths = torch.tensor([1.0, 0.5, 0.1, 0.03], dtype=torch.double)
+    found = left.T @ orthogonal(left * lengths @ right.T) @ right
+    assert (found - found.diagonal().diag()).abs().max() < 1e-9, "the same directions"
+    assert found.diagonal().min() > 0.65
+    assert found.diagonal().max() < 1.25
+    same = orthogonal(1e3 * left * lengths @ right.T)
+    torch.testing.assert_close(same, orthogonal(left * lengths @ right.T), atol=1e-9, rtol=0)
+    assert not orthogonal(torch.zeros(shape)).any()
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this PyTorch has no Muon")
+@pytest.mark.parametrize("shape", [(8, 8), (12, 5), (5, 12)])
+def test_muon_is_pytorchs(shape: tuple[int, int]) -> None:
+    start = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    mine, theirs = (start.clone().requires_grad_() for _ in range(2))
+    settings = {"lr": 0.02, "weight_decay": 0.1}
+    rules = (Muon([mine], **settings), torch.optim.Muon([theirs], adjust_lr_fn="match_rms_adamw", **settings))
+    for step in range(30):
+        for w, rule in zip((mine, theirs), rules, strict=True):
+            w.grad = torch.randn(shape, generator=torch.Generator().manual_seed(1 + step))
+            rule.step()
+    assert (mine - start).abs().max() > 0.1
+    tolerance = 0.0 if has_bf16(torch.device("cpu")) else 2e-3  # theirs is in bf16 anywhere, ours where that is fast
+    torch.testing.assert_close(mine, theirs, atol=tolerance, rtol=0)
+
+
+def test_muon_takes_maps_and_leaves_tables_and_vectors_to_adamw() -> None:
+    torch.manual_seed(0)
+    kernels = nn.Conv2d(2, 3, 3)
+    net = nn.ModuleDict(
+        {"table": nn.Embedding(7, 4), "map": nn.Linear(4, 5), "norm": nn.LayerNorm(5), "kernels": kernels}
+    )
+    other = copy.deepcopy(net)
+    rules = descent("muon", net, 0.01, 0.1), descent("adamw", other, 0.01, 0.1)
+    for step in range(3):
+        for each, rule in zip((net, other), rules, strict=True):
+            generator = torch.Generator().manual_seed(step)
+            for w in each.parameters():
+                w.grad = torch.randn(w.shape, generator=generator)
+            rule.step()
+    for (name, w), v in zip(net.named_parameters(), other.parameters(), strict=True):
+        assert torch.allclose(w, v, atol=1e-5) == (name not in ("map.weight", "kernels.weight")), name
+    before = kernels.weight.detach().clone()
+    rules[0].step()
+    moved = (kernels.weight.detach() - before * (1 - 0.01 * 0.1)).flatten(1)
+    assert float(moved.norm()) == pytest.approx(0.2 * 0.01 * (18 * 3) ** 0.5, rel=0.25), "as long as Adam's"
+
+
 @pytest.mark.parametrize("study", ["sine", "digits"])
 def test_any_study_runs_with_any_of_them(study: str, tmp_path: Path) -> None:
     short = {"steps": 20} if study == "sine" else {"epochs": 0.2, "width": 4}
-    for name in ("adamax", "lbfgs"):
+    for name in ("adamax", "muon", "lbfgs"):
         run = etude.run(study, root=tmp_path, quiet=True, optimizer=name, learning_rate=1e-3, **short)
         assert run.metrics
         assert run.folder.study()["fields"]["optimizer"] == name

@@ -19,16 +19,17 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, relu, scaled_dot_product_attention
+from torch.nn.functional import relu, scaled_dot_product_attention
 
 from etude.errors import UserError
+from etude.layers.dropout import Dropout
 
 Positions = Literal["sinusoidal", "learned", "rotary", "alibi", "none"]
 Norm = Literal["pre", "post"]
 
 
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, bias: Tensor | None = None, drop: float = 0.0
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, bias: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     r"""Scaled dot-product attention: $\mathrm{softmax}(q k^\top / \sqrt d + b) \, v$, and the weights of that mean.
 
@@ -40,7 +41,6 @@ def attend(
         v: what is got, (…, keys, any width).
         mask: True where the query may see the key, broadcast to (…, queries, keys).
         bias: b, added to the scores, broadcast alike.
-        drop: the part of the weights that is dropped, from 0 to 1.
 
     Returns:
         (…, queries, width of v) and (…, queries, keys).
@@ -55,22 +55,20 @@ def attend(
     weights = scores.softmax(-1)
     if mask is not None:
         weights = weights.masked_fill(~mask, 0)
-    return dropout(weights, drop) @ v, weights
+    return weights @ v, weights
 
 
-def fused(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, drop: float = 0.0, *, causal: bool = False
-) -> Tensor:
+def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:
     """The mean of :func:`attend` by PyTorch's kernel; a mask may also be numbers that are added to the scores.
 
     On a CPU it reckons in fp32 whatever it is given: in bf16, forward and backward take 2.4 times as long.
     """
     if q.dtype != torch.bfloat16 or q.device.type != "cpu":
-        return scaled_dot_product_attention(q, k, v, mask, drop, is_causal=causal)
+        return scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
     if mask is not None and mask.is_floating_point():
         mask = mask.float()
     with torch.autocast("cpu", enabled=False):
-        return scaled_dot_product_attention(q.float(), k.float(), v.float(), mask, drop, is_causal=causal).to(q.dtype)
+        return scaled_dot_product_attention(q.float(), k.float(), v.float(), mask, is_causal=causal).to(q.dtype)
 
 
 # -- positions ---------------------------------------------------------------------------------------------------------
@@ -157,7 +155,6 @@ class MultiHeadAttention(nn.Module):
         positions: ``rotary`` and ``alibi`` act here, in cross-attention on the distance between a place in x and one in
             the source; the others act where tokens are embedded.
         bias: whether the four maps have one.
-        drop: the part of the weights that is dropped in training.
 
     Source: Vaswani et al. (2017), section 3.2.2.
 
@@ -166,15 +163,14 @@ class MultiHeadAttention(nn.Module):
     """
 
     def __init__(
-        self, width: int, heads: int, *, causal: bool = False, positions: Positions = "none", bias: bool = True,
-        drop: float = 0.0,
-    ) -> None:  # fmt: skip
+        self, width: int, heads: int, *, causal: bool = False, positions: Positions = "none", bias: bool = True
+    ) -> None:
         super().__init__()
         if width % heads:
             raise UserError(f"a width of {width} makes no {heads} heads of one width; expected a divisor of {width}")
         if positions == "rotary" and width // heads % 2:
             raise UserError(f"rotary positions turn pairs, but a head is {width // heads} wide; expected an even width")
-        self.heads, self.causal, self.positions, self.drop = heads, causal, positions, drop
+        self.heads, self.causal, self.positions = heads, causal, positions
         self.query = nn.Linear(width, width, bias)
         self.key = nn.Linear(width, width, bias)
         self.value = nn.Linear(width, width, bias)
@@ -211,9 +207,8 @@ class MultiHeadAttention(nn.Module):
             q = rotate(q, t)
         s = torch.arange(k.shape[2], device=x.device)
         bias = alibi(self.heads, t, s).to(q.dtype) if self.positions == "alibi" else None
-        drop = self.drop if self.training else 0.0
         if self.watch is None and self.causal and mask is None and bias is None and start == 0 and len(t) == len(s):
-            mixed = fused(q, k, v, None, drop, causal=True)
+            mixed = fused(q, k, v, causal=True)
         else:
             if self.causal and not (past is not None and len(t) == 1):  # one row behind all that was kept sees it all
                 past_only = t[:, None] >= s
@@ -221,9 +216,9 @@ class MultiHeadAttention(nn.Module):
             if self.watch is None:
                 if bias is not None:
                     mask = bias if mask is None else bias.masked_fill(~mask, -math.inf)
-                mixed = fused(q, k, v, mask, drop)
+                mixed = fused(q, k, v, mask)
             else:
-                mixed, weights = attend(q, k, v, mask, bias, drop)
+                mixed, weights = attend(q, k, v, mask, bias)
                 self.watch(weights)
         return self.output(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
@@ -336,7 +331,7 @@ class Block(nn.Module):
         cross: whether it also looks at a source.
         positions: see :class:`MultiHeadAttention`.
         bias: of the attentions' maps.
-        drop: the part of weights, and of what is added, that is dropped in training.
+        drop: the part of what is added that is dropped in training, as in Vaswani et al. (2017), section 5.4.
         activation: of the feed-forward part.
     """
 
@@ -348,8 +343,8 @@ class Block(nn.Module):
         super().__init__()
         self.norm: Norm = norm
         self.looks: bool = cross
-        self.drop = nn.Dropout(drop)
-        attention = partial(MultiHeadAttention, width, heads, positions=positions, bias=bias, drop=drop)
+        self.drop = Dropout(drop)
+        attention = partial(MultiHeadAttention, width, heads, positions=positions, bias=bias)
         self.attention, self.attention_norm = attention(causal=causal), nn.LayerNorm(width)
         if cross:
             self.cross, self.cross_norm = attention(), nn.LayerNorm(width)

@@ -13,6 +13,7 @@ from torch.nn.functional import gelu
 
 from etude.errors import UserError
 from etude.layers.attention import Cache, Stack
+from etude.layers.dropout import Dropout
 
 
 class GPT(nn.Module):
@@ -28,7 +29,7 @@ class GPT(nn.Module):
         layers: L, blocks.
         longest: how many tokens it reads at most.
         positions: ``learned`` as in GPT-2: a row for each is added; ``rotary``: queries and keys are turned.
-        drop: the part of weights, and of what is added, that is dropped in training.
+        drop: the part of what is added to the stream that is dropped in training (GPT-2: of attention's weights, too).
 
     Source: Radford et al. (2019), Language models are unsupervised multitask learners, section 2.3.
     """
@@ -41,7 +42,7 @@ class GPT(nn.Module):
         self.longest = longest
         self.table = nn.Parameter(0.02 * torch.randn(vocabulary, width))
         self.place = nn.Parameter(0.02 * torch.randn(longest, width)) if positions == "learned" else None
-        self.drop = nn.Dropout(drop)
+        self.drop = Dropout(drop)
         self.blocks = Stack(
             layers, width, heads, causal=True, positions="none" if positions == "learned" else "rotary", drop=drop,
             activation=partial(gelu, approximate="tanh"),

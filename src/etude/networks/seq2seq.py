@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from etude.errors import UserError
 from etude.layers.attention import Additive, Cache, General, Norm, Positions, Stack, sinusoids
+from etude.layers.dropout import Dropout
 
 
 class TokenEmbedding(nn.Module):
@@ -77,7 +78,7 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.pad = pad
         self.embedding = TokenEmbedding(vocabulary, width, positions, longest)
-        self.drop = nn.Dropout(drop)
+        self.drop = Dropout(drop)
         self.encoder = Stack(layers, width, heads, norm=norm, positions=positions, bias=False, drop=drop)
         self.decoder = Stack(
             layers, width, heads, norm=norm, positions=positions, bias=False, drop=drop, causal=True, cross=True
@@ -171,7 +172,7 @@ class RecurrentEncoderDecoder(nn.Module):
             raise UserError(f"two directions share a width of {width}; expected an even width")
         self.pad = pad
         self.embedding = TokenEmbedding(vocabulary, width, "none", 0)
-        self.drop = nn.Dropout(drop)
+        self.drop = Dropout(drop)
         self.encoder = nn.GRU(
             width, width // 2, layers, batch_first=True, bidirectional=True, dropout=drop if layers > 1 else 0.0
         )

@@ -7,6 +7,9 @@ everything else nothing to rely on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import torch
@@ -71,6 +74,23 @@ def choose_precision(net: nn.Module, device: torch.device, wanted: Precision) ->
     return torch.float32, "nothing here gains from bf16"
 
 
+_exact: ContextVar[bool] = ContextVar("exact", default=False)
+
+
+@contextmanager
+def in_fp32() -> Iterator[None]:
+    """Inside, placed networks compute in fp32 whatever was chosen for them.
+
+    For what takes a few rows at a time, such as writing token by token: before each call every weight is turned to
+    bf16, which then costs more than the call.
+    """
+    before = _exact.set(True)
+    try:
+        yield
+    finally:
+        _exact.reset(before)
+
+
 class _Mixed:
     """Hooks that run a network under autocast and give back fp32, wherever it is called from.
 
@@ -80,13 +100,13 @@ class _Mixed:
 
     def __init__(self, device: str, dtype: torch.dtype, channels_last: bool) -> None:
         self.device, self.dtype, self.channels_last = device, dtype, channels_last
-        self.entered: list[torch.autocast] = []
+        self.entered: list[AbstractContextManager[Any]] = []
 
     def before(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        if self.dtype != torch.float32:
-            context = torch.autocast(self.device, self.dtype)
-            context.__enter__()  # type: ignore[no-untyped-call]
-            self.entered.append(context)
+        exact = self.dtype == torch.float32 or _exact.get()
+        context = nullcontext() if exact else torch.autocast(self.device, self.dtype)
+        context.__enter__()
+        self.entered.append(context)
         if self.channels_last:
             args = tuple(
                 a.contiguous(memory_format=torch.channels_last) if isinstance(a, torch.Tensor) and a.ndim == 4 else a
@@ -95,7 +115,7 @@ class _Mixed:
         return args
 
     def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        if self.entered:
+        if self.entered:  # not where what stood before failed
             self.entered.pop().__exit__(None, None, None)
         return _fp32(output)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot, pad
 
+from etude.runs.placement import in_fp32
 from etude.training.evaluation import evaluating
 
 
@@ -17,6 +18,7 @@ class Reader(Protocol):
     """A network that scores the next token of each place, (1, time) → (1, time, vocabulary), and can keep a cache."""
 
     longest: int
+    training: bool
 
     def __call__(self, tokens: Tensor, past: Any = None, /) -> Tensor:
         """Scores; with a cache, ``tokens`` are those that are new since the last call."""
@@ -110,7 +112,8 @@ def sample(
     window = tokens[None, -net.longest :]  # (1, time)
     past, new = net.cache() if cached else None, window
     for _ in range(n):
-        with evaluating(net):  # type: ignore[arg-type]  # and not around the loop: what is between two tokens is others'
+        # not around the loop: what is between two tokens is others'; a net that sleeps isn't looked through each time
+        with evaluating(net) if net.training else torch.inference_mode(), in_fp32():  # type: ignore[arg-type]
             p = narrowed(net(new if cached else window, past)[:, -1], temperature, top_k, top_p)
             new = torch.multinomial(p, 1, generator=generator)  # (1, 1)
         yield int(new)

@@ -17,9 +17,11 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
+from etude.runs.placement import has_bf16
 from etude.training.quasi_newton import BFGS, LBFGS
 
 Memory = dict[str, Any]
+MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
@@ -209,6 +211,49 @@ class AdaMax(Rule):
         w.addcdiv_(mean, u, value=-η / (1 - β1**t))
 
 
+def orthogonal(x: Tensor) -> Tensor:
+    r"""About $U V^\top$ of $x = U \Sigma V^\top$: singular values of 0.7 to 1.2 in place of Σ's. No SVD is needed.
+
+    An odd polynomial in x, such as $p(x) = a x + b x x^\top x + c (x x^\top)^2 x$, acts on the singular values alone.
+    This one, five times, lifts whatever is not tiny to about 1. So coarse an aim can be computed in bf16.
+
+    Args:
+        x: (rows, columns).
+
+    Source: Jordan et al. (2024), Muon; the coefficients are theirs.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    y = x.T if len(x) > x.shape[1] else x  # the smaller square
+    y = y.bfloat16() if y.dtype == torch.float and has_bf16(y.device) else y
+    y = y / y.norm().clamp_min(1e-7)
+    for _ in range(5):
+        square = y @ y.T
+        y = torch.addmm(y, torch.addmm(square, square, square, beta=b, alpha=c), y, beta=a)
+    return (y.T if len(x) > x.shape[1] else y).to(x.dtype)
+
+
+class Muon(AdamW):
+    r"""Momentum $m \leftarrow \mu m + (1 - \mu) g$, and a step as long in every direction of a matrix:
+    $w \leftarrow w - 0.2 \eta \sqrt{\max(\text{rows}, \text{columns})} \, U V^\top$, where
+    $(1 - \mu) g + \mu m = U \Sigma V^\top$.
+
+    The factor gives a step the size of Adam's, so that η and λ can be as there. Vectors, and groups that say
+    ``"matrix": False``, are AdamW's.
+
+    Sources: Jordan et al. (2024), Muon; the factor: Liu et al. (2025), Muon is scalable for LLM training, section 2.2.
+    """
+
+    coefficients = {"matrix": True, "momentum": 0.95, **Adam.coefficients}
+
+    def update(self, w: Tensor, g: Tensor, η: float, m: Memory, **coefficients: float) -> None:
+        if w.ndim < 2 or not coefficients["matrix"]:
+            super().update(w, g, η, m, **coefficients)
+            return
+        μ = coefficients["momentum"]
+        step = g.lerp(kept(m, "m", w).lerp_(g, 1 - μ), μ).flatten(1)  # of a kernel: (channels out, all the rest)
+        w.sub_(orthogonal(step).view_as(w), alpha=0.2 * η * max(step.shape) ** 0.5)
+
+
 def eager(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
     """The same optimiser, for steps that are not compiled themselves.
 
@@ -229,7 +274,7 @@ FUSED: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 WRITTEN: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": SGD, "momentum": Momentum, "nesterov": Nesterov, "adagrad": Adagrad, "adadelta": Adadelta,
-    "rmsprop": RMSprop, "adam": Adam, "adamax": AdaMax, "adamw": AdamW, "bfgs": BFGS, "lbfgs": LBFGS,
+    "rmsprop": RMSprop, "adam": Adam, "adamax": AdaMax, "adamw": AdamW, "muon": Muon, "bfgs": BFGS, "lbfgs": LBFGS,
 }  # fmt: skip
 
 
@@ -241,17 +286,22 @@ def descent(
     Args:
         name: a key of ``WRITTEN``.
         parameters: a network, whose weights (matrices, kernels) are decayed and whose biases, norms and other vectors
-            are not; or parameters, or groups, taken as they are.
+            are not; or parameters, or groups, taken as they are. ``muon`` makes the steps of maps from layer to layer
+            orthogonal; tables of embeddings are AdamW's.
         lr: the learning rate.
         weight_decay: λ: of ``adamw`` apart from the gradient, of all others λw in the gradient.
         momentum: of ``momentum`` and ``nesterov``.
     """
     if isinstance(parameters, nn.Module):
         learned = [w for w in parameters.parameters() if w.requires_grad]
+        maps = {id(layer.weight) for layer in parameters.modules() if isinstance(layer, MAPS)} if name == "muon" else {}
         groups = [
-            {"params": [w for w in learned if w.ndim >= 2], "weight_decay": weight_decay},
+            {"params": [w for w in learned if w.ndim >= 2 and id(w) not in maps], "weight_decay": weight_decay},
             {"params": [w for w in learned if w.ndim < 2], "weight_decay": 0.0},
         ]
+        if maps:
+            groups = [{**group, "matrix": False} for group in groups]
+            groups += [{"params": [w for w in learned if id(w) in maps], "weight_decay": weight_decay}]
         parameters = [group for group in groups if group["params"]]
     coefficients = {"momentum": momentum} if name in ("momentum", "nesterov") else {}
     if name in FUSED:

@@ -119,7 +119,7 @@ class LanguageModel(Study):
     width: Count = 128  # of a row
     heads: Count = 4  # of each attention; a divisor of the width
     layers: Count = 2  # blocks
-    drop: Fraction = 0.0  # the part of weights, and of what is added, that is dropped in training
+    drop: Fraction = 0.0  # the part of what blocks add that is dropped in training
     steps: Count = 1_600  # of gradient descent
     batch: Count = 8  # windows of text a step
     warmup: Count = 100  # steps in which the learning rate rises
