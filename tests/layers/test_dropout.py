@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from etude.layers.dropout import Dropout, dropped
+from etude.layers.attention import Dropout, dropped
 
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.9])

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from etude.errors import UserError
-from etude.layers.attention import Cache, Stack
-from etude.layers.dropout import Dropout
+from etude.layers.attention import Cache, Dropout, Stack
 
 
 class GPT(nn.Module):

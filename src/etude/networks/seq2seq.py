@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from etude.errors import UserError
-from etude.layers.attention import Additive, Cache, General, Norm, Positions, Stack, sinusoids
-from etude.layers.dropout import Dropout
+from etude.layers.attention import Additive, Cache, Dropout, General, Norm, Positions, Stack, sinusoids
 
 
 class TokenEmbedding(nn.Module):
