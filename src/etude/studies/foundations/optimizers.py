@@ -1,7 +1,7 @@
 r"""Eleven optimisers: down three surfaces, and in a race on digits.
 
 A loss $f(w)$ has a gradient $g$, and $-g$ points downhill. How far to go, and is straight downhill the way? Every
-optimiser is an answer. All eleven are written out, a few lines each, in `etude/training/optimizers.py` and
+optimiser is an answer. All are written out, a few lines each, in `etude/training/optimizers.py` and
 `quasi_newton.py`. Here they walk where one can watch them.
 
 **Descent**, $w \leftarrow w - \eta g$. Near a minimum $f \approx \frac{1}{2} w^\top A w$, and along an eigenvector of
@@ -51,6 +51,10 @@ $q = -g$: from the newest to the oldest $\alpha = \rho s^\top q$, $q \leftarrow 
 the newest $s^\top y / y^\top y$; then from the oldest to the newest $q \leftarrow q + (\alpha - \rho y^\top q) s$.
 Here both search along their line, so a step can cost several gradients, and the loss never rises.
 
+**Matrices.** A twelfth has no place on a plane. A layer's momentum is a matrix, $U \Sigma V^\top$, and often a few
+singular values are far above the others. *Muon* steps along $U V^\top$: as far in every direction, rare ones too.
+Vectors and embeddings it leaves to AdamW. The study `gpt` learns the plays with it.
+
 What to look at
 ---------------
 - *rosenbrock*: all fall into the valley in a few steps; then it is flat, at the end with $\kappa = 2508$. Descent at
@@ -89,6 +93,8 @@ Duchi, J., Hazan, E. & Singer, Y. (2011). Adaptive subgradient methods. JMLR 12.
 Tieleman, T. & Hinton, G. (2012). Lecture 6e: RMSprop. Zeiler, M. (2012). Adadelta. arXiv:1212.5701.
 
 Kingma, D. & Ba, J. (2015). Adam. ICLR. Loshchilov, I. & Hutter, F. (2019). Decoupled weight decay. ICLR.
+
+Jordan, K. et al. (2024). Muon: an optimizer for hidden layers in neural networks. kellerjordan.github.io/posts/muon.
 """
 
 from __future__ import annotations
