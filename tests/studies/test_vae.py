@@ -111,6 +111,16 @@ def test_independent_pixels_are_a_distribution() -> None:
     assert log_p[0].item() == pytest.approx(math.log(2.5 / 3 * 0.5))
 
 
+def test_a_pixel_of_one_bit_needs_one_number() -> None:
+    net = VAE(784, 3, 16, bits=1)
+    assert net.decoder(torch.zeros(2, 3)).shape == (2, 784)
+    log_ab = net.decode(torch.randn(2, 3))
+    assert log_ab.shape == (2, 2, 784)
+    assert not log_ab[:, 1].any()
+    drawn = net.drawn(torch.randn(2, 3))
+    assert set(drawn.unique().tolist()) == {0.0, 1.0}
+
+
 def test_bits_of_mnist_are_drawn_with_the_odds_of_their_grey() -> None:
     study = VariationalAutoencoder.at("full")
     grey = torch.tensor([0, 51, 255], dtype=torch.uint8).expand(5_000, 1, 1, 3)

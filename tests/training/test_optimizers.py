@@ -113,6 +113,30 @@ def test_with_a_line_search_the_loss_never_rises_and_the_minimum_is_found(make: 
     assert torch.allclose(w.detach(), torch.ones(n, dtype=torch.double), atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [BFGS, LBFGS])
+def test_where_the_closure_stays_the_same_a_step_goes_on_from_the_last_evaluation(make: type) -> None:
+    walked, calls = [], []
+    for same in (False, True):
+        w = torch.linspace(-1.2, 1.0, 4, dtype=torch.double).requires_grad_()
+        optimizer, evaluations = make([w], same=same), 0
+
+        def closure(w: Tensor = w, optimizer: torch.optim.Optimizer = optimizer) -> Tensor:
+            nonlocal evaluations
+            evaluations += 1
+            optimizer.zero_grad()
+            loss = rosenbrock(w)
+            loss.backward()
+            return loss
+
+        walked.append(torch.stack([torch.tensor([float(optimizer.step(closure)), *w.tolist()]) for _ in range(30)]))
+        calls.append(evaluations)
+        optimizer.load_state_dict(optimizer.state_dict())
+        optimizer.step(closure)
+        assert evaluations >= calls[-1] + 2, "what was put in its place has to be looked at anew"
+    assert torch.equal(*walked)
+    assert calls[1] == calls[0] - 29
+
+
 def test_bfgs_finds_scipys_minimum_and_its_matrix() -> None:
     optimize = pytest.importorskip("scipy.optimize")
     points = [torch.tensor([-1.2, 1.0, 0.5], dtype=torch.double)]

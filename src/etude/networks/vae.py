@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.distributions import Beta
+from torch.nn.functional import pad, softplus
 
 from etude.networks.mlp import MLP
 
@@ -15,7 +16,8 @@ class VAE(nn.Module):
     r"""Perceptrons for $q(z|x) = N(\mu(x), \mathrm{diag}\, \sigma^2(x))$ and for two numbers a pixel, given $z$.
 
     The two numbers are $\log a$ and $\log b$ of a beta distribution, held between -9 and 6: what part of the pixel is
-    inked is $a / (a + b)$ on average, and the surer the larger $a + b$ is.
+    inked is $a / (a + b)$ on average, and the surer the larger $a + b$ is. A pixel of one bit tells of the mean alone:
+    there the decoder gives $\log a$, between -15 and 15, and b is 1.
 
     Input (batch, pixels) with values from 0 to 1, output (batch, 2, pixels).
 
@@ -26,7 +28,7 @@ class VAE(nn.Module):
         super().__init__()
         self.pixels, self.latent, self.bits = pixels, latent, bits
         self.encoder = MLP(pixels, [hidden] * depth, 2 * latent)
-        self.decoder = MLP(latent, [hidden] * depth, 2 * pixels)
+        self.decoder = MLP(latent, [hidden] * depth, (2 if bits > 1 else 1) * pixels)
         with torch.no_grad():  # q(z|x) begins near the prior, and every pixel near a = b = 1: all parts alike
             for weight in (self.encoder.layers[-1].weight, self.decoder.layers[-1].weight):
                 assert isinstance(weight, Tensor)
@@ -39,8 +41,8 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """(…, latent) → log a and log b of each pixel, (…, 2, pixels)."""
-        out: Tensor = self.decoder(z).unflatten(-1, (2, self.pixels))
-        return out.clamp(-9, 6)
+        out: Tensor = self.decoder(z).unflatten(-1, (-1, self.pixels))
+        return out.clamp(-9, 6) if self.bits > 1 else pad(out.clamp(-15, 15), (0, 0, 0, 1))
 
     def ink(self, z: Tensor) -> Tensor:
         """The expected part of each pixel's bits, a / (a + b): (…, latent) → (…, pixels)."""
@@ -99,6 +101,9 @@ def log_likelihood(x: Tensor, log_ab: Tensor, n: int) -> Tensor:
 
     Source: Eggenberger & Pólya (1923); also called beta-binomial.
     """
+    if n == 1:  # a coin that shows ink with probability a / (a + b)
+        odds = log_ab[..., 0, :] - log_ab[..., 1, :]
+        return (x * odds - softplus(odds)).sum(-1)
     a, b = log_ab.exp()[..., None].unbind(-3)  # (…, rows, pixels, 1)
     i = torch.arange(n, device=x.device)
     ink, paper = i < x[..., None], i < n - x[..., None]  # (rows, pixels, n)

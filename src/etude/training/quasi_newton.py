@@ -29,11 +29,17 @@ class QuasiNewton(torch.optim.Optimizer):
         parameters: tensors, or groups; all are one vector, and the first group's settings hold for it.
         lr: η, the length of a step in units of −Hg.
         weight_decay: λ; λw is added to the gradient.
+        same: the closure is one function at every call, as where it takes all data: a step begins with what the line
+            search before it ended with, which is half of the evaluations.
         settings: a subclass's own.
     """
 
-    def __init__(self, parameters: Iterable[Any], lr: float = 1.0, weight_decay: float = 0.0, **settings: Any) -> None:
+    def __init__(
+        self, parameters: Iterable[Any], lr: float = 1.0, weight_decay: float = 0.0, *, same: bool = False,
+        **settings: Any,
+    ) -> None:  # fmt: skip
         super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay, **settings})
+        self.same, self.known = same, math.nan  # the loss where the parameters stand, whose gradient they hold
         self.tensors: list[Tensor] = [w for group in self.param_groups for w in group["params"]]
 
     def direction(self, g: Tensor, m: dict[str, Any]) -> Tensor:
@@ -44,6 +50,11 @@ class QuasiNewton(torch.optim.Optimizer):
         """Take in a pair with yᵀs > 0."""
         raise NotImplementedError
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from where another stood."""
+        self.known = math.nan
+        super().load_state_dict(state_dict)
+
     @overload
     def step(self, closure: None = None) -> None: ...
     @overload
@@ -52,7 +63,7 @@ class QuasiNewton(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One step; with a closure, as long as the conditions of Wolfe allow."""
-        loss = self._evaluate(closure) if closure else None
+        loss = self.known if self.same and not math.isnan(self.known) else self._evaluate(closure) if closure else None
         m, η = self.state[self.tensors[0]], float(self.param_groups[0]["lr"])
         g = self._gradient()
         if "g" in m:
@@ -83,7 +94,8 @@ class QuasiNewton(torch.optim.Optimizer):
             for w, before in zip(self.tensors, start, strict=True):
                 w.copy_(before)
             self._move(p, η)
-            if not self._evaluate(closure) <= loss + 1e-4 * η * slope:
+            self.known = self._evaluate(closure)
+            if not self.known <= loss + 1e-4 * η * slope:
                 high = η
             elif float(self._gradient() @ p) < 0.9 * slope:
                 low = η
@@ -92,6 +104,7 @@ class QuasiNewton(torch.optim.Optimizer):
             η = (low + high) / 2 if high < math.inf else 2 * η
         for w, before in zip(self.tensors, start, strict=True):
             w.copy_(before)
+        self.known = math.nan
         self._move(p, low)  # 0 where nowhere on this line is down: at a minimum, to working precision
         return low
 
@@ -123,8 +136,10 @@ class BFGS(QuasiNewton):
         UserError: more than 10,000 numbers are learned.
     """  # noqa: E501
 
-    def __init__(self, parameters: Iterable[Any], lr: float = 1.0, weight_decay: float = 0.0) -> None:
-        super().__init__(parameters, lr, weight_decay)
+    def __init__(
+        self, parameters: Iterable[Any], lr: float = 1.0, weight_decay: float = 0.0, *, same: bool = False
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay, same=same)
         n = sum(w.numel() for w in self.tensors)
         if n > LARGEST:
             raise UserError(
@@ -157,9 +172,10 @@ class LBFGS(QuasiNewton):
     """
 
     def __init__(
-        self, parameters: Iterable[Any], lr: float = 1.0, weight_decay: float = 0.0, history: int = 10
-    ) -> None:
-        super().__init__(parameters, lr, weight_decay, history=history)
+        self, parameters: Iterable[Any], lr: float = 1.0, weight_decay: float = 0.0, history: int = 10, *,
+        same: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(parameters, lr, weight_decay, same=same, history=history)
 
     def learn(self, s: Tensor, y: Tensor, m: dict[str, Any]) -> None:
         """Remember the pair, and forget the oldest."""

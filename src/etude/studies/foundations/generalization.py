@@ -99,6 +99,7 @@ from etude.training.batches import Batches
 from etude.training.comparison import compare, interval
 from etude.training.evaluation import accuracy, evaluating, outputs
 from etude.training.optimizers import descent
+from etude.training.quasi_newton import LBFGS
 
 
 @dataclass
@@ -182,7 +183,7 @@ class Generalization(Study):
         h, new = (h - mean) / deviation, (new - mean) / deviation
         linear = nn.Linear(h.shape[1], 10).to(h.device)
         nn.init.zeros_(linear.weight)
-        optimizer = descent("lbfgs", linear.parameters(), 1.0)
+        optimizer = LBFGS(linear.parameters(), same=True)
 
         def closure() -> float:
             optimizer.zero_grad()

@@ -50,10 +50,7 @@ $y^\top s \le 0$ are passed over. *L-BFGS* never forms $H$. It multiplies the up
 $q = -g$: from the newest to the oldest $\alpha = \rho s^\top q$, $q \leftarrow q - \alpha y$; then $q$ is scaled by
 the newest $s^\top y / y^\top y$; then from the oldest to the newest $q \leftarrow q + (\alpha - \rho y^\top q) s$.
 Here both search along their line, so a step can cost several gradients, and the loss never rises.
-
-**Matrices.** A twelfth has no place on a plane. A layer's momentum is a matrix, $U \Sigma V^\top$, and often a few
-singular values are far above the others. *Muon* steps along $U V^\top$: as far in every direction, rare ones too.
-Vectors and embeddings it leaves to AdamW. The study `gpt` learns the plays with it.
+A twelfth, *Muon*, is for matrices and has no place on a plane: `gpt` tells of it.
 
 What to look at
 ---------------
@@ -93,8 +90,6 @@ Duchi, J., Hazan, E. & Singer, Y. (2011). Adaptive subgradient methods. JMLR 12.
 Tieleman, T. & Hinton, G. (2012). Lecture 6e: RMSprop. Zeiler, M. (2012). Adadelta. arXiv:1212.5701.
 
 Kingma, D. & Ba, J. (2015). Adam. ICLR. Loshchilov, I. & Hutter, F. (2019). Decoupled weight decay. ICLR.
-
-Jordan, K. et al. (2024). Muon: an optimizer for hidden layers in neural networks. kellerjordan.github.io/posts/muon.
 """
 
 from __future__ import annotations
