@@ -308,9 +308,9 @@ def test_fused_ones_are_pytorchs_to_the_bit(name: str) -> None:
 def test_a_step_does_not_load_the_compiler() -> None:
     steps = """
 import sys, torch
-from etude.training.optimizers import FUSED
+from etude.training.optimizers import FUSED, WRITTEN
 w = torch.ones(3, requires_grad=True)
-for make in FUSED.values():
+for make in (*FUSED.values(), *WRITTEN.values()):
     optimizer = make([w], lr=0.1)
     w.sum().backward()
     optimizer.step()

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from etude.runs.placement import has_bf16
-from etude.training.quasi_newton import BFGS, LBFGS
+from etude.training.quasi_newton import BFGS, LBFGS, Optimizer, plain
 
 Memory = dict[str, Any]
 MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
-class Rule(torch.optim.Optimizer):
+class Rule(Optimizer):
     """An optimiser that treats every number on its own: a subclass says in ``update`` what one step does.
 
     Args:
@@ -255,13 +255,9 @@ class Muon(AdamW):
 
 
 def eager(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
-    """The same optimiser, for steps that are not compiled themselves.
-
-    PyTorch's own load its compiler at their first step, only to tell it to keep out; that takes a second of every run.
-    """
-    kept_out = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-    plain = {name: getattr(getattr(kind, name), "__wrapped__", getattr(kind, name)) for name in kept_out}
-    return type(kind.__name__, (kind,), plain | {"step": torch.no_grad()(plain["step"])})
+    """The same optimiser, for steps that are not compiled themselves."""
+    methods = plain(kind)
+    return type(kind.__name__, (kind,), methods | {"step": torch.no_grad()(methods["step"])})
 
 
 FUSED: dict[str, Callable[..., torch.optim.Optimizer]] = {

@@ -22,7 +22,25 @@ LARGEST = 10_000  # numbers for BFGS: H has as many rows and columns, 800 MB in 
 CURVED = 1e-10  # yᵀs above which a pair is used: only then does H stay positive definite
 
 
-class QuasiNewton(torch.optim.Optimizer):
+def plain(kind: type[torch.optim.Optimizer]) -> dict[str, Any]:
+    """The methods of an optimiser that is not compiled.
+
+    PyTorch's own load its compiler where they are first called, only to tell it to keep out; that takes a second or two
+    of every run.
+    """
+    kept_out = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
+    return {name: getattr(getattr(kind, name), "__wrapped__", getattr(kind, name)) for name in kept_out}
+
+
+class Optimizer(torch.optim.Optimizer):
+    """What the optimisers that are written out here begin with."""
+
+
+for _name, _method in plain(torch.optim.Optimizer).items():
+    setattr(Optimizer, _name, _method)
+
+
+class QuasiNewton(Optimizer):
     """The part that BFGS and L-BFGS share: the flat vectors, the pairs (s, y), the step, the line search.
 
     Args:
