@@ -166,7 +166,7 @@ WORKS = [
         "≥ 1.3 ×",
         {"etude": etude_vae, "PyTorch's example": bare_vae},
         note=(
-            "Etude's decoder gives two numbers a pixel and the example's one, so that its last layer is twice as wide. "
+            "784-400-20-400-784, both: of a pixel of one bit the study's decoder gives one number, as the example's. "
             "The example reads one picture after another through a DataLoader, as do the other peers on MNIST."
         ),
     ),
