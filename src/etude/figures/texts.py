@@ -13,7 +13,7 @@ from etude.figures.style import INK, PALETTE, QUIET, canvas
 
 PITCH = "DejaVu Sans Mono"  # its letters are all as wide
 SHADES = "YlOrBr"
-MOST = 8.0  # bits of the darkest shade
+MOST = 8.0  # bits from which on a shade is the darkest
 
 
 def shaded(panels: Mapping[str, tuple[str, Sequence[float]]], columns: int = 92) -> Figure:
@@ -35,7 +35,12 @@ def shaded(panels: Mapping[str, tuple[str, Sequence[float]]], columns: int = 92)
         inches = np.array([0.1, bottom, columns * wide, len(grid) * high])
         panel.set_position(tuple(inches / np.tile(figure.get_size_inches(), 2)))
         image = panel.imshow(
-            grid, cmap=SHADES, vmin=0, vmax=MOST / 0.75, aspect="auto", extent=(0, columns, len(grid), 0)
+            np.minimum(grid, MOST),
+            cmap=SHADES,
+            vmin=0,
+            vmax=MOST / 0.75,
+            aspect="auto",
+            extent=(0, columns, len(grid), 0),
         )
         for row, line in enumerate(lines):
             for column, letter in enumerate(line):
@@ -47,7 +52,8 @@ def shaded(panels: Mapping[str, tuple[str, Sequence[float]]], columns: int = 92)
         panel.set_title(title, fontsize=9, pad=3)
         panel.set_axis_off()
     bar = figure.add_axes((1 - 0.62 / figure.get_figwidth(), 0.3, 0.12 / figure.get_figwidth(), 0.4))
-    figure.colorbar(image, cax=bar, boundaries=np.linspace(0, MOST, 65), ticks=[0, 2, 4, 6, 8])
+    figure.colorbar(image, cax=bar, boundaries=np.linspace(0, MOST, 65), ticks=[0, 2, 4, 6, MOST])
+    bar.set_yticklabels(["0", "2", "4", "6", f"{MOST:g}+"])
     bar.set_title("bits", fontsize=8, loc="center", pad=4)
     bar.tick_params(labelsize=7, length=2)
     return figure
