@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from etude.errors import UserError
+from etude.layers.attention import watching
 from etude.networks.gpt import GPT
 
 POSITIONS = pytest.mark.parametrize("positions", ["learned", "rotary"])
@@ -71,11 +72,39 @@ def test_what_is_no_gpt2_is_refused() -> None:
 
 
 @POSITIONS
-def test_the_cache_changes_nothing(positions) -> None:
+@pytest.mark.parametrize("learning", [True, False], ids=["with gradients", "without"])
+def test_the_cache_changes_nothing(positions, learning) -> None:
+    """Also where one token is read without calls of the blocks' modules."""
     net, tokens = small(positions).double().eval(), torch.randint(11, (3, 12))
     past = net.cache()
-    pieces = torch.cat([net(piece, past) for piece in tokens.split([5, 1, 1, 3, 2], 1)], 1)
+    with torch.set_grad_enabled(learning):
+        pieces = torch.cat([net(piece, past) for piece in tokens.split([5, 1, 1, 1, 2, 1, 1], 1)], 1)
     torch.testing.assert_close(pieces, net(tokens), rtol=0, atol=1e-12)
+
+
+@POSITIONS
+def test_some_rows_go_on(positions) -> None:
+    net, tokens, rows = small(positions).double().eval(), torch.randint(11, (3, 12)), torch.tensor([2, 0, 0, 1])
+    past = net.cache()
+    with torch.no_grad():
+        net(tokens[:, :7], past)
+        net(tokens[:, 7:8], past)
+        past.pick(rows)
+        pieces = torch.cat([net(piece, past) for piece in tokens[rows, 8:].split(1, 1)], 1)
+    torch.testing.assert_close(pieces, net(tokens[rows])[:, 8:], rtol=0, atol=1e-12)
+
+
+def test_the_short_way_is_taken_where_it_is_the_same() -> None:
+    net, x = small().eval(), torch.ones(1, 1, 16)
+    past = net.cache()
+    assert not past.serves(x), "gradients are wanted"
+    with torch.no_grad():
+        assert past.serves(x)
+        with watching(net):
+            assert not past.serves(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert not past.serves(x)
+        assert not net.train().cache().serves(x), "it drops"
 
 
 @POSITIONS

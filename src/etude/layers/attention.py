@@ -163,21 +163,30 @@ class Cache:
 
     def __init__(self) -> None:
         self.kept: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+        self.room: dict[nn.Module, tuple[Tensor, Tensor]] = {}  # what is kept is the first part of these
 
     def length(self, layer: nn.Module) -> int:
         """How many positions the layer has read."""
         return self.kept[layer][0].shape[2] if layer in self.kept else 0
 
-    def extend(self, layer: nn.Module, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def extend(self, layer: nn.Module, *new: Tensor) -> tuple[Tensor, Tensor]:
         """Put in new keys and values, (batch, heads, time, d), and get all that there are."""
-        if layer in self.kept:
-            k, v = (torch.cat(pair, 2) for pair in zip(self.kept[layer], (k, v), strict=True))
-        self.kept[layer] = k, v
-        return k, v
+        begin = self.length(layer)
+        end = begin + new[0].shape[2]
+        if layer not in self.room or self.room[layer][0].shape[2] < end:  # twice as much, so that copies stay few
+            k, v = (each.new_empty(*each.shape[:2], 2 * end, each.shape[3]) for each in new)
+            if begin:
+                k[:, :, :begin], v[:, :, :begin] = self.kept[layer]
+            self.room[layer] = k, v
+        k, v = self.room[layer]
+        k[:, :, begin:end], v[:, :, begin:end] = new
+        self.kept[layer] = k[:, :, :end], v[:, :, :end]
+        return self.kept[layer]
 
     def pick(self, rows: Tensor) -> None:
         """Go on with these rows of the batch, in this order."""
         self.kept = {layer: (k[rows], v[rows]) for layer, (k, v) in self.kept.items()}
+        self.room = {}
 
 
 class MultiHeadAttention(nn.Module):

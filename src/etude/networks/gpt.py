@@ -5,14 +5,70 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu
+from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
 from etude.errors import UserError
-from etude.layers.attention import Cache, Dropout, Stack
+from etude.layers.attention import Block, Cache, Dropout, MultiHeadAttention, Stack, rotate
+
+
+class Memory(Cache):
+    """What blocks have read, and a shorter way through them for one more token.
+
+    A token's products are so small that most of its time goes between them. So they are taken here one after another,
+    with no calls of modules, and queries, keys and values in one: it takes a third of the time.
+
+    Args:
+        blocks: of a GPT; the weights are those that they have at the first token.
+    """
+
+    def __init__(self, blocks: Stack) -> None:
+        super().__init__()
+        self.blocks = blocks
+        self.attentions: list[MultiHeadAttention] = [block.attention for block in blocks.blocks]  # type: ignore[misc]
+        self.weights: list[tuple[Any, ...]] = []  # of each block, looked up once
+
+    def serves(self, x: Tensor) -> bool:
+        """Whether the shorter way is the same: nothing is learned, dropped, rounded or watched."""
+        if torch.is_grad_enabled() or self.blocks.training or torch.is_autocast_enabled(x.device.type):
+            return False
+        return all(attention.watch is None for attention in self.attentions)
+
+    def read_one(self, x: Tensor) -> Tensor:
+        """(batch, 1, width) → the same, as of the blocks."""
+        if not self.weights:
+            self.weights = [weights_of(block) for block in self.blocks.blocks]  # type: ignore[arg-type]
+        x = x[:, 0]  # (batch, width)
+        shape = len(x), 3, self.attentions[0].heads, 1, -1
+        for attention, weights in zip(self.attentions, self.weights, strict=True):
+            norm, to_qkv, qkv_bias, back, back_bias, norm_2, up, up_bias, activation, down, down_bias = weights
+            qkv = torch.addmm(qkv_bias, layer_norm(x, *norm), to_qkv).view(shape)
+            q, k, v = qkv.unbind(1)  # (batch, heads, 1, d)
+            if attention.positions == "rotary":
+                q, k = rotate(qkv[:, :2], torch.tensor([self.length(attention)], device=x.device)).unbind(1)
+            k, v = self.extend(attention, k, v)
+            x = x + torch.addmm(back_bias, scaled_dot_product_attention(q, k, v).view(x.shape), back)
+            x = x + torch.addmm(down_bias, activation(torch.addmm(up_bias, layer_norm(x, *norm_2), up)), down)
+        return self.blocks.norm(x)[:, None]  # type: ignore[no-any-return]
+
+
+def weights_of(block: Block) -> tuple[Any, ...]:
+    """Of the norms, of all maps, transposed, and the activation, in the order in which one row meets them."""
+
+    def norm(layer: nn.LayerNorm) -> tuple[Any, ...]:
+        return layer.normalized_shape, layer.weight, layer.bias, layer.eps
+
+    def map(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
+        return torch.cat([layer.weight for layer in layers]).T, torch.cat([layer.bias for layer in layers])
+
+    attention, forward = block.attention, block.feedforward
+    return (
+        norm(block.attention_norm), *map(attention.query, attention.key, attention.value), *map(attention.output),
+        norm(block.feedforward_norm), *map(forward.hidden), forward.activation, *map(forward.output),
+    )  # fmt: skip
 
 
 class GPT(nn.Module):
@@ -68,11 +124,15 @@ class GPT(nn.Module):
         x = self.table[tokens]
         if self.place is not None:
             x = x + self.place[start:end]
-        return self.blocks(self.drop(x), past=past) @ self.table.T  # type: ignore[no-any-return]
+        if start and isinstance(past, Memory) and tokens.shape[1] == 1 and past.serves(x):
+            x = past.read_one(x)
+        else:
+            x = self.blocks(self.drop(x), past=past)
+        return x @ self.table.T
 
     def cache(self) -> Cache:
-        """An empty one, for ``forward``."""
-        return Cache()
+        """An empty one, for ``forward``; it holds as long as the weights do not change."""
+        return Memory(self.blocks)
 
     # -- GPT-2's weights -----------------------------------------------------------------------------------------------
 
