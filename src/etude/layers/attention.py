@@ -162,30 +162,29 @@ class Cache:
     """
 
     def __init__(self) -> None:
-        self.kept: dict[nn.Module, tuple[Tensor, Tensor]] = {}
-        self.room: dict[nn.Module, tuple[Tensor, Tensor]] = {}  # what is kept is the first part of these
+        self.kept: dict[nn.Module, Tensor] = {}  # keys and values at once: (batch, 2, heads, time, d)
+        self.room: dict[nn.Module, Tensor] = {}  # what is kept is the first part of it
 
     def length(self, layer: nn.Module) -> int:
         """How many positions the layer has read."""
-        return self.kept[layer][0].shape[2] if layer in self.kept else 0
+        return self.kept[layer].shape[3] if layer in self.kept else 0
 
-    def extend(self, layer: nn.Module, *new: Tensor) -> tuple[Tensor, Tensor]:
-        """Put in new keys and values, (batch, heads, time, d), and get all that there are."""
+    def extend(self, layer: nn.Module, new: Tensor) -> Tensor:
+        """Put in new keys and values, (batch, 2, heads, time, d), and get all that there are."""
         begin = self.length(layer)
-        end = begin + new[0].shape[2]
-        if layer not in self.room or self.room[layer][0].shape[2] < end:  # twice as much, so that copies stay few
-            k, v = (each.new_empty(*each.shape[:2], 2 * end, each.shape[3]) for each in new)
+        end = begin + new.shape[3]
+        if layer not in self.room or self.room[layer].shape[3] < end:  # twice as much, so that copies stay few
+            self.room[layer] = new.new_empty(*new.shape[:3], 2 * end, new.shape[4])
             if begin:
-                k[:, :, :begin], v[:, :, :begin] = self.kept[layer]
-            self.room[layer] = k, v
-        k, v = self.room[layer]
-        k[:, :, begin:end], v[:, :, begin:end] = new
-        self.kept[layer] = k[:, :, :end], v[:, :, :end]
+                self.room[layer][:, :, :, :begin] = self.kept[layer]
+        room = self.room[layer]
+        room[:, :, :, begin:end] = new
+        self.kept[layer] = room[:, :, :, :end]
         return self.kept[layer]
 
     def pick(self, rows: Tensor) -> None:
         """Go on with these rows of the batch, in this order."""
-        self.kept = {layer: (k[rows], v[rows]) for layer, (k, v) in self.kept.items()}
+        self.kept = {layer: kept[rows] for layer, kept in self.kept.items()}
         self.room = {}
 
 
@@ -238,7 +237,7 @@ class MultiHeadAttention(nn.Module):
         t = torch.arange(start, start + x.shape[1], device=x.device)
         q = self.split(self.query(x))  # (batch, heads, queries, d)
         if source is not None and past is not None and past.length(self):
-            k, v = past.kept[self]
+            k, v = past.kept[self].unbind(1)
         else:
             k, v = self.split(self.key(y)), self.split(self.value(y))  # (batch, heads, keys, d)
             if self.positions == "rotary" and source is None:
@@ -246,7 +245,7 @@ class MultiHeadAttention(nn.Module):
             elif self.positions == "rotary":
                 k = rotate(k, torch.arange(y.shape[1], device=x.device))
             if past is not None:
-                k, v = past.extend(self, k, v)
+                k, v = past.extend(self, torch.stack([k, v], 1)).unbind(1)
         if self.positions == "rotary" and source is not None:
             q = rotate(q, t)
         s = torch.arange(k.shape[2], device=x.device)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
+from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from etude.errors import UserError
 from etude.layers.attention import Block, Cache, Dropout, MultiHeadAttention, Stack, rotate
@@ -45,13 +45,14 @@ class Memory(Cache):
         shape = len(x), 3, self.attentions[0].heads, 1, -1
         for attention, weights in zip(self.attentions, self.weights, strict=True):
             norm, to_qkv, qkv_bias, back, back_bias, norm_2, up, up_bias, activation, down, down_bias = weights
-            qkv = torch.addmm(qkv_bias, layer_norm(x, *norm), to_qkv).view(shape)
-            q, k, v = qkv.unbind(1)  # (batch, heads, 1, d)
+            qkv = torch.addmm(qkv_bias, torch.layer_norm(x, *norm), to_qkv).view(shape)
             if attention.positions == "rotary":
-                q, k = rotate(qkv[:, :2], torch.tensor([self.length(attention)], device=x.device)).unbind(1)
-            k, v = self.extend(attention, k, v)
-            x = x + torch.addmm(back_bias, scaled_dot_product_attention(q, k, v).view(x.shape), back)
-            x = x + torch.addmm(down_bias, activation(torch.addmm(up_bias, layer_norm(x, *norm_2), up)), down)
+                at = torch.tensor([self.length(attention)], device=x.device)
+                qkv = torch.cat([rotate(qkv[:, :2], at), qkv[:, 2:]], 1)
+            k, v = self.extend(attention, qkv[:, 1:]).unbind(1)  # (batch, heads, time, d)
+            mixed = scaled_dot_product_attention(qkv[:, 0], k, v).view(x.shape)
+            x = x + torch.addmm(back_bias, mixed, back)
+            x = x + torch.addmm(down_bias, activation(torch.addmm(up_bias, torch.layer_norm(x, *norm_2), up)), down)
         return self.blocks.norm(x)[:, None]  # type: ignore[no-any-return]
 
 

@@ -115,7 +115,8 @@ def sample(
         # not around the loop: what is between two tokens is others'; a net that sleeps isn't looked through each time
         with evaluating(net) if net.training else torch.inference_mode(), in_fp32():  # type: ignore[arg-type]
             p = narrowed(net(new if cached else window, past)[:, -1], temperature, top_k, top_p)
-            new = torch.multinomial(p, 1, generator=generator)  # (1, 1)
+            # whose exponential clock strikes first; torch.multinomial does that, too, behind checks that take longer
+            new = (p / torch.empty_like(p).exponential_(generator=generator)).argmax(-1, keepdim=True)  # (1, 1)
         yield int(new)
         window = torch.cat([window, new], 1)
         if window.shape[1] > net.longest:
