@@ -78,8 +78,11 @@ def random_affine(
     angle, scale = u[0] * degrees * math.pi / 180, 1 + u[1] * zoom
     cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
     right, down = u[2] * 2 * shift / width, u[3] * 2 * shift / height  # in units of the half image
-    matrix = torch.stack([cos, -sin + u[4] * shear, right, sin, cos, down], 1).view(n, 2, 3)
-    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    matrix = torch.stack([cos, -sin + u[4] * shear, right, sin, cos, down], 1).view(2 * n, 3)
+    # a product for all pixels, each coordinate a plane of its own: F.affine_grid takes ten times as long
+    y, x = (torch.arange(1 - side, side, 2, device=images.device) / side for side in (height, width))  # their centres
+    pixels = torch.stack([x.repeat(height), y.repeat_interleave(width), torch.ones(height * width, device=x.device)])
+    grid = (matrix @ pixels).view(n, 2, height, width).permute(0, 2, 3, 1)
     return F.grid_sample(images, grid, align_corners=False)
 
 
