@@ -13,6 +13,7 @@ from torch import nn
 
 from etude.claims import Claim
 from etude.errors import UserError
+from etude.figures.animations import Film
 from etude.figures.style import canvas
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.run import Diverged, Run
@@ -202,17 +203,25 @@ def test_a_run_that_never_began_leaves_nothing(tmp_path: Path) -> None:
     assert not list((tmp_path / "unit").iterdir())
 
 
-def test_an_animation_is_a_gif_and_its_last_frame_a_figure(run: Run) -> None:
-    from matplotlib.animation import FuncAnimation
+@pytest.mark.parametrize("whole", [False, True], ids=["what moves", "whole frames"])
+def test_an_animation_is_a_gif_and_its_last_frame_a_figure(run: Run, whole: bool) -> None:
+    from matplotlib.artist import Artist
     from PIL import Image
 
     figure, (axes,) = canvas(2, 2)
     (line,) = axes.plot([0, 0], [0, 5])
-    axes.set(xlim=(-1, 5))
-    run.animation("walk", FuncAnimation(figure, lambda k: line.set_data([k, k], [0, 5]), frames=5))
+    axes.set(xlim=(-1, 5), ylim=(0, 5))
+
+    def draw(frame: int) -> list[Artist] | None:
+        line.set_data([frame, frame], [0, 5])
+        title = axes.set_title(f"frame {frame}")
+        return None if whole else [line, title]
+
+    run.animation("walk", Film(figure, draw, 5))
     with Image.open(run.folder.figures / "walk.gif") as picture:
         assert picture.n_frames == 5  # type: ignore[attr-defined]
     assert {path.name for path in run.folder.figures.iterdir()} == {"walk.gif", "walk.png", "walk.svg"}
+    assert "frame 4" in (run.folder.figures / "walk.svg").read_text(), "what moved is there, too"
 
 
 @pytest.mark.parametrize("error", [UserError("the disk is full"), KeyboardInterrupt()], ids=["full disk", "Ctrl-C"])

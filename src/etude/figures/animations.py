@@ -1,42 +1,70 @@
-"""Animations as small GIF files."""
+"""Animations, and how they become small GIF files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.animation import AbstractMovieWriter
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from PIL import Image
 
+DPI = 100
 
-class GifWriter(AbstractMovieWriter):
-    """Keeps each frame as it was drawn, and at the end writes all with one palette and without dithering.
 
-    So only what moves takes room, and nothing is drawn a second time: a tenth of the size, and a third of the time, of
-    ``PillowWriter``.
+@dataclass
+class Film:
+    """One figure that changes from frame to frame.
+
+    Attributes:
+        figure: what is drawn on.
+        draw: puts a frame, by its number from 0 on, on the figure, and returns all that it changes; the rest is drawn
+            once for all frames. Where it returns None, each frame is drawn as a whole.
+        frames: how many there are.
     """
 
-    def setup(self, fig: Figure, outfile: Any, dpi: float | None = None) -> None:
-        """Begin; ``outfile`` is a path."""
-        super().setup(fig, outfile, dpi)
-        self.frames: list[Image.Image] = []
+    figure: Figure
+    draw: Callable[[int], Sequence[Artist] | None]
+    frames: int
 
-    def grab_frame(self, **options: Any) -> None:
-        """Take what the canvas shows."""
-        pixels = np.asarray(self.fig.canvas.buffer_rgba())  # type: ignore[attr-defined]
-        self.frames.append(Image.fromarray(pixels[..., :3].copy()))
+    def shots(self) -> Iterator[Image.Image]:
+        """The frames as pictures. Afterwards the figure shows the last."""
+        figure, canvas, dpi = self.figure, self.figure.canvas, self.figure.dpi
+        figure.set_dpi(DPI)
+        moving = self.draw(0)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the layout is found once, not for every frame
+        for artist in moving or ():
+            artist.set_animated(True)
+        canvas.draw()
+        ground = canvas.copy_from_bbox(figure.bbox)  # type: ignore[attr-defined]  # Agg's, as the next but one is
+        for frame in range(self.frames):
+            changed = self.draw(frame)
+            if changed is None:
+                canvas.draw()
+            else:
+                canvas.restore_region(ground)  # type: ignore[attr-defined]
+                for artist in sorted(changed, key=Artist.get_zorder):
+                    figure.draw_artist(artist)
+            pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[attr-defined]
+            yield Image.fromarray(pixels[..., :3].copy())
+        for artist in moving or ():
+            artist.set_animated(False)
+        figure.set_dpi(dpi)
 
-    def finish(self) -> None:
-        """Write the file; the palette is made of four frames, spread over the whole."""
-        chosen = [self.frames[i * (len(self.frames) - 1) // 3] for i in range(4)]
-        width, height = chosen[0].size
-        sheet = Image.new("RGB", (width, 4 * height))
-        for i, frame in enumerate(chosen):
-            sheet.paste(frame, (0, i * height))
-        palette = sheet.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        flat = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in self.frames]
-        flat[0].save(
-            Path(self.outfile), format="GIF", save_all=True, append_images=flat[1:], duration=1000 // self.fps, loop=0
-        )
+
+def write_gif(shots: Sequence[Image.Image], path: Path, fps: int) -> None:
+    """All with one palette, made of four of them spread over the whole, and without dithering.
+
+    So only what moves takes room: a tenth of what it is with a palette for each.
+    """
+    chosen = [shots[i * (len(shots) - 1) // 3] for i in range(4)]
+    width, height = chosen[0].size
+    sheet = Image.new("RGB", (width, 4 * height))
+    for i, shot in enumerate(chosen):
+        sheet.paste(shot, (0, i * height))
+    palette = sheet.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    first, *others = (shot.quantize(palette=palette, dither=Image.Dither.NONE) for shot in shots)
+    first.save(path, format="GIF", save_all=True, append_images=others, duration=1000 // fps, loop=0)

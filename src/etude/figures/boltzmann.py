@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.animation import FuncAnimation
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from etude.figures.animations import Film
 from etude.figures.latent import tiled
 from etude.figures.style import INK, PALETTE, QUIET, canvas
 
 
-def moving_pictures(frames: Tensor, steps: Sequence[int]) -> FuncAnimation:
+def moving_pictures(frames: Tensor, steps: Sequence[int]) -> Film:
     """Pictures side by side that all change from frame to frame.
 
     Args:
@@ -25,15 +26,11 @@ def moving_pictures(frames: Tensor, steps: Sequence[int]) -> FuncAnimation:
     axes.set(xticks=(), yticks=())
     axes.spines[:].set_visible(False)
 
-    def draw(frame: int) -> list[object]:
+    def draw(frame: int) -> list[Artist]:
         image.set_data(tiled(frames[frame]).numpy())
-        axes.set_title(f"after {steps[frame]:,} Gibbs steps")
-        return [image]
+        return [image, axes.set_title(f"after {steps[frame]:,} Gibbs steps")]
 
-    draw(0)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    return FuncAnimation(figure, draw, frames=len(frames))  # type: ignore[arg-type]
+    return Film(figure, draw, len(frames))
 
 
 def annealing(log_w: Tensor, log_z: float, errors: Mapping[int, Tensor]) -> Figure:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from matplotlib.animation import FuncAnimation
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from etude.figures.animations import Film
 from etude.figures.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, canvas
 
 Series = tuple[Sequence[float], Sequence[float]]
@@ -107,7 +108,7 @@ def maps(
     return figure
 
 
-def filmed(frames: Sequence[np.ndarray], traces: Mapping[str, Tensor], title: str = "") -> FuncAnimation:
+def filmed(frames: Sequence[np.ndarray], traces: Mapping[str, Tensor], title: str = "") -> Film:
     """An episode, and below it numbers that go along with it, drawn as it goes on.
 
     Args:
@@ -133,7 +134,7 @@ def filmed(frames: Sequence[np.ndarray], traces: Mapping[str, Tensor], title: st
     below.grid(visible=True, axis="y")
     below.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(values), fontsize=8)
 
-    def draw(number: int) -> list[object]:
+    def draw(number: int) -> list[Artist]:
         step = int(chosen[number])
         picture.set_data(frames[step][::2, ::2])
         for name, line in lines.items():
@@ -141,10 +142,7 @@ def filmed(frames: Sequence[np.ndarray], traces: Mapping[str, Tensor], title: st
             line.set_data(np.arange(len(shown)), shown)
         return [picture, *lines.values()]
 
-    draw(0)
-    figure.draw_without_rendering()  # the layout is found once, not for every frame
-    figure.set_layout_engine("none")
-    return FuncAnimation(figure, draw, frames=len(chosen))  # type: ignore[arg-type]
+    return Film(figure, draw, len(chosen))
 
 
 def noises(bars: Mapping[str, tuple[float, float]]) -> Figure:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
-from matplotlib.animation import FuncAnimation
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from etude.figures.animations import Film
 from etude.figures.latent import CELL, mosaic, tiled
 from etude.figures.style import INK, PALETTE, QUIET, canvas
 
@@ -33,7 +34,7 @@ def sheets(panels: Mapping[str, Tensor], columns: Sequence[str], rows: Sequence[
     return figure
 
 
-def developing(frames: Tensor, captions: Sequence[str], hold: int = 15) -> FuncAnimation:
+def developing(frames: Tensor, captions: Sequence[str], hold: int = 15) -> Film:
     """A block of small pictures that changes from frame to frame.
 
     Args:
@@ -47,16 +48,12 @@ def developing(frames: Tensor, captions: Sequence[str], hold: int = 15) -> FuncA
     axes.set(xticks=(), yticks=(), title=captions[0])
     axes.spines[:].set_visible(False)
 
-    def draw(frame: int) -> list[object]:
+    def draw(frame: int) -> list[Artist]:
         at = min(frame, len(frames) - 1)
         image.set_data(tiled(frames[at]).numpy())
-        axes.set_title(captions[at])
-        return [image]
+        return [image, axes.set_title(captions[at])]
 
-    draw(0)
-    figure.draw_without_rendering()  # the layout is found once, not for every frame
-    figure.set_layout_engine("none")
-    return FuncAnimation(figure, draw, frames=len(frames) + hold)  # type: ignore[arg-type]
+    return Film(figure, draw, len(frames) + hold)
 
 
 def mixtures(kinds: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from etude.figures.animations import Film
 from etude.figures.style import INK, PALETTE, QUIET, canvas
 
 MOST = 250  # nodes that are drawn
@@ -175,9 +175,7 @@ def feature_layers(states: Mapping[str, Tensor], labels: Tensor, told: Tensor, e
     return figure
 
 
-def moving_features(
-    states: Tensor, epochs: Sequence[int], labels: Tensor, told: Tensor, edges: Tensor
-) -> FuncAnimation:
+def moving_features(states: Tensor, epochs: Sequence[int], labels: Tensor, told: Tensor, edges: Tensor) -> Film:
     """Two numbers of each node, over training.
 
     Args:
@@ -191,19 +189,15 @@ def moving_features(
     low, high = states.amin((0, 1)), states.amax((0, 1))
     room = 0.08 * (high - low) + 1e-6
 
-    def draw(frame: int) -> list[object]:
+    def draw(frame: int) -> None:
         axes.clear()
         _scatter(axes, states[frame].numpy(), labels, told, edges)
         axes.set(
             xlim=(float(low[0] - room[0]), float(high[0] + room[0])), xticks=(), yticks=(),
             ylim=(float(low[1] - room[1]), float(high[1] + room[1])), title=f"after {epochs[frame]:,} steps",
         )  # fmt: skip
-        return []
 
-    draw(0)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    return FuncAnimation(figure, draw, frames=len(states))  # type: ignore[arg-type]
+    return Film(figure, draw, len(states))
 
 
 def smoothing(

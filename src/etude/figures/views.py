@@ -7,11 +7,12 @@ from typing import Protocol
 import numpy as np
 import torch
 from matplotlib import colormaps
-from matplotlib.animation import FuncAnimation
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from etude.figures.animations import Film
 from etude.figures.style import INK, PALETTE, QUIET, canvas
 
 NEARNESS = "magma"
@@ -112,7 +113,7 @@ def beside_the_truth(taken: Taken, rendered: Rendered, nearest: Tensor, most: in
     return figure
 
 
-def turning(colour: Tensor, depth: np.ndarray) -> FuncAnimation:
+def turning(colour: Tensor, depth: np.ndarray) -> Film:
     """What a camera sees that goes round, and how far away it is.
 
     Args:
@@ -126,14 +127,12 @@ def turning(colour: Tensor, depth: np.ndarray) -> FuncAnimation:
         cell.set_title(name)
         _bare(cell)
 
-    def draw(frame: int) -> list[object]:
+    def draw(frame: int) -> list[Artist]:
         for image, pictures in shown:
             image.set_data(pictures[frame].clip(0, 1))
-        return []
+        return [image for image, _ in shown]
 
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    return FuncAnimation(figure, draw, frames=len(colour))  # type: ignore[arg-type]
+    return Film(figure, draw, len(colour))
 
 
 def along_a_ray(looks: Looks, view: Tensor, pixel: tuple[int, int], truth: float | None = None) -> Figure:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
-from matplotlib.animation import FuncAnimation
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from etude.figures.animations import Film
 from etude.figures.style import INK, PALETTE, QUIET, canvas
 
 Place = tuple[float, float]
@@ -72,7 +73,7 @@ def animate(
     view: View,
     minima: Sequence[Place],
     paths: Mapping[str, Sequence[Place]],
-) -> FuncAnimation:
+) -> Film:
     """All walkers together, at first step by step, then faster and faster: the frames lie evenly in log(step).
 
     Args:
@@ -96,19 +97,15 @@ def animate(
     longest = max(map(len, paths.values()))
     steps = np.unique(np.geomspace(1, longest, FRAMES).astype(int)) - 1
 
-    def draw(frame: int) -> list[object]:
+    def draw(frame: int) -> list[Artist]:
         step = int(steps[frame])
         for name, path in places.items():
             here = min(step, len(path) - 1)
             trails[name].set_data(*path[[*kept[name][kept[name] < here], here]].T)
             heads[name].set_data(*path[here][:, None])
-        axes.set_title(f"step {step:,}")
-        return [*trails.values(), *heads.values()]
+        return [*axes.lines, axes.set_title(f"step {step:,}")]  # the start and the minima, too: trails run below them
 
-    draw(0)
-    figure.draw_without_rendering()  # the layout is found once, not for every frame
-    figure.set_layout_engine("none")
-    return FuncAnimation(figure, draw, frames=len(steps))  # type: ignore[arg-type]
+    return Film(figure, draw, len(steps))
 
 
 def stills(

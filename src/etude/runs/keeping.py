@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -15,8 +15,9 @@ from etude.runs.checkpoints import disk_trouble, write_atomically
 from etude.runs.folder import RunFolder
 
 if TYPE_CHECKING:
-    from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
+
+    from etude.figures.animations import Film
 
 
 def table(folder: RunFolder, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -51,14 +52,14 @@ def drawing(folder: RunFolder, name: str, svg: str) -> None:
     write_atomically(folder.figures / f"{name}.svg", svg.encode())
 
 
-def animation(folder: RunFolder | None, name: str, animation: FuncAnimation, fps: int) -> None:
+def animation(folder: RunFolder | None, name: str, film: Film, fps: int) -> None:
     """Write ``figures/<name>.gif``, and the last frame as a figure."""
-    from etude.figures.animations import GifWriter
+    from etude.figures.animations import write_gif
 
-    last = cast("Figure", animation._fig)  # type: ignore[attr-defined]  # what it draws on has no public name
     if folder:
-        _draw(folder, f"{name}.gif", lambda part: animation.save(str(part), GifWriter(fps=fps), dpi=100))
-    figure(folder, name, last)
+        shots = list(film.shots())
+        _draw(folder, f"{name}.gif", lambda part: write_gif(shots, part, fps))
+    figure(folder, name, film.figure)
 
 
 def weights(folder: RunFolder, name: str, state: Mapping[str, Tensor]) -> None:

@@ -33,8 +33,9 @@ from etude.runs.streams import Stateful, Stream
 from etude.runs.workers import Strategy, Workers, count_rows, launch_name, lost, restarted, whole
 
 if TYPE_CHECKING:
-    from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
+
+    from etude.figures.animations import Film
 
 T = TypeVar("T")
 CHECKPOINT_SECONDS = 30.0
@@ -479,10 +480,10 @@ class Run:
         if not self._silent:
             keeping.drawing(self.folder, name, svg)
 
-    def animation(self, name: str, animation: FuncAnimation, *, fps: int = 20, cover: bool = False) -> None:
-        """Keep a Matplotlib animation as ``figures/<name>.gif``, and its last frame as a figure for paper."""
+    def animation(self, name: str, film: Film, *, fps: int = 20, cover: bool = False) -> None:
+        """Keep a film as ``figures/<name>.gif``, and its last frame as a figure for paper."""
         self._cover = name if cover else self._cover
-        keeping.animation(None if self._silent else self.folder, name, animation, fps)
+        keeping.animation(None if self._silent else self.folder, name, film, fps)
 
     def keep(self, net: nn.Module, name: str = "network") -> None:
         """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""

@@ -39,6 +39,10 @@ in every other epoch, so two epochs show both sides of all. Characters have a le
 **Several views.** At the end the scores are averaged over three shifts, and both sides where mirroring is allowed. The
 test pictures are used once, then; `validation/accuracy` during training is on held-out training pictures, in one view.
 
+**A hundred classes.** `--scale cifar100` trains on those 6,000 pictures of CIFAR-100 that are there, 60 of a class. Of
+2,000 test pictures 0.476 get the right name, and 0.753 ± 0.005 have it among the first five (three seeds). Of the whole
+set with its 500 of a class, 0.90 is asked (`--scale complete`); it was not there to be measured.
+
 What to look at
 ---------------
 - *filters*: the whitening filters, from the largest variance (brightness) to the smallest (colour differences, edges).

@@ -1,0 +1,46 @@
+"""Films: what is drawn once and what is drawn again make the same pictures as whole frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from etude.figures.animations import Film, write_gif
+from etude.figures.boltzmann import moving_pictures
+from etude.figures.control import filmed
+from etude.figures.generated import developing
+from etude.figures.views import turning
+from etude.figures.walks import animate
+
+random = np.random.default_rng(0)
+FILMS = {
+    "filmed": lambda: filmed(
+        list(random.integers(0, 256, (9, 40, 60, 3), dtype=np.uint8)), {"V": torch.rand(9), "came": torch.rand(8)}
+    ),
+    "moving_pictures": lambda: moving_pictures(torch.rand(4, 2, 3, 16), [1, 10, 100, 1_000]),
+    "developing": lambda: developing(torch.rand(4, 2, 3, 16), ["a", "b", "c", "d"], hold=2),
+    "turning": lambda: turning(torch.rand(4, 8, 8, 3), random.random((4, 8, 8, 3))),
+    "animate": lambda: animate(
+        lambda p: p.square().sum(-1), (-1, 1, -1, 1), [(0.0, 0.0)],
+        {"one": [(0.9 / k, 0.9 / k) for k in range(1, 30)], "two": [(0.9, 0.9 - k / 30) for k in range(60)]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_what_moves_is_all_that_changes(name: str) -> None:
+    film = FILMS[name]()
+    shots = [np.asarray(shot).astype(int) for shot in film.shots()]
+    whole = Film(film.figure, lambda frame: film.draw(frame) and None, film.frames)
+    expected = [np.asarray(shot).astype(int) for shot in whole.shots()]
+    assert len(shots) == film.frames == len(expected)
+    for shot, right in zip(shots, expected, strict=True):
+        assert shot.shape == right.shape
+        assert (np.abs(shot - right).max(2) > 40).mean() < 0.002, "only where things overlap"
+    assert not np.array_equal(shots[0], shots[-1])
+
+
+def test_a_film_of_one_frame(tmp_path) -> None:
+    write_gif(list(moving_pictures(torch.rand(1, 2, 3, 16), [1]).shots()), tmp_path / "one.gif", 8)
+    assert (tmp_path / "one.gif").stat().st_size > 0
