@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from etude.errors import UserError
 from etude.layers.attention import watching
-from etude.networks.gpt import GPT
+from etude.networks.gpt import GPT, Memory
 
 POSITIONS = pytest.mark.parametrize("positions", ["learned", "rotary"])
 
@@ -105,6 +105,19 @@ def test_the_short_way_is_taken_where_it_is_the_same() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             assert not past.serves(x)
         assert not net.train().cache().serves(x), "it drops"
+
+
+def test_the_short_way_is_taken_by_a_text_and_not_by_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, taken = small().eval(), []
+    past, read_one = net.cache(), Memory.read_one
+    monkeypatch.setattr(Memory, "read_one", lambda self, x: taken.append(len(x)) or read_one(self, x))
+    with torch.no_grad():
+        for piece in torch.ones(2, 7, dtype=torch.long).split([3, 1, 2, 1], 1):
+            net(piece, past)
+        assert taken == [2, 2], "of the two single tokens"
+        net.blocks.blocks[1].attention.query.weight.full_tensor = None  # as a weight in shards has
+        net(torch.ones(2, 1, dtype=torch.long), past)
+    assert taken == [2, 2]
 
 
 @POSITIONS

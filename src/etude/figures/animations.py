@@ -39,7 +39,7 @@ class Film:
         for artist in moving or ():
             artist.set_animated(True)
         canvas.draw()
-        ground = canvas.copy_from_bbox(figure.bbox)  # type: ignore[attr-defined]  # Agg's, as the next but one is
+        ground = canvas.copy_from_bbox(figure.bbox)  # type: ignore[attr-defined]  # as below, only Agg's
         for frame in range(self.frames):
             changed = self.draw(frame)
             if changed is None:
