@@ -73,7 +73,12 @@ def watched(browser: Any, server: Server, **options: Any) -> tuple[Any, list[str
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(
-        "console", lambda said: wrong.append(said.text) if said.type == "error" and "422" not in said.text else None
+        "console",
+        lambda said: (
+            wrong.append(f"{said.text} {said.location['url']}")
+            if said.type == "error" and "422" not in said.text
+            else None
+        ),
     )
     page.on(
         "request",

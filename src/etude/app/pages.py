@@ -194,9 +194,8 @@ class Pages:
     def figure(self, request: Request) -> Response:
         """One figure of a run."""
         folder = self._folder(request)
-        file = request.path_params["file"]
-        path = next((p for p in folder.figures.glob("*.*") if p.name == file and p.suffix in KINDS), None)
-        if path is None:
+        path = folder.figures / request.path_params["file"]
+        if path.parent != folder.figures or path.suffix not in KINDS or not path.is_file():
             raise HTTPException(404)
         return FileResponse(path, media_type=KINDS[path.suffix], headers=BRIEFLY)
 

@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,6 +57,7 @@ def application(root: Path, hosts: frozenset[str] | None = None) -> Starlette:
         Route("/trash", pages.trash),
         Route("/trash/empty", pages.empty_trash, methods=["POST"]),
         Route("/trash/{study}/{run}/restore", pages.restore, methods=["POST"]),
+        Route("/favicon.ico", icon),
         Mount("/static", StaticFiles(packages=[("etude.app", "static")])),
     ]
     middleware = [Middleware(Guard, hosts=hosts), Middleware(GZipMiddleware, minimum_size=1_000)]
@@ -124,6 +125,11 @@ class Guard:
             return "This request does not come from the page itself."
         length = request.headers.get("content-length", "0")
         return f"The request is larger than {LARGEST // 1024} kB." if int(length or 0) > LARGEST else ""
+
+
+def icon(request: Request) -> Response:
+    """The icon, where browsers look on their own: on a report, or a page that is left before its head is read."""
+    return FileResponse(Path(__file__).parent / "static" / "icon.svg", media_type="image/svg+xml")
 
 
 def serve(root: Path, host: str, port: int, opened: Callable[[str], None]) -> None:
