@@ -253,3 +253,20 @@ def test_a_run_whose_report_failed_is_not_finished(
     assert resumed
     assert never
     assert resumed["metrics"] == never["metrics"]
+
+
+def test_a_figure_that_is_still_drawn_is_not_among_the_pictures(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure, (axes,) = canvas(2, 2)
+    axes.plot([0, 1])
+    seen: list[set[str]] = []
+    save = figure.savefig
+
+    def slowly(part: Path, **options: Any) -> None:
+        save(part, **options)
+        assert part.stat().st_size > 0
+        seen.append({path.name for path in run.folder.pictures()})
+
+    monkeypatch.setattr(figure, "savefig", slowly)
+    run.figure("line", figure)
+    assert seen == [set(), {"line.svg"}]
+    assert {path.name for path in run.folder.pictures()} == {"line.png"}

@@ -73,7 +73,7 @@ def weights(folder: RunFolder, name: str, state: Mapping[str, Tensor]) -> None:
 def _draw(folder: RunFolder, name: str, draw: Callable[[Path], None]) -> None:
     folder.figures.mkdir(exist_ok=True)
     path = folder.figures / name
-    part = path.with_name(f".{name}")
+    part = path.with_name(f".{name}.part")  # an ending that no reader of figures looks for
     try:
         draw(part)
         part.replace(path)
