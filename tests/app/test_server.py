@@ -50,7 +50,8 @@ def test_every_page_answers(page: TestClient, root: Path) -> None:
         "/studies/spirals", "/studies/digits?scale=full&width=8", "/studies/spirals/picture",
         "/studies/spirals/try", "/runs", f"/runs/{one}", f"/runs/{one}/live", f"/runs/{one}/report",
         f"/runs/{one}/figures/boundary.svg", f"/runs/{one}/export/safetensors", f"/compare?run={one}&run={two}",
-        f"/compare/curves?run={one}&run={two}", "/trash", "/favicon.ico", "/static/style.css", "/static/vendor/uPlot.iife.min.js",
+        f"/compare/curves?run={one}&run={two}", "/trash", "/favicon.ico", "/static/style.css",
+        "/static/vendor/uPlot.iife.min.js",
     ]  # fmt: skip
     for address in addresses:
         answer = page.get(address)

@@ -16,7 +16,8 @@ from etude.figures.walks import animate
 random = np.random.default_rng(0)
 FILMS = {
     "filmed": lambda: filmed(
-        list(random.integers(0, 256, (9, 40, 60, 3), dtype=np.uint8)), {"V": torch.rand(9), "came": torch.rand(8)}
+        {2 * k: random.integers(0, 256, (40, 60, 3), dtype=np.uint8) for k in range(9)},
+        {"V": torch.rand(17), "came": torch.rand(16)},
     ),
     "moving_pictures": lambda: moving_pictures(torch.rand(4, 2, 3, 16), [1, 10, 100, 1_000]),
     "developing": lambda: developing(

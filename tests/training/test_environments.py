@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from etude.errors import UserError
 from etude.runs.checkpoints import _content
-from etude.training.environments import Environments, evaluate, film, play, spaces
+from etude.training.environments import Environments, Film, evaluate, film, play, spaces
 from etude.training.tasks import action_names, observed
 
 pytest.importorskip("gymnasium")
@@ -126,7 +127,8 @@ def test_a_film_has_a_picture_for_each_state() -> None:
     torch.manual_seed(0)
     shown = film(at_random, "CartPole-v1")
     steps = len(shown.rewards)
-    assert len(shown.frames) == len(shown.observations) == steps + 1
+    assert len(shown.observations) == steps + 1
+    assert [*shown.frames] == [*range(steps + 1)]
     assert shown.frames[0].shape == (400, 600, 3)
     assert shown.frames[0].std() > 0
     assert shown.terminated
@@ -135,6 +137,22 @@ def test_a_film_has_a_picture_for_each_state() -> None:
     assert came[-2] == 1.5
     shown.terminated = False
     assert shown.came(torch.full((steps + 1,), 99.0), 0.5)[-1] == 1 + 0.5 * 99
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "LunarLander-v3", "Acrobot-v1"])
+def test_a_film_of_few_pictures_shows_the_same_episode(name: str) -> None:
+    def film_of(most: int) -> Film:
+        torch.manual_seed(0)
+        return film(at_random, name, most=most)
+
+    few, all_of_them = film_of(5), film_of(10_000)
+    steps = len(few.rewards)
+    assert torch.equal(few.observations, all_of_them.observations)
+    assert [*few.frames] == [round(k * steps / 4) for k in range(5)]
+    assert [*all_of_them.frames] == [*range(steps + 1)]
+    for step, picture in few.frames.items():
+        assert np.array_equal(picture, all_of_them.frames[step])
+    assert not np.array_equal(few.frames[0], few.frames[steps])
 
 
 def test_what_a_user_can_get_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from etude.figures.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, canv
 
 Series = tuple[Sequence[float], Sequence[float]]
 View = tuple[int, int, float, float]
-FRAMES = 80  # of an animation, at most
 
 
 def over_steps(logged: Mapping[str, Mapping[str, Series]], metric: str) -> dict[str, Series]:
@@ -108,12 +107,12 @@ def maps(
     return figure
 
 
-def filmed(frames: Sequence[np.ndarray], traces: Mapping[str, Tensor], title: str = "") -> Film:
+def filmed(frames: Mapping[int, np.ndarray], traces: Mapping[str, Tensor], title: str = "") -> Film:
     """An episode, and below it numbers that go along with it, drawn as it goes on.
 
     Args:
-        frames: pictures (height, width, 3), values from 0 to 255, one for each step.
-        traces: name → (steps,), as many as there are frames, or fewer where the last have none.
+        frames: pictures (height, width, 3), values from 0 to 255, by the step that each shows.
+        traces: name → (steps,), a number for each step; the last may have none.
         title: above the picture.
     """
     figure, (top, below) = canvas(4.6, 4.6, rows=2)
@@ -123,19 +122,19 @@ def filmed(frames: Sequence[np.ndarray], traces: Mapping[str, Tensor], title: st
     top.axis("off")
     if title:
         top.set_title(title)
-    chosen = np.linspace(0, len(frames) - 1, min(len(frames), FRAMES)).round().astype(int)
-    picture = top.imshow(frames[0][::2, ::2], interpolation="bilinear")
+    chosen = sorted(frames)
+    picture = top.imshow(frames[chosen[0]][::2, ::2], interpolation="bilinear")
     values = {name: trace.detach().cpu().numpy() for name, trace in traces.items()}
     lines = {name: below.plot([], [], color=PALETTE[k], linewidth=1.4, label=name)[0] for k, name in enumerate(values)}
     every = np.concatenate([v[np.isfinite(v)] for v in values.values()])
     low, high = (every.min(), every.max()) if every.size else (0.0, 1.0)
     middle, half = (low + high) / 2, max(0.56 * (high - low), 0.05 * abs(low + high) / 2, 1e-3)
-    below.set(xlim=(0, max(len(frames) - 1, 1)), ylim=(middle - half, middle + half), xlabel="step")
+    below.set(xlim=(0, max(chosen[-1], 1)), ylim=(middle - half, middle + half), xlabel="step")
     below.grid(visible=True, axis="y")
     below.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(values), fontsize=8)
 
     def draw(number: int) -> list[Artist]:
-        step = int(chosen[number])
+        step = chosen[number]
         picture.set_data(frames[step][::2, ::2])
         for name, line in lines.items():
             shown = values[name][: step + 1]

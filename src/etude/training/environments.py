@@ -207,14 +207,15 @@ class Film:
     """One episode as it looks.
 
     Attributes:
-        frames: a picture (height, width, 3) before each step and after the last, values from 0 to 255.
+        frames: pictures (height, width, 3), values from 0 to 255, by the number of steps before each; of long episodes
+            only some, evenly spread, the first and the last among them.
         observations: (steps + 1, …).
         rewards: (steps,).
         actions: (steps, …).
         terminated: whether it ended by itself.
     """
 
-    frames: list[np.ndarray]
+    frames: dict[int, np.ndarray]
     observations: Tensor
     rewards: Tensor
     actions: Tensor
@@ -235,8 +236,14 @@ class Film:
 
 
 @torch.no_grad()
-def film(act: Act, name: str, device: torch.device | str = "cpu") -> Film:
+def film(act: Act, name: str, device: torch.device | str = "cpu", most: int = 80) -> Film:
     """Play one episode and take pictures; its seed is drawn from PyTorch's generator.
+
+    Args:
+        act: chooses actions for a batch of observations.
+        name: of the environment.
+        device: where observations are put.
+        most: pictures of the episode.
 
     Raises:
         UserError: gymnasium, or what it draws with, is not installed.
@@ -244,17 +251,29 @@ def film(act: Act, name: str, device: torch.device | str = "cpu") -> Film:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame draws into memory, and opens no window
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     environment = _made(name, render_mode="rgb_array")
-    seen, _ = environment.reset(seed=int(torch.randint(2**31, ())))
-    frames, observations, rewards, actions = [environment.render()], [torch.as_tensor(seen)], [], []
+    seed = int(torch.randint(2**31, ()))
+    seen, _ = environment.reset(seed=seed)
+    observations, rewards, actions = [torch.as_tensor(seen)], [], []
     terminated = truncated = False
     while not (terminated or truncated):
         action = act(observations[-1][None].to(device))[0].cpu()
         seen, reward, terminated, truncated, _ = environment.step(action.numpy()[()])
-        frames.append(environment.render())
         observations.append(torch.as_tensor(seen))
         rewards.append(float(reward))
         actions.append(action)
+
+    # Now that its length is known, the same episode again: a picture takes as long as a hundred steps.
+    steps = len(actions)
+    shown = set(np.linspace(0, steps, min(steps + 1, most)).round().astype(int).tolist())
+    environment.reset(seed=seed)
+    frames = {0: environment.render()}
+    ages = hasattr(environment.unwrapped, "particles")  # LunarLander's exhaust grows older only when it is drawn
+    for step, action in enumerate(actions, start=1):
+        environment.step(action.numpy()[()])
+        if step in shown or ages:
+            frames[step] = environment.render()
     environment.close()
+    frames = {step: frames[step] for step in sorted(shown)}
     return Film(frames, torch.stack(observations), torch.tensor(rewards), torch.stack(actions), bool(terminated))
 
 
