@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -82,3 +85,31 @@ def test_an_error_inside_leaves_no_autocast_behind() -> None:
     with pytest.raises(RuntimeError):
         net(torch.randn(2, 5, 8, 8))
     assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or "CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="glibc's"
+)
+def test_freed_memory_is_kept_for_the_next_step() -> None:
+    """A process of its own, for what is said to the C library cannot be taken back."""
+    program = """
+import ctypes, resource, torch
+from etude.runs.placement import keep_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        held = [torch.ones(2**20) for _ in range(20)]  # 80 MB in blocks of 4
+        del held
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 20
+
+ctypes.CDLL(None).mallopt(-3, 2**17)  # glibc's first threshold; it may have been raised by what was freed before
+plain = faults()
+keep_memory()
+faults()
+print(plain, faults())
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    plain, kept = map(float, said.split())
+    assert plain > 10_000
+    assert kept < 100

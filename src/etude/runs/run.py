@@ -161,6 +161,7 @@ class Run:
                 self._handlers[number] = signal.signal(number, self._on_signal)
         seed_everything(self.seed)
         torch.backends.cudnn.deterministic = True
+        placement.keep_memory()
         self._began = self._saved = time.monotonic()
         self._save_cost = 0.0
         crew = f"{self.workers.size} processes ({self.workers.strategy}) of " if self.workers.many else ""
