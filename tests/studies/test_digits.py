@@ -59,3 +59,15 @@ def test_a_drawn_digit_is_recognised_light_or_dark(tmp_path: Path) -> None:
             assert sum(said.values()) == pytest.approx(1, abs=1e-4)
             right += max(said, key=said.__getitem__) == str(int(digits.labels[i]))
     assert right >= 28, f"{right} of 40 right"
+
+
+def test_scores_are_the_mean_over_five_places() -> None:
+    torch.manual_seed(0)
+    net = StridedCNN(1, 28, 10, width=4).eval()
+    images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
+    images[:, :, 8:20, 8:20] = torch.randint(256, (3, 1, 12, 12), dtype=torch.uint8)  # far from any border
+    one, five = Digits.at("full", nudge=0), Digits.at("full", nudge=2)
+    moved = [images, *(images.roll(s, d) for d in (2, 3) for s in (-2, 2))]
+    mean = torch.stack([one.scores(net, place) for place in moved]).mean(0)
+    torch.testing.assert_close(five.scores(net, images), mean)
+    assert (one.scores(net, images) - mean).abs().max() > 1e-4

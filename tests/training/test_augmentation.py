@@ -81,3 +81,15 @@ def test_cutout_hides_at_most_its_square() -> None:
     hidden = (augmentation.cutout(torch.ones(200, 1, 9, 9), generator(), 3) == 0).sum((1, 2, 3))
     assert hidden.max() == 9
     assert hidden.min() >= 2
+
+
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_nudged_images_stand_in_five_places(pixels: int) -> None:
+    image = torch.zeros(1, 2, 7, 6)
+    image[..., 3, 2] = 1
+    found = [tuple(place[0, 1].nonzero()[0].tolist()) for place in augmentation.nudged(image, pixels)]
+    assert found == [(3, 2), (3, 2 - pixels), (3, 2 + pixels), (3 - pixels, 2), (3 + pixels, 2)]
+    corner = torch.ones(1, 1, 4, 4)
+    _, left, right, up, down = augmentation.nudged(corner, pixels)
+    assert left[..., -pixels:].sum() == right[..., :pixels].sum() == up[..., -pixels:, :].sum() == 0
+    assert left.sum() == right.sum() == up.sum() == down.sum() == 4 * (4 - pixels)

@@ -6,6 +6,8 @@ import math
 
 from torch import Tensor, nn
 
+from etude.layers.attention import Dropout
+
 
 class StridedCNN(nn.Module):
     """Four convolutions with batch normalisation, three of them strided, and one linear map.
@@ -28,7 +30,7 @@ class StridedCNN(nn.Module):
             *block(4 * width, 4 * width, stride=2),
         )
         self.first = next(module for module in self.features if isinstance(module, nn.Conv2d))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(4 * width * end * end, classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -40,6 +40,14 @@ def random_crop(
     return stretches.index_select(0, starts.flatten()).view(images.shape)  # copies whole rows: ten times as fast
 
 
+def nudged(images: Tensor, pixels: int) -> list[Tensor]:
+    """The images as they are, and shifted left, right, up and down; zeros come in."""
+    height, width = images.shape[-2:]
+    padded = F.pad(images, (pixels,) * 4)
+    corners = (1, 1), (1, 2), (1, 0), (2, 1), (0, 1)  # top and left of what is cut out, in so many pixels
+    return [padded[..., y * pixels :, x * pixels :][..., :height, :width] for y, x in corners]
+
+
 def flip(images: Tensor, chosen: Tensor) -> Tensor:
     """Mirror the chosen images left to right. ``chosen``: (batch,), bool."""
     rows = torch.arange(len(images), device=images.device)

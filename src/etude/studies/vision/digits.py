@@ -22,13 +22,15 @@ $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}, \qquad L = -\log p_y, \qquad \frac{\part
 The gradient says it all: raise the score of what was written, lower the others by as much as they were believed.
 
 **Against overfitting.** In the quick set there are 1,365 pictures to learn from, and over a hundred weights for each of
-them. Four things hold the network back.
+them. Five things hold the network back.
 
 - *L2 penalty.* Every step shrinks the weights by a part $\eta \lambda$ of themselves, apart from the gradient's step
   (AdamW): $w \leftarrow w - \eta \lambda w - \eta \, \hat m / (\sqrt{\hat v} + \epsilon)$. Biases and the norms' scales
   are left alone.
 - *Dropout.* Before the last map each feature is set to 0 with probability `dropout`, and the others are scaled up, so
   that no score can lean on one feature.
+- *Label smoothing.* A part $\epsilon$ (`smoothing`) of the target is spread over all classes, $q_k = (1 - \epsilon)
+  [k = y] + \epsilon / 10$, so that scores need not grow for ever: the gradient $p_k - q_k$ is 0 at finite ones.
 - *Augmentation.* Each time a picture is drawn it is turned, shifted and scaled a little, as another hand might have
   written it. A whole batch is changed in one tensor operation.
 - *A validation split.* `held_out` of the training pictures are never trained on. Judge changes by
@@ -37,11 +39,16 @@ them. Four things hold the network back.
 **The schedule.** The learning rate climbs for a fifth of the run and then falls in a straight line to zero. High rates
 cross the landscape quickly, the fall settles into a valley, and the run ends where it is best: at its last step.
 
+**Five places.** When the network is judged, and `nudge` is not 0, it is shown the picture and the same shifted by
+`nudge` pixels to either side, up, and down. The mean of the scores decides: what depends on the exact place averages
+out.
+
 What to look at
 ---------------
 - *hardest*: the mistakes of which the network was surest. Many would be argued about by people.
 - *confusion*: which digit is taken for which. The shade is the part of a row that went wrong.
 - *calibration*: among answers given with 80 % confidence, are 80 % right? Points under the diagonal: overconfident.
+  With smoothed labels they lie above it: the network learned never to be sure.
 - *filters*: the first layer's filters. Look for edges and strokes in several directions.
 
 Exercises
@@ -63,6 +70,9 @@ Ioffe, S. & Szegedy, C. (2015). Batch normalization. ICML.
 Srivastava, N., Hinton, G., Krizhevsky, A., Sutskever, I. & Salakhutdinov, R. (2014). Dropout. JMLR 15.
 
 Loshchilov, I. & Hutter, F. (2019). Decoupled weight decay regularization. ICLR.
+
+Szegedy, C., Vanhoucke, V., Ioffe, S., Shlens, J. & Wojna, Z. (2016). Rethinking the Inception architecture for
+computer vision. CVPR. Section 7: label smoothing.
 
 Guo, C., Pleiss, G., Sun, Y. & Weinberger, K. (2017). On calibration of modern neural networks. ICML.
 
@@ -87,8 +97,8 @@ from etude.figures.classification import confusion_matrix, reliability
 from etude.figures.images import filter_grid, image_grid
 from etude.networks.strided import StridedCNN
 from etude.runs.run import Run
-from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
-from etude.training.augmentation import random_affine, random_flip
+from etude.study import Amount, Count, Fraction, Natural, OptimizerName, Positive, Study
+from etude.training.augmentation import nudged, random_affine, random_flip
 from etude.training.batches import Batches
 from etude.training.evaluation import accuracy, outputs
 from etude.training.looking import feature_maps, occlusion
@@ -110,20 +120,32 @@ class Digits(Study):
     learning_rate: Positive = 4e-3  # at the height of the cycle
     weight_decay: Amount = 0.05  # the L2 penalty; of AdamW decoupled from the gradient
     dropout: Fraction = 0.1  # part of the last features that is dropped
+    smoothing: Fraction = 0.0  # ε, part of the target that is spread over all classes
     turn: Amount = 8.0  # augmentation: degrees, each way
     shift: Amount = 0.5  # augmentation: pixels, each way
     zoom: Fraction = 0.1  # augmentation: part of the size, each way
     held_out: Fraction = 0.05  # part of the training data kept for validation
+    nudge: Natural = 0  # pixels: when judging, scores are means over five places so far apart; 0: one place
 
     scales = {
-        "full": {"dataset": "mnist", "epochs": 10.0, "batch": 256, "learning_rate": 6e-3, "turn": 10.0, "shift": 1.5},
+        "full": {
+            "dataset": "mnist",
+            "epochs": 7.0,
+            "batch": 256,
+            "learning_rate": 6e-3,
+            "smoothing": 0.1,
+            "turn": 10.0,
+            "shift": 1.5,
+            "nudge": 1,
+        },
         "brief": {
             "dataset": "mnist",
             "width": 16,
-            "epochs": 1.5,
+            "epochs": 1.2,
             "batch": 128,
             "learning_rate": 6e-3,
             "dropout": 0.0,
+            "smoothing": 0.1,
             "turn": 0.0,
             "shift": 0.0,
             "zoom": 0.0,
@@ -149,17 +171,17 @@ class Digits(Study):
         schedule = LambdaLR(optimizer, one_cycle(steps, warmup=0.2))
 
         for images, labels in run.steps(batches, steps, state=(net, optimizer, schedule)):
-            loss = cross_entropy(net(images), labels)
+            loss = cross_entropy(net(images), labels, label_smoothing=self.smoothing)
             run.minimise(loss, optimizer, schedule)
             run.log(loss=loss)
             if run.every(len(batches)):
                 scores = outputs(net, self.scaled(validation.inputs))
                 run.log(**{"validation/accuracy": accuracy(scores, validation.labels)})
 
-        scores = outputs(net, self.scaled(validation.inputs))
+        scores = self.scores(net, validation.inputs)
         run.result({"validation/accuracy": accuracy(scores, validation.labels)}, held_out=len(validation))
         images, labels = self.scaled(digits.test.inputs), digits.test.labels
-        probabilities = outputs(net, images).softmax(1)
+        probabilities = self.scores(net, digits.test.inputs).softmax(1)
         sure, predicted = probabilities.max(1)
         run.result({"test/accuracy": accuracy(probabilities, labels)}, held_out=len(labels))
         wrong = (predicted != labels).nonzero().squeeze(1)
@@ -185,6 +207,11 @@ class Digits(Study):
         """Whole numbers to values from 0 to 1."""
         return images.float() / (16 if self.dataset == "uci" else 255)
 
+    def scores(self, net: torch.nn.Module, images: Tensor) -> Tensor:
+        """Logits of images of whole numbers, their mean over five places if asked for. (rows, classes)."""
+        places = nudged(self.scaled(images), self.nudge) if self.nudge else [self.scaled(images)]
+        return torch.stack([outputs(net, place) for place in places]).mean(0)
+
     def augment(self, images: Tensor, generator: Generator) -> Tensor:
         """A turned, shifted and scaled version of each image."""
         images = self.scaled(images)
@@ -195,7 +222,7 @@ class Digits(Study):
     def predict(self, net: torch.nn.Module, input: Any) -> Mapping[str, float]:
         """Probabilities of the classes for one picture: a file, an array or a tensor, of any size and polarity."""
         image = (data.like_uci if self.dataset == "uci" else data.like_mnist)(input)
-        return dict(zip(self.classes, net(self.scaled(image[None])).softmax(1)[0].tolist(), strict=True))
+        return dict(zip(self.classes, self.scores(net, image[None]).softmax(1)[0].tolist(), strict=True))
 
     @property
     def classes(self) -> tuple[str, ...]:
