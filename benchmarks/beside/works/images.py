@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ def _drawn(seed: int, channels: int, side: int) -> tuple[Any, Any]:
 
 def _etude(change: str) -> Contender:
     def run(seed: int) -> Measured:
+        import etude
         from etude.training.augmentation import random_affine, random_crop, random_flip
         from etude.training.batches import Batches
 
@@ -32,8 +34,9 @@ def _etude(change: str) -> Contender:
             return random_affine(x.float() / 255, generator, TURN, SHIFT * x.shape[-1], ZOOM)
 
         columns = _drawn(seed, *((3, 32) if change == "crop" else (1, 28)))
-        batches = iter(Batches(columns, BATCH, augment=crop if change == "crop" else affine, seed=seed))
-        return Measured(BATCH / median_seconds(lambda: next(batches)))
+        with tempfile.TemporaryDirectory() as folder, etude.Run("bench", seed=seed, root=folder, quiet=True):
+            batches = iter(Batches(columns, BATCH, augment=crop if change == "crop" else affine, seed=seed))
+            return Measured(BATCH / median_seconds(lambda: next(batches)))
 
     return run
 
