@@ -18,6 +18,7 @@ import platform
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +59,19 @@ def once(work: Work, contender: str, seed: int) -> dict[str, Any] | None:
 
 
 def measure(work: Work, repeat: int) -> dict[str, Any]:
-    """All contenders in turn, so often."""
+    """All contenders in turn, so often. Ctrl-C ends it, and what was measured until then stays."""
     print(f"{work.title} ({work.name})", flush=True)
     taken: dict[str, dict[str, Any]] = {name: {"values": [], "reached": {}} for name in work.contenders}
-    for seed in range(repeat):
-        for name in list(taken):
-            if (said := once(work, name, seed)) is None:
-                del taken[name]
-                continue
-            taken[name]["values"].append(said["value"])
-            for key, value in said["reached"].items():
-                taken[name]["reached"].setdefault(key, []).append(value)
+    with suppress(KeyboardInterrupt):
+        for seed in range(repeat):
+            for name in list(taken):
+                if (said := once(work, name, seed)) is None:
+                    del taken[name]
+                    continue
+                taken[name]["values"].append(said["value"])
+                for key, value in said["reached"].items():
+                    taken[name]["reached"].setdefault(key, []).append(value)
+    taken = {name: each for name, each in taken.items() if each["values"]}
     return {
         "date": time.strftime("%Y-%m-%d"),
         "machine": "{processor}, {cores} cores".format(**machine()),

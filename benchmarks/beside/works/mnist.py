@@ -203,7 +203,7 @@ def _skorch(goal: float, augmented: bool) -> Contender:
 
 def _work(goal: float, name: str, aim: str, repeat: int, note: str) -> Work:
     augmented = goal > 0.99
-    peers = {"PyTorch": _pytorch, "Keras": _keras, "Lightning": _lightning, "skorch": _skorch}
+    peers = {"skorch": _skorch, "Keras": _keras, "PyTorch": _pytorch, "Lightning": _lightning}
     return Work(
         name,
         f"MNIST to a test accuracy of {goal:g}, from the start of the process",
