@@ -29,8 +29,9 @@ them. Five things hold the network back.
   are left alone.
 - *Dropout.* Before the last map each feature is set to 0 with probability `dropout`, and the others are scaled up, so
   that no score can lean on one feature.
-- *Label smoothing.* A part $\epsilon$ (`smoothing`) of the target is spread over all classes, $q_k = (1 - \epsilon)
-  [k = y] + \epsilon / 10$, so that scores need not grow for ever: the gradient $p_k - q_k$ is 0 at finite ones.
+- *Label smoothing.* A part $\epsilon$ (`smoothing`) of the target is spread over all classes:
+  $q_k = (1 - \epsilon) \, [k = y] + \epsilon / 10$. Then the gradient $p_k - q_k$ is 0 at finite scores, and they need
+  not grow for ever.
 - *Augmentation.* Each time a picture is drawn it is turned, shifted and scaled a little, as another hand might have
   written it. A whole batch is changed in one tensor operation.
 - *A validation split.* `held_out` of the training pictures are never trained on. Judge changes by
