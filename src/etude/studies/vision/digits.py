@@ -68,6 +68,9 @@ Proceedings of the IEEE 86(11).
 
 Ioffe, S. & Szegedy, C. (2015). Batch normalization. ICML.
 
+Krizhevsky, A., Sutskever, I. & Hinton, G. (2012). ImageNet classification with deep convolutional neural networks.
+NeurIPS. Section 4.1: the mean over several places.
+
 Srivastava, N., Hinton, G., Krizhevsky, A., Sutskever, I. & Salakhutdinov, R. (2014). Dropout. JMLR 15.
 
 Loshchilov, I. & Hutter, F. (2019). Decoupled weight decay regularization. ICLR.
