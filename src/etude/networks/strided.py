@@ -35,7 +35,8 @@ class StridedCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, side, side) → (batch, classes)."""
-        out: Tensor = self.head(self.dropout(self.features(x).flatten(1)))
+        places = self.features(x).permute(0, 2, 3, 1)  # channels last, as they lie in memory: to flatten copies nothing
+        out: Tensor = self.head(self.dropout(places.flatten(1)))
         return out
 
 
