@@ -9,6 +9,8 @@ import json
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -166,9 +168,9 @@ def idx_gzip_bomb(place: Path) -> None:
 
 
 def xz_bomb(place: Path) -> None:
-    import lzma
-
-    formats._read_cifar(lzma.compress(bytes(400 << 20), preset=0), place)
+    write = "import lzma, sys; sys.stdout.buffer.write(lzma.compress(bytes(400 << 20), preset=0))"
+    made = subprocess.run([sys.executable, "-c", write], capture_output=True, check=True)  # only to read it is timed
+    formats._read_cifar(made.stdout, place)
 
 
 def zip_bomb(place: Path) -> None:

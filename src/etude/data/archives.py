@@ -27,7 +27,8 @@ from etude.errors import UserError
 LARGEST = 1 << 26  # bytes of one file; photographs are far smaller
 MOST_BYTES = 1 << 30  # of all that is read together
 MOST_PIXELS = 1 << 24  # of one picture
-UNREADABLE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, TypeError)  # a TypeError is tarfile's own
+# TypeError is tarfile's own, AttributeError that of Python 3.11.2's: its stream forgets which errors gzip has
+UNREADABLE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, TypeError, AttributeError)
 NOTES = 1 << 16  # bytes of what tar writes about a member beside its header: a long name, say
 
 
