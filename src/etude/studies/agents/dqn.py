@@ -47,7 +47,7 @@ Exercises
 ---------
 1. `etude run dqn --lookahead 1`, then 3, 30: when does *greedy* rise first, and where does it end?
 2. `etude run dqn --unit 1`: watch *Q* in the curves. No return can exceed $1 / (1 - \gamma) = 100$.
-3. `etude run dqn --priority 0.6`, `--no-dueling`, `--follow 1` (no target): more than there is between seeds?
+3. `etude run dqn --priority 0.6`, `--no-dueling`, `--follow 1` (no target): is a difference larger than seeds make?
 4. `etude run dqn --copies 16 --steps 3000 --memory 4000`, then 50000, 500: how does it act, and is $Q$ still right?
 
 References
