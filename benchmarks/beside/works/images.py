@@ -31,7 +31,7 @@ def _etude(change: str) -> Contender:
             return random_flip(random_crop(x, generator, 4), generator).float() / 255
 
         def affine(x: Any, generator: Any) -> Any:
-            return random_affine(x.float() / 255, generator, TURN, SHIFT * x.shape[-1], ZOOM)
+            return random_affine(x.float().div_(255), generator, TURN, SHIFT * x.shape[-1], ZOOM)
 
         columns = _drawn(seed, *((3, 32) if change == "crop" else (1, 28)))
         with tempfile.TemporaryDirectory() as folder, etude.Run("bench", seed=seed, root=folder, quiet=True):

@@ -33,9 +33,9 @@ def random_crop(
         padded = F.pad(images, (pad,) * 4, mode)
     tall, wide = padded.shape[2:]
     top, left = torch.randint(2 * pad + 1, (2, n), generator=generator, device=images.device)
-    count = partial(torch.arange, device=images.device)
-    corners = (count(n)[:, None] * channels + count(channels)) * tall * wide + (top * wide + left)[:, None]
-    starts = corners[:, :, None] + count(height) * wide  # of each row that is cut out, in memory: (n, channels, height)
+    every = partial(torch.arange, 0, device=images.device)
+    corners = every(n * channels * tall * wide, tall * wide).view(n, channels) + (top * wide + left)[:, None]
+    starts = corners[:, :, None] + every(height * wide, wide)  # of each row cut out, in memory: (n, channels, height)
     stretches = padded.flatten().unfold(0, width, 1)  # row k: the width numbers from the k-th on, a view
     return stretches.index_select(0, starts.flatten()).view(images.shape)  # copies whole rows: ten times as fast
 
@@ -82,15 +82,18 @@ def random_affine(
     if not (degrees or shift or zoom or shear):
         return images
     n, _, height, width = images.shape
-    u = torch.rand(5, n, generator=generator, device=images.device) * 2 - 1
-    angle, scale = u[0] * degrees * math.pi / 180, 1 + u[1] * zoom
-    cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
-    right, down = u[2] * 2 * shift / width, u[3] * 2 * shift / height  # in units of the half image
-    matrix = torch.stack([cos, -sin + u[4] * shear, right, sin, cos, down], 1).view(2 * n, 3)
-    # a product for all pixels, each coordinate a plane of its own: F.affine_grid takes ten times as long
-    y, x = (torch.arange(1 - side, side, 2, device=images.device) / side for side in (height, width))  # their centres
-    pixels = torch.stack([x.repeat(height), y.repeat_interleave(width), torch.ones(height * width, device=x.device)])
-    grid = (matrix @ pixels).view(n, 2, height, width).permute(0, 2, 3, 1)
+    most = [math.radians(degrees), zoom, 2 * shift / width, 2 * shift / height, shear]  # a half image is 1
+    limit = torch.tensor(most, device=images.device)[:, None]
+    u = torch.rand(5, n, generator=generator, device=images.device)
+    angle, larger, right, down, slant = torch.addcmul(-limit, u, 2 * limit)  # each uniform in ±limit
+    scale = 1 + larger
+    cos, sin = angle.cos() / scale, angle.sin() / scale
+    by_x, by_y = torch.stack([cos, sin], 1), torch.stack([slant - sin, cos], 1)  # A, column by column: (n, 2)
+    y, x = (torch.arange(1 - side, side, 2, device=images.device) / side for side in (height, width))  # pixels' centres
+    along = by_x[:, :, None, None] * x
+    across = by_y[:, :, None] * y + torch.stack([right, down], 1)[:, :, None]
+    # one sum for all pixels, each coordinate a plane of its own: F.affine_grid takes ten times as long
+    grid = (across[:, :, :, None] + along).permute(0, 2, 3, 1)
     return F.grid_sample(images, grid, align_corners=False)
 
 

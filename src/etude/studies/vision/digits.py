@@ -209,7 +209,7 @@ class Digits(Study):
 
     def scaled(self, images: Tensor) -> Tensor:
         """Whole numbers to values from 0 to 1."""
-        return images.float() / (16 if self.dataset == "uci" else 255)
+        return images.to(torch.float32, copy=True).div_(16 if self.dataset == "uci" else 255)
 
     def scores(self, net: torch.nn.Module, images: Tensor) -> Tensor:
         """Logits of images of whole numbers, their mean over five places if asked for. (rows, classes)."""
