@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from etude.runs.placement import choose_precision, has_bf16, in_fp32, place
+from etude.runs.placement import Precision, choose_precision, has_bf16, in_fp32, place
 
 CPU = torch.device("cpu")
 
@@ -43,6 +43,24 @@ def test_bf16_computes_roughly_and_gives_back_fp32() -> None:
     assert not torch.is_autocast_enabled("cpu")
     assert net[0].weight.dtype == torch.float32
     assert net[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_compiled_it_computes_the_same_and_learns(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the part of the compiler that takes a network apart; what makes C++ of it needs a compiler and seconds."""
+    compile = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda net: compile(net, backend="eager"))
+    x, plain, compiled = torch.randn(5, 3, 8, 8), convolutional(), convolutional()
+    place(plain, CPU, precision, False)
+    assert "compiled" in place(compiled, CPU, precision, True)
+    for net in (plain, compiled):
+        out = net(x)
+        assert out.dtype == torch.float32
+        out.square().sum().backward()
+    assert torch.allclose(plain(x), compiled(x), atol=1e-6)
+    pairs = zip(plain.parameters(), compiled.parameters(), strict=True)
+    assert all(torch.allclose(p.grad, q.grad, atol=1e-3, rtol=1e-2) for p, q in pairs)
+    assert not torch.is_autocast_enabled("cpu")
 
 
 def test_fp32_in_another_layout_is_the_same() -> None:

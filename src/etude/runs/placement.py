@@ -157,8 +157,11 @@ def place(net: nn.Module, device: torch.device, wanted: Precision, compiled: boo
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if convolutional or dtype != torch.float32:
         mixed = _Mixed(device.type, dtype, convolutional)
-        net.register_forward_pre_hook(mixed.before)
-        net.register_forward_hook(mixed.after, always_call=True)
+        before, after = mixed.before, mixed.after
+        if compiled:  # what is between them is compiled, and not they
+            before, after = torch.compiler.disable(before), torch.compiler.disable(after)
+        net.register_forward_pre_hook(before)
+        net.register_forward_hook(after, always_call=True)
     if compiled:
         net.compile()
     words = [f"{sum(p.numel() for p in net.parameters() if p.requires_grad):,} parameters"]
