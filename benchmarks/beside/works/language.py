@@ -83,7 +83,7 @@ def _pair(seed: int) -> tuple[Any, Any]:
     from etude.networks.gpt import GPT
 
     torch.manual_seed(seed)
-    mine = GPT(VOCABULARY, 128, 4, 4, WRITTEN + 1).eval()
+    mine = GPT(VOCABULARY, 128, 4, 4, WRITTEN + 1, approximate="tanh").eval()
     theirs = gpt2(VOCABULARY, WRITTEN + 1).eval()
     theirs.load_state_dict(mine.to_gpt2())
     return mine, theirs
