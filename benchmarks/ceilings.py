@@ -14,7 +14,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,9 @@ def pictures(rows: int, size: int, *shape: int) -> Callable[[], Iterable[Any]]:
     return lambda: Batches((torch.rand(rows, *shape), torch.randint(10, (rows,))), size)
 
 
-def step(case: Case, repeat: int) -> tuple[float, int, torch.dtype]:
-    """Seconds of a step, its operations, and its precision."""
+@contextmanager
+def stepping(case: Case) -> Iterator[tuple[Callable[[], None], torch.dtype]]:
+    """One more step each time it is called, within a run, and the precision that this has chosen."""
     build, batches, loss_of, rule = case
     with tempfile.TemporaryDirectory() as folder, etude.Run("ceilings", root=folder, device="cpu", quiet=True) as run:
         net = run.place(build())
@@ -99,8 +101,23 @@ def step(case: Case, repeat: int) -> tuple[float, int, torch.dtype]:
             run.minimise(loss, optimizer)
             run.log(loss=loss)
 
-        operations = counted(once)
-        return seconds(once, repeat), operations, choose_precision(net, CPU, "auto")[0]
+        yield once, choose_precision(net, CPU, "auto")[0]
+
+
+CASES: dict[str, tuple[str, Case]] = {  # by name, of what their ceiling is
+    "CNN, 28×28, batch 256": (
+        "convolution", (lambda: StridedCNN(1, 28, 10, 24), pictures(4096, 256, 1, 28, 28), classes, "adam"),
+    ),
+    "ResNet-18, 32×32, batch 64": (
+        "convolution", (ResNet18, pictures(1024, 64, 3, 32, 32), classes, "adam"),
+    ),
+    "GPT 4 × 128, 16 × 128 tokens": (
+        "product", (
+            lambda: GPT(256, 128, 4, 4, 128), lambda: Windows(torch.randint(256, (100_000,)), 129, 16),
+            next_token_loss, "adamw",
+        ),
+    ),
+}  # fmt: skip
 
 
 def main() -> None:
@@ -120,22 +137,10 @@ def main() -> None:
             print(f"{kind:<12} {str(dtype).removeprefix('torch.'):<9} {rate / 1e9:8.0f} GFLOP/s")
     print(f"{'copy':<22} {copied(repeat) / 1e9:8.1f} GB/s")
 
-    cases: dict[str, tuple[str, Case]] = {
-        "CNN, 28×28, batch 256": (
-            "convolution", (lambda: StridedCNN(1, 28, 10, 24), pictures(4096, 256, 1, 28, 28), classes, "adam"),
-        ),
-        "ResNet-18, 32×32, batch 64": (
-            "convolution", (ResNet18, pictures(1024, 64, 3, 32, 32), classes, "adam"),
-        ),
-        "GPT 4 × 128, 16 × 128 tokens": (
-            "product", (
-                lambda: GPT(256, 128, 4, 4, 128), lambda: Windows(torch.randint(256, (100_000,)), 129, 16),
-                next_token_loss, "adamw",
-            ),
-        ),
-    }  # fmt: skip
-    for name, (kind, case) in cases.items():
-        took, operations, dtype = step(case, repeat)
+    for name, (kind, case) in CASES.items():
+        with stepping(case) as (once, dtype):
+            operations = counted(once)
+            took = seconds(once, 4 * repeat)
         rate = operations / took
         print(
             f"{name:<30} {1e3 * took:8.1f} ms  {operations / 1e9:7.1f} GFLOP  {rate / 1e9:7.0f} GFLOP/s, "

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.beside.__main__ import once
 from benchmarks.beside.table import write
 from benchmarks.beside.work import Measured, Work, works
 
@@ -22,18 +23,57 @@ def test_every_work_is_stated_once_with_peers() -> None:
         assert "etude" in next(iter(work.contenders))
 
 
+def table(tmp_path: Path, work: Work, **contenders: dict[str, object]) -> list[str]:
+    """The rows behind the head, of what was measured on one machine."""
+    result = {"date": "2026-01-01", "command": "c", "versions": {"torch": "1"}, "contenders": contenders}
+    write(tmp_path / "page.md", {"w": work}, {"a machine": {"w": result}})
+    return [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("| ")][1:]
+
+
+def nothing(seed: int) -> Measured:
+    return Measured()
+
+
 @pytest.mark.parametrize(("unit", "ratio"), [("s", "4 ×"), ("steps/s", "0.25 ×")])
 def test_a_ratio_above_one_says_that_etude_is_faster(tmp_path: Path, unit: str, ratio: str) -> None:
-    work = Work("w", "a work", unit, "≥ 2 ×", {"etude": lambda seed: Measured(), "peer": lambda seed: Measured()})
-    taken = {
-        "etude": {"values": [2.0, 1.0, 3.0], "reached": {"accuracy": [0.5, 0.7, 0.6]}},
-        "peer": {"values": [8.0, 9.0, 7.0], "reached": {}},
-    }
-    result = {"date": "2026-01-01", "machine": "m", "command": "c", "versions": {"torch": "1"}, "contenders": taken}
-    write(tmp_path / "page.md", {"w": work}, {"w": result})
-    rows = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("| ")]
-    assert rows[1] == f"| a work | **etude** | 2 {unit} (1 … 3) |  | accuracy 0.6 | ≥ 2 × |"
-    assert rows[2] == f"|  | peer | 8 {unit} (7 … 9) | {ratio} |  |  |"
+    work = Work("w", "a work", unit, "≥ 2 ×", {"etude": nothing, "peer": nothing})
+    own, other = (
+        {"values": [2.0, 1.0, 3.0], "reached": {"accuracy": [0.5, 0.7, 0.6]}},
+        {"values": [8.0, 9.0, 7.0], "reached": {}},
+    )
+    rows = table(tmp_path, work, etude=own, peer=other)
+    assert rows[0] == f"| a work | **etude** | 2 {unit} (1 … 3) |  | accuracy 0.6 | ≥ 2 × |"
+    assert rows[1] == f"|  | peer | 8 {unit} (7 … 9) | {ratio} |  |  |"
+
+
+def test_who_was_stopped_took_more_than_that(tmp_path: Path) -> None:
+    work = Work("w", "a work", "s", "≥ 2 ×", {"etude": nothing, "slow": nothing, "fast": nothing})
+    rows = table(
+        tmp_path, work, etude={"values": [2.0], "reached": {}}, slow={"values": [20.0], "reached": {}, "stopped": 1},
+        fast={"values": [4.0, 4.0, 20.0], "reached": {}, "stopped": 1},
+    )  # fmt: skip
+    assert rows[1].startswith("|  | slow | > 20 s | > 10 × |")
+    assert rows[2].startswith("|  | fast | 4 s (4 … 20) | 2 × |")
+
+
+def test_the_machine_that_measured_last_stands_first(tmp_path: Path) -> None:
+    work = Work("w", "a work", "s", "≥ 2 ×", {"etude": nothing, "peer": nothing})
+
+    def measured(date: str) -> dict[str, object]:
+        contenders = {"etude": {"values": [1.0], "reached": {}}}
+        return {"w": {"date": date, "command": "c", "versions": {}, "contenders": contenders}}
+
+    write(tmp_path / "page.md", {"w": work}, {"old": measured("2026-01-01"), "new": measured("2026-02-01")})
+    heads = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("## ")]
+    assert heads == ["## new", "## old", "## How to read them"]
+
+
+def test_a_peer_is_stopped_when_patience_ends_and_says_what_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = 'import time; print(\'{"so far": {"accuracy": 0.5}}\', flush=True); time.sleep(60)'
+    original = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **told: original([sys.executable, "-c", program], **told))
+    said = once(Work("w", "a work", "s", "", {}), "slow", 0, limit=2.0)
+    assert said == {"value": 2.0, "reached": {"accuracy": 0.5}, "stopped": True}
 
 
 def test_a_contender_answers_in_a_process_of_its_own() -> None:

@@ -5,8 +5,8 @@
     .venv-bench/bin/python -m benchmarks.beside [WORK …] [--repeat N] [--list]
 
 Each contender does each work in a process of its own, one after the other, and then all again: what slows the machine
-down for a while slows all of them. What was measured is kept in ``benchmarks/beside/results.json``, work by work, and
-``docs/benchmarks.md`` is written from it.
+down for a while slows all of them. What was measured is kept in ``benchmarks/beside/results.json``, by machine and
+work, and ``docs/benchmarks.md`` is written from it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import os
 import platform
+import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -22,6 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from benchmarks.beside.table import write
 from benchmarks.beside.work import Work, works
 
@@ -35,26 +39,43 @@ PEERS = (
 )  # fmt: skip
 
 
-def once(work: Work, contender: str, seed: int) -> dict[str, Any] | None:
-    """Value and what was reached; None where a package is missing, or it failed, which is said."""
+def once(work: Work, contender: str, seed: int, limit: float | None = None) -> dict[str, Any] | None:
+    """Value and what was reached; None where a package is missing, or it failed, which is said.
+
+    Whoever is not done after ``limit`` seconds is stopped, with all processes that it has begun.
+    """
     command = [sys.executable, "-m", "benchmarks.beside.one", work.name, contender, str(seed)]
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    with subprocess.Popen(
+        command, cwd=HERE.parents[1], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            out, errors = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, errors = process.communicate()
+            process.returncode = 0
+        except BaseException:  # Ctrl-C, which a process of a session of its own does not get
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     seconds = time.perf_counter() - began
-    if done.returncode:
+    if process.returncode:
         print(
-            f"{done.stderr[-3_000:]}\n  {contender}: left out, for it failed with exit code {done.returncode}",
-            flush=True,
+            f"{errors[-3_000:]}\n  {contender}: left out, for it failed with exit code {process.returncode}", flush=True
         )
         return None
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    lines = [line for line in out.splitlines() if line.startswith("{")]
+    said: dict[str, Any] = json.loads(lines[-1]) if lines else {"so far": {}}
     if "missing" in said:
         print(f"  {contender}: left out, for {said['missing']} is not installed", flush=True)
         return None
-    if said["value"] is None:
+    if "so far" in said:
+        said = {"value": limit, "reached": said["so far"], "stopped": True}
+    elif said["value"] is None:
         said["value"] = seconds
     reached = "".join(f", {key} {value:.4g}" for key, value in said["reached"].items())
-    print(f"  {contender:<28} {said['value']:.4g} {work.unit}{reached}", flush=True)
+    stopped = "stopped after " if "stopped" in said else ""
+    print(f"  {contender:<28} {stopped}{said['value']:.4g} {work.unit}{reached}", flush=True)
     return said
 
 
@@ -62,23 +83,35 @@ def measure(work: Work, repeat: int) -> dict[str, Any]:
     """All contenders in turn, so often. Ctrl-C ends it, and what was measured until then stays."""
     print(f"{work.title} ({work.name})", flush=True)
     taken: dict[str, dict[str, Any]] = {name: {"values": [], "reached": {}} for name in work.contenders}
+    own = next(iter(work.contenders))
     with suppress(KeyboardInterrupt):
         for seed in range(repeat):
             for name in list(taken):
-                if (said := once(work, name, seed)) is None:
+                limit = None
+                if work.patience is not None and not name.startswith("etude") and own in taken:
+                    limit = work.patience * statistics.median(taken[own]["values"])
+                if (said := once(work, name, seed, limit)) is None:
                     del taken[name]
                     continue
                 taken[name]["values"].append(said["value"])
+                if "stopped" in said:
+                    taken[name]["stopped"] = taken[name].get("stopped", 0) + 1
                 for key, value in said["reached"].items():
                     taken[name]["reached"].setdefault(key, []).append(value)
     taken = {name: each for name, each in taken.items() if each["values"]}
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "machine": "{processor}, {cores} cores".format(**machine()),
         "command": f"python -m benchmarks.beside {work.name} --repeat {repeat}",
         "versions": {"python": platform.python_version(), **_versions()},
         "contenders": taken,
     }
+
+
+def here() -> str:
+    """The machine in words, with what makes products in bf16 several times as fast on it."""
+    processor, cores = machine()["processor"], machine()["cores"]
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, but the only way to ask
+    return f"{processor}, {cores} cores{', AMX' if amx and amx() else ''}"
 
 
 def _versions() -> dict[str, str]:
@@ -106,7 +139,7 @@ def main() -> None:
         return
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for name in options.work or known:
-        results[name] = measure(known[name], options.repeat or known[name].repeat)
+        results.setdefault(here(), {})[name] = measure(known[name], options.repeat or known[name].repeat)
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
         write(HERE.parents[1] / "docs" / "benchmarks.md", known, results)
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.beside.work import median_seconds
 
 if TYPE_CHECKING:
-    from etude.runs.placement import Precision
     from etude.study import Study
 
 Build = Callable[[], Any]  # → a network
@@ -47,7 +46,7 @@ class Laps:
 
 def in_etude(
     build: Build, batches: Callable[[], Iterable[Any]], loss_of: LossOf, seed: int, *, optimizer: str = "adam",
-    decay: float = 0.0, clip: float | None = None, precision: Precision = "auto",
+    decay: float = 0.0, clip: float | None = None, compiled: bool = False,
 ) -> float:  # fmt: skip
     """Etude's loop, as in a script of a user's own: the run places the network, and logs the loss."""
     from etude.runs.run import Run
@@ -55,7 +54,7 @@ def in_etude(
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        Run("bench", seed=seed, root=folder, quiet=True, precision=precision) as run,
+        Run("bench", seed=seed, root=folder, quiet=True, compiled=compiled) as run,
     ):
         net = run.place(build())
         rule = descent(optimizer, net, 1e-3, decay)

@@ -13,29 +13,33 @@ HEAD = """# Beside its peers
 
 Etude and what a user would pick instead, at the same work on the same machine: medians, and the range in brackets. A
 ratio above 1 says that Etude is faster. Peers are used as their own documentation shows. Each time is that of a fresh
-process, and the contenders take turns. Where Etude loses, it stands here, too.
+process, and the contenders take turns. Where Etude loses, it stands here, too. The sign > stands before the time of a
+peer that was stopped before it got there.
 
 `make bench` installs the peers into an environment of their own and measures all of it anew.
 
 """
 
 
-def write(path: Path, works: Mapping[str, Work], results: Mapping[str, Any]) -> None:
-    """The table of all works that have been measured, in the order in which they are stated, and their origin."""
-    parts = [HEAD, "| work | who | median (range) | Etude is faster by | reached | aim |\n|---|---|---|---|---|---|\n"]
-    measured = [(work, results[name]) for name, work in works.items() if name in results]
-    for work, result in measured:
-        parts += [f"| {' | '.join(cells)} |\n" for cells in _rows(work, result["contenders"])]
-    notes = [f"- **{work.title}**: {work.note}\n" for work, _ in measured if work.note]
-    if notes:
-        parts += ["\n## How to read them\n\n", *notes]
-    parts.append("\n## Where they come from\n\n")
-    origins: dict[str, list[str]] = {}
-    for _, result in measured:
-        versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-        origin = f"{result['date']}, on {result['machine']}; {versions}"
-        origins.setdefault(origin, []).append(f"`{result['command']}`")
-    parts += [f"{origin}:\n\n- {f'{chr(10)}- '.join(commands)}\n\n" for origin, commands in origins.items()]
+def write(path: Path, works: Mapping[str, Work], results: Mapping[str, Mapping[str, Any]]) -> None:
+    """For each machine, the one that measured last first, all works in the order in which they are stated; origins."""
+    parts, notes = [HEAD], {}
+    for machine, found in sorted(results.items(), key=lambda pair: max(r["date"] for r in pair[1].values()))[::-1]:
+        parts.append(f"## {machine}\n\n| work | who | median (range) | Etude is faster by | reached | aim |\n")
+        parts.append("|---|---|---|---|---|---|\n")
+        measured = [(work, found[name]) for name, work in works.items() if name in found]
+        for work, result in measured:
+            parts += [f"| {' | '.join(cells)} |\n" for cells in _rows(work, result["contenders"])]
+            notes[work.title] = work.note
+        origins: dict[str, list[str]] = {}
+        for _, result in measured:
+            versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+            origins.setdefault(f"{result['date']}; {versions}", []).append(f"`{result['command']}`")
+        for origin, commands in origins.items():
+            parts.append(f"\nMeasured {origin}:\n\n- {f'{chr(10)}- '.join(commands)}\n")
+        parts.append("\n")
+    parts.append("## How to read them\n\n")
+    parts += [f"- **{title}**: {note}\n" for title, note in notes.items() if note]
     path.write_text("".join(parts).rstrip() + "\n", encoding="utf-8")
 
 
@@ -46,13 +50,14 @@ def _rows(work: Work, contenders: Mapping[str, Any]) -> list[list[str]]:
         values = taken["values"]
         median = statistics.median(values)
         ratio = median / own if work.unit in LOWER else own / median
+        least = "> " if 2 * taken.get("stopped", 0) > len(values) else ""  # most were stopped before they got there
         reached = ", ".join(f"{key} {statistics.fmean(found):.4g}" for key, found in taken["reached"].items())
         spread = f" ({_short(min(values))} … {_short(max(values))})" if len(values) > 1 else ""
         rows.append([
             work.title if k == 0 else "",
             f"**{name}**" if k == 0 else name,
-            f"{_short(median)} {work.unit}{spread}",
-            "" if name.startswith("etude") else f"{ratio:.2g} ×" if ratio < 10 else f"{ratio:.0f} ×",
+            f"{least}{_short(median)} {work.unit}{spread}",
+            "" if name.startswith("etude") else f"{least}{ratio:.2g} ×" if ratio < 10 else f"{least}{ratio:.0f} ×",
             reached,
             work.aim if k == 0 else "",
         ])  # fmt: skip

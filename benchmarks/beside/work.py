@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import statistics
 import time
@@ -40,6 +41,8 @@ class Work:
         contenders: name in the table → what it does. The first is Etude's.
         repeat: how often each does it; the seed is 0, 1, …
         note: what a reader must know to judge the numbers.
+        patience: a peer is stopped after so many times Etude's median of this run, and has not got there; so hours
+            that would only raise a ratio are not waited for.
     """
 
     name: str
@@ -49,6 +52,12 @@ class Work:
     contenders: Mapping[str, Contender]
     repeat: int = 5
     note: str = ""
+    patience: float | None = None
+
+
+def so_far(**reached: float) -> None:
+    """Tell what is reached by now, in case there is no patience for the rest."""
+    print(json.dumps({"so far": reached}), flush=True)
 
 
 def works() -> dict[str, Work]:
