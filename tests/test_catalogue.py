@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -43,8 +42,10 @@ def test_a_study_is_read_without_being_imported(tmp_path: Path) -> None:
 def test_another_package_adds_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "their_study.py", title="Theirs.")
     monkeypatch.syspath_prepend(str(tmp_path))
-    points = [metadata.EntryPoint("theirs", "their_study", "etude.studies")]
-    monkeypatch.setattr(metadata, "entry_points", lambda group: points)
+    about = tmp_path / "theirs-1.0.dist-info"  # as pip leaves it
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[etude.studies]\ntheirs = their_study\n")
     assert "theirs" in Catalogue().files
     assert Catalogue()["theirs"].title == "Theirs"
     assert "their_study" not in sys.modules

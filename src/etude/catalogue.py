@@ -16,20 +16,23 @@ import re
 import sys
 import textwrap
 import tokenize
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import metadata
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etude.claims import Claim
 from etude.errors import UserError, nearest
 from etude.study import FIELD_TYPES, Study, digest
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 STUDIES = Path(__file__).parent / "studies"
 MEASURED = Path(__file__).parent / "measured.json"
+GROUP = "etude.studies"  # of entry points
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class Catalogue:
         for path in sorted(STUDIES.glob("*/*.py")):
             if not path.stem.startswith("_"):
                 files[path.stem] = (path, f"etude.studies.{path.parent.name}.{path.stem}")
-        for point in metadata.entry_points(group="etude.studies"):
+        for point in _entry_points():
             spec = importlib.util.find_spec(point.value)
             if spec and spec.origin:
                 files[point.name] = (Path(spec.origin), point.value)
@@ -160,6 +163,16 @@ class Catalogue:
         """Every study, by topic and name."""
         table = measured()
         return [read(path, module, table) for path, module in self.files.values()]
+
+
+def _entry_points() -> Iterable[EntryPoint]:
+    """Those of other packages. What reads them takes 30 ms to import, so look first whether anyone has some."""
+    files = (file for folder in sys.path for file in Path(folder).glob("*-info/entry_points.txt"))
+    if not any(f"[{GROUP}]" in file.read_text(encoding="utf-8", errors="replace") for file in files):
+        return ()
+    from importlib import metadata
+
+    return metadata.entry_points(group=GROUP)
 
 
 def read(path: Path, module: str | None, table: Mapping[str, Any] | None = None) -> Entry:

@@ -230,7 +230,7 @@ WORKS = [
         "mnist-0.99",
         "≥ 15 × the fastest peer",
         3,
-        30.0,
+        15.0,
         f"Etude runs `etude run digits {' '.join(OPTIONS[0.99])}` to its end, report included; that scale's fields "
         "were chosen by validation accuracy on seeds 0 to 2, with the test's printed beside it. The peers have the "
         "recipes of their examples and decoded images at once. They are stopped after the first epoch at whose end "

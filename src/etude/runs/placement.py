@@ -159,7 +159,7 @@ def place(net: nn.Module, device: torch.device, wanted: Precision, compiled: boo
         mixed = _Mixed(device.type, dtype, convolutional)
         before, after = mixed.before, mixed.after
         if compiled:  # what is between them is compiled, and not they
-            before, after = torch.compiler.disable(before), torch.compiler.disable(after)
+            before, after = map(torch.compiler.disable, (before, after))
         net.register_forward_pre_hook(before)
         net.register_forward_hook(after, always_call=True)
     if compiled:
