@@ -42,7 +42,7 @@ def test_a_ratio_above_one_says_that_etude_is_faster(tmp_path: Path, unit: str, 
         {"values": [8.0, 9.0, 7.0], "reached": {}},
     )
     rows = table(tmp_path, work, etude=own, peer=other)
-    assert rows[0] == f"| a work | **etude** | 2 {unit} (1 … 3) |  | accuracy 0.6 | ≥ 2 × |"
+    assert rows[0] == f"| a work | **etude** | 2 {unit} (1 … 3) |  | accuracy 0.6 (0.5 … 0.7) | ≥ 2 × |"
     assert rows[1] == f"|  | peer | 8 {unit} (7 … 9) | {ratio} |  |  |"
 
 
