@@ -22,7 +22,7 @@ from etude.runs.run import Run
 from runs import durable
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["runs.durable"])
+PROCESSES.set_forkserver_preload(["etude.runs.run"])  # PyTorch is imported once
 Outcome = tuple[bytes, dict[str, float], list[dict[str, Any]]]
 
 
