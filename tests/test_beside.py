@@ -72,8 +72,8 @@ def test_a_peer_is_stopped_when_patience_ends_and_says_what_it_had(monkeypatch: 
     program = 'import time; print(\'{"so far": {"accuracy": 0.5}}\', flush=True); time.sleep(60)'
     original = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda command, **told: original([sys.executable, "-c", program], **told))
-    said = once(Work("w", "a work", "s", "", {}), "slow", 0, limit=2.0)
-    assert said == {"value": 2.0, "reached": {"accuracy": 0.5}, "stopped": True}
+    said = once(Work("w", "a work", "s", "", {}), "slow", 0, limit=4.0)
+    assert said == {"value": 4.0, "reached": {"accuracy": 0.5}, "stopped": True}
 
 
 def test_a_contender_answers_in_a_process_of_its_own() -> None:

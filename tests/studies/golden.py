@@ -16,6 +16,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from etude.catalogue import Entry
+from etude.runs.folder import machine
 from studies.catalogue import ENTRIES, perform, shortened
 
 FILE = Path(__file__).with_name("golden.json")
@@ -23,6 +24,11 @@ STEPS = 20
 PROCESSOR = "AMD EPYC"  # that the file was written on; gpt on another, which agreed on it to 4e-6
 ELSEWHERE = {"detection": 11, "policygradient": 6}  # first losses that another's rounding did not move by 1e-3
 OF_PYTHON = {"agnews": "3.11.7", "gpt": "3.11.7"}  # learn from Python's own help texts, which change with its releases
+
+
+def at_home() -> bool:
+    """Whether this processor rounds as the one on which the file was written."""
+    return bool(machine()["processor"].startswith(PROCESSOR))
 
 
 def first_losses(entry: Entry, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:

@@ -12,6 +12,7 @@ import etude
 from etude import data
 from etude.runs.run import Run
 from etude.studies.foundations.generalization import Generalization, activations, called, construction, flat
+from studies.golden import at_home
 
 
 def test_the_activations_are_those_of_the_network() -> None:
@@ -67,8 +68,8 @@ def test_any_labels_are_learned_and_the_test_tells_which(tmp_path: Path, level: 
         assert run.folder.curves()["loss"].keys() == {called(level)}
     assert metrics["train accuracy"] >= 0.99
     assert low <= metrics["test accuracy"] <= high
-    if level == 0:  # when the last wrong label is learned by heart hangs on how a processor rounds
-        assert metrics["epochs"] < 15
+    if level != 0.5 or at_home():  # elsewhere not every wrong label was learned by then
+        assert metrics["epochs"] < (15 if level == 0 else 60)
     assert metrics["probe/0"] > 0.93
     assert (metrics["probe/6"] > 0.95) == (level == 0)
 

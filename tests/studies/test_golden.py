@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from etude.catalogue import Entry
-from etude.runs.folder import machine
 from studies.catalogue import ENTRIES
-from studies.golden import ELSEWHERE, FILE, OF_PYTHON, PROCESSOR, first_losses
+from studies.golden import ELSEWHERE, FILE, OF_PYTHON, at_home, first_losses
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -19,7 +18,7 @@ def test_the_first_losses_have_not_moved(entry: Entry, tmp_path: Path, monkeypat
     assert golden[entry.name]
     if OF_PYTHON.get(entry.name, platform.python_version()) != platform.python_version():
         pytest.skip(f"{entry.name} learns from Python's help texts; its first losses are of {OF_PYTHON[entry.name]}")
-    compared = None if machine()["processor"].startswith(PROCESSOR) else ELSEWHERE.get(entry.name)  # None: all
+    compared = None if at_home() else ELSEWHERE.get(entry.name)  # None: all
     found = first_losses(entry, tmp_path, monkeypatch)
     assert len(found) == len(golden[entry.name])
     assert found[:compared] == pytest.approx(golden[entry.name][:compared], rel=1e-3)
