@@ -17,6 +17,7 @@ import sys
 import textwrap
 import tokenize
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import StringIO
@@ -168,8 +169,9 @@ class Catalogue:
 def _entry_points() -> Iterable[EntryPoint]:
     """Those of other packages. What reads them takes 30 ms to import, so look first whether anyone has some."""
     files = (file for folder in sys.path for file in Path(folder).glob("*-info/entry_points.txt"))
-    if not any(f"[{GROUP}]" in file.read_text(encoding="utf-8", errors="replace") for file in files):
-        return ()
+    with suppress(OSError):  # one that may not be read: then let the library see to it
+        if not any(f"[{GROUP}]" in file.read_text(encoding="utf-8", errors="replace") for file in files):
+            return ()
     from importlib import metadata
 
     return metadata.entry_points(group=GROUP)
