@@ -40,6 +40,8 @@ How time and memory grow with the size of the work. Written by `python benchmark
 each size in a process of its own, the median time of a step, and by how much the first step raised the peak of
 the process's memory. The exponent p in time ~ sizeᵖ comes from the last three sizes.
 
+![Time and memory by size, both axes logarithmic](growth.webp)
+
 """
 
 
@@ -139,12 +141,30 @@ def exponent(sizes: list[int], seconds: list[float]) -> float:
     return statistics.linear_regression(x, y).slope
 
 
+def picture(path: Path, cases: list[tuple[Case, list[tuple[float, float]], float]]) -> None:
+    """Milliseconds and megabytes by size, and the line whose slope is the exponent."""
+    from etude.figures.style import INK, PALETTE, canvas  # not in the processes that measure memory
+
+    figure, axes = canvas(11, 6, 2, 3)
+    for panel, (case, found, power) in zip(axes, cases, strict=True):
+        times = [1e3 * took for took, _ in found]
+        panel.loglog(case.sizes, times, "o-", color=PALETTE[0], label="ms")
+        panel.loglog(case.sizes, [memory for _, memory in found], "s:", color=PALETTE[1], label="MB", markersize=4)
+        last = case.sizes[-3:]
+        middle = statistics.fmean(map(math.log, times[-3:])) - power * statistics.fmean(map(math.log, last))
+        panel.loglog(last, [math.exp(middle) * size**power for size in last], "--", color=INK, linewidth=1)
+        panel.set_title(f"{case.title}\ntime ~ size^{power:.2f}, expected {case.expected}", fontsize=9)
+    axes[0].legend()
+    figure.savefig(path, dpi=120, pil_kwargs={"quality": 80, "method": 6})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1.0, help="to measure each size for")
-    parser.add_argument("--write", type=Path, help="the page to write")
+    parser.add_argument("--write", type=Path, help="the page to write, with a picture beside it")
     options = parser.parse_args()
     processes = multiprocessing.get_context("spawn")
+    cases = []
     rows = ["| what grows | size: milliseconds, MB | exponent | expected |\n|---|---|---|---|"]
     for number, case in enumerate(CASES):
         found: list[tuple[float, float]] = []
@@ -158,10 +178,12 @@ def main() -> None:
         cells = [f"{s:,}: {1e3 * took:.3g}, {mb:.0f}" for s, (took, mb) in zip(case.sizes, found, strict=True)]
         rows.append(f"| {case.title} | {'<br>'.join(cells)} | {power:.2f} | {case.expected} |")
         print(rows[-1], flush=True)
+        cases.append((case, found, power))
     if options.write:
         on = "{processor}, {cores} cores".format(**machine())
         end = f"\n\nMeasured on {on}, torch {torch.__version__}, {torch.get_num_threads()} threads.\n"
         options.write.write_text(HEAD + "\n".join(rows) + end, encoding="utf-8")
+        picture(options.write.with_suffix(".webp"), cases)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from benchmarks.beside.__main__ import once
+from benchmarks.beside.chart import draw
 from benchmarks.beside.table import write
 from benchmarks.beside.work import Measured, Work, works
+from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,6 +21,7 @@ def test_every_work_is_stated_once_with_peers() -> None:
     stated = works()
     assert {"step-mlp", "start"} <= set(stated)
     for work in stated.values():
+        assert work.patience is None or work.goal, "a table says of who was stopped only what it had not reached"
         assert len(work.contenders) > 1
         assert "etude" in next(iter(work.contenders))
 
@@ -46,14 +49,19 @@ def test_a_ratio_above_one_says_that_etude_is_faster(tmp_path: Path, unit: str, 
     assert rows[1] == f"|  | peer | 8 {unit} (7 … 9) | {ratio} |  |  |"
 
 
-def test_who_was_stopped_took_more_than_that(tmp_path: Path) -> None:
-    work = Work("w", "a work", "s", "≥ 2 ×", {"etude": nothing, "slow": nothing, "fast": nothing})
+@pytest.mark.parametrize(("unit", "more"), [("s", "> "), ("steps/s", "")])
+def test_who_did_not_get_there_took_more_than_that(tmp_path: Path, unit: str, more: str) -> None:
+    names = "etude", "silent", "short", "often"
+    work = Work("w", "a work", unit, "≥ 2 ×", dict.fromkeys(names, nothing), goal=("accuracy", 0.9))
     rows = table(
-        tmp_path, work, etude={"values": [2.0], "reached": {}}, slow={"values": [20.0], "reached": {}, "stopped": 1},
-        fast={"values": [4.0, 4.0, 20.0], "reached": {}, "stopped": 1},
+        tmp_path, work, etude={"values": [2.0], "reached": {"accuracy": [0.9]}},
+        silent={"values": [2.0], "reached": {}}, short={"values": [2.0], "reached": {"accuracy": [0.8]}},
+        often={"values": [2.0, 2.0, 8.0], "reached": {"accuracy": [0.9, 0.9, 0.3]}},
     )  # fmt: skip
-    assert rows[1].startswith("|  | slow | > 20 s | > 10 × |")
-    assert rows[2].startswith("|  | fast | 4 s (4 … 20) | 2 × |")
+    assert rows[0] == f"| a work | **etude** | 2 {unit} |  | accuracy 0.9 | ≥ 2 × |"
+    assert rows[1] == f"|  | silent | {more}2 {unit} | {more}1 × | 0 of 1 got there |  |"
+    assert rows[2] == f"|  | short | {more}2 {unit} | {more}1 × | accuracy 0.8, 0 of 1 got there |  |"
+    assert rows[3] == f"|  | often | 2 {unit} (2 … 8) | 1 × | accuracy 0.7 (0.3 … 0.9), 2 of 3 got there |  |"
 
 
 def test_the_machine_that_measured_last_stands_first(tmp_path: Path) -> None:
@@ -66,6 +74,23 @@ def test_the_machine_that_measured_last_stands_first(tmp_path: Path) -> None:
     write(tmp_path / "page.md", {"w": work}, {"old": measured("2026-01-01"), "new": measured("2026-02-01")})
     heads = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("## ")]
     assert heads == ["## new", "## old", "## How to read them"]
+
+
+def test_the_picture_says_beside_whom_etude_is_least_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **told: drawn.append(figure))
+    names = "etude", "etude, otherwise", "slow", "fast", "import etude"
+    stated = {name: Work(name, name, "s", "", dict.fromkeys(names, nothing)) for name in ("won", "lost", "not done")}
+    values = {"won": (2.0, 1.0, 40.0, 6.0, 0.1), "lost": (2.0, 3.0, 2.0, 1.0, 9.0)}
+    found = {
+        work: {"contenders": {name: {"values": [v], "reached": {}} for name, v in zip(names, taken, strict=True)}}
+        for work, taken in values.items()
+    }
+    draw(tmp_path / "chart.webp", stated, found, "a machine")
+    (axes,) = drawn[0].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["won", "lost"]
+    assert [text.get_text() for text in axes.texts] == ["3 ×  fast", "0.5 ×  fast"]
+    assert [bar.get_x() + bar.get_width() for bar in axes.patches] == pytest.approx([3, 0.5])
 
 
 def test_a_peer_is_stopped_when_patience_ends_and_says_what_it_had(monkeypatch: pytest.MonkeyPatch) -> None:

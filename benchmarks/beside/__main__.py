@@ -6,7 +6,7 @@
 
 Each contender does each work in a process of its own, one after the other, and then all again: what slows the machine
 down for a while slows all of them. What was measured is kept in ``benchmarks/beside/results.json``, by machine and
-work, and ``docs/benchmarks.md`` is written from it.
+work, and ``docs/benchmarks.md`` and its picture are made from it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.beside.chart import draw
 from benchmarks.beside.table import write
 from benchmarks.beside.work import Work, works
 
@@ -33,6 +34,7 @@ from etude.runs.folder import machine
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
+DOCS = HERE.parents[1] / "docs"
 PEERS = (
     "torch", "numpy", "keras", "lightning", "skorch", "transformers", "accelerate", "stable-baselines3", "gymnasium",
     "torch-geometric", "scikit-learn", "diffusers", "autograd", "gradio",
@@ -94,8 +96,6 @@ def measure(work: Work, repeat: int) -> dict[str, Any]:
                     del taken[name]
                     continue
                 taken[name]["values"].append(said["value"])
-                if "stopped" in said:
-                    taken[name]["stopped"] = taken[name].get("stopped", 0) + 1
                 for key, value in said["reached"].items():
                     taken[name]["reached"].setdefault(key, []).append(value)
     taken = {name: each for name, each in taken.items() if each["values"]}
@@ -141,7 +141,8 @@ def main() -> None:
     for name in options.work or known:
         results.setdefault(here(), {})[name] = measure(known[name], options.repeat or known[name].repeat)
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-        write(HERE.parents[1] / "docs" / "benchmarks.md", known, results)
+        write(DOCS / "benchmarks.md", known, results)
+        draw(DOCS / "benchmarks.webp", known, results[here()], here())
 
 
 if __name__ == "__main__":

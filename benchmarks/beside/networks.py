@@ -25,6 +25,14 @@ def strided_cnn() -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(96 * 4 * 4, 10))
 
 
+def example_cnn() -> nn.Module:
+    """The network of PyTorch's own example for MNIST; it gives logarithms of probabilities."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
+        nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10), nn.LogSoftmax(1),
+    )  # fmt: skip
+
+
 class BasicBlock(nn.Module):
     """Two convolutions beside a shortcut."""
 

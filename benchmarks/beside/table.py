@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ HEAD = """# Beside its peers
 Etude and what a user would pick instead, at the same work on the same machine: medians, and the range in brackets. A
 ratio above 1 says that Etude is faster. Peers are used as their own documentation shows. Each time is that of a fresh
 process, and the contenders take turns. Where Etude loses, it stands here, too. The sign > stands before the time of a
-peer that was stopped before it got there. With AMX a processor multiplies bf16 matrices, which Etude chooses where it
+peer that did not get there: it was stopped, or its recipe ended. With AMX a processor multiplies bf16 matrices, which Etude chooses where it
 pays, some five times as fast as fp32 ones, which are the peers' default; few laptops have it.
 
 `make bench` installs the peers into an environment of their own and measures all of it anew.
+
+![Of each work, how many times as fast as its fastest peer Etude is, on the machine that measured last](benchmarks.webp)
 
 """
 
@@ -44,22 +47,62 @@ def write(path: Path, works: Mapping[str, Work], results: Mapping[str, Mapping[s
     path.write_text("".join(parts).rstrip() + "\n", encoding="utf-8")
 
 
-def _rows(work: Work, contenders: Mapping[str, Any]) -> list[list[str]]:
+@dataclass(frozen=True)
+class Standing:
+    """How a contender did.
+
+    Args:
+        name: whose.
+        median: of its values, in the work's unit.
+        ratio: how many times as fast Etude is; None for Etude itself.
+        there: how many of its repetitions got where the work leads.
+        least: that most did not, so that the median says only what it takes at least.
+    """
+
+    name: str
+    median: float
+    ratio: float | None
+    there: int
+    least: bool
+
+    @property
+    def times(self) -> str:
+        """The ratio in words; nothing for Etude."""
+        if self.ratio is None:
+            return ""
+        return f"{'> ' if self.least else ''}{self.ratio:{'.2g' if self.ratio < 10 else '.0f'}} ×"
+
+
+def standings(work: Work, contenders: Mapping[str, Any]) -> list[Standing]:
+    """Of all who did a work, in their order."""
     own = statistics.median(next(iter(contenders.values()))["values"])
-    rows = []
-    for k, (name, taken) in enumerate(contenders.items()):
-        values = taken["values"]
-        median = statistics.median(values)
+    found = []
+    for name, taken in contenders.items():
+        median = statistics.median(taken["values"])
         ratio = median / own if work.unit in LOWER else own / median
-        least = "> " if 2 * taken.get("stopped", 0) > len(values) else ""  # most were stopped before they got there
-        reached = [f"{key} {statistics.fmean(found):.4g}{_range(found)}" for key, found in taken["reached"].items()]
+        there = len(taken["values"])
+        if work.goal is not None:
+            what, least = work.goal
+            there = sum(value >= least for value in taken["reached"].get(what, ()))
+        short = work.unit in LOWER and 2 * there < len(taken["values"])
+        found.append(Standing(name, median, None if "etude" in name else ratio, there, short))
+    return found
+
+
+def _rows(work: Work, contenders: Mapping[str, Any]) -> list[list[str]]:
+    rows = []
+    for k, each in enumerate(standings(work, contenders)):
+        values, reached = contenders[each.name]["values"], contenders[each.name]["reached"]
+        told = [f"{key} {statistics.fmean(found):.4g}{_range(found)}" for key, found in reached.items()]
+        if each.there < len(values):
+            told.append(f"{each.there} of {len(values)} got there")
         spread = f" ({_short(min(values))} … {_short(max(values))})" if len(values) > 1 else ""
         rows.append([
             work.title if k == 0 else "",
-            f"**{name}**" if k == 0 else name,
-            f"{least}{_short(median)} {work.unit}{spread}",
-            "" if name.startswith("etude") else f"{least}{ratio:.2g} ×" if ratio < 10 else f"{least}{ratio:.0f} ×",
-            ", ".join(reached),
+            f"**{each.name}**" if k == 0 else each.name,
+            f"{'> ' if each.least else ''}{_short(each.median)} {work.unit}{spread}",
+            each.times,
+            ", ".join(told),
             work.aim if k == 0 else "",
         ])  # fmt: skip
     return rows

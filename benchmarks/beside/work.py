@@ -41,6 +41,7 @@ class Work:
         contenders: name in the table → what it does. The first is Etude's.
         repeat: how often each does it; the seed is 0, 1, …
         note: what a reader must know to judge the numbers.
+        goal: of what is reached, and at least how much of it: whoever ends, or is stopped, below has not got there.
         patience: a peer is stopped after so many times Etude's median of this run, and has not got there; so hours
             that would only raise a ratio are not waited for.
     """
@@ -52,6 +53,7 @@ class Work:
     contenders: Mapping[str, Contender]
     repeat: int = 5
     note: str = ""
+    goal: tuple[str, float] | None = None
     patience: float | None = None
 
 

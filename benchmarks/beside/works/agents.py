@@ -110,6 +110,7 @@ WORKS = [
         "s",
         "≤ 8 s, 5 of 5 seeds",
         {"etude": etude_ppo_goal, "stable-baselines3": sb3_ppo_goal},
+        goal=("return", GOAL),
         note=(
             f"Whole processes. Etude's study trains for {ENOUGH:,} steps, a number chosen on ten other seeds, is "
             f"judged once on {EPISODES['PPO']} episodes, and draws its figures, film and report within this time; "
@@ -123,6 +124,7 @@ WORKS = [
         "steps/s",
         "≥ 3 ×, return ≥ 475 on 5 of 5 seeds",
         {"etude": etude_dqn, "stable-baselines3": sb3_dqn},
+        goal=("return", GOAL),
         note=(
             f"Judged on {EPISODES['DQN']} episodes with the best actions. Etude's time includes that it chooses the "
             "best network on separate episodes, 25 times. It steps 16 copies and remembers 4,000 transitions; the "

@@ -79,6 +79,7 @@ WORKS = [
         aim,
         {"etude": _etude(goal), "bare loop, ResNet-18": _bare(goal)},
         repeat=1,
+        goal=("test accuracy", goal),
         patience=patience,
         note=(
             f"Etude runs `{' '.join(['etude run cifar --scale full', *GOALS[goal]])}` to its end, report included. The "

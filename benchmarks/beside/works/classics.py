@@ -203,7 +203,6 @@ WORKS = [
         "ms",
         "≥ 0.5 ×",
         _pair(etude_ridge, sklearn_ridge),
-        repeat=3,
         note=(
             "The diabetes table, 332 × 10, in double precision, and the penalties of the study `linear`; the objective "
             "is the mean over them. Etude decomposes the table once, scikit-learn's example fits for each penalty."
@@ -215,7 +214,6 @@ WORKS = [
         "ms",
         "≥ 0.5 ×",
         _pair(etude_lasso, sklearn_lasso),
-        repeat=3,
         note="The same table; `lasso_path`, which is compiled, beside coordinate descent in NumPy.",
     ),
     Work(
@@ -224,7 +222,6 @@ WORKS = [
         "s",
         "≥ 2 ×",
         _pair(etude_softmax, sklearn_softmax),
-        repeat=3,
         note=(
             f"The same objective (an L2 penalty of {SOFTMAX_PENALTY:g}, the intercept free), and L-BFGS until no entry "
             f"of the mean loss's gradient is above {SOFTMAX_TOLERANCE:g}, by both: Etude in single precision, "
@@ -237,7 +234,6 @@ WORKS = [
         "s",
         "≥ 0.5 ×",
         _pair(etude_svm, sklearn_svm),
-        repeat=3,
         note=f"Radial kernel, C = {SVM_C:g}, until no condition of optimality is violated by more than "
         f"{SVM_TOLERANCE:g}.",
     ),

@@ -133,7 +133,6 @@ WORKS = [
             "ms",
             "≥ 1.3 ×" if kind == "gcn" else "",
             {"etude": _layer(kind, True), "torch-geometric": _layer(kind, False)},
-            repeat=3,
             note="16 numbers a node, random edges." if kind == "gcn" else "",
         )
         for kind in PYG

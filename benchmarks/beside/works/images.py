@@ -79,7 +79,6 @@ def _works() -> Iterator[Work]:
                 "DataLoader": _loader(change, 0),
                 "DataLoader, 2 workers": _loader(change, 2),
             },
-            repeat=3,
             note=(
                 "Batches of 256 of floating-point numbers from bytes in memory. Etude changes a whole batch in a few "
                 "tensor operations; the others change one PIL image after another, as torchvision's transforms do."

@@ -42,28 +42,19 @@ def _sets(augmented: bool, mean: float = 0.1307, spread: float = 0.3081) -> tupl
     return Pictures(images, labels, *changes, lambda values: (values - mean) / spread), tested
 
 
-def _net() -> Any:
-    """The network of PyTorch's example."""
-    from torch import nn
-
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
-        nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10), nn.LogSoftmax(1),
-    )  # fmt: skip
-
-
 def _pytorch(goal: float, augmented: bool) -> Contender:
     """``examples/mnist/main.py``."""
 
     def run(seed: int) -> Measured:
         import torch
+        from benchmarks.beside.networks import example_cnn
         from torch.nn import functional as F
         from torch.utils.data import DataLoader
 
         torch.manual_seed(seed)
         train, test = _sets(augmented)
         loader, held = DataLoader(train, 64, shuffle=True), DataLoader(test, TEST_BATCH)
-        model = _net()
+        model = example_cnn()
         optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
         scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
         epochs, accuracy = 0, 0.0
@@ -91,6 +82,7 @@ def _lightning(goal: float, augmented: bool) -> Contender:
     def run(seed: int) -> Measured:
         import lightning as L
         import torch
+        from benchmarks.beside.networks import example_cnn
         from lightning.pytorch.callbacks import EarlyStopping
         from torch.nn import functional as F
         from torch.utils.data import DataLoader
@@ -98,7 +90,7 @@ def _lightning(goal: float, augmented: bool) -> Contender:
         class Module(L.LightningModule):
             def __init__(self) -> None:
                 super().__init__()
-                self.model = _net()
+                self.model = example_cnn()
 
             def training_step(self, batch: Any, index: int) -> Any:
                 x, y = batch
@@ -218,6 +210,7 @@ def _work(goal: float, name: str, aim: str, repeat: int, patience: float, note: 
         aim,
         {"etude": _etude(goal), **{peer: make(goal, augmented) for peer, make in peers.items()}},
         repeat=repeat,
+        goal=("test accuracy", goal),
         note=f"{note} A peer is stopped after {patience:g} times Etude's time.",
         patience=patience,
     )
@@ -243,7 +236,6 @@ WORKS = [
         3,
         8.0,
         f"`etude run digits {' '.join(OPTIONS[0.995])}`. The peers' recipes as before, with a random affine map: image "
-        "by image as torchvision's transforms do it, and by Keras's layers. A peer that has not reached the goal at "
-        "the end of its epochs has not reached it at all.",
+        "by image as torchvision's transforms do it, and by Keras's layers.",
     ),
 ]

@@ -52,6 +52,12 @@ def _classes(net: Any, batch: Any) -> Any:
     return cross_entropy(net(batch[0]), batch[1])
 
 
+def _likelihoods(net: Any, batch: Any) -> Any:
+    from torch.nn.functional import nll_loss
+
+    return nll_loss(net(batch[0]), batch[1])
+
+
 def _sides(net: Any, batch: Any) -> Any:
     from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -116,6 +122,15 @@ def _keras_cnn(keras: Any) -> Any:
 
     blocks = [*block(24, 5, 2), *block(48, 3, 2), *block(96, 3, 1), *block(96, 3, 2)]
     return keras.Sequential([keras.Input((28, 28, 1)), *blocks, layers.Flatten(), layers.Dense(10)])
+
+
+def _keras_example(keras: Any) -> Any:
+    layers = keras.layers
+    return keras.Sequential([
+        keras.Input((28, 28, 1)), layers.Conv2D(32, 3, activation="relu"), layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(2), layers.Dropout(0.25), layers.Flatten(), layers.Dense(128, "relu"),
+        layers.Dropout(0.5), layers.Dense(10),
+    ])  # fmt: skip
 
 
 def _keras_resnet(keras: Any) -> Any:
@@ -275,6 +290,20 @@ WORKS = [
         note="The network of `digits`; peers have the same layers. All pictures lie in memory for all of them.",
     ),
     Work(
+        "step-example",
+        "a step of the CNN of PyTorch's example for MNIST, 28×28, batch 256",
+        "ms",
+        "≥ 2.5 ×",
+        _supervised(
+            lambda: _pictures(4_096, 1, 28, 28), 256, _likelihoods, _plain("example_cnn"), _plain("example_cnn"),
+            _keras_example, _sparse,
+        ),
+        note=(
+            "Two convolutions, which do not stride, and a pool: the network that the peers train in the works on MNIST. "
+            "Etude, the bare loop and Lightning train the same modules, all from pictures in memory."
+        ),
+    ),
+    Work(
         "step-resnet",
         "a step of ResNet-18, 32×32, batch 64",
         "ms",
@@ -283,7 +312,6 @@ WORKS = [
             lambda: _pictures(1_024, 3, 32, 32), 64, _classes, _plain("ResNet18"), _plain("ResNet18"), _keras_resnet,
             _sparse,
         ),
-        repeat=3,
         note="Etude, the bare loop and Lightning train the same class; `run.place` chooses precision and layout.",
     ),
     Work(
