@@ -153,6 +153,10 @@ def picture(path: Path, cases: list[tuple[Case, list[tuple[float, float]], float
         last = case.sizes[-3:]
         middle = statistics.fmean(map(math.log, times[-3:])) - power * statistics.fmean(map(math.log, last))
         panel.loglog(last, [math.exp(middle) * size**power for size in last], "--", color=INK, linewidth=1)
+        panel.set_xticks(case.sizes, [f"{size:,}" for size in case.sizes], fontsize=7)
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter("")
+        panel.xaxis.set_minor_formatter("")
         panel.set_title(f"{case.title}\ntime ~ size^{power:.2f}, expected {case.expected}", fontsize=9)
     axes[0].legend()
     figure.savefig(path, dpi=120, pil_kwargs={"quality": 80, "method": 6})

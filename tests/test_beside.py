@@ -89,7 +89,7 @@ def test_the_picture_says_beside_whom_etude_is_least_fast(tmp_path: Path, monkey
     draw(tmp_path / "chart.webp", stated, found, "a machine")
     (axes,) = drawn[0].axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["won", "lost"]
-    assert [text.get_text() for text in axes.texts] == ["3 ×  fast", "0.5 ×  fast"]
+    assert [text.get_text() for text in axes.texts] == ["3 × fast … 20 × slow", "0.5 × fast … 1 × slow"]
     assert [bar.get_x() + bar.get_width() for bar in axes.patches] == pytest.approx([3, 0.5])
 
 

@@ -30,15 +30,17 @@ def _bars(peers: Mapping[str, list[Standing]], machine: str) -> Figure:
         fastest, slowest = (choose(others, key=lambda each: each.ratio or 0.0) for choose in (min, max))
         ratio, most = fastest.ratio or 1.0, slowest.ratio or 1.0
         axes.barh(row, ratio - 1, left=1, height=0.66, color=FASTER if ratio >= 1 else SLOWER, alpha=0.85)
-        axes.plot([ratio, most], [row, row], color=FASTER, linewidth=1.2, alpha=0.6)
-        axes.text(max(most, 1) * 1.06, row, f"{fastest.times}  {fastest.name}", va="center", fontsize=8, color=INK)
+        axes.plot([max(ratio, 1), max(most, 1)], [row, row], color=FASTER, linewidth=1.2, alpha=0.6)
+        ends = [fastest] if slowest is fastest else [fastest, slowest]
+        words = " … ".join(f"{each.times} {each.name}" for each in ends)
+        axes.text(max(most, 1) * 1.06, row, words, va="center", fontsize=8, color=INK)
     axes.axvline(1, color=QUIET, linewidth=1)
     axes.set_xscale("log")
     axes.set_xticks([1, 2, 5, 10, 100], ["1 ×", "2 ×", "5 ×", "10 ×", "100 ×"])
     axes.minorticks_off()
     axes.set_yticks(range(len(peers)), list(peers), fontsize=8)
-    axes.set(ylim=(len(peers) - 0.4, -0.6), title=f"Etude is faster than its fastest peer by … (thin: than its slowest), on {machine}")
-    axes.margins(x=0.12)
+    axes.set(xlim=(0.3, 3_000), ylim=(len(peers) - 0.4, -0.6))
+    axes.set_title(f"Etude is faster: than its fastest peer (bar), than its slowest (line). {machine}", fontsize=10)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     return figure

@@ -20,7 +20,7 @@ pays, some five times as fast as fp32 ones, which are the peers' default; few la
 
 `make bench` installs the peers into an environment of their own and measures all of it anew.
 
-![Of each work, how many times as fast as its fastest peer Etude is, on the machine that measured last](benchmarks.webp)
+![How many times as fast as its peers Etude is, work by work](benchmarks.webp)
 
 """
 

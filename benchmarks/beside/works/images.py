@@ -28,7 +28,7 @@ def _etude(change: str) -> Contender:
         from etude.training.batches import Batches
 
         def crop(x: Any, generator: Any) -> Any:
-            return random_flip(random_crop(x, generator, 4), generator).float() / 255
+            return random_flip(random_crop(x, generator, 4), generator).float().div_(255)
 
         def affine(x: Any, generator: Any) -> Any:
             return random_affine(x.float().div_(255), generator, TURN, SHIFT * x.shape[-1], ZOOM)

@@ -299,7 +299,7 @@ WORKS = [
             _keras_example, _sparse,
         ),
         note=(
-            "Two convolutions, which do not stride, and a pool: the network that the peers train in the works on MNIST. "
+            "Two convolutions, which do not stride, and a pool: the network that peers train in the works on MNIST. "
             "Etude, the bare loop and Lightning train the same modules, all from pictures in memory."
         ),
     ),
