@@ -138,8 +138,9 @@ def main() -> None:
             print(f"{work.name:<20} {work.title}: {', '.join(work.contenders)}")
         return
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    results[here()] = results.pop(here(), {})  # who measures last stands last
     for name in options.work or known:
-        results.setdefault(here(), {})[name] = measure(known[name], options.repeat or known[name].repeat)
+        results[here()][name] = measure(known[name], options.repeat or known[name].repeat)
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
         write(DOCS / "benchmarks.md", known, results)
         draw(DOCS / "benchmarks.webp", known, results[here()], here())

@@ -15,8 +15,9 @@ HEAD = """# Beside its peers
 Etude and what a user would pick instead, at the same work on the same machine: medians, and the range in brackets. A
 ratio above 1 says that Etude is faster. Peers are used as their own documentation shows. Each time is that of a fresh
 process, and the contenders take turns. Where Etude loses, it stands here, too. The sign > stands before the time of a
-peer that did not get there: it was stopped, or its recipe ended. With AMX a processor multiplies bf16 matrices, which Etude chooses where it
-pays, some five times as fast as fp32 ones, which are the peers' default; few laptops have it.
+peer that did not get there: it was stopped, or its recipe ended. With AMX a processor
+multiplies bf16 matrices, which Etude chooses where it pays, some five times as fast as fp32 ones, which are the peers'
+default; few laptops have it.
 
 `make bench` installs the peers into an environment of their own and measures all of it anew.
 
@@ -26,9 +27,9 @@ pays, some five times as fast as fp32 ones, which are the peers' default; few la
 
 
 def write(path: Path, works: Mapping[str, Work], results: Mapping[str, Mapping[str, Any]]) -> None:
-    """For each machine, the one that measured last first, all works in the order in which they are stated; origins."""
+    """For each machine, the last of the results first, all works in the order in which they are stated; origins."""
     parts, notes = [HEAD], {}
-    for machine, found in sorted(results.items(), key=lambda pair: max(r["date"] for r in pair[1].values()))[::-1]:
+    for machine, found in reversed(results.items()):
         parts.append(f"## {machine}\n\n| work | who | median (range) | Etude is faster by | reached | aim |\n")
         parts.append("|---|---|---|---|---|---|\n")
         measured = [(work, found[name]) for name, work in works.items() if name in found]
