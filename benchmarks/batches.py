@@ -1,4 +1,5 @@
-"""How fast batches of augmented images come within a run: 28×28 uint8 pictures, 256 a batch, one process.
+"""How fast batches of augmented images come within a run: 28×28 uint8 pictures, 256 a batch, one
+process.
 
 ``python benchmarks/batches.py [--repeat 5]``
 """
@@ -31,8 +32,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
-    images, labels = torch.randint(256, (60_000, 1, 28, 28), dtype=torch.uint8), torch.randint(10, (60_000,))
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, median of {options.repeat}")
+    images, labels = (
+        torch.randint(256, (60_000, 1, 28, 28), dtype=torch.uint8),
+        torch.randint(10, (60_000,)),
+    )
+    print(
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, median of {options.repeat}"
+    )
     with tempfile.TemporaryDirectory() as folder, etude.Run("bench", root=folder, quiet=True):
         for name, change in CHANGES.items():
             batches = iter(Batches((images, labels), 256, augment=change))

@@ -1,10 +1,11 @@
 """What this machine can do at most, and what part of it Etude's training steps do.
 
-``python benchmarks/ceilings.py [--repeat 5]`` prints medians: floating-point operations a second of a large matrix
-product and of 3×3 convolutions, forward and backward, in fp32 and in bf16; bytes a second that are copied; and for the
-steps of a CNN, ResNet-18 and GPT, whole ones with batches, loss and optimiser, their operations a second, and which
-part that is of the ceiling of their kind and precision. Operations are counted by PyTorch (a product and a sum are
-two; element-wise ones do not count).
+``python benchmarks/ceilings.py [--repeat 5]`` prints medians: floating-point operations a second of
+a large matrix product and of 3×3 convolutions, forward and backward, in fp32 and in bf16; bytes a
+second that are copied; and for the steps of a CNN, ResNet-18 and GPT, whole ones with batches, loss
+and optimiser, their operations a second, and which part that is of the ceiling of their kind and
+precision. Operations are counted by PyTorch (a product and a sum are two; element-wise ones do not
+count).
 """
 
 from __future__ import annotations
@@ -65,9 +66,19 @@ def product(dtype: torch.dtype) -> Callable[[], object]:
 
 
 def convolution(dtype: torch.dtype) -> Callable[[], object]:
-    """3×3, 64 pictures of 32 × 32 with 128 channels, channels last: the output and both gradients."""
-    x = torch.randn(64, 128, 32, 32, dtype=dtype).to(memory_format=torch.channels_last).requires_grad_()
-    w = torch.randn(128, 128, 3, 3, dtype=dtype).to(memory_format=torch.channels_last).requires_grad_()
+    """3×3, 64 pictures of 32 × 32 with 128 channels, channels last: the output and both
+    gradients.
+    """
+    x = (
+        torch.randn(64, 128, 32, 32, dtype=dtype)
+        .to(memory_format=torch.channels_last)
+        .requires_grad_()
+    )
+    w = (
+        torch.randn(128, 128, 3, 3, dtype=dtype)
+        .to(memory_format=torch.channels_last)
+        .requires_grad_()
+    )
     up = torch.randn(64, 128, 32, 32, dtype=dtype).to(memory_format=torch.channels_last)
     return lambda: torch.autograd.grad(conv2d(x, w, padding=1), (x, w), up)
 
@@ -89,9 +100,14 @@ def pictures(rows: int, size: int, *shape: int) -> Callable[[], Iterable[Any]]:
 
 @contextmanager
 def stepping(case: Case) -> Iterator[tuple[Callable[[], None], torch.dtype]]:
-    """One more step each time it is called, within a run, and the precision that this has chosen."""
+    """One more step each time it is called, within a run, and the precision that this has
+    chosen.
+    """
     build, batches, loss_of, rule = case
-    with tempfile.TemporaryDirectory() as folder, etude.Run("ceilings", root=folder, device="cpu", quiet=True) as run:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        etude.Run("ceilings", root=folder, device="cpu", quiet=True) as run,
+    ):
         net = run.place(build())
         optimizer = descent(rule, net, 1e-3)
         steps = iter(run.steps(batches(), 10**6, state=(net, optimizer)))
@@ -106,27 +122,35 @@ def stepping(case: Case) -> Iterator[tuple[Callable[[], None], torch.dtype]]:
 
 CASES: dict[str, tuple[str, Case]] = {  # by name, of what their ceiling is
     "CNN, 28×28, batch 256": (
-        "convolution", (lambda: StridedCNN(1, 28, 10, 24), pictures(4096, 256, 1, 28, 28), classes, "adam"),
+        "convolution",
+        (lambda: StridedCNN(1, 28, 10, 24), pictures(4096, 256, 1, 28, 28), classes, "adam"),
     ),
     "ResNet-18, 32×32, batch 64": (
-        "convolution", (ResNet18, pictures(1024, 64, 3, 32, 32), classes, "adam"),
+        "convolution",
+        (ResNet18, pictures(1024, 64, 3, 32, 32), classes, "adam"),
     ),
     "GPT 4 × 128, 16 × 128 tokens": (
-        "product", (
-            lambda: GPT(256, 128, 4, 4, 128), lambda: Windows(torch.randint(256, (100_000,)), 129, 16),
-            next_token_loss, "adamw",
+        "product",
+        (
+            lambda: GPT(256, 128, 4, 4, 128),
+            lambda: Windows(torch.randint(256, (100_000,)), 129, 16),
+            next_token_loss,
+            "adamw",
         ),
     ),
-}  # fmt: skip
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeat", type=int, default=5)
     repeat = parser.parse_args().repeat
     bf16 = "with" if has_bf16(CPU) else "without"
     print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {bf16} bf16 instructions, medians of {repeat}"
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {bf16} bf16 instructions,"
+        f" medians of {repeat}"
     )
 
     ceilings: dict[tuple[str, torch.dtype], float] = {}
@@ -143,8 +167,9 @@ def main() -> None:
             took = seconds(once, 4 * repeat)
         rate = operations / took
         print(
-            f"{name:<30} {1e3 * took:8.1f} ms  {operations / 1e9:7.1f} GFLOP  {rate / 1e9:7.0f} GFLOP/s, "
-            f"{rate / ceilings[kind, dtype]:4.0%} of the {kind} in {str(dtype).removeprefix('torch.')}"
+            f"{name:<30} {1e3 * took:8.1f} ms  {operations / 1e9:7.1f} GFLOP  {rate / 1e9:7.0f}"
+            f" GFLOP/s, {rate / ceilings[kind, dtype]:4.0%} of the {kind} in"
+            f" {str(dtype).removeprefix('torch.')}"
         )
 
 

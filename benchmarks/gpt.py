@@ -1,8 +1,10 @@
-"""Writing with and without a cache of keys and values, and a training step beside that of transformers' GPT-2.
+"""Writing with and without a cache of keys and values, and a training step beside that of
+transformers' GPT-2.
 
-``python benchmarks/gpt.py [--repeat 5]`` prints medians, interleaved, with the threads that PyTorch takes by itself
-(``OMP_NUM_THREADS=1`` for one). Both networks of a step have the same weights, so the first losses printed are equal
-but for rounding. Where ``transformers`` isn't installed it is left out.
+``python benchmarks/gpt.py [--repeat 5]`` prints medians, interleaved, with the threads that PyTorch
+takes by itself (``OMP_NUM_THREADS=1`` for one). Both networks of a step have the same weights, so
+the first losses printed are equal but for rounding. Where ``transformers`` isn't installed it is
+left out.
 """
 
 from __future__ import annotations
@@ -77,16 +79,28 @@ def main() -> None:
         import transformers
 
         config = transformers.GPT2Config(
-            vocab_size=256, n_positions=128, n_embd=192, n_layer=4, n_head=6, resid_pdrop=0.0, embd_pdrop=0.0,
-            attn_pdrop=0.0, use_cache=False, bos_token_id=0, eos_token_id=0,
-        )  # fmt: skip
+            vocab_size=256,
+            n_positions=128,
+            n_embd=192,
+            n_layer=4,
+            n_head=6,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            use_cache=False,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
         theirs = transformers.GPT2LMHeadModel(config)
         theirs.load_state_dict(mine.to_gpt2())
         steps["transformers"] = step(theirs, lambda tokens: theirs(tokens).logits, rows)
     losses = {name: call() for name, call in steps.items()}
     took = medians(dict(steps), 4 * repeat)
     for name, seconds in took.items():
-        print(f"step on 8 × 128 tokens, {name:<12} {seconds * 1e3:7.1f} ms   first loss {losses[name]:.6f}")
+        print(
+            f"step on 8 × 128 tokens, {name:<12} {seconds * 1e3:7.1f} ms   first loss"
+            f" {losses[name]:.6f}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """How time and memory grow with the size of the work, and by which power: ``docs/growth.md``.
 
-``python benchmarks/growth.py [--seconds 1] [--write docs/growth.md]`` takes each size in a process of its own: the
-median time of a step, and by how much it raised the peak of the process's memory. The exponent is the slope of a line
-through the logarithms of the last three sizes, where what is the same at every size no longer counts for much.
+``python benchmarks/growth.py [--seconds 1] [--write docs/growth.md]`` takes each size in a process
+of its own: the median time of a step, and by how much it raised the peak of the process's memory.
+The exponent is the slope of a line through the logarithms of the last three sizes, where what is
+the same at every size no longer counts for much.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ from etude.training.optimizers import descent
 Step = Callable[[], object]
 HEAD = """# Growth
 
-How time and memory grow with the size of the work. Written by `python benchmarks/growth.py --write docs/growth.md`:
-each size in a process of its own, the median time of a step, and by how much the first step raised the peak of
-the process's memory. The exponent p in time ~ sizeᵖ comes from the last three sizes.
+How time and memory grow with the size of the work. Written by `python benchmarks/growth.py --write
+docs/growth.md`: each size in a process of its own, the median time of a step, and by how much the
+first step raised the peak of the process's memory. The exponent p in time ~ sizeᵖ comes from the
+last three sizes.
 
 ![Time and memory by size, both axes logarithmic](growth.webp)
 
@@ -111,17 +113,40 @@ def by_edges(size: int, run: Any) -> Step:
 
 CASES = [
     Case("a step of the CNN of `digits`, by its batch", (64, 128, 256, 512, 1_024), "1", by_batch),
-    Case("a step of an MLP of two hidden layers, by their width", (128, 256, 512, 1_024, 2_048), "2", by_width),
-    Case("a batch of 256 rows, by the rows of the data", (10**4, 10**5, 10**6, 4 * 10**6), "0", by_rows),
-    Case("a step of a GPT, 4 layers, by its context", (64, 128, 256, 512, 1_024), "1 to 2", by_context),
+    Case(
+        "a step of an MLP of two hidden layers, by their width",
+        (128, 256, 512, 1_024, 2_048),
+        "2",
+        by_width,
+    ),
+    Case(
+        "a batch of 256 rows, by the rows of the data",
+        (10**4, 10**5, 10**6, 4 * 10**6),
+        "0",
+        by_rows,
+    ),
+    Case(
+        "a step of a GPT, 4 layers, by its context",
+        (64, 128, 256, 512, 1_024),
+        "1 to 2",
+        by_context,
+    ),
     Case("a text with a cache, by its tokens", (64, 128, 256, 512), "1", by_tokens),
-    Case("a graph convolution, by its edges, ten a node", (10**4, 10**5, 10**6, 3 * 10**6), "1", by_edges),
+    Case(
+        "a graph convolution, by its edges, ten a node",
+        (10**4, 10**5, 10**6, 3 * 10**6),
+        "1",
+        by_edges,
+    ),
 ]
 
 
 def measure(number: int, size: int, seconds: float, answer: Any) -> None:
     torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as folder, etude.Run("growth", root=folder, quiet=True) as run:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        etude.Run("growth", root=folder, quiet=True) as run,
+    ):
         step = CASES[number].make(size, run)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         step()
@@ -149,21 +174,36 @@ def picture(path: Path, cases: list[tuple[Case, list[tuple[float, float]], float
     for panel, (case, found, power) in zip(axes, cases, strict=True):
         times = [1e3 * took for took, _ in found]
         panel.loglog(case.sizes, times, "o-", color=PALETTE[0], label="ms")
-        panel.loglog(case.sizes, [memory for _, memory in found], "s:", color=PALETTE[1], label="MB", markersize=4)
+        panel.loglog(
+            case.sizes,
+            [memory for _, memory in found],
+            "s:",
+            color=PALETTE[1],
+            label="MB",
+            markersize=4,
+        )
         last = case.sizes[-3:]
-        middle = statistics.fmean(map(math.log, times[-3:])) - power * statistics.fmean(map(math.log, last))
-        panel.loglog(last, [math.exp(middle) * size**power for size in last], "--", color=INK, linewidth=1)
+        middle = statistics.fmean(map(math.log, times[-3:])) - power * statistics.fmean(
+            map(math.log, last)
+        )
+        panel.loglog(
+            last, [math.exp(middle) * size**power for size in last], "--", color=INK, linewidth=1
+        )
         panel.set_xticks(case.sizes, [f"{size:,}" for size in case.sizes], fontsize=7)
         panel.yaxis.set_major_formatter("{x:g}")
         panel.yaxis.set_minor_formatter("")
         panel.xaxis.set_minor_formatter("")
-        panel.set_title(f"{case.title}\ntime ~ size^{power:.2f}, expected {case.expected}", fontsize=9)
+        panel.set_title(
+            f"{case.title}\ntime ~ size^{power:.2f}, expected {case.expected}", fontsize=9
+        )
     axes[0].legend()
     figure.savefig(path, dpi=120, pil_kwargs={"quality": 80, "method": 6})
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=1.0, help="to measure each size for")
     parser.add_argument("--write", type=Path, help="the page to write, with a picture beside it")
     options = parser.parse_args()
@@ -174,18 +214,25 @@ def main() -> None:
         found: list[tuple[float, float]] = []
         for size in case.sizes:
             answer = processes.Queue()
-            process = processes.Process(target=measure, args=(number, size, options.seconds, answer))
+            process = processes.Process(
+                target=measure, args=(number, size, options.seconds, answer)
+            )
             process.start()
             found.append(answer.get())
             process.join()
         power = exponent(list(case.sizes[-3:]), [took for took, _ in found[-3:]])
-        cells = [f"{s:,}: {1e3 * took:.3g}, {mb:.0f}" for s, (took, mb) in zip(case.sizes, found, strict=True)]
+        cells = [
+            f"{s:,}: {1e3 * took:.3g}, {mb:.0f}"
+            for s, (took, mb) in zip(case.sizes, found, strict=True)
+        ]
         rows.append(f"| {case.title} | {'<br>'.join(cells)} | {power:.2f} | {case.expected} |")
         print(rows[-1], flush=True)
         cases.append((case, found, power))
     if options.write:
         on = "{processor}, {cores} cores".format(**machine())
-        end = f"\n\nMeasured on {on}, torch {torch.__version__}, {torch.get_num_threads()} threads.\n"
+        end = (
+            f"\n\nMeasured on {on}, torch {torch.__version__}, {torch.get_num_threads()} threads.\n"
+        )
         options.write.write_text(HEAD + "\n".join(rows) + end, encoding="utf-8")
         picture(options.write.with_suffix(".webp"), cases)
 

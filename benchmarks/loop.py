@@ -1,7 +1,8 @@
-"""What the loop costs: a study's steps under ``run.steps``, ``minimise`` and ``log`` against the same steps by hand.
+"""What the loop costs: a study's steps under ``run.steps``, ``minimise`` and ``log`` against the
+same steps by hand.
 
-``python benchmarks/loop.py [--repeat 5]`` prints, for an MLP of about 500 µs a step and the network of ``digits``, the
-median time of a step both ways, interleaved, and the difference.
+``python benchmarks/loop.py [--repeat 5]`` prints, for an MLP of about 500 µs a step and the network
+of ``digits``, the median time of a step both ways, interleaved, and the difference.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ Case = tuple[Callable[[], nn.Module], tuple[Tensor, Tensor], int, int]
 
 
 def by_hand(case: Case) -> float:
-    """Seconds a step in a bare loop, with the batches, precision and layout that the run would choose."""
+    """Seconds a step in a bare loop, with the batches, precision and layout that the run would
+    choose.
+    """
     network, data, size, steps = case
     torch.manual_seed(0)
     net = network()
@@ -55,7 +58,10 @@ def by_hand(case: Case) -> float:
 def by_etude(case: Case) -> float:
     """Seconds a step in the loop that studies use, logging the loss."""
     network, data, size, steps = case
-    with tempfile.TemporaryDirectory() as folder, etude.Run("bench", root=folder, quiet=True) as run:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        etude.Run("bench", root=folder, quiet=True) as run,
+    ):
         net = run.place(network())
         optimizer = descent("adamw", net, 1e-3, 1e-2)
         began = time.perf_counter()
@@ -73,16 +79,32 @@ def main() -> None:
     options = parser.parse_args()
     labels = torch.randint(10, (4096,))
     cases: dict[str, Case] = {
-        "MLP 2-64-64-10, batch 256": (lambda: MLP(2, [64, 64], 10), (torch.randn(4096, 2), labels), 256, 3_000),
-        "digits (28×28), batch 256": (lambda: StridedCNN(1, 28, 10), (torch.rand(4096, 1, 28, 28), labels), 256, 60),
+        "MLP 2-64-64-10, batch 256": (
+            lambda: MLP(2, [64, 64], 10),
+            (torch.randn(4096, 2), labels),
+            256,
+            3_000,
+        ),
+        "digits (28×28), batch 256": (
+            lambda: StridedCNN(1, 28, 10),
+            (torch.rand(4096, 1, 28, 28), labels),
+            256,
+            60,
+        ),
     }
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {options.repeat} pairs, medians")
+    print(
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, {options.repeat} pairs,"
+        " medians"
+    )
     for name, case in cases.items():
         by_hand(case), by_etude(case)  # warm up
         pairs = [(by_hand(case), by_etude(case)) for _ in range(options.repeat)]
         hand, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
         ratio = statistics.median(b / a for a, b in pairs)
-        print(f"{name:<28} by hand {hand * 1e6:9.1f} µs   etude {ours * 1e6:9.1f} µs   {100 * (ratio - 1):+.1f} %")
+        print(
+            f"{name:<28} by hand {hand * 1e6:9.1f} µs   etude {ours * 1e6:9.1f} µs  "
+            f" {100 * (ratio - 1):+.1f} %"
+        )
 
 
 if __name__ == "__main__":

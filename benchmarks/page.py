@@ -1,9 +1,10 @@
-"""How fast the page answers: ``etude app`` on loopback, and visitors who all ask a trained network about their drawing.
+"""How fast the page answers: ``etude app`` on loopback, and visitors who all ask a trained network
+about their drawing.
 
 ``python benchmarks/page.py [--visitors 50] [--asks 4] [--runs FOLDER]``
 
-Without ``--runs`` a small network of digits is trained first. Times are those of a client on this machine. Answers that
-are lost, or are no answer, are counted; there should be none.
+Without ``--runs`` a small network of digits is trained first. Times are those of a client on this
+machine. Answers that are lost, or are no answer, are counted; there should be none.
 """
 
 from __future__ import annotations
@@ -57,9 +58,22 @@ def ask(host: str, port: int, visitor: int) -> tuple[float, bool]:
 
 
 def opened(runs: Path) -> tuple[subprocess.Popen[str], str, int, float, float]:
-    """The server, where it answers, and the seconds until the catalogue's first byte and its last one had come."""
+    """The server, where it answers, and the seconds until the catalogue's first byte and its last
+    one had come.
+    """
     began = time.perf_counter()
-    words = [sys.executable, "-P", "-m", "etude", "app", "--port", "0", "--no-open", "--runs", str(runs)]
+    words = [
+        sys.executable,
+        "-P",
+        "-m",
+        "etude",
+        "app",
+        "--port",
+        "0",
+        "--no-open",
+        "--runs",
+        str(runs),
+    ]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     said = ADDRESS.search(process.stdout.readline())
@@ -75,7 +89,9 @@ def opened(runs: Path) -> tuple[subprocess.Popen[str], str, int, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visitors", type=int, default=50)
-    parser.add_argument("--asks", type=int, default=4, help="questions of each, one after the other")
+    parser.add_argument(
+        "--asks", type=int, default=4, help="questions of each, one after the other"
+    )
     parser.add_argument("--runs", type=Path, help="a folder with a finished run of digits")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -86,10 +102,19 @@ def main() -> None:
         try:
             load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
             print(f"{os.cpu_count()} processors{load}")
-            print(f"from the start of the process to the catalogue      {first:8.2f} s, whole {whole:.2f} s")
-            print(f"first answer of all, PyTorch and the network loaded {ask(host, port, 0)[0]:8.2f} s")
+            print(
+                f"from the start of the process to the catalogue      {first:8.2f} s, whole"
+                f" {whole:.2f} s"
+            )
+            print(
+                "first answer of all, PyTorch and the network loaded"
+                f" {ask(host, port, 0)[0]:8.2f} s"
+            )
             alone = [ask(host, port, 0)[0] for _ in range(20)]
-            print(f"one visitor, median of 20                           {1_000 * statistics.median(alone):8.0f} ms")
+            print(
+                "one visitor, median of 20                          "
+                f" {1_000 * statistics.median(alone):8.0f} ms"
+            )
             times: list[tuple[float, bool]] = []
 
             def visit(visitor: int) -> None:
@@ -105,10 +130,12 @@ def main() -> None:
             took = time.perf_counter() - began
             seconds = sorted(second for second, _ in times)
             lost = options.visitors * options.asks - sum(right for _, right in times)
-            print(f"{options.visitors} visitors at once, {options.asks} questions each: {lost} lost, "
-                  f"median {1_000 * statistics.median(seconds):.0f} ms, "
-                  f"95th percentile {1_000 * seconds[int(0.95 * len(seconds))]:.0f} ms, "
-                  f"{len(seconds) / took:.0f} answers/s")  # fmt: skip
+            print(
+                f"{options.visitors} visitors at once, {options.asks} questions each: {lost} lost, "
+                f"median {1_000 * statistics.median(seconds):.0f} ms, "
+                f"95th percentile {1_000 * seconds[int(0.95 * len(seconds))]:.0f} ms, "
+                f"{len(seconds) / took:.0f} answers/s"
+            )
         finally:
             process.terminate()
             process.wait(30)

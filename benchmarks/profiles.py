@@ -1,9 +1,10 @@
 """Where the time goes: operators of a training step, and stages of a whole command.
 
-``python benchmarks/profiles.py [--write]`` prints, for the steps of ``ceilings.py``, the operators that take longest
-(their own time, without what they call; under the profiler, which adds some), and for ``etude run digits --scale
-brief`` what passes before its loop, in it, and behind it. ``--write`` keeps all of it in ``benchmarks/profiles.md``.
-Set ``ETUDE_DATA`` for the command; without MNIST it is left out.
+``python benchmarks/profiles.py [--write]`` prints, for the steps of ``ceilings.py``, the operators
+that take longest (their own time, without what they call; under the profiler, which adds some), and
+for ``etude run digits --scale brief`` what passes before its loop, in it, and behind it.
+``--write`` keeps all of it in ``benchmarks/profiles.md``. Set ``ETUDE_DATA`` for the command;
+without MNIST it is left out.
 """
 
 from __future__ import annotations
@@ -41,16 +42,20 @@ def operators(case: Case) -> list[Row]:
     total = sum(each.self_cpu_time_total for each in found)  # µs
     rows = [
         (
-            f"`{each.key}`", f"{each.self_cpu_time_total / STEPS / 1e3:.2f}", f"{each.self_cpu_time_total / total:.0%}",
+            f"`{each.key}`",
+            f"{each.self_cpu_time_total / STEPS / 1e3:.2f}",
+            f"{each.self_cpu_time_total / total:.0%}",
             f"{each.count / STEPS:.0f}",
         )
         for each in found[:SHOWN]
-    ]  # fmt: skip
+    ]
     return [*rows, ("all", f"{total / STEPS / 1e3:.2f}", "", "")]
 
 
 def stages() -> list[Row]:
-    """Of the command, seconds from the run's own records, each the median of some: (stage, seconds)."""
+    """Of the command, seconds from the run's own records, each the median of some: (stage,
+    seconds).
+    """
     taken = []
     for seed in range(REPEAT):
         with tempfile.TemporaryDirectory() as folder:
@@ -67,12 +72,25 @@ def stages() -> list[Row]:
                 "--json",
             ]
             began = time.perf_counter()
-            said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            said = json.loads(
+                subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            )
             whole = time.perf_counter() - began
-            rows = [json.loads(line) for line in (Path(said["run"]) / "metrics.jsonl").read_text().splitlines()]
+            rows = [
+                json.loads(line)
+                for line in (Path(said["run"]) / "metrics.jsonl").read_text().splitlines()
+            ]
         at = [row["seconds"] for row in rows if "loss" in row]
         step = (at[-1] - at[0]) / (len(at) - 1)  # of a row, which is some steps
-        taken.append([whole - said["seconds"], at[0] - step, at[-1] - at[0] + step, said["seconds"] - at[-1], whole])
+        taken.append(
+            [
+                whole - said["seconds"],
+                at[0] - step,
+                at[-1] - at[0] + step,
+                said["seconds"] - at[-1],
+                whole,
+            ]
+        )
     names = ("imports, options", "data, network", "the loop", "test, figures, report", "all")
     middle = [sorted(each)[REPEAT // 2] for each in zip(*taken, strict=True)]
     return [(name, f"{seconds:.2f}") for name, seconds in zip(names, middle, strict=True)]
@@ -84,7 +102,9 @@ def table(head: Row, rows: list[Row]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--write", action="store_true", help="keep it in benchmarks/profiles.md")
     write = parser.parse_args().write
     parts = [

@@ -34,7 +34,10 @@ def write(path: Path, text: str = STUDY, title: str = "Another.") -> Path:
 def test_a_study_is_read_without_being_imported(tmp_path: Path) -> None:
     entry = Catalogue()[str(write(tmp_path / "other.py"))]
     assert (entry.name, entry.title, entry.topic) == ("other", "Another", "yours")
-    assert [(f.name, f.default, f.help) for f in entry.fields] == [("n", 3, "how many"), ("kind", "a", "which")]
+    assert [(f.name, f.default, f.help) for f in entry.fields] == [
+        ("n", 3, "how many"),
+        ("kind", "a", "which"),
+    ]
     assert entry.defaults("full") == {"n": 7, "kind": "a"}
     assert entry.claims[0].seeds == 2
 
@@ -80,7 +83,11 @@ def test_names_that_are_not_there() -> None:
 
 def test_a_type_that_no_field_has(tmp_path: Path) -> None:
     entry = Catalogue()[
-        str(write(tmp_path / "a.py", "class A(Study):\n    x: __import__('os').system = 1  # run me\n"))
+        str(
+            write(
+                tmp_path / "a.py", "class A(Study):\n    x: __import__('os').system = 1  # run me\n"
+            )
+        )
     ]
     with pytest.raises(UserError, match="expected one of"):
         entry.fields[0].type  # noqa: B018
@@ -91,7 +98,9 @@ def test_a_study_is_parsed_with_no_option_at_all() -> None:
 
     options, changes = parse(Catalogue()["spirals"], [])
     assert (options.scale, options.seed, changes) == ("quick", 0, {})
-    options, changes = parse(Catalogue()["digits"], ["--scale", "full", "--seed=3", "--weight_decay", "0.5"])
+    options, changes = parse(
+        Catalogue()["digits"], ["--scale", "full", "--seed=3", "--weight_decay", "0.5"]
+    )
     assert (options.scale, options.seed, changes) == ("full", 3, {"weight_decay": 0.5})
     with pytest.raises(UserError, match="no scale ''"):
         parse(Catalogue()["digits"], ["--scale"])
@@ -99,7 +108,9 @@ def test_a_study_is_parsed_with_no_option_at_all() -> None:
 
 @pytest.mark.parametrize("name", sorted(Catalogue().files))
 def test_nothing_of_our_own_studies_stands_below_their_first_method(name: str) -> None:
-    """Only what is above it is parsed for ``etude list``; a file named by its path is parsed whole."""
+    """Only what is above it is parsed for ``etude list``; a file named by its path is
+    parsed whole.
+    """
     quick = Catalogue()[name]
     whole = read(quick.path, None)
     assert quick == dataclasses.replace(whole, topic=quick.topic, module=quick.module)

@@ -63,17 +63,23 @@ def test_a_room_imports_only_rooms_below_it(path: Path) -> None:
         allowed = there in MAY_IMPORT[here] | {here}
         if here == "studies" and there == "studies":
             allowed = False  # a study imports no study
-        assert allowed, f"{path.relative_to(SOURCE)} imports {module}: {here} may not import {there}"
+        assert allowed, (
+            f"{path.relative_to(SOURCE)} imports {module}: {here} may not import {there}"
+        )
 
 
 def test_the_import_rule_can_fail(tmp_path: Path) -> None:
     file = tmp_path / "x.py"
-    file.write_text("from etude import data\nfrom etude.studies.vision import digits\nimport etude.cli\n")
-    assert imported(file) == {"etude.data", "etude.studies.vision", "etude.cli"}
+    file.write_text(
+        "from etude import data\nfrom etude.studies.vision.digits import digits\nimport etude.cli\n"
+    )
+    assert imported(file) == {"etude.data", "etude.studies.vision.digits", "etude.cli"}
 
 
 def needed(path: Path) -> set[Path]:
-    """The files that one has to read to know a study's network: its own imports from networks and layers, in turn."""
+    """The files that one has to read to know a study's network: its own imports from networks and
+    layers, in turn.
+    """
     files: set[Path] = set()
     for module in imported(path):
         if module.split(".")[1] in ("networks", "layers"):
@@ -89,14 +95,28 @@ STUDY_FILES = [path for path in sorted(STUDIES.glob("*/*.py")) if path.stem != "
 @pytest.mark.parametrize("path", STUDY_FILES, ids=lambda path: path.stem)
 def test_a_study_is_short_and_three_files_deep_at_most(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
-    assert len(needed(path)) <= 2, "a study is read in three files: itself and two from networks and layers"
+    assert len(needed(path)) <= 2, (
+        "a study is read in three files: itself and two from networks and layers"
+    )
 
 
 def test_the_rooms_that_answer_at_once_import_nothing_heavy() -> None:
-    for name in ("catalogue.py", "study.py", "claims.py", "errors.py", "cli/list.py", "cli/show.py", "runs/folder.py"):
+    for name in (
+        "catalogue.py",
+        "study.py",
+        "claims.py",
+        "errors.py",
+        "cli/list.py",
+        "cli/show.py",
+        "runs/folder.py",
+    ):
         tree = ast.parse((SOURCE / name).read_text(encoding="utf-8"))
         top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         modules = {a.name for n in top if isinstance(n, ast.Import) for a in n.names}
         modules |= {n.module or "" for n in top if isinstance(n, ast.ImportFrom)}
-        heavy = {m for m in modules if m.split(".")[0] in ("torch", "numpy", "matplotlib", "sklearn", "rich")}
+        heavy = {
+            m
+            for m in modules
+            if m.split(".")[0] in ("torch", "numpy", "matplotlib", "sklearn", "rich")
+        }
         assert not heavy, f"{name} imports {heavy}"

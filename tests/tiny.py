@@ -1,4 +1,6 @@
-"""A user's own study that trains in a fraction of a second, for the tests of what is made of runs."""
+"""A user's own study that trains in a fraction of a second, for the tests of what is made
+of runs.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,8 @@ class Tiny(Study):
         y = (x.sum(1) > 0).long()
         net = run.place(self.network())
         optimizer = torch.optim.SGD(net.parameters(), self.rate, momentum=0.9)
-        for step, (a, b) in enumerate(run.steps(Batches((x[:256], y[:256]), 32), self.steps, state=(net, optimizer))):
+        batches = Batches((x[:256], y[:256]), 32)
+        for step, (a, b) in enumerate(run.steps(batches, self.steps, state=(net, optimizer))):
             if str(step) == os.environ.get("TINY_CRASH"):
                 raise ValueError("crashed as asked")
             loss = nn.functional.cross_entropy(net(a), b)
@@ -78,7 +81,8 @@ class Tiny(Study):
             scores = net(x[256:])
         accuracy = (scores.argmax(1) == y[256:]).float().mean()
         run.result({"train/seen": self.steps})
-        run.result({"test/accuracy": accuracy, "test/loss": nn.functional.cross_entropy(scores, y[256:])}, held_out=256)
+        loss = nn.functional.cross_entropy(scores, y[256:])
+        run.result({"test/accuracy": accuracy, "test/loss": loss}, held_out=256)
         figure, (axes,) = canvas(3, 2)
         axes.plot(x[:50, 0], x[:50, 1], ".")
         run.figure("points", figure)
@@ -87,7 +91,9 @@ class Tiny(Study):
 
 
 def write(folder: Path, claims: str = CLAIMS, name: str = "tiny.py", **replacements: str) -> Path:
-    """The study as a file; ``replacements`` maps ``old`` to ``new`` texts by ``old_1=…, new_1=…``."""
+    """The study as a file; ``replacements`` maps ``old`` to ``new`` texts by ``old_1=…,
+    new_1=…``.
+    """
     source = SOURCE.replace("CLAIMS", claims)
     for key, old in replacements.items():
         if key.startswith("old"):
@@ -99,12 +105,20 @@ def write(folder: Path, claims: str = CLAIMS, name: str = "tiny.py", **replaceme
 
 
 def run(
-    path: Path, root: Path, *, scale: str = "quick", seed: int = 0, resume: Path | None = None, **fields: Any
+    path: Path,
+    root: Path,
+    *,
+    scale: str = "quick",
+    seed: int = 0,
+    resume: Path | None = None,
+    **fields: Any,
 ) -> Run:
     """A finished run of the study at ``path``."""
     entry = Catalogue()[str(path)]
     study = entry.load().at(scale, **fields)
-    return execute(study, scale=scale, seed=seed, root=root, resume=resume, source=entry.source, quiet=True)
+    return execute(
+        study, scale=scale, seed=seed, root=root, resume=resume, source=entry.source, quiet=True
+    )
 
 
 def alter(folder: Path, name: str = "study.json", **changes: Any) -> None:

@@ -1,12 +1,14 @@
 """Do the works, in turn, and write the table.
 
-``make bench`` installs the peers into an environment of the benchmark's and does all of them. By hand::
+``make bench`` installs the peers into an environment of the benchmark's and does all of them. By
+hand::
 
     .venv-bench/bin/python -m benchmarks.beside [WORK …] [--repeat N] [--list]
 
-Each contender does each work in a process of its own, one after the other, and then all again: what slows the machine
-down for a while slows all of them. What was measured is kept in ``benchmarks/beside/results.json``, by machine and
-work, and ``docs/benchmarks.md`` and its picture are made from it.
+Each contender does each work in a process of its own, one after the other, and then all again: what
+slows the machine down for a while slows all of them. What was measured is kept in
+``benchmarks/beside/results.json``, by machine and work, and ``docs/benchmarks.md`` and its picture
+are made from it.
 """
 
 from __future__ import annotations
@@ -36,12 +38,26 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 DOCS = HERE.parents[1] / "docs"
 PEERS = (
-    "torch", "numpy", "keras", "lightning", "skorch", "transformers", "accelerate", "stable-baselines3", "gymnasium",
-    "torch-geometric", "scikit-learn", "diffusers", "autograd", "gradio",
-)  # fmt: skip
+    "torch",
+    "numpy",
+    "keras",
+    "lightning",
+    "skorch",
+    "transformers",
+    "accelerate",
+    "stable-baselines3",
+    "gymnasium",
+    "torch-geometric",
+    "scikit-learn",
+    "diffusers",
+    "autograd",
+    "gradio",
+)
 
 
-def once(work: Work, contender: str, seed: int, limit: float | None = None) -> dict[str, Any] | None:
+def once(
+    work: Work, contender: str, seed: int, limit: float | None = None
+) -> dict[str, Any] | None:
     """Value and what was reached; None where a package is missing, or it failed, which is said.
 
     Whoever is not done after ``limit`` seconds is stopped, with all processes that it has begun.
@@ -49,7 +65,12 @@ def once(work: Work, contender: str, seed: int, limit: float | None = None) -> d
     command = [sys.executable, "-m", "benchmarks.beside.one", work.name, contender, str(seed)]
     began = time.perf_counter()
     with subprocess.Popen(
-        command, cwd=HERE.parents[1], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        cwd=HERE.parents[1],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     ) as process:
         try:
             out, errors = process.communicate(timeout=limit)
@@ -63,7 +84,9 @@ def once(work: Work, contender: str, seed: int, limit: float | None = None) -> d
     seconds = time.perf_counter() - began
     if process.returncode:
         print(
-            f"{errors[-3_000:]}\n  {contender}: left out, for it failed with exit code {process.returncode}", flush=True
+            f"{errors[-3_000:]}\n  {contender}: left out, for it failed with exit code"
+            f" {process.returncode}",
+            flush=True,
         )
         return None
     lines = [line for line in out.splitlines() if line.startswith("{")]
@@ -84,7 +107,9 @@ def once(work: Work, contender: str, seed: int, limit: float | None = None) -> d
 def measure(work: Work, repeat: int) -> dict[str, Any]:
     """All contenders in turn, so often. Ctrl-C ends it, and what was measured until then stays."""
     print(f"{work.title} ({work.name})", flush=True)
-    taken: dict[str, dict[str, Any]] = {name: {"values": [], "reached": {}} for name in work.contenders}
+    taken: dict[str, dict[str, Any]] = {
+        name: {"values": [], "reached": {}} for name in work.contenders
+    }
     own = next(iter(work.contenders))
     with suppress(KeyboardInterrupt):
         for seed in range(repeat):
@@ -125,9 +150,13 @@ def _versions() -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("work", nargs="*", help="names; all by default")
-    parser.add_argument("--repeat", type=int, help="how often each contender does it; else as the work says")
+    parser.add_argument(
+        "--repeat", type=int, help="how often each contender does it; else as the work says"
+    )
     parser.add_argument("--list", action="store_true", help="name the works and end")
     options = parser.parse_args()
     known = works()

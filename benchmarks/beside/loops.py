@@ -1,6 +1,8 @@
-"""The loops in which steps are taken: Etude's, a bare one with PyTorch's defaults, and those of libraries.
+"""The loops in which steps are taken: Etude's, a bare one with PyTorch's defaults, and those of
+libraries.
 
-Each builds a network, trains it for some seconds and gives the median seconds of a step, data and all.
+Each builds a network, trains it for some seconds and gives the median seconds of a step, data and
+all.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ LossOf = Callable[[Any, Any], Any]  # network, batch → loss
 
 
 class Laps:
-    """Seconds from call to call, after some to warm up: as :func:`median_seconds`, where the loop is another's."""
+    """Seconds from call to call, after some to warm up: as :func:`median_seconds`, where the loop
+    is another's.
+    """
 
     def __init__(self, warm: int = 3, least: float = 3.0) -> None:
         self.seconds: list[float] = []
@@ -45,10 +49,19 @@ class Laps:
 
 
 def in_etude(
-    build: Build, batches: Callable[[], Iterable[Any]], loss_of: LossOf, seed: int, *, optimizer: str = "adam",
-    decay: float = 0.0, clip: float | None = None, compiled: bool = False,
-) -> float:  # fmt: skip
-    """Etude's loop, as in a script of a user's own: the run places the network, and logs the loss."""
+    build: Build,
+    batches: Callable[[], Iterable[Any]],
+    loss_of: LossOf,
+    seed: int,
+    *,
+    optimizer: str = "adam",
+    decay: float = 0.0,
+    clip: float | None = None,
+    compiled: bool = False,
+) -> float:
+    """Etude's loop, as in a script of a user's own: the run places the network, and logs
+    the loss.
+    """
     from etude.runs.run import Run
     from etude.training.optimizers import descent
 
@@ -95,9 +108,14 @@ def in_study(study: Study, stage: str | None, seed: int) -> float:
 
 
 def in_bare(
-    build: Build, loader: Callable[[], Iterable[Any]], loss_of: LossOf, seed: int, *,
-    rule: Callable[[Any], Any] | None = None, clip: float | None = None,
-) -> float:  # fmt: skip
+    build: Build,
+    loader: Callable[[], Iterable[Any]],
+    loss_of: LossOf,
+    seed: int,
+    *,
+    rule: Callable[[Any], Any] | None = None,
+    clip: float | None = None,
+) -> float:
     """The loop of PyTorch's tutorials, with its Adam as it is unless another rule is given."""
     import torch
 
@@ -124,9 +142,14 @@ def _again(loader: Iterable[Any]) -> Iterator[Any]:
 
 
 def in_lightning(
-    build: Build, loader: Callable[[], Iterable[Any]], loss_of: LossOf, seed: int, *,
-    rule: Callable[[Any], Any] | None = None, clip: float | None = None,
-) -> float:  # fmt: skip
+    build: Build,
+    loader: Callable[[], Iterable[Any]],
+    loss_of: LossOf,
+    seed: int,
+    *,
+    rule: Callable[[Any], Any] | None = None,
+    clip: float | None = None,
+) -> float:
     """Lightning's Trainer without logger, checkpoints and progress bar."""
     import lightning
     import torch
@@ -151,15 +174,25 @@ def in_lightning(
     lightning.seed_everything(seed, verbose=False)
     with tempfile.TemporaryDirectory() as folder:
         trainer = lightning.Trainer(
-            max_epochs=-1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-            enable_model_summary=False, gradient_clip_val=clip, callbacks=[Clock()], default_root_dir=folder,
-        )  # fmt: skip
+            max_epochs=-1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            gradient_clip_val=clip,
+            callbacks=[Clock()],
+            default_root_dir=folder,
+        )
         trainer.fit(Module(), loader())
     return laps.median
 
 
 def in_keras(
-    build: Callable[[Any], Any], data: Callable[[], tuple[Any, Any]], size: int, loss: Callable[[Any], Any], seed: int
+    build: Callable[[Any], Any],
+    data: Callable[[], tuple[Any, Any]],
+    size: int,
+    loss: Callable[[Any], Any],
+    seed: int,
 ) -> float:
     """``compile`` and ``fit`` of Keras, over PyTorch."""
     os.environ["KERAS_BACKEND"] = "torch"
@@ -190,9 +223,16 @@ def in_trainer(build: Build, rows: Callable[[], Any], size: int, seed: int) -> f
 
     with tempfile.TemporaryDirectory() as folder:
         settings = transformers.TrainingArguments(
-            folder, per_device_train_batch_size=size, max_steps=10**6, learning_rate=1e-3, weight_decay=0.1, seed=seed,
-            save_strategy="no", report_to="none", disable_tqdm=True,
-        )  # fmt: skip
+            folder,
+            per_device_train_batch_size=size,
+            max_steps=10**6,
+            learning_rate=1e-3,
+            weight_decay=0.1,
+            seed=seed,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        )
         transformers.set_seed(seed)
         data = [{"input_ids": row, "labels": row} for row in rows()]
         transformers.Trainer(build(), settings, train_dataset=data, callbacks=[Clock()]).train()

@@ -11,7 +11,9 @@ from torch.nn.functional import cross_entropy, relu, scaled_dot_product_attentio
 
 def mlp() -> nn.Module:
     """2-64-64-1."""
-    return nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
+    return nn.Sequential(
+        nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1)
+    )
 
 
 def strided_cnn() -> nn.Module:
@@ -28,9 +30,19 @@ def strided_cnn() -> nn.Module:
 def example_cnn() -> nn.Module:
     """The network of PyTorch's own example for MNIST; it gives logarithms of probabilities."""
     return nn.Sequential(
-        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
-        nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10), nn.LogSoftmax(1),
-    )  # fmt: skip
+        nn.Conv2d(1, 32, 3),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Dropout(0.25),
+        nn.Flatten(),
+        nn.Linear(9216, 128),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(128, 10),
+        nn.LogSoftmax(1),
+    )
 
 
 class BasicBlock(nn.Module):
@@ -44,7 +56,9 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(after)
         self.shortcut = nn.Sequential()
         if stride != 1 or before != after:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, before, side, side) → (batch, after, side / stride, side / stride)."""
@@ -53,7 +67,9 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """For pictures of 32 × 32: the first convolution is 3 × 3, and nothing is pooled before the end."""
+    """For pictures of 32 × 32: the first convolution is 3 × 3, and nothing is pooled before the
+    end.
+    """
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
@@ -95,14 +111,19 @@ class Block(nn.Module):
         self.c_attn = nn.Linear(width, 3 * width, bias=False)
         self.c_proj = nn.Linear(width, width, bias=False)
         self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width, bias=False), nn.GELU(), nn.Linear(4 * width, width, bias=False)
+            nn.Linear(width, 4 * width, bias=False),
+            nn.GELU(),
+            nn.Linear(4 * width, width, bias=False),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, time, width) → the same."""
         batch, time, width = x.shape
         parts = self.c_attn(self.ln_1(x)).split(width, dim=2)
-        q, k, v = (part.view(batch, time, self.heads, width // self.heads).transpose(1, 2) for part in parts)
+        q, k, v = (
+            part.view(batch, time, self.heads, width // self.heads).transpose(1, 2)
+            for part in parts
+        )
         y = scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.c_proj(y.transpose(1, 2).contiguous().view(batch, time, width))
         return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
@@ -111,7 +132,9 @@ class Block(nn.Module):
 class NanoGPT(nn.Module):
     """GPT as nanoGPT's ``model.py`` has it: no biases, tied tables, learned places."""
 
-    def __init__(self, vocabulary: int, context: int, width: int = 128, heads: int = 4, layers: int = 4) -> None:
+    def __init__(
+        self, vocabulary: int, context: int, width: int = 128, heads: int = 4, layers: int = 4
+    ) -> None:
         super().__init__()
         self.wte, self.wpe = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
         self.h = nn.ModuleList(Block(width, heads) for _ in range(layers))
@@ -147,13 +170,23 @@ def next_token_loss(net: nn.Module, batch: Tensor | list[Tensor]) -> Tensor:
     return cross_entropy(scores.flatten(0, 1), rows[:, 1:].flatten())
 
 
-def gpt2(vocabulary: int, context: int, width: int = 128, heads: int = 4, layers: int = 4) -> nn.Module:
+def gpt2(
+    vocabulary: int, context: int, width: int = 128, heads: int = 4, layers: int = 4
+) -> nn.Module:
     """GPT-2 of transformers, without dropout."""
     import transformers
 
     return transformers.GPT2LMHeadModel(  # type: ignore[no-any-return]
         transformers.GPT2Config(
-            vocab_size=vocabulary, n_positions=context, n_embd=width, n_layer=layers, n_head=heads, resid_pdrop=0.0,
-            embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
+            vocab_size=vocabulary,
+            n_positions=context,
+            n_embd=width,
+            n_layer=layers,
+            n_head=heads,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            bos_token_id=0,
+            eos_token_id=0,
         )
-    )  # fmt: skip
+    )

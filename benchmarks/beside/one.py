@@ -1,4 +1,6 @@
-"""``python -m benchmarks.beside.one WORK CONTENDER SEED``: one contender once; its last line is JSON."""
+"""``python -m benchmarks.beside.one WORK CONTENDER SEED``: one contender once; its last line is
+JSON.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Pictures as the peers get them: already decoded, and one by one with the transforms of torchvision's documentation.
+"""Pictures as the peers get them: already decoded, and one by one with the transforms of
+torchvision's documentation.
 
-torchvision itself need not be there: its random crop, flip and affine map of a PIL image are a few lines each.
+torchvision itself need not be there: its random crop, flip and affine map of a PIL image are a few
+lines each.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ def mnist() -> tuple[Any, Any, Any, Any]:
     import numpy as np
 
     def array(name: str, header: int) -> Any:
-        return np.frombuffer(gzip.decompress((folder("mnist") / name).read_bytes()), np.uint8, offset=header)
+        return np.frombuffer(
+            gzip.decompress((folder("mnist") / name).read_bytes()), np.uint8, offset=header
+        )
 
     parts = []
     for part in ("train", "t10k"):
@@ -35,7 +39,9 @@ def mnist() -> tuple[Any, Any, Any, Any]:
 
 
 class Pictures:
-    """A data set of PIL images, (height, width) or (height, width, 3), each changed when it is asked for."""
+    """A data set of PIL images, (height, width) or (height, width, 3), each changed when it is
+    asked for.
+    """
 
     def __init__(self, images: Any, labels: Any, *transforms: Callable[[Any], Any]) -> None:
         self.images, self.labels, self.transforms = images, labels, transforms
@@ -93,7 +99,9 @@ def random_flip(picture: Any) -> Any:
 
 
 def random_affine(degrees: float, translate: float, zoom: float) -> Callable[[Any], Any]:
-    """Turned, shifted by a part of the size, and scaled, about the centre; nearest neighbours, as is the default."""
+    """Turned, shifted by a part of the size, and scaled, about the centre; nearest neighbours, as
+    is the default.
+    """
     import torch
     from PIL import Image
 
@@ -107,9 +115,15 @@ def random_affine(degrees: float, translate: float, zoom: float) -> Callable[[An
         cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
         x, y = width / 2, height / 2
         rows = (
-            cos, sin, x - cos * (x + right) - sin * (y + down),
-            -sin, cos, y + sin * (x + right) - cos * (y + down),
-        )  # fmt: skip
-        return picture.transform(picture.size, Image.Transform.AFFINE, rows, Image.Resampling.NEAREST, fillcolor=0)
+            cos,
+            sin,
+            x - cos * (x + right) - sin * (y + down),
+            -sin,
+            cos,
+            y + sin * (x + right) - cos * (y + down),
+        )
+        return picture.transform(
+            picture.size, Image.Transform.AFFINE, rows, Image.Resampling.NEAREST, fillcolor=0
+        )
 
     return affine

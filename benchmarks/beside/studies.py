@@ -20,7 +20,10 @@ def study(name: str, *options: str, seed: int) -> tuple[dict[str, Any], float]:
         command = [sys.executable, "-m", "etude", "run", name, "--seed", str(seed), *options]
         began = time.perf_counter()
         done = subprocess.run(
-            [*command, "--runs", folder, "--quiet", "--json"], check=False, capture_output=True, text=True
+            [*command, "--runs", folder, "--quiet", "--json"],
+            check=False,
+            capture_output=True,
+            text=True,
         )
         seconds = time.perf_counter() - began
     if done.returncode == 2 and "ETUDE_DATA" in done.stderr:

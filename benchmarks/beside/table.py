@@ -12,12 +12,13 @@ from benchmarks.beside.work import LOWER, Work
 
 HEAD = """# Beside its peers
 
-Etude and what a user would pick instead, at the same work on the same machine: medians, and the range in brackets. A
-ratio above 1 says that Etude is faster. Peers are used as their own documentation shows. Each time is that of a fresh
-process, and the contenders take turns. Where Etude loses, it stands here, too. The sign > stands before the time of a
-peer that did not get there: it was stopped, or its recipe ended. With AMX a processor
-multiplies bf16 matrices, which Etude chooses where it pays, some five times as fast as fp32 ones, which are the peers'
-default; few laptops have it.
+Etude and what a user would pick instead, at the same work on the same machine: medians, and the
+range in brackets. A ratio above 1 says that Etude is faster. Peers are used as their own
+documentation shows. Each time is that of a fresh process, and the contenders take turns. Where
+Etude loses, it stands here, too. The sign > stands before the time of a peer that did not get
+there: it was stopped, or its recipe ended. With AMX a processor multiplies bf16 matrices, which
+Etude chooses where it pays, some five times as fast as fp32 ones, which are the peers' default; few
+laptops have it.
 
 `make bench` installs the peers into an environment of their own and measures all of it anew.
 
@@ -27,10 +28,15 @@ default; few laptops have it.
 
 
 def write(path: Path, works: Mapping[str, Work], results: Mapping[str, Mapping[str, Any]]) -> None:
-    """For each machine, the last of the results first, all works in the order in which they are stated; origins."""
+    """For each machine, the last of the results first, all works in the order in which they are
+    stated; origins.
+    """
     parts, notes = [HEAD], {}
     for machine, found in reversed(results.items()):
-        parts.append(f"## {machine}\n\n| work | who | median (range) | Etude is faster by | reached | aim |\n")
+        parts.append(
+            f"## {machine}\n\n| work | who | median (range) | Etude is faster by | reached |"
+            " aim |\n"
+        )
         parts.append("|---|---|---|---|---|---|\n")
         measured = [(work, found[name]) for name, work in works.items() if name in found]
         for work, result in measured:
@@ -38,7 +44,9 @@ def write(path: Path, works: Mapping[str, Work], results: Mapping[str, Mapping[s
             notes[work.title] = work.note
         origins: dict[str, list[str]] = {}
         for _, result in measured:
-            versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+            versions = ", ".join(
+                f"{name} {version}" for name, version in result["versions"].items()
+            )
             origins.setdefault(f"{result['date']}; {versions}", []).append(f"`{result['command']}`")
         for origin, commands in origins.items():
             parts.append(f"\nMeasured {origin}:\n\n- {f'{chr(10)}- '.join(commands)}\n")
@@ -94,18 +102,22 @@ def _rows(work: Work, contenders: Mapping[str, Any]) -> list[list[str]]:
     rows = []
     for k, each in enumerate(standings(work, contenders)):
         values, reached = contenders[each.name]["values"], contenders[each.name]["reached"]
-        told = [f"{key} {statistics.fmean(found):.4g}{_range(found)}" for key, found in reached.items()]
+        told = [
+            f"{key} {statistics.fmean(found):.4g}{_range(found)}" for key, found in reached.items()
+        ]
         if each.there < len(values):
             told.append(f"{each.there} of {len(values)} got there")
         spread = f" ({_short(min(values))} … {_short(max(values))})" if len(values) > 1 else ""
-        rows.append([
-            work.title if k == 0 else "",
-            f"**{each.name}**" if k == 0 else each.name,
-            f"{'> ' if each.least else ''}{_short(each.median)} {work.unit}{spread}",
-            each.times,
-            ", ".join(told),
-            work.aim if k == 0 else "",
-        ])  # fmt: skip
+        rows.append(
+            [
+                work.title if k == 0 else "",
+                f"**{each.name}**" if k == 0 else each.name,
+                f"{'> ' if each.least else ''}{_short(each.median)} {work.unit}{spread}",
+                each.times,
+                ", ".join(told),
+                work.aim if k == 0 else "",
+            ]
+        )
     return rows
 
 

@@ -41,9 +41,10 @@ class Work:
         contenders: name in the table → what it does. The first is Etude's.
         repeat: how often each does it; the seed is 0, 1, …
         note: what a reader must know to judge the numbers.
-        goal: of what is reached, and at least how much of it: whoever ends, or is stopped, below has not got there.
-        patience: a peer is stopped after so many times Etude's median of this run, and has not got there; so hours
-            that would only raise a ratio are not waited for.
+        goal: of what is reached, and at least how much of it: whoever ends, or is stopped, below
+            has not got there.
+        patience: a peer is stopped after so many times Etude's median of this run, and has not got
+            there; so hours that would only raise a ratio are not waited for.
     """
 
     name: str
@@ -65,11 +66,16 @@ def so_far(**reached: float) -> None:
 def works() -> dict[str, Work]:
     """All of them by name."""
     package = importlib.import_module("benchmarks.beside.works")
-    modules = [importlib.import_module(f"{package.__name__}.{m.name}") for m in pkgutil.iter_modules(package.__path__)]
+    modules = [
+        importlib.import_module(f"{package.__name__}.{m.name}")
+        for m in pkgutil.iter_modules(package.__path__)
+    ]
     return {work.name: work for module in modules for work in module.WORKS}
 
 
-def median_seconds(step: Callable[[], object], *, warm: int = 3, least: float = 3.0, most: int = 2_000) -> float:
+def median_seconds(
+    step: Callable[[], object], *, warm: int = 3, least: float = 3.0, most: int = 2_000
+) -> float:
     """The median time of a call, over at least so many seconds, after some to warm up."""
     for _ in range(warm):
         step()

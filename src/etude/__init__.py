@@ -37,9 +37,20 @@ _HOMES = {
 }
 
 __all__ = [
-    "Amount", "Claim", "Count", "Fraction", "Natural", "Positive", "Run", "Study", "Trained", "UserError",
-    "all_studies", "load", "run",
-]  # fmt: skip
+    "Amount",
+    "Claim",
+    "Count",
+    "Fraction",
+    "Natural",
+    "Positive",
+    "Run",
+    "Study",
+    "Trained",
+    "UserError",
+    "all_studies",
+    "load",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,10 @@
-"""Finds studies by reading their source, never by importing it, so that ``etude list`` answers at once.
+"""Finds studies by reading their source, never by importing it, so that ``etude list`` answers at
+once.
 
-A study is a Python file with one class derived from ``Study``. Studies come from three places: this package, the entry
-points ``etude.studies`` of other packages, and any path that a user names.
+A study is a folder that holds a Python file of its own name, with one class derived from ``Study``,
+and its lesson, ``README.md``; a user's own may also be a single such file with its lesson as the
+docstring. Studies come from three places: this package, the entry points ``etude.studies`` of other
+packages, and any path that a user names.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ import ast
 import gc
 import importlib
 import importlib.util
-import inspect
 import json
 import re
 import sys
@@ -18,21 +20,22 @@ import textwrap
 import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
 from io import StringIO
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from etude import sources
 from etude.claims import Claim
 from etude.errors import UserError, nearest
-from etude.study import FIELD_TYPES, Study, digest
+from etude.study import FIELD_TYPES, Study, lesson_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 STUDIES = Path(__file__).parent / "studies"
-MEASURED = Path(__file__).parent / "measured.json"
 GROUP = "etude.studies"  # of entry points
 
 
@@ -53,10 +56,13 @@ class Field:
             UserError: it is none that a field may have.
         """
         try:
-            return eval(self.annotation, {"__builtins__": {}}, FIELD_TYPES)  # names from FIELD_TYPES, nothing else
+            return eval(
+                self.annotation, {"__builtins__": {}}, FIELD_TYPES
+            )  # names from FIELD_TYPES, nothing else
         except Exception:
             raise UserError(
-                f"field {self.name} has type {self.annotation}; expected one of {', '.join(FIELD_TYPES)}"
+                f"field {self.name} has type {self.annotation}; expected one of"
+                f" {', '.join(FIELD_TYPES)}"
             ) from None
 
 
@@ -74,7 +80,6 @@ class Entry:
     scales: Mapping[str, Mapping[str, Any]]
     claims: tuple[Claim, ...]
     courses: tuple[str, ...]
-    measured: Mapping[str, Any] = field(default_factory=dict)
     has_demo: bool = False  # whether the page offers something to try
 
     @property
@@ -85,9 +90,28 @@ class Entry:
     @property
     def references(self) -> str:
         """The lesson's last section, as Markdown."""
-        return (
-            re.split(r"^References\n-+\n", self.lesson, flags=re.MULTILINE)[-1] if "References\n" in self.lesson else ""
-        )
+        _, *last = re.split(r"^(?:## References|References\n-+)\n", self.lesson, flags=re.MULTILINE)
+        return last[-1] if last else ""
+
+    @property
+    def folder(self) -> Path | None:
+        """The study's own folder; None for a single file."""
+        return self.path.parent if self.path.parent.name == self.path.stem else None
+
+    @cached_property
+    def measured(self) -> Mapping[str, Any]:
+        """What ``etude check --record`` found: ``{scale: {seconds, claims, …}}``."""
+        record = self.path.with_name("record.json")
+        if self.folder is None or not record.is_file():
+            return {}
+        table: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        return table
+
+    @property
+    def cover(self) -> Path | None:
+        """The small picture that stands for the study, where one was recorded."""
+        path = self.path.with_name("cover.webp")
+        return path if self.folder is not None and path.is_file() else None
 
     @property
     def source(self) -> str:
@@ -95,9 +119,14 @@ class Entry:
         return "catalogue" if self.module else str(self.path)
 
     @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each file that its numbers rest on (see :mod:`etude.sources`)."""
+        return sources.digests(self.path)
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of its source file."""
-        return digest(self.path)
+        """SHA-256 of all of them together."""
+        return sources.together(self.digests)
 
     def defaults(self, scale: str = "quick") -> dict[str, Any]:
         """Every field's value at a scale.
@@ -106,27 +135,43 @@ class Entry:
             UserError: no such scale.
         """
         if scale not in self.scales:
-            raise UserError(f"study {self.name} has no scale '{scale}'{nearest(scale, self.scales)}")
+            raise UserError(
+                f"study {self.name} has no scale '{scale}'{nearest(scale, self.scales)}"
+            )
         return {f.name: f.default for f in self.fields} | dict(self.scales[scale])
 
     def load(self) -> type[Study]:
         """Import the study; only now is its code executed."""
-        gc.disable()  # what an import makes stays: to look through it for garbage, again and again, takes 0.2 s
+        # what an import makes stays: to look through it for garbage, again and again, takes 0.2 s
+        gc.disable()
         try:
-            if self.module:
-                module = importlib.import_module(self.module)
-            else:
-                name = f"etude_user_{self.name}"
-                spec = importlib.util.spec_from_file_location(name, self.path)
-                assert spec
-                assert spec.loader
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[name] = module  # dataclasses look their module up
-                spec.loader.exec_module(module)
+            module = importlib.import_module(self.module) if self.module else self._load_file()
         finally:
             gc.enable()
         cls: type[Study] = getattr(module, self.class_name)
         return cls
+
+    def _load_file(self) -> ModuleType:
+        """A user's file as a module, within a package where it has a folder, so that ``from ._x
+        import y`` works.
+        """
+        package = f"etude_user_{self.name}"
+        for known in [
+            name for name in sys.modules if name == package or name.startswith(f"{package}.")
+        ]:
+            del sys.modules[known]  # files may have changed since
+        name = package
+        if self.folder is not None:
+            sys.modules[package] = ModuleType(package)
+            sys.modules[package].__path__ = [str(self.folder)]
+            name = f"{package}.{self.name}"
+        spec = importlib.util.spec_from_file_location(name, self.path)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look their module up
+        spec.loader.exec_module(module)
+        return module
 
 
 class Catalogue:
@@ -136,9 +181,10 @@ class Catalogue:
     def files(self) -> dict[str, tuple[Path, str]]:
         """``{name: (file, module)}``, read from folder listings alone."""
         files = {}
-        for path in sorted(STUDIES.glob("*/*.py")):
-            if not path.stem.startswith("_"):
-                files[path.stem] = (path, f"etude.studies.{path.parent.name}.{path.stem}")
+        for topic in topics():
+            for path in sorted((STUDIES / topic).glob("*/*.py")):
+                if path.stem == path.parent.name:
+                    files[path.stem] = (path, f"etude.studies.{topic}.{path.stem}.{path.stem}")
         for point in _entry_points():
             spec = importlib.util.find_spec(point.value)
             if spec and spec.origin:
@@ -146,45 +192,95 @@ class Catalogue:
         return files
 
     def __getitem__(self, name: str) -> Entry:
-        """A study by its name, or by the path of its file.
+        """A study by its name, or by the path of its file or folder.
 
         Raises:
             UserError: there is none, with the nearest name; or its file can't be read.
         """
         if name.endswith(".py") or "/" in name:
-            path = Path(name)
-            if not path.is_file():
-                raise UserError(f"no study file at {name}; expected a Python file with one class derived from Study")
-            return read(path.resolve(), None)
+            return read(_main_file(name), None)
         if name not in self.files:
             raise UserError(f"no study '{name}'{nearest(name, self.files)}")
         return read(*self.files[name])
 
     def all(self) -> list[Entry]:
         """Every study, by topic and name."""
-        table = measured()
-        return [read(path, module, table) for path, module in self.files.values()]
+        return [read(path, module) for path, module in self.files.values()]
+
+
+@cache
+def topics() -> dict[str, str]:
+    """``{topic: title}`` in the order in which courses go; both stand in
+    ``studies/<topic>/__init__.py``.
+
+    Raises:
+        ValueError: such a file states no ``TITLE`` and ``ORDER``.
+    """
+    found = []
+    for path in STUDIES.glob("*/__init__.py"):
+        stated = {
+            node.targets[0].id: ast.literal_eval(node.value)
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        if not {"TITLE", "ORDER"} <= stated.keys():
+            raise ValueError(
+                f"{path} states no TITLE and ORDER; expected both, for the topic's place among"
+                " others"
+            )
+        found.append((stated["ORDER"], path.parent.name, stated["TITLE"]))
+    return {name: title for _, name, title in sorted(found)}
+
+
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """Entries by topic, as courses go, and by name; those of no topic of ours last."""
+    place = {topic: number for number, topic in enumerate(topics())}
+    return sorted(
+        entries, key=lambda entry: (place.get(entry.topic, len(place)), entry.topic, entry.name)
+    )
+
+
+def _main_file(name: str) -> Path:
+    path = Path(name).resolve()
+    if path.is_dir():
+        path /= f"{path.name}.py"
+        if not path.is_file():
+            raise UserError(
+                f"{name} holds no {path.name}; expected a folder with a study in a file of its own"
+                " name"
+            )
+    if not path.is_file():
+        raise UserError(
+            f"no study file at {name}; expected a Python file with one class derived from Study"
+        )
+    return path
 
 
 def _entry_points() -> Iterable[EntryPoint]:
-    """Those of other packages. What reads them takes 30 ms to import, so look first whether anyone has some."""
+    """Those of other packages.
+
+    What reads them takes 30 ms to import, so look first whether anyone has some.
+    """
     files = (file for folder in sys.path for file in Path(folder).glob("*-info/entry_points.txt"))
     with suppress(OSError):  # one that may not be read: then let the library see to it
-        if not any(f"[{GROUP}]" in file.read_text(encoding="utf-8", errors="replace") for file in files):
+        if not any(
+            f"[{GROUP}]" in file.read_text(encoding="utf-8", errors="replace") for file in files
+        ):
             return ()
     from importlib import metadata
 
     return metadata.entry_points(group=GROUP)
 
 
-def read(path: Path, module: str | None, table: Mapping[str, Any] | None = None) -> Entry:
-    """One study's entry, from its source; ``table`` is what was measured, if that was read already.
+def read(path: Path, module: str | None) -> Entry:
+    """One study's entry, from its source.
 
-    Of Etude's own studies only what stands above the first method is parsed, which takes a fifth of the time; a test
-    holds that nothing is missed.
+    Of Etude's own studies only what stands above the first method is parsed, which takes a fifth of
+    the time; a test holds that nothing is missed.
 
     Raises:
-        UserError: the file is not Python, or holds no study, or states a field, scale or claim that is not a literal.
+        UserError: the file is not Python, or holds no study, or states a field, scale or claim that
+            is not a literal.
     """
     try:
         source = path.read_text(encoding="utf-8")
@@ -193,9 +289,11 @@ def read(path: Path, module: str | None, table: Mapping[str, Any] | None = None)
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise UserError(f"{path} can't be read as Python: {error}") from None
     classes = [
-        node for node in tree.body
-        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).split(".")[-1] == "Study" for base in node.bases)
-    ]  # fmt: skip
+        node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(base).split(".")[-1] == "Study" for base in node.bases)
+    ]
     if len(classes) != 1:
         raise UserError(f"{path} holds {len(classes)} classes derived from Study; expected one")
     body = classes[0].body
@@ -207,22 +305,43 @@ def read(path: Path, module: str | None, table: Mapping[str, Any] | None = None)
     }
     try:
         fields = tuple(
-            Field(s.target.id, ast.unparse(s.annotation), ast.literal_eval(s.value), _help(comments, s))
+            Field(
+                s.target.id,
+                ast.unparse(s.annotation),
+                ast.literal_eval(s.value),
+                _help(comments, s),
+            )
             for s in body
-            if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name) and s.value is not None
+            if isinstance(s, ast.AnnAssign)
+            and isinstance(s.target, ast.Name)
+            and s.value is not None
         )
         scales = ast.literal_eval(stated["scales"]) if "scales" in stated else {}
         courses = ast.literal_eval(stated["courses"]) if "courses" in stated else ()
         claims = [_claim(node) for node in getattr(stated.get("claims"), "elts", ())]
     except ValueError as error:
-        raise UserError(f"{path}: fields, scales, courses and claims must be literals ({error})") from None
-    doc = ast.get_docstring(tree) or ast.get_docstring(classes[0]) or ""
-    topic = path.parent.name if own else "yours"
+        raise UserError(
+            f"{path}: fields, scales, courses and claims must be literals ({error})"
+        ) from None
     return Entry(
-        path.stem, topic, path, module, classes[0].name, inspect.cleandoc(doc), fields, {"quick": {}, **scales},
-        tuple(claims), tuple(courses), (measured() if table is None else table).get(path.stem, {}),
-        "\n    def demo(" in source if own else any(isinstance(s, ast.FunctionDef) and s.name == "demo" for s in body),
-    )  # fmt: skip
+        name=path.stem,
+        topic=path.parents[1].name if own else "yours",
+        path=path,
+        module=module,
+        class_name=classes[0].name,
+        lesson=lesson_of(path, ast.get_docstring(tree) or ast.get_docstring(classes[0])),
+        fields=fields,
+        scales={"quick": {}, **scales},
+        claims=tuple(claims),
+        courses=tuple(courses),
+        has_demo=(
+            "\n    def demo(" in source if own else any(_is_demo(statement) for statement in body)
+        ),
+    )
+
+
+def _is_demo(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.FunctionDef) and statement.name == "demo"
 
 
 def _above_methods(source: str) -> str:
@@ -231,24 +350,19 @@ def _above_methods(source: str) -> str:
     return source[: method.start()] if method else source
 
 
-def measured() -> dict[str, Any]:
-    """What ``etude check --record`` found: ``{study: {scale: {seconds, claims, …}}}``."""
-    if not MEASURED.is_file():
-        return {}
-    table: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))
-    return table["studies"]  # type: ignore[no-any-return]
-
-
 def _claim(node: ast.expr) -> Claim:
     if not isinstance(node, ast.Call):
         raise ValueError(f"not a Claim: {ast.unparse(node)}")
     return Claim(
-        *[ast.literal_eval(a) for a in node.args], **{k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg}
+        *[ast.literal_eval(a) for a in node.args],
+        **{k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg},
     )
 
 
 def _comments(source: str, statements: Sequence[ast.stmt]) -> dict[int, str]:
-    """``{line: comment}`` in those lines that reach from the first of these statements to the last."""
+    """``{line: comment}`` in those lines that reach from the first of these statements to
+    the last.
+    """
     if not statements:
         return {}
     first, last = statements[0].lineno, statements[-1].end_lineno

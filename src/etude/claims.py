@@ -13,7 +13,8 @@ from typing import Any
 class Claim:
     """A metric, its bound or bounds, where it must hold, and who says so.
 
-    Judged on the mean over seeds 0, 1, …, ``seeds - 1``, or on every one of them where ``each`` is set.
+    Judged on the mean over seeds 0, 1, …, ``seeds - 1``, or on every one of them where ``each`` is
+    set.
     """
 
     metric: str
@@ -37,19 +38,26 @@ class Claim:
 
     def allows(self, value: float) -> bool:
         """Whether ``value`` lies within the bounds; a NaN never does."""
-        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+        return (self.at_least is None or value >= self.at_least) and (
+            self.at_most is None or value <= self.at_most
+        )
 
     def judge(self, values: Sequence[float | None], held_out: int = 0) -> Verdict:
         """The verdict on one value for each seed (None: not measured).
 
-        A perfect score on a held-out set of more than 1,000 examples is suspicious: it is more often a leak of test
-        data into training than a triumph, so such a claim does not hold until someone has looked.
+        A perfect score on a held-out set of more than 1,000 examples is suspicious: it is more
+        often a leak of test data into training than a triumph, so such a claim does not hold until
+        someone has looked.
         """
         measured = [v for v in values if v is not None and not math.isnan(v)]
         complete = bool(values) and len(measured) == len(values)
         mean = statistics.fmean(measured) if measured else None
         sd = statistics.stdev(measured) if len(measured) > 1 else None
-        suspicious = held_out > 1_000 and not self.metric.startswith("train/") and any(v == 1.0 for v in measured)
+        suspicious = (
+            held_out > 1_000
+            and not self.metric.startswith("train/")
+            and any(v == 1.0 for v in measured)
+        )
         judged = measured if self.each else [mean] if mean is not None else []
         holds = complete and not suspicious and all(self.allows(v) for v in judged)
         return Verdict(self, tuple(values), mean, sd, holds, suspicious)

@@ -1,6 +1,8 @@
-"""What a study's demo is made of: inputs that the page shows as controls, and answers that it shows as pictures.
+"""What a study's demo is made of: inputs that the page shows as controls, and answers that it shows
+as pictures.
 
-A study offers one by a method ``demo(self) -> Demo``; the page does the rest. Nothing here knows of pages or networks.
+A study offers one by a method ``demo(self) -> Demo``; the page does the rest. Nothing here knows of
+pages or networks.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from etude.errors import UserError
 Image = NDArray[np.floating[Any]]  # (height, width) or (height, width, 3), from 0 to 1
 
 
-# -- what is asked of the visitor -----------------------------------------------------------------------------------
+# -- what is asked of the visitor ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A black square to draw on in white; the answer gets (size, size), from 0 to 1, within a margin."""
+    """A black square to draw on in white; the answer gets (size, size), from 0 to 1, within a
+    margin.
+    """
 
     label: str
     size: int = 28
@@ -31,7 +35,11 @@ class Drawing:
     def read(self, value: Any) -> Image:
         """Whole numbers from 0 to 255, row by row, as an image."""
         n = self.size**2
-        if not isinstance(value, list) or len(value) != n or not all(type(v) is int and 0 <= v <= 255 for v in value):
+        if (
+            not isinstance(value, list)
+            or len(value) != n
+            or not all(type(v) is int and 0 <= v <= 255 for v in value)
+        ):
             raise UserError(f"{self.label}: expected {n} whole numbers from 0 to 255")
         return np.array(value, dtype=np.float32).reshape(self.size, self.size) / 255
 
@@ -48,8 +56,14 @@ class Slider:
 
     def read(self, value: Any) -> float:
         """The number."""
-        if not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
-            raise UserError(f"{self.label} is {value!r}; expected a number from {self.low:g} to {self.high:g}")
+        if (
+            not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not self.low <= value <= self.high
+        ):
+            raise UserError(
+                f"{self.label} is {value!r}; expected a number from {self.low:g} to {self.high:g}"
+            )
         return float(value)
 
 
@@ -99,12 +113,17 @@ class Points:
             raise UserError(f"{self.label}: expected 1 to {self.most} points")
         found = []
         for point in value:
-            if not (isinstance(point, list) and len(point) == 3 and all(isinstance(v, int | float) for v in point)):
+            if not (
+                isinstance(point, list)
+                and len(point) == 3
+                and all(isinstance(v, int | float) for v in point)
+            ):
                 raise UserError(f"{self.label}: one is {point!r}; expected [x, y, class]")
             x, y, label = point
             if not (-1 <= x <= 1 and -1 <= y <= 1 and label in range(self.classes)):
                 raise UserError(
-                    f"{self.label}: one is {point!r}; expected x, y from -1 to 1, class below {self.classes}"
+                    f"{self.label}: one is {point!r}; expected x, y from -1 to 1, class below"
+                    f" {self.classes}"
                 )
             found.append((float(x), float(y), int(label)))
         return found
@@ -114,7 +133,7 @@ Input = Drawing | Slider | Choice | Words | Points
 Controls = Mapping[str, Input]
 
 
-# -- what is shown to the visitor -----------------------------------------------------------------------------------
+# -- what is shown to the visitor ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -148,12 +167,16 @@ class Frames:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text in pieces, each shaded by a number from 0 to 1; a note is told of the piece that is pointed at."""
+    """A text in pieces, each shaded by a number from 0 to 1; a note is told of the piece that is
+    pointed at.
+    """
 
     title: str
     pieces: Sequence[tuple[str, float]]
     notes: Sequence[str] = ()  # one for each piece, or none
-    given: int | None = None  # only so many stand there at first; the others are written while one looks
+    given: int | None = (
+        None  # only so many stand there at first; the others are written while one looks
+    )
 
 
 @dataclass(frozen=True)
@@ -181,9 +204,9 @@ Answer = Bars | Pictures | Frames | Tokens | Grid | Said
 class Demo:
     """Something to try.
 
-    ``answer`` is called with the trained network (None, where ``trained`` is False) and the inputs by name. It answers
-    in a tenth of a second where it can. Before it shows, the page asks for a guess: ``question``, with ``guesses`` to
-    choose from where there are few.
+    ``answer`` is called with the trained network (None, where ``trained`` is False) and the inputs
+    by name. It answers in a tenth of a second where it can. Before it shows, the page asks for a
+    guess: ``question``, with ``guesses`` to choose from where there are few.
     """
 
     question: str

@@ -12,16 +12,28 @@ LONGEST = 2_000  # signs of a sentence
 class UserError(Exception):
     """One sentence: what is wrong, where, and what would be right.
 
-    The command line prints it alone, without a traceback, and ends with exit code 2. What it quotes of a file may hold
-    anything: line ends and signs that cannot be shown are written as escapes, and a very long text is cut.
+    The command line prints it alone, without a traceback, and ends with exit code 2. What it quotes
+    of a file may hold anything: line ends and signs that cannot be shown are written as escapes,
+    and a very long text is cut.
     """
 
     def __init__(self, sentence: object = "") -> None:
         text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(sentence))
-        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}")
+        super().__init__(
+            text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+        )
 
 
-MEMORY = ("batch", "width", "hidden", "channels", "layers", "context", "replay", "length")  # fields that ask for much
+MEMORY = (
+    "batch",
+    "width",
+    "hidden",
+    "channels",
+    "layers",
+    "context",
+    "replay",
+    "length",
+)  # fields that ask for much
 
 
 def out_of_memory(error: BaseException | None) -> bool:
@@ -33,12 +45,20 @@ def out_of_memory(error: BaseException | None) -> bool:
 
 
 def memory_trouble(error: BaseException, fields: Iterable[str] = ()) -> UserError:
-    """The sentence for it: how much was asked for, where the error tells, and which fields would need less."""
+    """The sentence for it: how much was asked for, where the error tells, and which fields would
+    need less.
+    """
     asked = re.search(r"allocate ([\d.,]+ ?(?:[KMGT]i?B|bytes))", str(error), re.IGNORECASE)
     known = set(fields)
     options = " or ".join(f"--{name}" for name in [each for each in MEMORY if each in known][:2])
-    advice = f"a smaller {options} would need less" if options else "a smaller input or setting would need less"
-    return UserError(f"out of memory{f' ({asked[1]} asked for at once)' if asked else ''}; {advice}")
+    advice = (
+        f"a smaller {options} would need less"
+        if options
+        else "a smaller input or setting would need less"
+    )
+    return UserError(
+        f"out of memory{f' ({asked[1]} asked for at once)' if asked else ''}; {advice}"
+    )
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

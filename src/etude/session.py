@@ -20,11 +20,13 @@ def run(study: str | type[Study], *, scale: str = "quick", seed: int = 0, **fiel
     """Run a study by its name or by the path of its file: ``etude.run("spirals", hidden=32)``.
 
     Args:
-        study: as ``etude list`` names it, or ``./mine.py``, or a class derived from :class:`etude.Study`.
+        study: as ``etude list`` names it, or ``./mine.py``, or a class derived from
+            :class:`etude.Study`.
         scale: a named setting, see ``etude show``.
         seed: of every random generator.
-        fields: any field of the study; and ``root``, ``device``, ``precision``, ``compiled``, ``checkpoint_every``,
-            ``quiet`` as for :class:`etude.Run`; and ``folds``, to cross-validate first on so many parts.
+        fields: any field of the study; and ``root``, ``device``, ``precision``, ``compiled``,
+            ``checkpoint_every``, ``quiet`` as for :class:`etude.Run`; and ``folds``, to
+            cross-validate first on so many parts.
 
     Raises:
         UserError: no such study, scale or field, or a value that the field does not allow.
@@ -34,4 +36,6 @@ def run(study: str | type[Study], *, scale: str = "quick", seed: int = 0, **fiel
     if isinstance(study, type):
         return execute(study.at(scale, **fields), seed=seed, scale=scale, **settings)
     entry = Catalogue()[study]
-    return execute(entry.load().at(scale, **fields), seed=seed, scale=scale, source=entry.source, **settings)
+    return execute(
+        entry.load().at(scale, **fields), seed=seed, scale=scale, source=entry.source, **settings
+    )

@@ -1,4 +1,5 @@
-"""Study: one experiment, whose fields are its hyper-parameters and whose one call is the experiment.
+"""Study: one experiment, whose fields are its hyper-parameters and whose one call is the
+experiment.
 
     @dataclass
     class Spirals(Study):
@@ -10,16 +11,15 @@
 
         def __call__(self, run: Run) -> None: ...
 
-A field is an option on the command line, a line in the run's ``study.json`` and a control in the browser; the comment
-behind it is its help. This module needs no torch.
+A field is an option on the command line, a line in the run's ``study.json`` and a control in the
+browser; the comment behind it is its help. This module needs no torch.
 """
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import inspect
 import math
+import re
 import sys
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
+from etude import sources
 from etude.claims import Claim
 from etude.errors import UserError, nearest
 
@@ -48,13 +49,24 @@ class Range:
     above: bool = False  # strictly greater than low
 
     def __contains__(self, value: float) -> bool:
-        return abs(value) < math.inf and (value > self.low if self.above else value >= self.low) and value <= self.high
+        return (
+            abs(value) < math.inf
+            and (value > self.low if self.above else value >= self.low)
+            and value <= self.high
+        )
 
     def __str__(self) -> str:
         if self.high < math.inf:
             return f"from {self.low:g} to {self.high:g}"
-        return f"{'above' if self.above else 'of at least'} {self.low:g}" if self.low > -math.inf else ""
+        return (
+            f"{'above' if self.above else 'of at least'} {self.low:g}"
+            if self.low > -math.inf
+            else ""
+        )
 
+
+RECORDED = re.compile(r"<!-- recorded -->.*?<!-- /recorded -->\n?", re.DOTALL)
+"""The part of a study's README that a program writes."""
 
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
@@ -62,32 +74,59 @@ Amount = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 Fraction = Annotated[float, Range(0, 1)]
 OptimizerName = Literal[
-    "sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamax", "adamw", "muon", "bfgs", "lbfgs"
+    "sgd",
+    "momentum",
+    "nesterov",
+    "adagrad",
+    "adadelta",
+    "rmsprop",
+    "adam",
+    "adamax",
+    "adamw",
+    "muon",
+    "bfgs",
+    "lbfgs",
 ]
 
 FIELD_TYPES: dict[str, Any] = {
-    "int": int, "float": float, "bool": bool, "str": str, "Count": Count, "Natural": Natural, "Amount": Amount,
-    "Positive": Positive, "Fraction": Fraction, "OptimizerName": OptimizerName, "Literal": Literal, "tuple": tuple,
-}  # fmt: skip
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "str": str,
+    "Count": Count,
+    "Natural": Natural,
+    "Amount": Amount,
+    "Positive": Positive,
+    "Fraction": Fraction,
+    "OptimizerName": OptimizerName,
+    "Literal": Literal,
+    "tuple": tuple,
+}
 """What a field may be; the catalogue reads annotations with these names and no others."""
 
 
 @dataclass
 class Study:
-    """One experiment. Subclass it once, give it fields and a ``__call__``; nothing else is inherited.
+    """One experiment.
+
+    Subclass it once, give it fields and a ``__call__``; nothing else is inherited.
 
     Raises:
         UserError: a field's value is of another type, out of its range, or not one of its choices.
     """
 
     claims: ClassVar[Sequence[Claim]] = ()
-    scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # beside quick, which is the fields' own defaults
+    scales: ClassVar[
+        Mapping[str, Mapping[str, Any]]
+    ] = {}  # beside quick, which is the fields' own defaults
     courses: ClassVar[Sequence[str]] = ()  # who asks for it: "CU A2", "NCKU"
 
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self), include_extras=True)
         for field in fields(self):
-            check_field(study_name(type(self)), field.name, hints[field.name], getattr(self, field.name))
+            check_field(
+                study_name(type(self)), field.name, hints[field.name], getattr(self, field.name)
+            )
 
     def __call__(self, run: Run) -> None:
         """The experiment."""
@@ -98,7 +137,9 @@ class Study:
         raise UserError(f"study {study_name(type(self))} keeps no network")
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
-        """Classes and probabilities for one input: a path, an array or a text, as the study says."""
+        """Classes and probabilities for one input: a path, an array or a text, as the study
+        says.
+        """
         raise UserError(f"study {study_name(type(self))} has no prediction to offer")
 
     def demo(self) -> Demo:
@@ -106,12 +147,19 @@ class Study:
         raise UserError(f"study {study_name(type(self))} has no demo")
 
     def write(self, net: nn.Module, input: Any) -> Iterator[str]:
-        """What follows one input, piece by piece as it is made; ``etude predict`` shows it so, where a study writes."""
+        """What follows one input, piece by piece as it is made; ``etude predict`` shows it so,
+        where a study writes.
+        """
         raise UserError(f"study {study_name(type(self))} writes no text")
 
     def example(self) -> Tensor | tuple[Tensor, ...]:
-        """A batch of two inputs (or several such tensors), as the network takes them; ONNX is traced with it."""
-        raise UserError(f"study {study_name(type(self))} gives no example input; expected a method example(self)")
+        """A batch of two inputs (or several such tensors), as the network takes them; ONNX is
+        traced with it.
+        """
+        raise UserError(
+            f"study {study_name(type(self))} gives no example input; expected a method"
+            " example(self)"
+        )
 
     @classmethod
     def at(cls, scale: str = "quick", **changes: Any) -> Self:
@@ -122,12 +170,16 @@ class Study:
         """
         settings = {"quick": {}, **cls.scales}
         if scale not in settings:
-            raise UserError(f"study {study_name(cls)} has no scale '{scale}'{nearest(scale, settings)}")
+            raise UserError(
+                f"study {study_name(cls)} has no scale '{scale}'{nearest(scale, settings)}"
+            )
         values = {**settings[scale], **changes}
         known = [field.name for field in fields(cls)]
         for name in values:
             if name not in known:
-                raise UserError(f"study {study_name(cls)} has no field '{name}'{nearest(name, known)}")
+                raise UserError(
+                    f"study {study_name(cls)} has no field '{name}'{nearest(name, known)}"
+                )
         return cls(**values)
 
 
@@ -161,7 +213,9 @@ def _allows(kind: Any, value: Any) -> bool:
 
 
 def _parts(kind: Any) -> tuple[type, Range]:
-    limits = next((item for item in getattr(kind, "__metadata__", ()) if isinstance(item, Range)), Range())
+    limits = next(
+        (item for item in getattr(kind, "__metadata__", ()) if isinstance(item, Range)), Range()
+    )
     return (typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind), limits
 
 
@@ -171,13 +225,18 @@ def study_name(cls: type[Study]) -> str:
     return Path(file).stem if file else cls.__name__.lower()
 
 
-def digest(path: str | Path) -> str:
-    """SHA-256 of a study's code, its docstrings and comments left out: whether it still is what a run was made by."""
-    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            del node.body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+def lesson_of(file: Path, docstring: str | None) -> str:
+    """A study's lesson as Markdown, its first line the title: the folder's ``README.md``, else the
+    docstring.
+
+    What ``etude check --record`` wrote into the README, between its marks, is left out: a page
+    shows that itself.
+    """
+    readme = file.with_name("README.md")
+    if file.parent.name == file.stem and readme.is_file():
+        text = RECORDED.sub("", readme.read_text(encoding="utf-8"))
+        return re.sub(r"\n{3,}", "\n\n", text).removeprefix("# ").strip() + "\n"
+    return inspect.cleandoc(docstring or "")
 
 
 def execute(
@@ -196,13 +255,14 @@ def execute(
     folds: int = 0,
     strategy: Strategy = "ddp",
 ) -> Run:
-    """Run a study to its end and give back the finished run; the arguments are those of :class:`etude.Run`.
+    """Run a study to its end and give back the finished run; the arguments are those of
+    :class:`etude.Run`.
 
-    ``source`` says where the study is found again: ``catalogue``, or its file's path; by default that of its class.
-    ``folds`` cross-validates it first, on so many parts of its training data.
+    ``source`` says where the study is found again: ``catalogue``, or its file's path; by default
+    that of its class. ``folds`` cross-validates it first, on so many parts of its training data.
 
-    Claims are those of ``scale``; a study whose fields differ from the scale's is judged all the same, and its run says
-    which fields were changed.
+    Claims are those of ``scale``; a study whose fields differ from the scale's is judged all the
+    same, and its run says which fields were changed.
     """
     from etude.runs.run import Run
 
@@ -210,25 +270,43 @@ def execute(
     standard = asdict(cls.at(scale))
     values = asdict(study)
     module = sys.modules[cls.__module__]
-    file = getattr(module, "__file__", None)  # none in a notebook, whose module's docstring is IPython's
+    file = getattr(
+        module, "__file__", None
+    )  # none in a notebook, whose module's docstring is IPython's
     if source is None:
         path = str(Path(file).resolve()) if file else ""
         source = "catalogue" if cls.__module__.startswith("etude.studies.") else path
-    lesson = inspect.cleandoc((module.__doc__ if file else None) or cls.__doc__ or "")
+    docstring = (module.__doc__ if file else None) or cls.__doc__
+    lesson = lesson_of(Path(file), docstring) if file else inspect.cleandoc(docstring or "")
+    digests = sources.digests(Path(file)) if file else {}
     about = {
         "title": lesson.partition("\n")[0].rstrip("."),
         "source": source,
-        "digest": digest(file) if file else None,
+        "digest": sources.together(digests) if file else None,
+        "digests": digests,
         "changed": {name: value for name, value in values.items() if value != standard[name]},
         "lesson": lesson,
         **({"folds": folds} if folds else {}),
     }
     run = Run(
-        study_name(cls), seed=seed, scale=scale, fields=values, claims=cls.claims, about=about, root=root,
-        resume=resume, device=device, precision=precision, compiled=compiled, checkpoint_every=checkpoint_every,
-        quiet=quiet, strategy=strategy,
-    )  # fmt: skip
+        study_name(cls),
+        seed=seed,
+        scale=scale,
+        fields=values,
+        claims=cls.claims,
+        about=about,
+        root=root,
+        resume=resume,
+        device=device,
+        precision=precision,
+        compiled=compiled,
+        checkpoint_every=checkpoint_every,
+        quiet=quiet,
+        strategy=strategy,
+    )
     with run:
+        if file and not resume and run.workers.first:
+            run.folder.keep_source(sources.kept(Path(file)))
         if folds:
             from etude.training.validation import cross_validate
 

@@ -18,15 +18,24 @@ import pytest
 import etude
 from etude.runs.folder import RunFolder, find_runs
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)"
+    ),
 ]
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 class Server:
@@ -34,7 +43,18 @@ class Server:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        words = [sys.executable, "-P", "-m", "etude", "app", "--port", "0", "--no-open", "--runs", str(root)]
+        words = [
+            sys.executable,
+            "-P",
+            "-m",
+            "etude",
+            "app",
+            "--port",
+            "0",
+            "--no-open",
+            "--runs",
+            str(root),
+        ]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         self.address = self.process.stdout.readline().split()[0].rstrip("/")
@@ -82,7 +102,9 @@ def watched(browser: Any, server: Server, **options: Any) -> tuple[Any, list[str
     )
     page.on(
         "request",
-        lambda request: None if request.url.startswith((server.address, "data:")) else wrong.append(request.url),
+        lambda request: (
+            None if request.url.startswith((server.address, "data:")) else wrong.append(request.url)
+        ),
     )
     return page, wrong
 
@@ -91,7 +113,9 @@ def the_run(server: Server, place: int = 0) -> RunFolder:
     return find_runs(server.root)[place]
 
 
-def test_find_a_study_change_a_field_run_stop_resume_and_compare(server: Server, browser: Any) -> None:
+def test_find_a_study_change_a_field_run_stop_resume_and_compare(
+    server: Server, browser: Any
+) -> None:
     page, wrong = watched(browser, server)
     page.goto(server.address)
     page.get_by_label("Words to find").fill("spirals perceptron")
@@ -186,7 +210,17 @@ def test_keys_alone_place_a_point_and_play(server: Server, browser: Any) -> None
 
 
 def test_a_text_is_written_while_one_looks(server: Server, browser: Any) -> None:
-    etude.run("gpt", root=server.root, quiet=True, steps=3, width=16, heads=2, layers=1, context=16, length=30)
+    etude.run(
+        "gpt",
+        root=server.root,
+        quiet=True,
+        steps=3,
+        width=16,
+        heads=2,
+        layers=1,
+        context=16,
+        length=30,
+    )
     page, wrong = watched(browser, server)
     page.goto(f"{server.address}/studies/gpt/try#temperature=0.5&seed=7")
     page.get_by_role("button", name="Show", exact=True).click()  # a guess comes first
@@ -229,8 +263,17 @@ def test_a_run_outlives_the_server(server: Server, browser: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_a_phone(server: Server, browser: Any, scheme: str) -> None:
-    page, wrong = watched(browser, server, viewport={"width": 390, "height": 800}, color_scheme=scheme)
-    for address in ("/", "/studies/transformer", "/studies/spirals/try", "/runs", "/trash", "/nonsense"):
+    page, wrong = watched(
+        browser, server, viewport={"width": 390, "height": 800}, color_scheme=scheme
+    )
+    for address in (
+        "/",
+        "/studies/transformer",
+        "/studies/spirals/try",
+        "/runs",
+        "/trash",
+        "/nonsense",
+    ):
         page.goto(server.address + address)
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{address} is {wide} pixels too wide"

@@ -20,7 +20,9 @@ def test_the_form_as_it_is_changes_nothing(entry) -> None:
 
 
 def test_what_is_typed_is_read_by_type() -> None:
-    changes, seed, errors = read(Catalogue()["spirals"], "quick", {"hidden": " 1,024 ", "noise": "1e-1", "seed": "7"})
+    changes, seed, errors = read(
+        Catalogue()["spirals"], "quick", {"hidden": " 1,024 ", "noise": "1e-1", "seed": "7"}
+    )
     assert (changes, seed, errors) == ({"hidden": 1024, "noise": 0.1}, 7, {})
     assert value_of(tuple[Positive, ...], "0.5 2") == (0.5, 2.0)
     assert value_of(bool, "on") is True
@@ -41,6 +43,8 @@ def test_a_wrong_choice_and_a_wrong_seed_are_said() -> None:
     assert "seed" in errors
 
 
-@pytest.mark.parametrize(("kind", "text"), [(Count, "12"), (Positive, "0.25"), (bool, "False"), (OptimizerName, "sgd")])
+@pytest.mark.parametrize(
+    ("kind", "text"), [(Count, "12"), (Positive, "0.25"), (bool, "False"), (OptimizerName, "sgd")]
+)
 def test_written_and_read_again(kind: object, text: str) -> None:
     assert written(value_of(kind, text)) == text

@@ -15,7 +15,19 @@ from starlette.testclient import TestClient
 import etude
 from etude.app.server import HEADERS, application
 from etude.app.trying import encoded
-from etude.demos import Bars, Choice, Drawing, Frames, Grid, Pictures, Points, Said, Slider, Tokens, Words
+from etude.demos import (
+    Bars,
+    Choice,
+    Drawing,
+    Frames,
+    Grid,
+    Pictures,
+    Points,
+    Said,
+    Slider,
+    Tokens,
+    Words,
+)
 from etude.errors import UserError
 from etude.runs.folder import find_runs
 
@@ -47,12 +59,23 @@ def test_the_catalogue_shows_every_study(page: TestClient) -> None:
 def test_every_page_answers(page: TestClient, root: Path) -> None:
     one, two = names(root)
     addresses = [
-        "/studies/spirals", "/studies/digits?scale=full&width=8", "/studies/spirals/picture",
-        "/studies/spirals/try", "/runs", f"/runs/{one}", f"/runs/{one}/live", f"/runs/{one}/report",
-        f"/runs/{one}/figures/boundary.svg", f"/runs/{one}/export/safetensors", f"/compare?run={one}&run={two}",
-        f"/compare/curves?run={one}&run={two}", "/trash", "/favicon.ico", "/static/style.css",
+        "/studies/spirals",
+        "/studies/digits?scale=full&width=8",
+        "/studies/spirals/picture",
+        "/studies/spirals/try",
+        "/runs",
+        f"/runs/{one}",
+        f"/runs/{one}/live",
+        f"/runs/{one}/report",
+        f"/runs/{one}/figures/boundary.svg",
+        f"/runs/{one}/export/safetensors",
+        f"/compare?run={one}&run={two}",
+        f"/compare/curves?run={one}&run={two}",
+        "/trash",
+        "/favicon.ico",
+        "/static/style.css",
         "/static/vendor/uPlot.iife.min.js",
-    ]  # fmt: skip
+    ]
     for address in addresses:
         answer = page.get(address)
         assert answer.status_code == 200, (address, answer.text[:300])
@@ -69,9 +92,16 @@ def test_the_lesson_has_its_equations_and_asks_nobody(page: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["/studies/nonsense", "/studies/../../etc", "/runs/spirals/nonsense", "/runs/..%2f..%2fetc/passwd", "/nonsense",
-     "/studies/spirals?scale=none", "/studies/linear/try"],
-)  # fmt: skip
+    [
+        "/studies/nonsense",
+        "/studies/../../etc",
+        "/runs/spirals/nonsense",
+        "/runs/..%2f..%2fetc/passwd",
+        "/nonsense",
+        "/studies/spirals?scale=none",
+        "/studies/linear/try",
+    ],
+)
 def test_what_is_not_there_is_said_kindly(page: TestClient, address: str) -> None:
     answer = page.get(address)
     assert answer.status_code in (400, 404)
@@ -79,13 +109,17 @@ def test_what_is_not_there_is_said_kindly(page: TestClient, address: str) -> Non
     assert "notice" in answer.text
 
 
-@pytest.mark.parametrize("file", ["..%2fstudy.json", "study.json", ".lock", "boundary.svg%00", "%2fetc%2fpasswd"])
+@pytest.mark.parametrize(
+    "file", ["..%2fstudy.json", "study.json", ".lock", "boundary.svg%00", "%2fetc%2fpasswd"]
+)
 def test_no_path_of_a_request_reaches_the_files(page: TestClient, root: Path, file: str) -> None:
     assert page.get(f"/runs/{names(root)[0]}/figures/{file}").status_code == 404
 
 
 @pytest.mark.parametrize("origin", [{}, {"origin": "http://evil.example"}, {"origin": "null"}])
-def test_only_the_page_itself_may_change_anything(page: TestClient, root: Path, origin: dict[str, str]) -> None:
+def test_only_the_page_itself_may_change_anything(
+    page: TestClient, root: Path, origin: dict[str, str]
+) -> None:
     one = names(root)[0]
     for address in (f"/runs/{one}/discard", "/studies/spirals/runs", "/trash/empty"):
         assert page.post(address, headers=origin).status_code == 403
@@ -93,9 +127,13 @@ def test_only_the_page_itself_may_change_anything(page: TestClient, root: Path, 
 
 
 def test_a_name_that_was_rebound_is_not_answered(root: Path) -> None:
-    client = TestClient(application(root, frozenset({"127.0.0.1", "localhost"})), base_url="http://evil.example")
+    client = TestClient(
+        application(root, frozenset({"127.0.0.1", "localhost"})), base_url="http://evil.example"
+    )
     assert client.get("/").status_code == 403
-    client = TestClient(application(root, frozenset({"127.0.0.1", "localhost"})), base_url="http://127.0.0.1:7860")
+    client = TestClient(
+        application(root, frozenset({"127.0.0.1", "localhost"})), base_url="http://127.0.0.1:7860"
+    )
     assert client.get("/").status_code == 200
 
 
@@ -106,7 +144,9 @@ def test_a_request_that_is_too_large_is_refused(page: TestClient) -> None:
 
 
 def test_a_wrong_field_comes_back_with_its_sentence(page: TestClient, root: Path) -> None:
-    answer = page.post("/studies/spirals/runs", data={"scale": "quick", "hidden": "many"}, headers=OURS)
+    answer = page.post(
+        "/studies/spirals/runs", data={"scale": "quick", "hidden": "many"}, headers=OURS
+    )
     assert answer.status_code == 422
     assert "hidden is &#39;many&#39;; expected a whole number of at least 1" in answer.text
     assert 'value="many"' in answer.text
@@ -143,7 +183,13 @@ def test_live_sends_curves_only_when_there_are_new_ones(page: TestClient, root: 
 
 
 def test_the_playground_answers(page: TestClient) -> None:
-    given = {"points": [[-0.5, 0, 0], [0.5, 0, 1]], "depth": "1", "hidden": "4", "activation": "tanh", "seed": 0}
+    given = {
+        "points": [[-0.5, 0, 0], [0.5, 0, 1]],
+        "depth": "1",
+        "hidden": "4",
+        "activation": "tanh",
+        "seed": 0,
+    }
     (frames,) = page.post("/studies/spirals/try", json=given, headers=OURS).json()
     assert frames["kind"] == "frames"
     assert frames["images"][-1][0].endswith("100% right")
@@ -152,12 +198,19 @@ def test_the_playground_answers(page: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [[], {}, {"points": "x"}, {"points": [[0, 0, 5]], "depth": "1", "hidden": "4", "activation": "tanh", "seed": 0},
-     {"points": [[0, 2, 0]], "depth": "1", "hidden": "4", "activation": "tanh", "seed": 0},
-     {"points": [[0, 0, 0]], "depth": "99", "hidden": "4", "activation": "tanh", "seed": 0}],
-)  # fmt: skip
+    [
+        [],
+        {},
+        {"points": "x"},
+        {"points": [[0, 0, 5]], "depth": "1", "hidden": "4", "activation": "tanh", "seed": 0},
+        {"points": [[0, 2, 0]], "depth": "1", "hidden": "4", "activation": "tanh", "seed": 0},
+        {"points": [[0, 0, 0]], "depth": "99", "hidden": "4", "activation": "tanh", "seed": 0},
+    ],
+)
 def test_a_wrong_input_to_a_demo_is_one_sentence(page: TestClient, given: object) -> None:
-    answer = page.post("/studies/spirals/try", json=given, headers=OURS | {"accept": "application/json"})
+    answer = page.post(
+        "/studies/spirals/try", json=given, headers=OURS | {"accept": "application/json"}
+    )
     assert answer.status_code == 400
     assert "expected" in answer.json()["error"] or "no JSON object" in answer.json()["error"]
 
@@ -168,10 +221,19 @@ def test_a_demo_without_a_trained_network_offers_to_train_one(page: TestClient) 
 
 @pytest.mark.parametrize(
     ("control", "value"),
-    [(Drawing("d", 2), [0, 1, 2]), (Drawing("d", 2), [0, 1, 2, 256]), (Drawing("d", 2), [0, 1, 2, True]),
-     (Slider("s", 0, 1, 0), 2), (Slider("s", 0, 1, 0), "1"), (Slider("s", 0, 1, 0), float("nan")),
-     (Choice("c", ["a"]), "b"), (Words("w"), " "), (Words("w", longest=3), "long"), (Points("p"), [])],
-)  # fmt: skip
+    [
+        (Drawing("d", 2), [0, 1, 2]),
+        (Drawing("d", 2), [0, 1, 2, 256]),
+        (Drawing("d", 2), [0, 1, 2, True]),
+        (Slider("s", 0, 1, 0), 2),
+        (Slider("s", 0, 1, 0), "1"),
+        (Slider("s", 0, 1, 0), float("nan")),
+        (Choice("c", ["a"]), "b"),
+        (Words("w"), " "),
+        (Words("w", longest=3), "long"),
+        (Points("p"), []),
+    ],
+)
 def test_controls_refuse_what_they_do_not_offer(control: Drawing, value: object) -> None:
     with pytest.raises(UserError, match="expected"):
         control.read(value)
@@ -180,9 +242,13 @@ def test_controls_refuse_what_they_do_not_offer(control: Drawing, value: object)
 def test_answers_are_encoded() -> None:
     image = np.linspace(0, 1, 12).reshape(3, 4)
     answers = [
-        Bars("b", {"x": 0.25}), Pictures("p", {"one": image}), Frames("f", [image], ["t"]), Tokens("t", [("w", 0.5)]),
-        Grid("g", ["a"], ["b", "c"], image[:1, :2]), Said("s", "words"),
-    ]  # fmt: skip
+        Bars("b", {"x": 0.25}),
+        Pictures("p", {"one": image}),
+        Frames("f", [image], ["t"]),
+        Tokens("t", [("w", 0.5)]),
+        Grid("g", ["a"], ["b", "c"], image[:1, :2]),
+        Said("s", "words"),
+    ]
     kinds = [encoded(answer)["kind"] for answer in answers]
     assert kinds == ["bars", "pictures", "frames", "tokens", "grid", "said"]
     assert encoded(answers[4])["values"] == [[0.0, 0.091]]
@@ -190,9 +256,14 @@ def test_answers_are_encoded() -> None:
 
 def test_controls_stand_in_the_order_of_the_study(page: TestClient) -> None:
     shown = page.get("/studies/spirals/try").text
-    assert sorted(["points", "depth", "hidden", "activation"], key=lambda name: shown.index(f'"{name}": {{')) == [
-        "points", "depth", "hidden", "activation",
-    ]  # fmt: skip
+    assert sorted(
+        ["points", "depth", "hidden", "activation"], key=lambda name: shown.index(f'"{name}": {{')
+    ) == [
+        "points",
+        "depth",
+        "hidden",
+        "activation",
+    ]
 
 
 def test_a_link_names_the_run_whose_network_is_tried(tmp_path: Path) -> None:
@@ -222,7 +293,7 @@ def test_the_catalogue_needs_no_pytorch(root: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-# -- colours ----------------------------------------------------------------------------------------------------------
+# -- colours ---------------------------------------------------------------------------------------
 
 
 def luminance(colour: str) -> float:
@@ -257,5 +328,7 @@ def test_colours_meet_wcag_aa(scheme: str) -> None:
     assert contrast(named["edge"], named["paper"]) >= 3  # of fields and buttons
     for name in ("curves.js", "try.js"):
         for colour in re.findall(r'"(#[0-9a-f]{6})"', (static / name).read_text()):
-            ground = named["paper"] if name == "curves.js" else "#ffffff"  # points are placed on white
+            ground = (
+                named["paper"] if name == "curves.js" else "#ffffff"
+            )  # points are placed on white
             assert contrast(colour, ground) >= 3, (name, colour)

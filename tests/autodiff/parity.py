@@ -22,7 +22,10 @@ def close(got: Any, expected: Any) -> None:
 
 
 def assert_parity(
-    ours: Callable[..., ad.Tensor], theirs: Callable[..., torch.Tensor], *arrays: np.ndarray, second: bool = True
+    ours: Callable[..., ad.Tensor],
+    theirs: Callable[..., torch.Tensor],
+    *arrays: np.ndarray,
+    second: bool = True,
 ) -> None:
     """Value, x̄ for a random v̄, v̇ for random ẋ, and, with ``second``, the gradient of ⟨x̄, ẋ⟩."""
     rng = np.random.default_rng(0)

@@ -30,13 +30,21 @@ def test_the_fourth_derivative_of_tanh() -> None:
     def forward(f: Callable[..., Any]) -> Callable[..., Any]:
         return lambda x: ad.jvp(f, x, 1.0)[1]
 
-    assert forward(forward(forward(forward(ad.tanh))))(x).item() == pytest.approx(expected, rel=1e-12)
-    assert forward(ad.grad(forward(ad.grad(ad.tanh))))(x).item() == pytest.approx(expected, rel=1e-12)
-    assert ad.grad(forward(forward(ad.grad(ad.tanh))))(x).item() == pytest.approx(expected, rel=1e-12)
+    assert forward(forward(forward(forward(ad.tanh))))(x).item() == pytest.approx(
+        expected, rel=1e-12
+    )
+    assert forward(ad.grad(forward(ad.grad(ad.tanh))))(x).item() == pytest.approx(
+        expected, rel=1e-12
+    )
+    assert ad.grad(forward(forward(ad.grad(ad.tanh))))(x).item() == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
 def test_derivatives_of_one_variable_are_not_confused_with_those_of_another() -> None:
-    """Perturbation confusion (Siskind & Pearlmutter, 2005): d/dx x d/dy (x + y) is 1, and d/dx x d/dy x y is 2x."""
+    """Perturbation confusion (Siskind & Pearlmutter, 2005): d/dx x d/dy (x + y) is 1, and d/dx x
+    d/dy x y is 2x.
+    """
 
     def d(f: Callable[..., Any]) -> Callable[..., Any]:
         return lambda x: ad.jvp(f, x, 1.0)[1]
@@ -48,7 +56,9 @@ def test_derivatives_of_one_variable_are_not_confused_with_those_of_another() ->
 
 
 def small_network(w: Tensor) -> Tensor:
-    """Convolution, normalisations and attention, all of whose weights are a part of w (77 numbers)."""
+    """Convolution, normalisations and attention, all of whose weights are a part of w (77
+    numbers).
+    """
     images = np.linspace(-1, 1, 2 * 2 * 5 * 5).reshape(2, 2, 5, 5) ** 2
     h = ad.conv2d(images, w[:36].reshape(2, 2, 3, 3), w[36:38], stride=2, padding=1)  # (2, 2, 3, 3)
     h = ad.tanh(ad.standardise(h, (0, 2, 3), 1e-3))
@@ -56,7 +66,9 @@ def small_network(w: Tensor) -> Tensor:
     h = ad.gelu(ad.avg_pool2d(h, 2)).reshape(2, 6, 3)
     h = ad.standardise(h, -1, 1e-3) * w[54:57]
     h = ad.attention(h @ w[57:66].reshape(3, 3), h, h, causal=True)
-    logits = ad.flatten(h) @ ad.sin(ad.broadcast_to(w[66:68], (18, 2)) * np.arange(18)[:, None]) + ad.exp(w[68:70])
+    logits = ad.flatten(h) @ ad.sin(
+        ad.broadcast_to(w[66:68], (18, 2)) * np.arange(18)[:, None]
+    ) + ad.exp(w[68:70])
     return ad.cross_entropy(logits, [0, 1]) + ad.logsumexp(w[70:77]) * ad.softplus(w[0])
 
 
@@ -68,7 +80,10 @@ def test_the_hessian_of_a_network_with_convolutions_and_norms() -> None:
     assert h.shape == (77, 77)
     assert_allclose(h, h.T, atol=1e-12)
     differences = np.array(
-        [ad.grad(small_network)(W + e).numpy() - ad.grad(small_network)(W - e).numpy() for e in 1e-5 * np.eye(77)]
+        [
+            ad.grad(small_network)(W + e).numpy() - ad.grad(small_network)(W - e).numpy()
+            for e in 1e-5 * np.eye(77)
+        ]
     )
     assert_allclose(h, differences / 2e-5, atol=1e-6)
     close(ad.hvp(small_network, W, V), h @ V)
@@ -81,7 +96,9 @@ def test_the_hessian_of_a_network_with_convolutions_and_norms() -> None:
 def test_the_third_derivative_of_a_network() -> None:
     third = ad.jvp(lambda w: ad.hvp(small_network, w, V), W, V)[1].numpy()
     h = 1e-4
-    difference = ad.hvp(small_network, W + h * V, V).numpy() - ad.hvp(small_network, W - h * V, V).numpy()
+    difference = (
+        ad.hvp(small_network, W + h * V, V).numpy() - ad.hvp(small_network, W - h * V, V).numpy()
+    )
     assert_allclose(third, difference / (2 * h), rtol=1e-4, atol=1e-4)
 
 
@@ -93,13 +110,16 @@ def test_jacobians(mode: Any) -> None:
         return ad.sin(a @ x.reshape(6, 1)).reshape(2, 2) * x[0, 0]
 
     x = rng.normal(size=(2, 3))
-    expected = torch.func.jacrev(lambda x: torch.sin(torch.tensor(a) @ x.reshape(6, 1)).reshape(2, 2) * x[0, 0])(
-        torch.tensor(x)
-    )
+    expected = torch.func.jacrev(
+        lambda x: torch.sin(torch.tensor(a) @ x.reshape(6, 1)).reshape(2, 2) * x[0, 0]
+    )(torch.tensor(x))
     close(ad.jacobian(ours, mode)(x), expected)
     assert ad.jacobian(lambda x: x[:0], mode)(np.ones(3)).shape == (0, 3)
     assert ad.jacobian(lambda x: ad.concatenate([x, np.ones(2)]), mode)(np.ones(0)).shape == (2, 0)
-    assert ad.jacobian(lambda x: Tensor([1.0, 2.0]), mode)(np.ones(3)).numpy().tolist() == [[0] * 3] * 2
+    assert (
+        ad.jacobian(lambda x: Tensor([1.0, 2.0]), mode)(np.ones(3)).numpy().tolist()
+        == [[0] * 3] * 2
+    )
     close(ad.jacobian(ad.jacobian(ad.exp, mode), mode)(np.ones(1)), np.exp(np.ones((1, 1, 1))))
 
 
@@ -193,11 +213,16 @@ def test_forward_over_reverse_through_a_module() -> None:
 def test_check_gradients_finds_a_wrong_derivative() -> None:
     wrong = elementwise("wrong", np.sin, lambda v, x: ad.cos(x) * (1 + 1e-4 * (x.data == 2)))
     with pytest.raises(
-        GradientError, match=r"expected -0.832293673., .* input 2 at \(1, 0\), got -0.8323769025 in reverse mode"
+        GradientError,
+        match=r"expected -0.832293673., .* input 2 at \(1, 0\), got -0.8323769025 in reverse mode",
     ):
-        ad.check_gradients(lambda y, x: (wrong(x) * 2).sum() + y, 1.0, np.array([[0.0, 1.0], [2.0, 3.0]]))
+        ad.check_gradients(
+            lambda y, x: (wrong(x) * 2).sum() + y, 1.0, np.array([[0.0, 1.0], [2.0, 3.0]])
+        )
     assert 0 < ad.check_gradients(ad.sin, np.array([[0.0, 1.0], [2.0, 3.0]])) < 1e-9
-    with pytest.raises(DtypeError, match="check_gradients expected float64, got float32 for input 2"):
+    with pytest.raises(
+        DtypeError, match="check_gradients expected float64, got float32 for input 2"
+    ):
         ad.check_gradients(ad.multiply, np.ones(2), np.ones(2, np.float32))
 
 
@@ -205,7 +230,9 @@ def test_check_gradients_finds_a_wrong_tangent() -> None:
     from etude.autodiff.operations import record
 
     def wrong(x: Tensor) -> Tensor:
-        return record("wrong", x.data * 2, (x,), (lambda v̄, v, x: v̄ * 2,), lambda v, xs, ẋs: ẋs[0] * 3)
+        return record(
+            "wrong", x.data * 2, (x,), (lambda v̄, v, x: v̄ * 2,), lambda v, xs, ẋs: ẋs[0] * 3
+        )
 
     with pytest.raises(GradientError, match="in forward mode"):
         ad.check_gradients(wrong, np.ones(2))
@@ -236,14 +263,18 @@ def test_gradients_agree_between_modes_for_random_compositions() -> None:
 
 
 def test_a_gradient_penalty_as_of_a_wasserstein_critic() -> None:
-    """Gulrajani et al. (2017): the gradient, by the weights, of the gradient's length at the input."""
+    """Gulrajani et al. (2017): the gradient, by the weights, of the gradient's length at
+    the input.
+    """
     a, b, x = rng.normal(size=(3, 4)), rng.normal(size=(4, 1)), rng.normal(size=(5, 3))
     ours = [Tensor(m, requires_grad=True) for m in (a, b)]
     slope = ad.grad(lambda x: (ad.softplus(x @ ours[0]) @ ours[1]).sum())(x)
     (((slope**2).sum(1) ** 0.5 - 1) ** 2).mean().backward()
     theirs = [torch.tensor(m, requires_grad=True) for m in (a, b)]
     t = torch.tensor(x, requires_grad=True)
-    (slope,) = torch.autograd.grad((F.softplus(t @ theirs[0]) @ theirs[1]).sum(), t, create_graph=True)
+    (slope,) = torch.autograd.grad(
+        (F.softplus(t @ theirs[0]) @ theirs[1]).sum(), t, create_graph=True
+    )
     (((slope**2).sum(1) ** 0.5 - 1) ** 2).mean().backward()
     for mine, other in zip(ours, theirs, strict=True):
         close(mine.grad, other.grad)

@@ -1,4 +1,6 @@
-"""Pictures of graphs: everything is there, nothing overlaps, edges lead downwards and around boxes."""
+"""Pictures of graphs: everything is there, nothing overlaps, edges lead downwards and
+around boxes.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,12 @@ class Box(NamedTuple):
         )
 
     def holds(self, other: Box) -> bool:
-        return self.left <= other.left and self.top <= other.top and other.right <= self.right and (
-            other.bottom <= self.bottom
-        )  # fmt: skip
+        return (
+            self.left <= other.left
+            and self.top <= other.top
+            and other.right <= self.right
+            and (other.bottom <= self.bottom)
+        )
 
     @property
     def middle(self) -> float:
@@ -53,9 +58,19 @@ class Picture:
                 self.labels.append([text.text for text in group.iter(f"{NAME}text")])
         self.frames = [box_of(each) for each in self.root.findall(f"{NAME}rect")]
         self.curves = [each.get("d", "").count("C") for each in self.root.iter(f"{NAME}path")]
-        self.paths = [points(each.get("d", "")) for each in self.root.iter(f"{NAME}path") if not each.get("fill")]
-        self.arrows = [points(path.get("d", "")) for path in self.root.iter(f"{NAME}path") if path.get("marker-end")]
-        self.page = Box(0, 0, float(self.root.get("width", 0)) + 0.5, float(self.root.get("height", 0)) + 0.5)
+        self.paths = [
+            points(each.get("d", ""))
+            for each in self.root.iter(f"{NAME}path")
+            if not each.get("fill")
+        ]
+        self.arrows = [
+            points(path.get("d", ""))
+            for path in self.root.iter(f"{NAME}path")
+            if path.get("marker-end")
+        ]
+        self.page = Box(
+            0, 0, float(self.root.get("width", 0)) + 0.5, float(self.root.get("height", 0)) + 0.5
+        )
 
     def edges(self) -> set[str]:
         """From box to box, along all lines that meet end to end."""
@@ -79,7 +94,10 @@ class Picture:
             assert all(a[1] <= b[1] + 0.01 for a, b in pairwise(path)), "an edge leads downwards"
             for x, y in path:
                 assert self.page.holds(Box(x, y, x, y))
-                assert not any(b.left < x < b.right and b.top + 0.2 < y < b.bottom - 0.2 for b in self.boxes.values())
+                assert not any(
+                    b.left < x < b.right and b.top + 0.2 < y < b.bottom - 0.2
+                    for b in self.boxes.values()
+                )
 
 
 def close(a: tuple[float, float], b: tuple[float, float]) -> bool:
@@ -104,7 +122,12 @@ def points(d: str) -> list[tuple[float, float]]:
         else:
             p = np.array([found[-1], n[0:2], n[2:4], n[4:6]])
             t = np.linspace(0.05, 1, 20)[:, None]
-            curve = (1 - t) ** 3 * p[0] + 3 * t * (1 - t) ** 2 * p[1] + 3 * t**2 * (1 - t) * p[2] + t**3 * p[3]
+            curve = (
+                (1 - t) ** 3 * p[0]
+                + 3 * t * (1 - t) ** 2 * p[1]
+                + 3 * t**2 * (1 - t) * p[2]
+                + t**3 * p[3]
+            )
             found += [(float(x), float(y)) for x, y in curve]
     return found
 
@@ -140,7 +163,9 @@ def test_the_longest_path_stays_straight_beside_residual_connections() -> None:
 def test_branches_lie_evenly() -> None:
     boxes = drawn("xa xb xc ay by cy").boxes
     assert boxes["x"].middle == boxes["y"].middle == boxes["b"].middle
-    assert boxes["b"].middle - boxes["a"].middle == pytest.approx(boxes["c"].middle - boxes["b"].middle, abs=0.2)
+    assert boxes["b"].middle - boxes["a"].middle == pytest.approx(
+        boxes["c"].middle - boxes["b"].middle, abs=0.2
+    )
     assert boxes["a"].top == boxes["b"].top == boxes["c"].top
 
 
@@ -167,11 +192,17 @@ def test_long_edges_bend_twice_at_most() -> None:
 def test_long_chains_and_wide_graphs() -> None:
     n = 1_200
     chain = [Node(str(i), (str(i),)) for i in range(n)]
-    picture = Picture(svg(chain, [Edge(str(i), str(i + 1)) for i in range(n - 1)] + [Edge("0", str(n - 1))]))
+    picture = Picture(
+        svg(chain, [Edge(str(i), str(i + 1)) for i in range(n - 1)] + [Edge("0", str(n - 1))])
+    )
     assert len(picture.boxes) == n
     wide = [Node(str(i), (str(i),)) for i in range(150)]
     picture = Picture(
-        svg(wide, [Edge("0", str(i)) for i in range(1, 149)] + [Edge(str(i), "149") for i in range(1, 149)])
+        svg(
+            wide,
+            [Edge("0", str(i)) for i in range(1, 149)]
+            + [Edge(str(i), "149") for i in range(1, 149)],
+        )
     )
     picture.check()
     assert len(picture.arrows) == 296
@@ -183,7 +214,9 @@ def test_any_graph(data: st.DataObject) -> None:
     n = data.draw(st.integers(1, 12))
     names = "abcdefghijkl"[:n]
     pairs = data.draw(
-        st.lists(st.sampled_from([a + b for a, b in combinations(names, 2)]), unique=True) if n > 1 else st.just([])
+        st.lists(st.sampled_from([a + b for a, b in combinations(names, 2)]), unique=True)
+        if n > 1
+        else st.just([])
     )
     order = data.draw(st.permutations(names))
     drawn(" ".join(data.draw(st.permutations(pairs))), "".join(order))
@@ -195,7 +228,9 @@ def test_frames_hold_their_own_and_nothing_else(data: st.DataObject) -> None:
     """Neighbours in one order of the nodes, framed, and some of these framed again."""
     n = data.draw(st.integers(2, 12))
     names = "abcdefghijkl"[:n]
-    pairs = data.draw(st.lists(st.sampled_from([a + b for a, b in combinations(names, 2)]), unique=True))
+    pairs = data.draw(
+        st.lists(st.sampled_from([a + b for a, b in combinations(names, 2)]), unique=True)
+    )
     a, b, c, d = sorted(data.draw(st.lists(st.integers(0, n), min_size=4, max_size=4)))
     nodes, edges = graph(" ".join(pairs), names)
     inner = Group("× 3", tuple(nodes[b:c]))
@@ -222,7 +257,9 @@ def test_what_enters_late_or_leaves_early_goes_around_the_rest() -> None:
 @given(st.text())
 def test_any_text_is_escaped(text: str) -> None:
     nodes = [Node("a", (text, text), title=text), Node("b", (), kind=text)]
-    root = ElementTree.fromstring(svg([*nodes, Group(text, (Node("c", ("c",)),))], [Edge("a", "b", text)], text))
+    root = ElementTree.fromstring(
+        svg([*nodes, Group(text, (Node("c", ("c",)),))], [Edge("a", "b", text)], text)
+    )
     shown = [each.text or "" for each in root.iter(f"{NAME}text")]
     allowed = re.sub(
         r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]",
@@ -244,7 +281,7 @@ def test_mistakes_are_told() -> None:
             svg(nodes, [Edge(*pair) for pair in cycle.split()])
 
 
-# -- expressions ------------------------------------------------------------------------------------------------------
+# -- expressions -----------------------------------------------------------------------------------
 
 
 def test_an_expression() -> None:
@@ -254,7 +291,9 @@ def test_an_expression() -> None:
     loss.backward(retain_graph=True)
     picture = Picture(draw(loss))
     picture.check()
-    assert sorted(picture.boxes) == sorted(["w", "x", "matmul", "sin", "multiply", "2", "sum\nloss", "result"])
+    assert sorted(picture.boxes) == sorted(
+        ["w", "x", "matmul", "sin", "multiply", "2", "sum\nloss", "result"]
+    )
     norm = f"‖∇‖ {np.linalg.norm(np.asarray(w.grad.data)):.3g}"
     assert ["3 × 2", norm] in picture.labels
     assert sorted(label[0] for label in picture.labels) == sorted(

@@ -34,7 +34,9 @@ def give(theirs: nn.Module, ours: ad.Module, turned: bool = False) -> nn.Module:
     return theirs
 
 
-def assert_same_layer(ours: ad.Module, theirs: nn.Module, x: np.ndarray, turned: bool = False) -> None:
+def assert_same_layer(
+    ours: ad.Module, theirs: nn.Module, x: np.ndarray, turned: bool = False
+) -> None:
     """Output, gradients of the input and of every parameter."""
     theirs = give(theirs.double(), ours, turned)
     a, t = ad.Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
@@ -55,7 +57,11 @@ def test_linear() -> None:
 
 def test_conv2d() -> None:
     options = {"stride": 2, "padding": (1, 0), "dilation": (1, 2), "groups": 2}
-    assert_same_layer(ad.Conv2d(4, 6, (3, 2), rng(), **options), nn.Conv2d(4, 6, (3, 2), **options), draw(2, 4, 7, 8))
+    assert_same_layer(
+        ad.Conv2d(4, 6, (3, 2), rng(), **options),
+        nn.Conv2d(4, 6, (3, 2), **options),
+        draw(2, 4, 7, 8),
+    )
 
 
 def test_layer_norm() -> None:
@@ -91,8 +97,11 @@ def test_attention(causal: bool) -> None:
     assert_parity(
         lambda q, k, v: ad.attention(q, k, v, causal),
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=causal),
-        draw(2, 3, 4, 5), draw(2, 3, 6, 5), draw(2, 3, 6, 2), second=False,
-    )  # fmt: skip
+        draw(2, 3, 4, 5),
+        draw(2, 3, 6, 5),
+        draw(2, 3, 6, 2),
+        second=False,
+    )
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -101,7 +110,12 @@ def test_multi_head_attention(causal: bool) -> None:
     theirs = nn.MultiheadAttention(6, 3, batch_first=True).double()
     with torch.no_grad():
         for p, a in zip(
-            (theirs.in_proj_weight, theirs.in_proj_bias, theirs.out_proj.weight, theirs.out_proj.bias),
+            (
+                theirs.in_proj_weight,
+                theirs.in_proj_bias,
+                theirs.out_proj.weight,
+                theirs.out_proj.bias,
+            ),
             (ours.project.weight.T, ours.project.bias, ours.mix.weight.T, ours.mix.bias),
             strict=True,
         ):
@@ -125,15 +139,23 @@ def test_transformer_block_is_pre_norm_and_causal() -> None:
     pairs = {
         "self_attn.in_proj_weight": block.attention.project.weight.T,
         "self_attn.in_proj_bias": block.attention.project.bias,
-        "self_attn.out_proj.weight": block.attention.mix.weight.T, "self_attn.out_proj.bias": block.attention.mix.bias,
-        "linear1.weight": block.perceptron.layers[0].weight.T, "linear1.bias": block.perceptron.layers[0].bias,
-        "linear2.weight": block.perceptron.layers[2].weight.T, "linear2.bias": block.perceptron.layers[2].bias,
-        "norm1.weight": block.norm1.weight, "norm1.bias": block.norm1.bias,
-        "norm2.weight": block.norm2.weight, "norm2.bias": block.norm2.bias,
-    }  # fmt: skip
+        "self_attn.out_proj.weight": block.attention.mix.weight.T,
+        "self_attn.out_proj.bias": block.attention.mix.bias,
+        "linear1.weight": block.perceptron.layers[0].weight.T,
+        "linear1.bias": block.perceptron.layers[0].bias,
+        "linear2.weight": block.perceptron.layers[2].weight.T,
+        "linear2.bias": block.perceptron.layers[2].bias,
+        "norm1.weight": block.norm1.weight,
+        "norm1.bias": block.norm1.bias,
+        "norm2.weight": block.norm2.weight,
+        "norm2.bias": block.norm2.bias,
+    }
     theirs.load_state_dict({name: torch.tensor(a.numpy()) for name, a in pairs.items()})
     x = draw(2, 4, 6)
-    close(block(ad.Tensor(x)), theirs(torch.tensor(x), src_mask=torch.triu(torch.ones(4, 4, dtype=torch.bool), 1)))
+    close(
+        block(ad.Tensor(x)),
+        theirs(torch.tensor(x), src_mask=torch.triu(torch.ones(4, 4, dtype=torch.bool), 1)),
+    )
     later = x.copy()
     later[:, 3] = 0
     close(block(ad.Tensor(x))[:, :3], block(ad.Tensor(later))[:, :3].numpy())
@@ -166,7 +188,10 @@ def test_a_module_knows_its_parameters_and_its_state() -> None:
     assert "blocks.1.layers.2.bias" in names
     assert "head.bias" in names
     assert len(net.parameters()) == len(names) - 1  # each tensor once
-    assert set(net.state_dict()) - set(names) == {"blocks.1.layers.2.running_mean", "blocks.1.layers.2.running_var"}
+    assert set(net.state_dict()) - set(names) == {
+        "blocks.1.layers.2.running_mean",
+        "blocks.1.layers.2.running_var",
+    }
     assert net.blocks[1].layers[2].training
     net.eval()
     assert not any(module.training for _, module in net.modules())
@@ -184,7 +209,9 @@ def test_a_state_is_a_copy_and_can_be_put_back() -> None:
     for name, a in net.state_dict().items():
         assert np.array_equal(a, state[name])
     other = Net()
-    other.load_state_dict({name: torch.tensor(a) for name, a in net.state_dict().items()})  # as checkpoints keep it
+    other.load_state_dict(
+        {name: torch.tensor(a) for name, a in net.state_dict().items()}
+    )  # as checkpoints keep it
     assert all(np.array_equal(a, state[name]) for name, a in other.state_dict().items())
     with pytest.raises(ad.ShapeError, match="load_state_dict expected"):
         net.load_state_dict({**state, "head.weight": np.ones((4, 5))})
@@ -196,7 +223,9 @@ def test_single_precision_all_through() -> None:
     net = Net().astype(np.float32)
     assert {p.dtype for p in net.parameters()} == {np.dtype(np.float32)}
     assert net.tied is net.embedding.weight
-    y = net.head(net.blocks[1](net.blocks[0](net.embedding(np.array([[0, 1, 2], [3, 2, 1]]))).reshape(6, 4)))
+    y = net.head(
+        net.blocks[1](net.blocks[0](net.embedding(np.array([[0, 1, 2], [3, 2, 1]]))).reshape(6, 4))
+    )
     assert y.dtype == np.float32
     y.sum().backward()
     assert {p.grad.dtype for p in net.parameters()} == {np.dtype(np.float32)}
@@ -214,9 +243,13 @@ def test_initialisers() -> None:
     generator = rng()
     assert_allclose(ad.normal((400, 500), generator, 0.3).numpy().std(), 0.3, rtol=0.02)
     assert_allclose(ad.xavier((400, 500), generator).numpy().std(), math.sqrt(2 / 900), rtol=0.02)
-    assert_allclose(ad.xavier((40, 50, 5, 5), generator).numpy().std(), math.sqrt(2 / (90 * 25)), rtol=0.02)
+    assert_allclose(
+        ad.xavier((40, 50, 5, 5), generator).numpy().std(), math.sqrt(2 / (90 * 25)), rtol=0.02
+    )
     assert_allclose(ad.kaiming((400, 500), generator).numpy().std(), math.sqrt(2 / 400), rtol=0.02)
-    assert_allclose(ad.kaiming((40, 50, 5, 5), generator).numpy().std(), math.sqrt(2 / (50 * 25)), rtol=0.02)
+    assert_allclose(
+        ad.kaiming((40, 50, 5, 5), generator).numpy().std(), math.sqrt(2 / (50 * 25)), rtol=0.02
+    )
     assert not ad.zeros((2, 3)).numpy().any()
     for p in (ad.zeros((2,)), ad.normal((2, 3), generator), ad.kaiming((2, 3), generator)):
         assert p.requires_grad

@@ -55,7 +55,11 @@ UNARY: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., np.
     "abs at ties": (ad.abs, torch.abs, tied),
     "clip": (lambda x: ad.clip(x, -1, 0.5), lambda x: torch.clamp(x, -1, 0.5), real),
     "clip at ties": (lambda x: ad.clip(x, -1, 0), lambda x: torch.clamp(x, -1, 0), tied),
-    "scalars": (lambda x: 2 - 3 * x / 4 + 1 / (x + 9), lambda x: 2 - 3 * x / 4 + 1 / (x + 9), positive),
+    "scalars": (
+        lambda x: 2 - 3 * x / 4 + 1 / (x + 9),
+        lambda x: 2 - 3 * x / 4 + 1 / (x + 9),
+        positive,
+    ),
     "square": (lambda x: x**2, lambda x: x**2, tied),
     "power 0": (lambda x: x**0, lambda x: x**0, tied),
     "power 2.5": (lambda x: x**2.5, lambda x: x**2.5, positive),
@@ -99,16 +103,25 @@ def test_a_maximum_at_a_tie_gives_half_to_each(shapes: Any, seed: int) -> None:
 
 
 @few
-@given(shapes=mutually_broadcastable_shapes(num_shapes=3, max_dims=3, min_side=0, max_side=3), seed=SEEDS)
+@given(
+    shapes=mutually_broadcastable_shapes(num_shapes=3, max_dims=3, min_side=0, max_side=3),
+    seed=SEEDS,
+)
 def test_where(shapes: Any, seed: int) -> None:
     condition, x, y = (real(shape, seed + i) for i, shape in enumerate(shapes.input_shapes))
     c = condition > 0
-    assert_parity(lambda x, y: ad.where(c, x, y), lambda x, y: torch.where(torch.tensor(c), x, y), x, y)
+    assert_parity(
+        lambda x, y: ad.where(c, x, y), lambda x, y: torch.where(torch.tensor(c), x, y), x, y
+    )
 
 
 def axes(ndim: int) -> st.SearchStrategy[Any]:
     one = st.integers(-ndim, ndim - 1)
-    return st.none() | one | st.lists(st.integers(0, ndim - 1), min_size=1, max_size=ndim, unique=True).map(tuple)
+    return (
+        st.none()
+        | one
+        | st.lists(st.integers(0, ndim - 1), min_size=1, max_size=ndim, unique=True).map(tuple)
+    )
 
 
 REDUCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., np.ndarray]]] = {
@@ -117,14 +130,15 @@ REDUCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[...
     "var": (ad.var, lambda x, a, keepdim: torch.var(x, a, correction=0, keepdim=keepdim), real),
     "var, ddof 1": (
         lambda x, a, k: ad.var(x, a, k, ddof=1),
-        lambda x, a, keepdim: torch.var(x, a, correction=1, keepdim=keepdim), real
+        lambda x, a, keepdim: torch.var(x, a, correction=1, keepdim=keepdim),
+        real,
     ),
     "amax": (ad.amax, torch.amax, real),
     "amax at ties": (ad.amax, torch.amax, tied),
     "amin": (ad.amin, torch.amin, real),
     "amin at ties": (ad.amin, torch.amin, tied),
     "logsumexp": (ad.logsumexp, torch.logsumexp, real),
-}  # fmt: skip
+}
 
 
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
@@ -139,12 +153,18 @@ def test_reductions(name: str, data: st.DataObject, seed: int) -> None:
     every = tuple(range(len(shape))) if axis is None else axis
     with np.errstate(invalid="ignore", divide="ignore"):
         assert_parity(
-            lambda x: ours(x, axis, keepdims), lambda x: theirs(x, every, keepdim=keepdims), draw(shape, seed)
+            lambda x: ours(x, axis, keepdims),
+            lambda x: theirs(x, every, keepdim=keepdims),
+            draw(shape, seed),
         )
 
 
 @few
-@given(shape=array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4), axis=st.integers(0, 2), seed=SEEDS)
+@given(
+    shape=array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4),
+    axis=st.integers(0, 2),
+    seed=SEEDS,
+)
 def test_softmax_and_its_logarithm(shape: tuple[int, ...], axis: int, seed: int) -> None:
     axis %= len(shape)
     x = real(shape, seed) * 100  # exp of it would overflow
@@ -155,7 +175,9 @@ def test_softmax_and_its_logarithm(shape: tuple[int, ...], axis: int, seed: int)
 @few
 @given(seed=SEEDS)
 def test_standardise(seed: int) -> None:
-    assert_parity(lambda x: ad.standardise(x, -1, 1e-5), lambda x: F.layer_norm(x, (5,)), real((3, 5), seed))
+    assert_parity(
+        lambda x: ad.standardise(x, -1, 1e-5), lambda x: F.layer_norm(x, (5,)), real((3, 5), seed)
+    )
     assert_parity(
         lambda x: ad.standardise(x, (0, 2), 1e-5),
         lambda x: F.batch_norm(x, None, None, training=True),
@@ -164,10 +186,22 @@ def test_standardise(seed: int) -> None:
 
 
 MATRICES = [
-    ((2, 3), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)),
-    ((5, 2, 3), (5, 3, 4)), ((4, 1, 2, 3), (5, 3, 2)), ((5, 2, 3), (3,)), ((3,), (5, 3, 2)), ((0, 3), (3, 2)),
-    ((2, 0), (0, 3)), ((1, 1), (1, 1)), ((4, 0, 2, 3), (3, 2)), ((1, 2, 3), (4, 3, 1)),
-]  # fmt: skip
+    ((2, 3), (3, 4)),
+    ((3,), (3,)),
+    ((2, 3), (3,)),
+    ((3,), (3, 2)),
+    ((5, 2, 3), (3, 4)),
+    ((2, 3), (5, 3, 4)),
+    ((5, 2, 3), (5, 3, 4)),
+    ((4, 1, 2, 3), (5, 3, 2)),
+    ((5, 2, 3), (3,)),
+    ((3,), (5, 3, 2)),
+    ((0, 3), (3, 2)),
+    ((2, 0), (0, 3)),
+    ((1, 1), (1, 1)),
+    ((4, 0, 2, 3), (3, 2)),
+    ((1, 2, 3), (4, 3, 1)),
+]
 
 
 @pytest.mark.parametrize(("a", "b"), MATRICES)
@@ -176,26 +210,49 @@ def test_matmul(a: tuple[int, ...], b: tuple[int, ...]) -> None:
 
 
 EINSUMS = [
-    ("ij,jk->ik", (2, 3), (3, 4)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 2)), ("i,i->", (3,), (3,)),
+    ("ij,jk->ik", (2, 3), (3, 4)),
+    ("bij,bjk->bik", (2, 3, 4), (2, 4, 2)),
+    ("i,i->", (3,), (3,)),
     ("i,j->ij", (2,), (3,)),
-    ("ij->ji", (2, 3)), ("ij->", (2, 3)), ("ij,kj->i", (2, 3), (4, 3)), ("ijk,kl,l->ij", (2, 3, 4), (4, 2), (2,)),
-    ("bhqd, bhkd -> bhqk", (2, 2, 3, 4), (2, 2, 2, 4)), ("ij,ij->ij", (2, 3), (2, 3)), ("ij,jk->ik", (2, 0), (0, 2)),
-]  # fmt: skip
+    ("ij->ji", (2, 3)),
+    ("ij->", (2, 3)),
+    ("ij,kj->i", (2, 3), (4, 3)),
+    ("ijk,kl,l->ij", (2, 3, 4), (4, 2), (2,)),
+    ("bhqd, bhkd -> bhqk", (2, 2, 3, 4), (2, 2, 2, 4)),
+    ("ij,ij->ij", (2, 3), (2, 3)),
+    ("ij,jk->ik", (2, 0), (0, 2)),
+]
 
 
 @pytest.mark.parametrize("case", EINSUMS, ids=lambda case: case[0])
 def test_einsum(case: Any) -> None:
     subscripts, *shapes = case
     arrays = [real(shape, i) for i, shape in enumerate(shapes)]
-    assert_parity(lambda *x: ad.einsum(subscripts, *x), lambda *x: torch.einsum(subscripts, *x), *arrays)
+    assert_parity(
+        lambda *x: ad.einsum(subscripts, *x), lambda *x: torch.einsum(subscripts, *x), *arrays
+    )
 
 
 INDICES = [
-    0, -1, slice(1, None), slice(None, None, 2), (slice(None), 1), (..., 0), (None, 0), (slice(None), None, 2),
-    np.array([0, 2, 0]), np.array([[1, 1], [0, -1]]), (np.array([0, 0, 1]), np.array([2, 2, 0])),
-    (slice(None), np.array([3, 3, 0])), (np.array([0, 1]), slice(1, 3)), np.array([True, False, True]),
-    slice(2, 2), np.array([], int), (np.array([[0], [1]]), np.array([0, 3, 3])), [0, 1, 1],
-]  # fmt: skip
+    0,
+    -1,
+    slice(1, None),
+    slice(None, None, 2),
+    (slice(None), 1),
+    (..., 0),
+    (None, 0),
+    (slice(None), None, 2),
+    np.array([0, 2, 0]),
+    np.array([[1, 1], [0, -1]]),
+    (np.array([0, 0, 1]), np.array([2, 2, 0])),
+    (slice(None), np.array([3, 3, 0])),
+    (np.array([0, 1]), slice(1, 3)),
+    np.array([True, False, True]),
+    slice(2, 2),
+    np.array([], int),
+    (np.array([[0], [1]]), np.array([0, 3, 3])),
+    [0, 1, 1],
+]
 
 
 @pytest.mark.parametrize("key", INDICES, ids=str)
@@ -218,14 +275,18 @@ def test_shapes(seed: int) -> None:
     assert_parity(lambda x: x.reshape(4, -1), lambda x: x.reshape(4, -1), x)
     assert_parity(lambda x: x.T, lambda x: x.permute(2, 1, 0), x)
     assert_parity(lambda x: ad.transpose(x, 1, -1, 0), lambda x: x.permute(1, -1, 0), x)
-    assert_parity(lambda x: ad.broadcast_to(x, (5, 2, 3, 4)), lambda x: torch.broadcast_to(x, (5, 2, 3, 4)), y)
+    assert_parity(
+        lambda x: ad.broadcast_to(x, (5, 2, 3, 4)), lambda x: torch.broadcast_to(x, (5, 2, 3, 4)), y
+    )
     assert_parity(lambda *x: ad.concatenate(x, 1), lambda *x: torch.cat(x, 1), x, y, z)
     assert_parity(lambda *x: ad.concatenate(x, -2), lambda *x: torch.cat(x, -2), x, y)
     for axis in (0, 1, -1):
         assert_parity(lambda *x: ad.stack(x, axis), lambda *x: torch.stack(x, axis), x, z)  # noqa: B023
     assert_parity(lambda x: ad.split(x, [1, 3], 2)[1], lambda x: torch.split(x, [1, 3], 2)[1], x)
     assert_parity(
-        lambda x: ad.pad(x, [(0, 0), (1, 2), (0, 1)], 7.0), lambda x: F.pad(x, (0, 1, 1, 2, 0, 0), value=7.0), x
+        lambda x: ad.pad(x, [(0, 0), (1, 2), (0, 1)], 7.0),
+        lambda x: F.pad(x, (0, 1, 1, 2, 0, 0), value=7.0),
+        x,
     )
     assert_parity(ad.flatten, lambda x: x.flatten(1), x)
 
@@ -236,7 +297,9 @@ def test_shapes_with_nothing_in_them() -> None:
     assert_parity(lambda x: x.T, lambda x: x.permute(2, 1, 0), x)
     assert_parity(ad.flatten, lambda x: x.flatten(1), x)
     assert_parity(lambda x: ad.concatenate([x, x]), lambda x: torch.cat([x, x]), x)
-    assert_parity(lambda x: ad.pad(x, [(1, 0), (1, 0), (0, 0)]), lambda x: F.pad(x, (0, 0, 1, 0, 1, 0)), x)
+    assert_parity(
+        lambda x: ad.pad(x, [(1, 0), (1, 0), (0, 0)]), lambda x: F.pad(x, (0, 0, 1, 0, 1, 0)), x
+    )
 
 
 @few
@@ -244,7 +307,10 @@ def test_shapes_with_nothing_in_them() -> None:
 def test_embedding(seed: int) -> None:
     ids = np.random.default_rng(seed).integers(0, 5, (2, 3))
     assert_parity(
-        lambda w: ad.embedding(w, ids), lambda w: F.embedding(torch.tensor(ids), w), real((5, 4), seed), second=False
+        lambda w: ad.embedding(w, ids),
+        lambda w: F.embedding(torch.tensor(ids), w),
+        real((5, 4), seed),
+        second=False,
     )
 
 
@@ -270,12 +336,13 @@ AT_EXTREMES = {
     "relu": (ad.relu, torch.relu),
     "clip": (lambda x: ad.clip(x, -2, 2), lambda x: torch.clamp(x, -2, 2)),
     "masked log": (
-        lambda x: ad.where(x.data > 0, ad.log(x), 0.0), lambda x: torch.where(x > 0, torch.log(x), 0.0)
+        lambda x: ad.where(x.data > 0, ad.log(x), 0.0),
+        lambda x: torch.where(x > 0, torch.log(x), 0.0),
     ),
     "masked infinity": (lambda x: ad.sqrt(ad.relu(x)), lambda x: torch.sqrt(torch.relu(x))),
     "sum": (ad.sum, torch.sum),
     "reciprocal": (lambda x: 1 / x, lambda x: 1 / x),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", AT_EXTREMES)
@@ -290,14 +357,19 @@ def test_infinities_and_nan(name: str) -> None:
     close(x.grad, t.grad)
 
 
-@pytest.mark.parametrize("rows", [[[0, -np.inf]], [[-np.inf, 1e300, 3]], [[np.nan, 1.0]], [[800.0, -800.0]]])
+@pytest.mark.parametrize(
+    "rows", [[[0, -np.inf]], [[-np.inf, 1e300, 3]], [[np.nan, 1.0]], [[800.0, -800.0]]]
+)
 def test_softmax_of_infinities(rows: list[list[float]]) -> None:
     for ours, theirs in (
         (ad.softmax, torch.softmax),
         (ad.log_softmax, torch.log_softmax),
         (ad.logsumexp, torch.logsumexp),
     ):
-        x, t = ad.Tensor(rows, requires_grad=True), torch.tensor(rows, dtype=torch.float64, requires_grad=True)
+        x, t = (
+            ad.Tensor(rows, requires_grad=True),
+            torch.tensor(rows, dtype=torch.float64, requires_grad=True),
+        )
         y, u = ours(x, -1), theirs(t, -1)
         close(y, u)
         with np.errstate(invalid="ignore"):
@@ -319,7 +391,12 @@ def test_nan_in_a_maximum() -> None:
 
 def test_comparisons_give_plain_arrays() -> None:
     x, y = ad.Tensor([1.0, 2.0, 3.0], requires_grad=True), np.array([3.0, 2.0, 1.0])
-    for ours, expected in ((x < y, [1, 0, 0]), (x <= y, [1, 1, 0]), (x > 2, [0, 0, 1]), (x >= ad.Tensor(y), [0, 1, 1])):
+    for ours, expected in (
+        (x < y, [1, 0, 0]),
+        (x <= y, [1, 1, 0]),
+        (x > 2, [0, 0, 1]),
+        (x >= ad.Tensor(y), [0, 1, 1]),
+    ):
         assert isinstance(ours, np.ndarray)
         assert_array_equal(ours, expected)
     assert_array_equal(x == y, [False, True, False])
@@ -337,15 +414,33 @@ def test_arrays_on_the_left_are_operands_too() -> None:
 def test_python_numbers_do_not_promote(dtype: Any) -> None:
     x = ad.Tensor(np.array([0.5, 2.0], dtype), requires_grad=True)
     for f in (
-        lambda x: x * 2.0 + 1, lambda x: 1 / x, lambda x: x**2, lambda x: x**0.5, lambda x: 2.0**x, ad.exp,
-        ad.sigmoid, ad.gelu,
-        ad.softplus, ad.relu, lambda x: ad.clip(x, 0.0, 1.0), lambda x: ad.where(x > 1, x, 0.0), ad.softmax,
+        lambda x: x * 2.0 + 1,
+        lambda x: 1 / x,
+        lambda x: x**2,
+        lambda x: x**0.5,
+        lambda x: 2.0**x,
+        ad.exp,
+        ad.sigmoid,
+        ad.gelu,
+        ad.softplus,
+        ad.relu,
+        lambda x: ad.clip(x, 0.0, 1.0),
+        lambda x: ad.where(x > 1, x, 0.0),
+        ad.softmax,
         ad.log_softmax,
-        ad.logsumexp, ad.amax, ad.var, lambda x: ad.maximum(x, 1.0), lambda x: x[np.array([0, 0])],
+        ad.logsumexp,
+        ad.amax,
+        ad.var,
+        lambda x: ad.maximum(x, 1.0),
+        lambda x: x[np.array([0, 0])],
         lambda x: ad.sum(x) * 2.0,
-        lambda x: ad.standardise(x, 0, 1e-5), lambda x: ad.pad(x, [(1, 1)]), lambda x: ad.einsum("i,i->", x, x), ad.abs,
-        lambda x: ad.dropout(x, 0.5, np.random.default_rng(0)), lambda x: ad.mean(x, 0),
-    ):  # fmt: skip
+        lambda x: ad.standardise(x, 0, 1e-5),
+        lambda x: ad.pad(x, [(1, 1)]),
+        lambda x: ad.einsum("i,i->", x, x),
+        ad.abs,
+        lambda x: ad.dropout(x, 0.5, np.random.default_rng(0)),
+        lambda x: ad.mean(x, 0),
+    ):
         y = f(x)
         assert y.dtype == dtype
         x.grad = None
@@ -355,7 +450,10 @@ def test_python_numbers_do_not_promote(dtype: Any) -> None:
 
 
 def test_mixed_precision_promotes_and_each_gradient_keeps_its_own() -> None:
-    x, y = ad.Tensor(np.ones(2, np.float32), requires_grad=True), ad.Tensor(np.ones(2), requires_grad=True)
+    x, y = (
+        ad.Tensor(np.ones(2, np.float32), requires_grad=True),
+        ad.Tensor(np.ones(2), requires_grad=True),
+    )
     z = x * y
     assert z.dtype == np.float64
     z.sum().backward()
@@ -377,13 +475,29 @@ def test_the_others_against_differences() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, 4))
     for f in (
-        ad.sum, ad.mean, ad.var, ad.amax, ad.amin, ad.logsumexp, ad.softmax, ad.log_softmax, lambda x: x.T, ad.flatten,
-        lambda x: ad.standardise(x, 0, 1e-5), lambda x: x.reshape(2, 6), lambda x: x[1:, ::2], lambda x: x[[0, 0, 2]],
-        lambda x: ad.pad(x, [(1, 0), (0, 2)]), lambda x: ad.split(x, [1, 2])[1],
+        ad.sum,
+        ad.mean,
+        ad.var,
+        ad.amax,
+        ad.amin,
+        ad.logsumexp,
+        ad.softmax,
+        ad.log_softmax,
+        lambda x: x.T,
+        ad.flatten,
+        lambda x: ad.standardise(x, 0, 1e-5),
+        lambda x: x.reshape(2, 6),
+        lambda x: x[1:, ::2],
+        lambda x: x[[0, 0, 2]],
+        lambda x: ad.pad(x, [(1, 0), (0, 2)]),
+        lambda x: ad.split(x, [1, 2])[1],
         lambda x: ad.broadcast_to(x, (2, 3, 4)),
-        lambda x: ad.stack([x, 2 * x]), lambda x: ad.concatenate([x, x * x]), lambda x: ad.where(x > 0, x * x, 3 * x),
-        lambda x: ad.einsum("ij,kj->ik", x, x), lambda x: ad.matmul(x, x.T),
+        lambda x: ad.stack([x, 2 * x]),
+        lambda x: ad.concatenate([x, x * x]),
+        lambda x: ad.where(x > 0, x * x, 3 * x),
+        lambda x: ad.einsum("ij,kj->ik", x, x),
+        lambda x: ad.matmul(x, x.T),
         lambda x: ad.embedding(x, np.array([2, 2, 0])),
         lambda x: ad.dropout(x, 0.3, np.random.default_rng(0)),
-    ):  # fmt: skip
+    ):
         assert ad.check_gradients(f, x) < 1e-6

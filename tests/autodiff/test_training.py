@@ -22,28 +22,43 @@ def test_losses() -> None:
     z, t, labels = draw(4, 3) * 50, draw(4, 3), np.array([0, 2, 2, 1])
     assert_parity(ad.mse, F.mse_loss, z, t)
     assert_parity(
-        lambda z: ad.cross_entropy(z, labels), lambda z: F.cross_entropy(z, torch.tensor(labels)), z, second=False
+        lambda z: ad.cross_entropy(z, labels),
+        lambda z: F.cross_entropy(z, torch.tensor(labels)),
+        z,
+        second=False,
     )
     assert_parity(
         lambda z: ad.binary_cross_entropy_with_logits(z, (t > 0).astype(float)),
-        lambda z: F.binary_cross_entropy_with_logits(z, torch.tensor(t > 0).double()), z,
-    )  # fmt: skip
+        lambda z: F.binary_cross_entropy_with_logits(z, torch.tensor(t > 0).double()),
+        z,
+    )
     tokens = np.random.default_rng(0).integers(0, 5, (2, 3))
     assert_parity(
         lambda z: ad.cross_entropy(z, tokens),
-        lambda z: F.cross_entropy(z.flatten(0, 1), torch.tensor(tokens).flatten()), draw(2, 3, 5),
-    )  # fmt: skip
+        lambda z: F.cross_entropy(z.flatten(0, 1), torch.tensor(tokens).flatten()),
+        draw(2, 3, 5),
+    )
 
 
 OPTIMISERS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "sgd": (lambda p: ad.SGD(p, 0.1), lambda p: torch.optim.SGD(p, 0.1)),
     "momentum": (
-        lambda p: ad.SGD(p, 0.1, 0.9, weight_decay=0.1), lambda p: torch.optim.SGD(p, 0.1, 0.9, weight_decay=0.1)
+        lambda p: ad.SGD(p, 0.1, 0.9, weight_decay=0.1),
+        lambda p: torch.optim.SGD(p, 0.1, 0.9, weight_decay=0.1),
     ),
-    "nesterov": (lambda p: ad.SGD(p, 0.1, 0.9, nesterov=True), lambda p: torch.optim.SGD(p, 0.1, 0.9, nesterov=True)),
-    "adam": (lambda p: ad.Adam(p, 0.1, (0.8, 0.9), 1e-3), lambda p: torch.optim.Adam(p, 0.1, (0.8, 0.9), 1e-3)),
-    "adamw": (lambda p: ad.AdamW(p, 0.1, 0.3), lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.3)),
-}  # fmt: skip
+    "nesterov": (
+        lambda p: ad.SGD(p, 0.1, 0.9, nesterov=True),
+        lambda p: torch.optim.SGD(p, 0.1, 0.9, nesterov=True),
+    ),
+    "adam": (
+        lambda p: ad.Adam(p, 0.1, (0.8, 0.9), 1e-3),
+        lambda p: torch.optim.Adam(p, 0.1, (0.8, 0.9), 1e-3),
+    ),
+    "adamw": (
+        lambda p: ad.AdamW(p, 0.1, 0.3),
+        lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.3),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
@@ -95,11 +110,16 @@ def test_one_step_of_lenet_equals_torchs() -> None:
     ours = ad.SGD(net.parameters(), 0.05, momentum=0.9)
     theirs = torch.optim.SGD(p.values(), 0.05, momentum=0.9)
     for _ in range(2):
-        h = F.max_pool2d(F.conv2d(torch.tensor(images), p["conv.0.weight"], p["conv.0.bias"], padding=2).relu(), 2)
+        h = F.max_pool2d(
+            F.conv2d(torch.tensor(images), p["conv.0.weight"], p["conv.0.bias"], padding=2).relu(),
+            2,
+        )
         h = F.max_pool2d(F.conv2d(h, p["conv.1.weight"], p["conv.1.bias"]).relu(), 2).flatten(1)
         h = (h @ p["dense.0.weight"] + p["dense.0.bias"]).relu()
         h = (h @ p["dense.1.weight"] + p["dense.1.bias"]).relu()
-        expected = F.cross_entropy(h @ p["dense.2.weight"] + p["dense.2.bias"], torch.tensor(labels))
+        expected = F.cross_entropy(
+            h @ p["dense.2.weight"] + p["dense.2.bias"], torch.tensor(labels)
+        )
         loss = ad.cross_entropy(net(images), labels)
         close(loss, expected)
         for optimiser, value in ((ours, loss), (theirs, expected)):
@@ -127,8 +147,11 @@ def test_a_perceptron_learns_one_batch() -> None:
     y = (np.sin(4 * x[:, :1]) * x[:, 1:] > 0).astype(float)
     net = ad.Sequential(ad.Linear(2, 32, rng), ad.tanh, ad.Dropout(0.0, rng), ad.Linear(32, 1, rng))
     loss = learn(
-        net, lambda: ad.binary_cross_entropy_with_logits(net(x), y), ad.Adam(net.parameters(), 0.05), 400
-    )  # fmt: skip
+        net,
+        lambda: ad.binary_cross_entropy_with_logits(net(x), y),
+        ad.Adam(net.parameters(), 0.05),
+        400,
+    )
     assert loss < 0.02
 
 
@@ -136,7 +159,9 @@ def test_lenet_learns_one_batch() -> None:
     rng = np.random.default_rng(0)
     net = LeNet(rng).astype(np.float32)
     x, y = rng.random((20, 1, 28, 28), np.float32), rng.integers(10, size=20)
-    assert learn(net, lambda: ad.cross_entropy(net(x), y), ad.AdamW(net.parameters(), 2e-3), 60) < 0.02
+    assert (
+        learn(net, lambda: ad.cross_entropy(net(x), y), ad.AdamW(net.parameters(), 2e-3), 60) < 0.02
+    )
 
 
 class Transformer(ad.Module):

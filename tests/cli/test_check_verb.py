@@ -23,7 +23,11 @@ def answers(run: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def outcome(self: object, entry: object, seed: int) -> Outcome:
         if "failure" in metrics:
             return Outcome(seed, failure=metrics["failure"])
-        return Outcome(seed, RunFolder(run), {"metrics": metrics, "seconds": 2.0, "peak_memory_bytes": 1_000_000})
+        return Outcome(
+            seed,
+            RunFolder(run),
+            {"metrics": metrics, "seconds": 2.0, "peak_memory_bytes": 1_000_000},
+        )
 
     monkeypatch.setattr(results._Runners, "run", outcome)
     return metrics
@@ -36,7 +40,9 @@ def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, st
     return code, captured.out, captured.err
 
 
-def test_claims_that_hold_end_with_0(answers: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_claims_that_hold_end_with_0(
+    answers: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = check(capsys, "./tiny.py")
     assert code == 0
     (line,) = [line for line in out.splitlines() if "test/accuracy" in line]
@@ -68,7 +74,9 @@ def test_a_claim_that_fails_ends_with_1(
     assert any(claim["failed"] and not claim["held"] for claim in found["claims"])
 
 
-def test_a_metric_that_is_missing_ends_with_1(answers: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_metric_that_is_missing_ends_with_1(
+    answers: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     del answers["test/loss"]
     code, out, _ = check(capsys, "./tiny.py")
     assert code == 1
@@ -98,7 +106,9 @@ def test_as_json(answers: dict[str, Any], capsys: pytest.CaptureFixture[str]) ->
     assert err
 
 
-def test_all_checks_the_whole_catalogue(answers: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_checks_the_whole_catalogue(
+    answers: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     names = {entry.name for entry in etude.all_studies()}
     assert "spirals" in names
     code, out, _ = check(capsys, "--all", "--json")
@@ -112,7 +122,10 @@ def test_wrong_words(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["spirals", "--all"], "name one or more studies to check, or give --all"),
         (["spirrals"], "no study 'spirrals'; did you mean 'spirals'?"),
         (["./tiny.py", "--scale", "qick"], "no scale 'qick'; did you mean 'quick'?"),
-        (["./tiny.py", "--scale", "full"], "no claim at scale full in tiny; there is nothing to check"),
+        (
+            ["./tiny.py", "--scale", "full"],
+            "no claim at scale full in tiny; there is nothing to check",
+        ),
         (["./tiny.py", "--seeds", "0"], "'0' is not a whole number of at least 1"),
         (["./tiny.py", "--seeds", "three"], "'three' is not a whole number of at least 1"),
         (["./tiny.py", "--record"], "tiny.py is none of them"),
@@ -126,7 +139,9 @@ def test_wrong_words(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_recording_needs_a_checkout(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(verb, "MEASURED", place / "lib" / "site-packages" / "etude" / "measured.json")
+    monkeypatch.setattr(
+        verb, "MEASURED", place / "lib" / "site-packages" / "etude" / "measured.json"
+    )
     code, _, err = check(capsys, "spirals", "--record")
     assert code == 2
     assert "expected a source checkout" in err
@@ -134,7 +149,10 @@ def test_recording_needs_a_checkout(
 
 
 def test_what_was_measured_is_recorded(
-    answers: dict[str, Any], place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    answers: dict[str, Any],
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     checkout = place / "checkout"
     (checkout / "src" / "etude").mkdir(parents=True)
@@ -148,8 +166,15 @@ def test_what_was_measured_is_recorded(
     kept = record["studies"]["spirals"]["quick"]
     assert kept["command"] == "etude check spirals --scale quick --seeds 3"
     assert kept["claims"][0]["values"] == [1.0, 1.0, 1.0]
-    page, readme = (checkout / "docs" / "results.md").read_text(), (checkout / "README.md").read_text()
-    (row,) = [line for line in page.splitlines() if line.startswith("| `spirals` | quick | train/accuracy ≥ 1")]
+    page, readme = (
+        (checkout / "docs" / "results.md").read_text(),
+        (checkout / "README.md").read_text(),
+    )
+    (row,) = [
+        line
+        for line in page.splitlines()
+        if line.startswith("| `spirals` | quick | train/accuracy ≥ 1")
+    ]
     assert "| ✓ | 2 s |" in row
     (row,) = [line for line in readme.splitlines() if line.startswith("| `spirals` |")]
     assert "train/accuracy 1 ± 0 (≥ 1) | ✓ | 2 s |" in row
@@ -169,7 +194,10 @@ def test_what_was_measured_is_recorded(
 
 
 def test_a_real_claim_that_fails(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tiny.write(place, '[Claim("test/loss", at_most=0.0001, seeds=1), Claim("test/unknown", at_least=0, seeds=1)]')
+    tiny.write(
+        place,
+        '[Claim("test/loss", at_most=0.0001, seeds=1), Claim("test/unknown", at_least=0, seeds=1)]',
+    )
     code, out, err = check(capsys, "./tiny.py")
     assert code == 1
     assert "0 of 2 claims hold" in out

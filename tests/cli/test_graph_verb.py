@@ -15,7 +15,8 @@ from etude.cli import main
 from etude.cli.graph import Options
 
 CONVOLUTIONAL = """nn.Sequential(
-            nn.Conv2d(1, self.hidden, 5, padding=2, bias=False).requires_grad_(False), nn.BatchNorm2d(self.hidden),
+            nn.Conv2d(1, self.hidden, 5, padding=2, bias=False).requires_grad_(False),
+            nn.BatchNorm2d(self.hidden),
             nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * self.hidden, 2),
         )"""
 
@@ -25,9 +26,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with two studies of one's own."""
     tiny.write(tmp_path)
     tiny.write(
-        tmp_path, name="seen.py", old_1="nn.Sequential(MLP(4, [self.hidden, *self.more], 2), nn.Dropout(0.1))",
-        new_1=CONVOLUTIONAL, old_2="zeros(2, 4)", new_2="zeros(2, 1, 8, 8)",
-    )  # fmt: skip
+        tmp_path,
+        name="seen.py",
+        old_1="nn.Sequential(MLP(4, [self.hidden, *self.more], 2), nn.Dropout(0.1))",
+        new_1=CONVOLUTIONAL,
+        old_2="zeros(2, 4)",
+        new_2="zeros(2, 1, 8, 8)",
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
     return tmp_path
@@ -55,12 +60,20 @@ def test_the_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "4: Flatten 384 6 × 6",
         "5: Linear 384 → 2 2 770 1.54 k all",
         "1,418 parameters, 818 of them trained · 78.3 k FLOPs forward, for one example",
-        "FLOPs are counted in convolutions and matrix products, two for a multiplication with its addition.",
+        (
+            "FLOPs are counted in convolutions and matrix products, two for a multiplication with"
+            " its addition."
+        ),
     ]
-    assert {path.name for path in here.iterdir()} - {"__pycache__"} == {"tiny.py", "seen.py"}, "no run, no picture"
+    assert {path.name for path in here.iterdir()} - {"__pycache__"} == {
+        "tiny.py",
+        "seen.py",
+    }, "no run, no picture"
 
 
-def test_fields_and_scales_change_the_network(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fields_and_scales_change_the_network(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = said(capsys, "digits", "--width", "32", "--scale=full")
     assert "1 → 32" in text
     assert "1 × 28 × 28" in text
@@ -80,18 +93,33 @@ def test_a_study_of_ones_own(here: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(said(capsys, "./seen.py", "--json", "--scale", "full"))
     rows = found.pop("rows")
-    assert found == {"network": "seen", "parameters": 946, "trained": 546, "idle": 0, "flops": 52224}
+    assert found == {
+        "network": "seen",
+        "parameters": 946,
+        "trained": 546,
+        "idle": 0,
+        "flops": 52224,
+    }
     assert rows[2] == {
-        "level": 1, "name": "0", "operation": "Conv2d 5×5, 1 → 16", "output": [16, 8, 8], "parameters": 400,
-        "flops": 2 * 25 * 16 * 64, "receptive_field": [5, 5], "from": [0],
-    }  # fmt: skip
+        "level": 1,
+        "name": "0",
+        "operation": "Conv2d 5×5, 1 → 16",
+        "output": [16, 8, 8],
+        "parameters": 400,
+        "flops": 2 * 25 * 16 * 64,
+        "receptive_field": [5, 5],
+        "from": [0],
+    }
     assert [row["from"] for row in rows] == [[], [], [0], [2], [3], [4], [5], [6]]
     assert sum(row["parameters"] for row in rows[2:]) == 946
 
 
 def test_the_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "spirals", "--svg").splitlines()[-1] == "spirals-graph.svg"
-    for words, file in ((["--svg", "--depth", "2"], "spirals-graph.svg"), (["--svg", "net.svg"], "net.svg")):
+    for words, file in (
+        (["--svg", "--depth", "2"], "spirals-graph.svg"),
+        (["--svg", "net.svg"], "net.svg"),
+    ):
         said(capsys, "spirals", *words, "--json")
         text = (here / file).read_text(encoding="utf-8")
         ElementTree.fromstring(text)
@@ -114,10 +142,13 @@ def test_the_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["digits", "--svg", "no/net.svg"], "no/net.svg can't be written: there is no folder no"),
         (["digits", "more"], "digits: "),
         (["./none.py"], "study none gives no example input; expected a method example(self)"),
-        (["./bad.py"], "the network of study bad can't be applied to its example: mat1 and mat2 shapes"),
+        (
+            ["./bad.py"],
+            "the network of study bad can't be applied to its example: mat1 and mat2 shapes",
+        ),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_mistakes_get_one_sentence(
     words: list[str], sentence: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

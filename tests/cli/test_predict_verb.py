@@ -12,7 +12,8 @@ import tiny
 from etude.cli import main
 
 WRITES = """def write(self, net, input):
-        yield from (f"<{self.rate}", f" {input}", ">", "" if self.rate != 7 else torch.rand(()).item().hex())
+        drawn = torch.rand(()).item().hex() if self.rate == 7 else ""
+        yield from (f"<{self.rate}", f" {input}", ">", drawn)
 
     def predict("""
 
@@ -24,14 +25,18 @@ def writer(run: Path, place: Path) -> Path:
     return run
 
 
-def test_what_is_written_follows_what_was_given(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_written_follows_what_was_given(
+    writer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["predict", "tiny", "a", "b c"]) == 0
     assert capsys.readouterr().out == "a<0.1 a>\nb c<0.1 b c>\n"
 
 
 def test_pieces_are_shown_as_they_come(writer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr("builtins.print", lambda *words, **how: seen.append((*words, how.get("flush", False))))
+    monkeypatch.setattr(
+        "builtins.print", lambda *words, **how: seen.append((*words, how.get("flush", False)))
+    )
     assert main(["predict", "tiny", "a"]) == 0
     assert seen == [("a", True), ("<0.1", True), (" a", True), (">", True), ("", True), (False,)]
 
@@ -40,7 +45,10 @@ def test_written_as_json(writer: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["predict", "tiny", "é", "b", "--json"]) == 0
     text = capsys.readouterr().out
     assert "é" in text
-    assert json.loads(text) == [{"input": "é", "text": "<0.1 é>"}, {"input": "b", "text": "<0.1 b>"}]
+    assert json.loads(text) == [
+        {"input": "é", "text": "<0.1 é>"},
+        {"input": "b", "text": "<0.1 b>"},
+    ]
 
 
 def test_each_time_another_text(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +75,9 @@ def test_fields_are_set_for_the_asking(writer: Path, capsys: pytest.CaptureFixtu
         ("rate", "'rate' is not FIELD=VALUE"),
     ],
 )
-def test_what_cannot_be_set(run: Path, given: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_set(
+    run: Path, given: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["predict", "tiny", "1 2 3 4", "--set", given]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

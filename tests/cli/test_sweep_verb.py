@@ -21,16 +21,25 @@ pytest.importorskip("optuna", reason="sweeps need the extra 'search'")
 @pytest.fixture
 def study(place: Path) -> Path:
     log = "            run.log(loss=loss)"
-    return tiny.write(place, old_1=log, new_1=f'{log}\n            run.log(**{{"validation/loss": loss}})')
+    return tiny.write(
+        place, old_1=log, new_1=f'{log}\n            run.log(**{{"validation/loss": loss}})'
+    )
 
 
 @pytest.fixture
-def answers(study: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, dict[str, Any]]]:
+def answers(
+    study: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[Plan, dict[str, Any]]]:
     """What each trial was asked for, instead of running."""
     asked: list[tuple[Plan, dict[str, Any]]] = []
 
     def answer(
-        self: Processes, plan: Plan, number: int, values: Mapping[str, Any], before: RunFolder | None, watch: Watch
+        self: Processes,
+        plan: Plan,
+        number: int,
+        values: Mapping[str, Any],
+        before: RunFolder | None,
+        watch: Watch,
     ) -> Ended:
         asked.append((plan, dict(values)))
         result = {"metrics": {plan.metric: float(values["hidden"])}, "seconds": 1.0}
@@ -41,9 +50,17 @@ def answers(study: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> list[t
 
 
 def test_repeated_options_are_gathered() -> None:
-    assert gathered(["--over", "a=1,2", "--steps", "3", "--over", "b=1:2", "--prune", "--over=c=4,5"]) == [
-        "--steps", "3", "--prune", "--over", "a=1,2", "b=1:2", "c=4,5",
-    ]  # fmt: skip
+    assert gathered(
+        ["--over", "a=1,2", "--steps", "3", "--over", "b=1:2", "--prune", "--over=c=4,5"]
+    ) == [
+        "--steps",
+        "3",
+        "--prune",
+        "--over",
+        "a=1,2",
+        "b=1:2",
+        "c=4,5",
+    ]
     assert gathered(["--over", "a=1,2", "b=3,4"]) == ["--over", "a=1,2", "b=3,4"]
     assert gathered(["--help"]) == ["--help"]
 
@@ -51,7 +68,18 @@ def test_repeated_options_are_gathered() -> None:
 def test_the_best_command_is_printed_last(
     answers: list[tuple[Plan, dict[str, Any]]], place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["sweep", "./tiny.py", "--over", "hidden=8,2,4", "--sampler", "grid", "--steps", "7", "--name", "mine"]
+    words = [
+        "sweep",
+        "./tiny.py",
+        "--over",
+        "hidden=8,2,4",
+        "--sampler",
+        "grid",
+        "--steps",
+        "7",
+        "--name",
+        "mine",
+    ]
     assert main(words) == 0
     captured = capsys.readouterr()
     out = captured.out.splitlines()
@@ -68,7 +96,9 @@ def test_the_best_command_is_printed_last(
     assert found["best"]["fields"] == {"hidden": 2}
     assert found["command"] == out[-1]
     assert main([*words, "--direction", "maximize"]) == 2
-    assert "sweep mine is another: its direction is minimize, not maximize" in capsys.readouterr().err
+    assert (
+        "sweep mine is another: its direction is minimize, not maximize" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,17 +107,35 @@ def test_the_best_command_is_printed_last(
         (["--over", "hiden=1,2"], "study tiny has no field 'hiden'; did you mean 'hidden'?"),
         (["--over", "rate=log:0:1"], "has no logarithm"),
         ([], "a sweep varies at least one field: give --over"),
-        (["--over", "hidden=1,2", "--hidden", "3"], "field hidden is both varied by --over and fixed"),
-        (["--over", "hidden=1,2", "--metric", "test/accuracy"], "--metric test/accuracy is measured on test data"),
-        (["--over", "rate=0.1:1", "--sampler", "grid"], "--sampler grid needs a list for each field"),
-        (["--over", "hidden=1,2", "--sampler", "tpee"], "--sampler can't be 'tpee'; expected one of tpe, random"),
+        (
+            ["--over", "hidden=1,2", "--hidden", "3"],
+            "field hidden is both varied by --over and fixed",
+        ),
+        (
+            ["--over", "hidden=1,2", "--metric", "test/accuracy"],
+            "--metric test/accuracy is measured on test data",
+        ),
+        (
+            ["--over", "rate=0.1:1", "--sampler", "grid"],
+            "--sampler grid needs a list for each field",
+        ),
+        (
+            ["--over", "hidden=1,2", "--sampler", "tpee"],
+            "--sampler can't be 'tpee'; expected one of tpe, random",
+        ),
         (["--over", "hidden=1,2", "--name", "../x"], "--name '../x' can't be a folder's name"),
-        (["--over", "hidden=1,2", "--jbos", "2"], "study tiny has no option '--jbos'; did you mean '--jobs'?"),
+        (
+            ["--over", "hidden=1,2", "--jbos", "2"],
+            "study tiny has no option '--jbos'; did you mean '--jobs'?",
+        ),
         (["--over", "hidden=1,2", "--scale", "qick"], "has no scale 'qick'; did you mean 'quick'?"),
     ],
 )
 def test_wrong_words(
-    answers: list[tuple[Plan, dict[str, Any]]], words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+    answers: list[tuple[Plan, dict[str, Any]]],
+    words: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["sweep", "./tiny.py", *words]) == 2
     captured = capsys.readouterr()
@@ -97,19 +145,27 @@ def test_wrong_words(
     assert answers == []
 
 
-def test_a_study_without_validation_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_study_without_validation_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["sweep", "./tiny.py", "--over", "hidden=1,2"]) == 2
     error = capsys.readouterr().err
-    assert "names no validation metric to choose by (its metrics: test/accuracy, test/loss, train/seen)" in error
+    assert (
+        "names no validation metric to choose by (its metrics: test/accuracy, test/loss,"
+        " train/seen)" in error
+    )
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        ["sweep", "--help"], ["sweep", "./tiny.py", "--help"], ["reproduce", "--help"],
-        ["sweep", "./tiny.py", "--over", "hidden=0,1"], ["reproduce", "./tiny.py", "--scale", "full"],
+        ["sweep", "--help"],
+        ["sweep", "./tiny.py", "--help"],
+        ["reproduce", "--help"],
+        ["sweep", "./tiny.py", "--over", "hidden=0,1"],
+        ["reproduce", "./tiny.py", "--scale", "full"],
     ],
-)  # fmt: skip
+)
 def test_answers_come_without_torch_or_optuna(study: Path, place: Path, words: list[str]) -> None:
     code = (
         "import sys; from etude.cli import main\n"
@@ -117,5 +173,7 @@ def test_answers_come_without_torch_or_optuna(study: Path, place: Path, words: l
         "except SystemExit as stop: code = stop.code or 0\n"
         "print(code, {'torch', 'optuna', 'matplotlib'} & {*sys.modules})"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.splitlines()[-1] == f"{0 if '--help' in words else 2} set()", done.stderr

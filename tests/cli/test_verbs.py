@@ -1,4 +1,6 @@
-"""Every verb as a user types it, through ``main``: what it prints, its exit code, its one sentence."""
+"""Every verb as a user types it, through ``main``: what it prints, its exit code, its one
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -36,21 +38,41 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     return line
 
 
-# -- what imports nothing heavy -------------------------------------------------------------------------------------
+# -- what imports nothing heavy --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        [], ["--help"], ["--version"], ["list"], ["list", "--json"], ["show", "spirals"], ["show", "./tiny.py"],
+        [],
+        ["--help"],
+        ["--version"],
+        ["list"],
+        ["list", "--json"],
+        ["show", "spirals"],
+        ["show", "./tiny.py"],
         ["runs"],
-        ["runs", "--json"], ["run", "spirals", "--help"], ["run", "./tiny.py", "--help"], ["data"], ["data", "--json"],
-        ["compare", "--help"], ["check", "--help"], ["predict", "--help"], ["export", "--help"], ["resume", "--help"],
-        ["report", "--help"], ["run", "./tiny.py", "--hiden", "3"], ["list", "--topic", "nothing"],
-        ["runs", "--study", "no"], ["resume", "tiny"], ["check"], ["export", "tiny", "--to", "nothing"],
-        ["graph", "--help"], ["graph", "digits", "--wdth", "3"],
+        ["runs", "--json"],
+        ["run", "spirals", "--help"],
+        ["run", "./tiny.py", "--help"],
+        ["data"],
+        ["data", "--json"],
+        ["compare", "--help"],
+        ["check", "--help"],
+        ["predict", "--help"],
+        ["export", "--help"],
+        ["resume", "--help"],
+        ["report", "--help"],
+        ["run", "./tiny.py", "--hiden", "3"],
+        ["list", "--topic", "nothing"],
+        ["runs", "--study", "no"],
+        ["resume", "tiny"],
+        ["check"],
+        ["export", "tiny", "--to", "nothing"],
+        ["graph", "--help"],
+        ["graph", "digits", "--wdth", "3"],
     ],
-)  # fmt: skip
+)
 def test_answers_come_without_torch(run: Path, place: Path, words: list[str]) -> None:
     code = (
         "import sys; from etude.cli import main\n"
@@ -58,10 +80,14 @@ def test_answers_come_without_torch(run: Path, place: Path, words: list[str]) ->
         "except SystemExit as stop: code = stop.code or 0\n"
         "print(code, 'torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     last = done.stdout.splitlines()[-1]
-    wrong = words in (["check"], ["resume", "tiny"]) or {"--hiden", "--wdth", "nothing", "no"} & {*words}
+    wrong = words in (["check"], ["resume", "tiny"]) or {"--hiden", "--wdth", "nothing", "no"} & {
+        *words
+    }
     assert last == f"{2 if wrong else 0} False"
     assert len(done.stderr.splitlines()) == bool(wrong)
     assert wrong or len(done.stdout.splitlines()) > 1
@@ -69,8 +95,13 @@ def test_answers_come_without_torch(run: Path, place: Path, words: list[str]) ->
 
 def test_comparing_needs_no_torch(run: Path, place: Path) -> None:
     shutil.copytree(run, run.parent / "2020-01-01_00-00-00-0000")
-    code = "import sys; from etude.cli import main\nmain(['compare', 'tiny', '2020'])\nprint('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=60)
+    code = (
+        "import sys; from etude.cli import main\nmain(['compare', 'tiny', '2020'])\nprint('torch'"
+        " in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.splitlines()[-1] == "False", done.stderr
     assert (place / "runs" / "compare.svg").read_bytes().startswith(b"<?xml")
 
@@ -91,14 +122,22 @@ def test_a_wrong_verb_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> No
     assert complaint(capsys, "exprt") == "etude: no verb 'exprt'; did you mean 'export'?"
 
 
-# -- runs -----------------------------------------------------------------------------------------------------------
+# -- runs ------------------------------------------------------------------------------------------
 
 
 def test_runs_are_a_table(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "runs")
     (line,) = [line for line in text.splitlines() if run.name in line]
     accuracy = json.loads((run / "result.json").read_text())["metrics"]["test/accuracy"]
-    for word in (f"tiny/{run.name}", "quick", "finished", "20", f"test/accuracy {accuracy:.4g}", "--hidden 5", "✓"):
+    for word in (
+        f"tiny/{run.name}",
+        "quick",
+        "finished",
+        "20",
+        f"test/accuracy {accuracy:.4g}",
+        "--hidden 5",
+        "✓",
+    ):
         assert word in line
 
 
@@ -106,7 +145,12 @@ def test_runs_as_json(run: Path, place: Path, capsys: pytest.CaptureFixture[str]
     (row,) = json.loads(said(capsys, "runs", "--json", "--study", "tiny"))
     result = json.loads((run / "result.json").read_text())
     assert row["run"] == f"tiny/{run.name}"
-    assert (row["study"], row["scale"], row["seed"], row["state"]) == ("tiny", "quick", 0, "finished")
+    assert (row["study"], row["scale"], row["seed"], row["state"]) == (
+        "tiny",
+        "quick",
+        0,
+        "finished",
+    )
     assert (row["steps"], row["seconds"], row["claims"]) == (20, result["seconds"], "✓")
     assert (row["main"], row["metrics"]) == ("test/accuracy", result["metrics"])
     assert row["changed"] == {"hidden": 5}
@@ -125,7 +169,11 @@ def test_runs_show_what_is_wrong_with_them(run: Path, capsys: pytest.CaptureFixt
     (copies["open"] / "result.json").unlink()
     (copies["failed"] / "result.json").unlink()
     (copies["failed"] / "error.txt").write_text("it broke")
-    tiny.alter(copies["worse"], "result.json", claims=[{"claim": {"metric": "test/accuracy"}, "holds": False}])
+    tiny.alter(
+        copies["worse"],
+        "result.json",
+        claims=[{"claim": {"metric": "test/accuracy"}, "holds": False}],
+    )
     rows = {row["path"].rsplit("/")[-1]: row for row in json.loads(said(capsys, "runs", "--json"))}
     states = {name: rows[copy.name]["state"] for name, copy in copies.items()}
     assert states == {"bad": "damaged", "open": "stopped", "failed": "failed", "worse": "finished"}
@@ -138,10 +186,12 @@ def test_runs_show_what_is_wrong_with_them(run: Path, capsys: pytest.CaptureFixt
 
 
 def test_runs_of_a_wrong_study(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no run of study 'tinny' in runs; did you mean 'tiny'?" in complaint(capsys, "runs", "--study", "tinny")
+    assert "no run of study 'tinny' in runs; did you mean 'tiny'?" in complaint(
+        capsys, "runs", "--study", "tinny"
+    )
 
 
-# -- resume ---------------------------------------------------------------------------------------------------------
+# -- resume ----------------------------------------------------------------------------------------
 
 
 def crashed(place: Path, monkeypatch: pytest.MonkeyPatch, **fields: object) -> Path:
@@ -150,7 +200,14 @@ def crashed(place: Path, monkeypatch: pytest.MonkeyPatch, **fields: object) -> P
     entry = etude.catalogue.Catalogue()[str(place / "tiny.py")]
     study = entry.load().at("quick", **fields)
     with pytest.raises(ValueError, match="crashed as asked"):
-        etude.study.execute(study, root=place / "runs", seed=7, source=entry.source, quiet=True, checkpoint_every=1e-9)
+        etude.study.execute(
+            study,
+            root=place / "runs",
+            seed=7,
+            source=entry.source,
+            quiet=True,
+            checkpoint_every=1e-9,
+        )
     monkeypatch.delenv("TINY_CRASH")
     return RunFolder.open("tiny", place / "runs").path
 
@@ -192,17 +249,25 @@ def test_what_cannot_be_resumed(
     with pytest.raises(KeyError), etude.Run("mine", root=place / "runs", quiet=True):
         raise KeyError
     line = complaint(capsys, "resume", "mine")
-    assert "that of a plain script; run the script again, with etude.Run('mine', resume='runs/mine/" in line
+    assert (
+        "that of a plain script; run the script again, with etude.Run('mine', resume='runs/mine/"
+        in line
+    )
 
     path = crashed(place, monkeypatch)
     record = json.loads((path / "study.json").read_text())
     for changes, word in (
-        ({"seed": "x"}, "its seed is 'x'"), ({"threads": ...}, "its threads is None"),
+        ({"seed": "x"}, "its seed is 'x'"),
+        ({"threads": ...}, "its threads is None"),
         ({"device": 3}, "its device is 3"),
-        ({"precision": "fp8"}, "damaged"), ({"scale": ...}, "its scale"), ({"fields": 3}, "its fields are 3"),
-        ({"fields": {"hiden": 3}}, "did you mean 'hidden'"), ({"scale": "large"}, "no scale 'large'"),
-        ({"source": str(path / "tiny.py")}, "nothing there is executed"), ({"device": "cuda:9"}, "no device 'cuda:9'"),
-    ):  # fmt: skip
+        ({"precision": "fp8"}, "damaged"),
+        ({"scale": ...}, "its scale"),
+        ({"fields": 3}, "its fields are 3"),
+        ({"fields": {"hiden": 3}}, "did you mean 'hidden'"),
+        ({"scale": "large"}, "no scale 'large'"),
+        ({"source": str(path / "tiny.py")}, "nothing there is executed"),
+        ({"device": "cuda:9"}, "no device 'cuda:9'"),
+    ):
         tiny.alter(path, **changes)
         assert word in complaint(capsys, "resume", path)
         (path / "study.json").write_text(json.dumps(record))
@@ -212,7 +277,7 @@ def test_what_cannot_be_resumed(
     said(capsys, "resume", path, "--quiet")
 
 
-# -- compare --------------------------------------------------------------------------------------------------------
+# -- compare ---------------------------------------------------------------------------------------
 
 
 def test_two_runs_side_by_side(run: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,7 +305,7 @@ def test_comparing_what_is_not_there(run: Path, capsys: pytest.CaptureFixture[st
     assert "expected one of .svg, .png, .pdf" in capsys.readouterr().err
 
 
-# -- predict --------------------------------------------------------------------------------------------------------
+# -- predict ---------------------------------------------------------------------------------------
 
 
 def test_predictions_are_printed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,7 +323,9 @@ def test_predictions_as_json(run: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert found["classes"] == pytest.approx(dict(etude.load(run).predict("1 2 3 4")))
 
 
-def test_five_classes_are_shown_of_many(run: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_five_classes_are_shown_of_many(
+    run: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     many = 'return {f"class {k}": k / 55 for k in range(11)}'
     tiny.write(place, old_1="return dict(zip(", new_1=f"{many}\n        return dict(zip(")
     lines = said(capsys, "predict", "tiny", "1 2 3 4").splitlines()
@@ -267,14 +334,18 @@ def test_five_classes_are_shown_of_many(run: Path, place: Path, capsys: pytest.C
     assert len(found["classes"]) == 11
 
 
-def test_predicting_with_what_does_not_predict(run: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predicting_with_what_does_not_predict(
+    run: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tiny.write(place, old_1="def predict(", new_1="def guess(")
     assert "has no prediction to offer" in complaint(capsys, "predict", "tiny", "1 2 3 4")
-    assert "no study file at gone.py" in complaint(capsys, "predict", "tiny", "1 2 3 4", "--study", "gone.py")
+    assert "no study file at gone.py" in complaint(
+        capsys, "predict", "tiny", "1 2 3 4", "--study", "gone.py"
+    )
     assert "required: input" in complaint(capsys, "predict", "tiny")
 
 
-# -- report ---------------------------------------------------------------------------------------------------------
+# -- report ----------------------------------------------------------------------------------------
 
 
 def test_a_report_is_rebuilt_and_opened(
@@ -312,26 +383,35 @@ def test_a_scripts_run_has_a_report(place: Path, capsys: pytest.CaptureFixture[s
     assert "test/score" in run.folder.report_html.read_text()
 
 
-# -- export ---------------------------------------------------------------------------------------------------------
+# -- export ----------------------------------------------------------------------------------------
 
 
-def test_exports_say_where_they_lie(run: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exports_say_where_they_lie(
+    run: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for kind, ending in (("hdf5", "h5"), ("safetensors", "safetensors"), ("notebook", "ipynb")):
         path = said(capsys, "export", "tiny", "--to", kind).strip()
         assert path == f"tiny-{run.name}.{ending}"
         assert (place / path).stat().st_size > 500
-        assert said(capsys, "export", run, "--to", kind, "--output", f"net.{ending}").strip() == f"net.{ending}"
+        assert (
+            said(capsys, "export", run, "--to", kind, "--output", f"net.{ending}").strip()
+            == f"net.{ending}"
+        )
         assert (place / f"net.{ending}").is_file()
 
 
 def test_exporting_wrongly(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "invalid choice: 'pickle'" in complaint(capsys, "export", "tiny", "--to", "pickle")
     assert "required: --to" in complaint(capsys, "export", "tiny")
-    assert "expected .h5 or .hdf5" in complaint(capsys, "export", "tiny", "--to", "hdf5", "--output", "net.txt")
-    assert "no folder nowhere" in complaint(capsys, "export", "tiny", "--to", "hdf5", "--output", "nowhere/net.h5")
+    assert "expected .h5 or .hdf5" in complaint(
+        capsys, "export", "tiny", "--to", "hdf5", "--output", "net.txt"
+    )
+    assert "no folder nowhere" in complaint(
+        capsys, "export", "tiny", "--to", "hdf5", "--output", "nowhere/net.h5"
+    )
 
 
-# -- data -----------------------------------------------------------------------------------------------------------
+# -- data ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -345,7 +425,9 @@ def no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_data_sets_are_a_table(no_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "data")
-    assert all(name in text for name in ("mnist", "fashion-mnist", "cifar-10", "cifar-100", "ag-news"))
+    assert all(
+        name in text for name in ("mnist", "fashion-mnist", "cifar-10", "cifar-100", "ag-news")
+    )
     rows = {row["set"]: row for row in json.loads(said(capsys, "data", "--json"))}
     assert rows["mnist"]["here"] == "no"
     assert rows["mnist"]["bytes"] == 9_912_422 + 28_881 + 1_648_877 + 4_542
@@ -380,7 +462,9 @@ def test_data_sets_are_fetched(
 
 
 def test_wrong_words_about_data(no_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no data set 'mnits'; did you mean 'mnist'?" in complaint(capsys, "data", "fetch", "mnits")
+    assert "no data set 'mnits'; did you mean 'mnist'?" in complaint(
+        capsys, "data", "fetch", "mnits"
+    )
     assert "no data set 'mnits'" in complaint(capsys, "data", "verify", "mnits")
     assert "fetch which set?" in complaint(capsys, "data", "fetch")
     assert "can't 'delete'" in complaint(capsys, "data", "delete", "mnist")

@@ -11,7 +11,14 @@ def home(tmp_path, monkeypatch):
     """Every test has a data folder and a cache of its own, and no way out of this machine."""
     monkeypatch.setenv("ETUDE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("ETUDE_CACHE", str(tmp_path / "cache"))
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "all_proxy",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return tmp_path

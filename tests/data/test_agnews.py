@@ -7,8 +7,14 @@ from etude import data
 from etude.data.agnews import clean
 from etude.errors import UserError
 
-TRAIN = '"3","Oil, up","Prices ""rose""\\again."\n"1","Peace","A treaty was signed."\n"2","Goal","A late goal."\n'
-TEST = '"4","Chips","A new chip was shown, faster than all before it, by a company that nobody knew."\n'
+TRAIN = (
+    '"3","Oil, up","Prices ""rose""\\again."\n"1","Peace","A treaty was signed."\n"2","Goal","A'
+    ' late goal."\n'
+)
+TEST = (
+    '"4","Chips","A new chip was shown, faster than all before it, by a company that nobody'
+    ' knew."\n'
+)
 
 
 @pytest.fixture
@@ -22,7 +28,11 @@ def folder(home):
 def test_the_official_layout(folder):
     (folder / "train.csv").write_text(TRAIN)
     news = data.ag_news()
-    assert news.train.inputs == ('Oil, up Prices "rose" again.', "Peace A treaty was signed.", "Goal A late goal.")
+    assert news.train.inputs == (
+        'Oil, up Prices "rose" again.',
+        "Peace A treaty was signed.",
+        "Goal A late goal.",
+    )
     assert news.train.labels.tolist() == [2, 0, 1]
     assert news.test.labels.tolist() == [3]
     assert news.classes == ("World", "Sports", "Business", "Sci/Tech")
@@ -32,7 +42,9 @@ def test_the_official_layout(folder):
 def test_the_subset_is_joined_without_what_is_double_or_in_the_test_set(folder):
     (folder / "train.first2000.csv").write_text(TRAIN)
     other_edition = TEST.split('"')[3] + " " + TEST.split('"')[5][:75].upper() + " (Reuters)"
-    (folder / "subset5000.text-label.csv").write_text(f'PEACE a treaty was signed,0\n"{other_edition}",3\nNew text,2\n')
+    (folder / "subset5000.text-label.csv").write_text(
+        f'PEACE a treaty was signed,0\n"{other_edition}",3\nNew text,2\n'
+    )
     news = data.ag_news()
     assert news.train.inputs[3:] == ("New text",)
     assert news.train.labels.tolist() == [2, 0, 1, 2]
@@ -95,7 +107,10 @@ def test_the_real_set(real):
     news = data.ag_news()
     assert len(news.test) == 7_600
     assert torch.bincount(news.test.labels).tolist() == [1_900] * 4
-    letters = [{"".join(filter(str.isalnum, text.lower())) for text in part.inputs} for part in (news.train, news.test)]
+    letters = [
+        {"".join(filter(str.isalnum, text.lower())) for text in part.inputs}
+        for part in (news.train, news.test)
+    ]
     assert letters[0].isdisjoint(letters[1])
     assert len(letters[0]) == len(news.train)
     assert next(state for state in data.verify("ag-news") if state.file == "test.csv").intact
@@ -110,7 +125,10 @@ def test_the_overlaps_that_the_readme_names(real):
     if not (folder / "subset5000.text-label.csv").is_file():
         pytest.skip("needs the subset")
     first, five, test = (
-        [_letters(" ".join(row[1:] if len(row) == 3 else row[:1])) for row in csv.reader((folder / name).open())]
+        [
+            _letters(" ".join(row[1:] if len(row) == 3 else row[:1]))
+            for row in csv.reader((folder / name).open())
+        ]
         for name in ("train.first2000.csv", "subset5000.text-label.csv", "test.csv")
     )
     assert sum(text in set(first) for text in five) == 87

@@ -10,7 +10,10 @@ from etude import data
 from etude.data.blood import boxes_of_voc
 from etude.errors import UserError
 
-OBJECT = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
+OBJECT = (
+    "<object><name>{}</name>"
+    "<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
+)
 
 
 def notes(*objects: tuple) -> bytes:
@@ -55,10 +58,19 @@ def test_pictures_and_boxes_are_scaled_alike(home):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"ImageSets__Main__val_dot_txt": None}, r"should hold a list BCCD/ImageSets/Main/val\.txt"),
+        (
+            {"ImageSets__Main__val_dot_txt": None},
+            r"should hold a list BCCD/ImageSets/Main/val\.txt",
+        ),
         ({"JPEGImages__test1_dot_jpg": None}, r"should hold BCCD/JPEGImages/test1\.jpg"),
-        ({"Annotations__train0_dot_xml": notes(("RBX", 1, 1, 2, 2))}, "names the class 'RBX'; expected one of RBC"),
-        ({"Annotations__train0_dot_xml": notes(("RBC", "", 1, 2, 2))}, "no annotation in Pascal VOC"),
+        (
+            {"Annotations__train0_dot_xml": notes(("RBX", 1, 1, 2, 2))},
+            "names the class 'RBX'; expected one of RBC",
+        ),
+        (
+            {"Annotations__train0_dot_xml": notes(("RBC", "", 1, 2, 2))},
+            "no annotation in Pascal VOC",
+        ),
         ({"Annotations__train0_dot_xml": b"<annotation>"}, "no annotation in Pascal VOC"),
         ({"Annotations__train0_dot_xml": b"\xff"}, "UTF-8"),
     ],
@@ -93,7 +105,10 @@ def test_the_real_set(real):
     real("bccd")
     sets = data.bccd()
     assert [len(part) for part in (sets.train, sets.validation, sets.test)] == [205, 87, 72]
-    counts = sum(torch.bincount(p.labels.flatten() + 1, minlength=4) for p in (sets.train, sets.validation, sets.test))
+    counts = sum(
+        torch.bincount(p.labels.flatten() + 1, minlength=4)
+        for p in (sets.train, sets.validation, sets.test)
+    )
     assert counts[2:].tolist() == [372, 361]
     assert all(state.intact for state in data.verify("bccd"))
     there = sets.train.labels >= 0

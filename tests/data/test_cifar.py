@@ -40,7 +40,9 @@ def python_2(value):
     return b"(d" + b"".join(text(key) + python_2(each) + b"s" for key, each in value.items())
 
 
-def batch(i, n=10, key="labels", classes=10, dump=lambda value: b"\x80\x02" + python_2(value) + b"."):
+def batch(
+    i, n=10, key="labels", classes=10, dump=lambda value: b"\x80\x02" + python_2(value) + b"."
+):
     x = np.random.default_rng(i).integers(0, 256, (n, 3072), dtype=np.uint8)
     return x, dump({"batch_label": f"batch {i}", key: [k % classes for k in range(n)], "data": x})
 
@@ -65,7 +67,9 @@ def test_every_form_gives_the_same(folder, form):
     made = {part: batch(i) for i, part in enumerate(PARTS)}
     if form == "archive":
         members = {f"cifar-10-batches-py/{part}": content for part, (_, content) in made.items()}
-        tar(folder / "cifar-10-python.tar.gz", {"cifar-10-batches-py/readme.html": b"<p>"} | members)
+        tar(
+            folder / "cifar-10-python.tar.gz", {"cifar-10-batches-py/readme.html": b"<p>"} | members
+        )
     else:
         place = folder / ("cifar-10-batches-py" if form.startswith("folder") else ".")
         place.mkdir(exist_ok=True)
@@ -111,7 +115,9 @@ def test_a_pickle_that_runs_a_command_is_refused_and_not_run(folder, tmp_path):
     witness = tmp_path / "witness"
     for part in PARTS:
         (folder / part).write_bytes(batch(0)[1])
-    (folder / "data_batch_3").write_bytes(pickle.dumps({"data": Evil(os.system, f"touch {witness}")}))
+    (folder / "data_batch_3").write_bytes(
+        pickle.dumps({"data": Evil(os.system, f"touch {witness}")})
+    )
     with pytest.raises(UserError, match=r"data_batch_3 is refused.*system"):
         data.cifar10()
     assert not witness.exists()
@@ -138,7 +144,9 @@ def test_nothing_but_numbers_and_plain_values(value):
         read_pickle(pickle.dumps({"data": value}), "x")
 
 
-@pytest.mark.parametrize("content", [b"", b"abc", b"\x80\x02", pickle.dumps([1]), b"\x80\x04\x95" + b"\xff" * 8])
+@pytest.mark.parametrize(
+    "content", [b"", b"abc", b"\x80\x02", pickle.dumps([1]), b"\x80\x04\x95" + b"\xff" * 8]
+)
 def test_no_pickle_or_no_dictionary(content):
     with pytest.raises(UserError, match=r"damaged|dictionary"):
         read_pickle(content, "x")
@@ -172,7 +180,12 @@ def test_archives_that_are_cut_lack_a_part_or_hold_links(folder):
     members = {f"cifar-10-batches-py/{part}": batch(0)[1] for part in PARTS}
     tar(path, members)
     whole = path.read_bytes()
-    for content in (whole[: len(whole) // 2], whole[:100] + bytes(50) + whole[150:], b"", b"no archive"):
+    for content in (
+        whole[: len(whole) // 2],
+        whole[:100] + bytes(50) + whole[150:],
+        b"",
+        b"no archive",
+    ):
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"damaged|should hold"):
             data.cifar10()
@@ -230,7 +243,11 @@ def test_cifar_100_as_pictures(home):
         return file.getvalue()
 
     names = [f"class_{a}{b}" for a in "abcdefghij" for b in "abcdefghij"]
-    members = {f"S/{part}/{name}/1.png": png((k, 0, 9)) for part in ("train", "test") for k, name in enumerate(names)}
+    members = {
+        f"S/{part}/{name}/1.png": png((k, 0, 9))
+        for part in ("train", "test")
+        for k, name in enumerate(names)
+    }
     tar(folder / "cifar-100-subset-png.tar.gz", dict(reversed(members.items())))
     cifar = data.cifar100()
     assert cifar.train.inputs.shape == (100, 3, 32, 32)

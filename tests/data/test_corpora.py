@@ -25,7 +25,11 @@ def test_the_help_texts_of_python_are_split_without_overlap():
 
 def test_what_training_shares_with_the_test_part_is_dropped(monkeypatch):
     shared = "one two three four five six seven eight nine ten eleven twelve"
-    topics = {"a": f"Kept as it is.\n\nSo {shared}, said he.\n\nAlso  kept.", "b": "x" * 20, "c": f"Not {shared}."}
+    topics = {
+        "a": f"Kept as it is.\n\nSo {shared}, said he.\n\nAlso  kept.",
+        "b": "x" * 20,
+        "c": f"Not {shared}.",
+    }
     monkeypatch.setattr("pydoc_data.topics.topics", topics)
     assert data.python_help().train == f"Kept as it is.\n\nAlso  kept.\n\n{'x' * 20}"
     assert data.python_help().test == f"Not {shared}."

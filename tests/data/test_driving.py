@@ -17,15 +17,23 @@ def png(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def made(side: tuple[int, int] = (180, 240), labels: int = 11, **changes: bytes | None) -> dict[str, bytes]:
+def made(
+    side: tuple[int, int] = (180, 240), labels: int = 11, **changes: bytes | None
+) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     random = np.random.default_rng(0)
     for part in ("train", "val", "test"):
         names = [f"{part}{i}.png" for i in range(2)]
         for name in names:
-            files[f"CamVid/{part}/{name}"] = png(random.integers(0, 255, (*side, 3), dtype=np.uint8))
-            files[f"CamVid/{part}annot/{name}"] = png(random.integers(0, labels + 1, side, dtype=np.uint8))
-        lines = [f"/SegNet/CamVid/{part}/{name} /SegNet/CamVid/{part}annot/{name}" for name in names]
+            files[f"CamVid/{part}/{name}"] = png(
+                random.integers(0, 255, (*side, 3), dtype=np.uint8)
+            )
+            files[f"CamVid/{part}annot/{name}"] = png(
+                random.integers(0, labels + 1, side, dtype=np.uint8)
+            )
+        lines = [
+            f"/SegNet/CamVid/{part}/{name} /SegNet/CamVid/{part}annot/{name}" for name in names
+        ]
         files[f"CamVid/{part}.txt"] = "\n".join(lines).encode()
     for key, value in changes.items():
         name = key.replace("__", "/").replace("_dot_", ".")
@@ -68,7 +76,9 @@ def test_the_folder_at_twice_the_size_is_halved(home):
     sets = data.camvid()
     assert sets.train.inputs.shape == (2, 3, 180, 240)
     labels = np.asarray(Image.open(io.BytesIO(files["CamVid/trainannot/train0.png"])))[::2, ::2]
-    assert torch.equal(sets.train.labels[0], torch.from_numpy(np.where(labels == 11, 255, labels).astype(np.uint8)))
+    assert torch.equal(
+        sets.train.labels[0], torch.from_numpy(np.where(labels == 11, 255, labels).astype(np.uint8))
+    )
     frame = np.asarray(Image.open(io.BytesIO(files["CamVid/train/train0.png"]))).astype(float)
     mean = frame.reshape(180, 2, 240, 2, 3).mean((1, 3)).transpose(2, 0, 1)
     assert np.abs(sets.train.inputs[0].numpy() - mean).max() <= 0.5
@@ -82,8 +92,14 @@ def test_the_folder_at_twice_the_size_is_halved(home):
         ({"test_dot_txt": b""}, "names no frames"),
         ({"train__train1_dot_png": None}, r"should hold CamVid/train/train1\.png"),
         ({"train__train1_dot_png": b"no picture"}, "no picture that can be read"),
-        ({"trainannot__train1_dot_png": png(np.zeros((9, 9), np.uint8))}, r"is \(9, 9\), and its frame"),
-        ({"trainannot__train1_dot_png": png(np.zeros((180, 240, 3), np.uint8))}, "one number a pixel"),
+        (
+            {"trainannot__train1_dot_png": png(np.zeros((9, 9), np.uint8))},
+            r"is \(9, 9\), and its frame",
+        ),
+        (
+            {"trainannot__train1_dot_png": png(np.zeros((180, 240, 3), np.uint8))},
+            "one number a pixel",
+        ),
         ({"trainannot__train1_dot_png": png(np.full((180, 240), 12, np.uint8))}, "holds 12"),
     ],
 )

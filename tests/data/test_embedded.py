@@ -20,7 +20,9 @@ def test_uci_digits_are_scikit_learns():
     labels = torch.cat([digits.train.labels, digits.test.labels])
     mine = sorted([*row, label] for row, label in zip(rows.tolist(), labels.tolist(), strict=True))
     theirs = load_digits()
-    assert mine == sorted([*map(int, row), int(label)] for row, label in zip(theirs.data, theirs.target, strict=True))
+    assert mine == sorted(
+        [*map(int, row), int(label)] for row, label in zip(theirs.data, theirs.target, strict=True)
+    )
 
 
 def test_without_the_table_scikit_learn_is_asked(monkeypatch):
@@ -40,7 +42,9 @@ def test_the_split_is_stratified_and_no_runs_seed_moves_it():
 
 def test_no_digit_is_in_both_parts():
     digits = data.uci_digits()
-    train, test = ({tuple(x.flatten().tolist()) for x in part.inputs} for part in (digits.train, digits.test))
+    train, test = (
+        {tuple(x.flatten().tolist()) for x in part.inputs} for part in (digits.train, digits.test)
+    )
     assert train.isdisjoint(test)
 
 
@@ -50,7 +54,9 @@ def test_topics_share_no_text_between_the_parts():
     assert len(topics.train) > 200
     assert len(topics.test) > 80
     assert torch.bincount(topics.train.labels).min() >= 15
-    train, test = ({run for text in part.inputs for run in _runs(text)} for part in (topics.train, topics.test))
+    train, test = (
+        {run for text in part.inputs for run in _runs(text)} for part in (topics.train, topics.test)
+    )
     assert SHARED == 12
     assert train
     assert train.isdisjoint(test)
@@ -77,7 +83,12 @@ def test_a_python_without_help_texts(monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "train", "test", "classes"),
-    [("iris", 113, 37, 3), ("wine", 134, 44, 3), ("breast_cancer", 427, 142, 2), ("diabetes", 332, 110, 0)],
+    [
+        ("iris", 113, 37, 3),
+        ("wine", 134, 44, 3),
+        ("breast_cancer", 427, 142, 2),
+        ("diabetes", 332, 110, 0),
+    ],
 )
 def test_tables_are_scikit_learns(name, train, test, classes, monkeypatch):
     import sklearn.datasets
@@ -92,4 +103,6 @@ def test_tables_are_scikit_learns(name, train, test, classes, monkeypatch):
     theirs = torch.from_numpy(inputs).float().tolist()
     assert mine == sorted([*row, label] for row, label in zip(theirs, labels.tolist(), strict=True))
     monkeypatch.setattr("etude.data.tables.find_spec", lambda name: None)
-    assert torch.equal(getattr(data, name)().test.inputs, table.test.inputs)  # without the file, from the loader
+    assert torch.equal(
+        getattr(data, name)().test.inputs, table.test.inputs
+    )  # without the file, from the loader

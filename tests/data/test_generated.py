@@ -63,7 +63,9 @@ def test_glyphs():
 def test_the_class_is_not_in_the_colours():
     glyphs = data.glyphs(3_000, seeded())
     x = glyphs.inputs.float() / 255
-    colours = torch.cat([x.mean((2, 3)), x.std((2, 3)), x.amin((2, 3)), x.amax((2, 3)), torch.ones(3_000, 1)], 1)
+    colours = torch.cat(
+        [x.mean((2, 3)), x.std((2, 3)), x.amin((2, 3)), x.amax((2, 3)), torch.ones(3_000, 1)], 1
+    )
     target = torch.nn.functional.one_hot(glyphs.labels, 10).float()
     weights = torch.linalg.lstsq(colours[:2_000], target[:2_000]).solution
     right = (colours[2_000:] @ weights).argmax(1) == glyphs.labels[2_000:]
@@ -76,7 +78,9 @@ def test_the_whole_character_is_in_the_picture(monkeypatch):
     atlas = generated._atlas()
     assert float(atlas[..., 0].max()) < 0.1  # nothing is cut off at the sides of the square
     assert float(atlas[..., -1].max()) < 0.1
-    mask = generated._mask(atlas[0, :2], torch.zeros(2), torch.full((2,), 16.0), torch.tensor([[-1.0, -1], [1, 1]]))
+    mask = generated._mask(
+        atlas[0, :2], torch.zeros(2), torch.full((2,), 16.0), torch.tensor([[-1.0, -1], [1, 1]])
+    )
     rows = [(mask[i, 0].amax(1) > 0.5).nonzero()[[0, -1], 0].tolist() for i in range(2)]
     assert rows[0][0] >= 0
     assert rows[0][1] < 16 <= rows[1][0]

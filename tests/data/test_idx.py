@@ -80,7 +80,9 @@ def test_a_missing_file_and_a_folder(tmp_path):
             read_idx(path)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     header=st.binary(max_size=6) | st.sampled_from([bytes([0, 0, code, 1]) for code in TYPES]),
     shape=st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 4), max_size=4),

@@ -14,7 +14,9 @@ from etude.errors import UserError
 def seven(size=(200, 300), ground=255, pen=0, width=14, mode="L"):
     """A drawn 7 in the upper left part of a picture."""
     image = Image.new(mode, size, ground)
-    ImageDraw.Draw(image).line([(30, 40), (100, 40), (60, 150)], fill=pen, width=width, joint="curve")
+    ImageDraw.Draw(image).line(
+        [(30, 40), (100, 40), (60, 150)], fill=pen, width=width, joint="curve"
+    )
     return image
 
 
@@ -44,7 +46,9 @@ def test_every_kind_of_picture(image, shape):
 
 
 def test_sixteen_bits_and_floating_point_are_scaled():
-    assert data.read_image(Image.fromarray(np.full((2, 2), 65535, np.uint16))).unique().tolist() == [255]
+    assert data.read_image(
+        Image.fromarray(np.full((2, 2), 65535, np.uint16))
+    ).unique().tolist() == [255]
     assert data.read_image(np.full((2, 2), 0.5)).unique().tolist() == [128]
 
 
@@ -84,7 +88,8 @@ def test_a_damaged_length_does_not_ask_for_gigabytes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(b"", "no picture"), (b"hello", "no picture"), (b"%!PS-Adobe-3.0 EPSF-3.0\n", "no picture")]
+    ("content", "says"),
+    [(b"", "no picture"), (b"hello", "no picture"), (b"%!PS-Adobe-3.0 EPSF-3.0\n", "no picture")],
 )
 def test_files_that_are_no_picture(tmp_path, content, says):
     (tmp_path / "x.png").write_bytes(content)
@@ -106,7 +111,10 @@ def test_pictures_that_are_absent_cut_or_too_large(tmp_path, monkeypatch):
         with pytest.raises(UserError, match="cannot be read"):
             data.read_image(tmp_path / f"x.{kind}")
     assert MOST_PIXELS < 100_000_000
-    for size in ((30_000, 3_000), (20_000, 20_000)):  # the second is also what Pillow itself refuses
+    for size in (
+        (30_000, 3_000),
+        (20_000, 20_000),
+    ):  # the second is also what Pillow itself refuses
         Image.new("1", size).save(tmp_path / "bomb.png")
         with pytest.raises(UserError, match="too large"):
             data.read_image(tmp_path / "bomb.png")
@@ -114,10 +122,19 @@ def test_pictures_that_are_absent_cut_or_too_large(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "wrong",
-    [np.zeros((2, 2, 2, 2)), np.zeros(4), np.full((2, 2), 2.0), np.full((2, 2), np.nan), np.full((2, 2), 300),
-     np.zeros((0, 2)), np.array([["a"]]), 7, None],
+    [
+        np.zeros((2, 2, 2, 2)),
+        np.zeros(4),
+        np.full((2, 2), 2.0),
+        np.full((2, 2), np.nan),
+        np.full((2, 2), 300),
+        np.zeros((0, 2)),
+        np.array([["a"]]),
+        7,
+        None,
+    ],
     ids=lambda wrong: str(getattr(wrong, "shape", wrong)),
-)  # fmt: skip
+)
 def test_what_is_no_picture_gets_one_sentence(wrong):
     with pytest.raises(UserError):
         data.read_image(wrong)
@@ -148,11 +165,23 @@ def test_like_mnist_is_light_on_dark_fits_and_is_centred():
         seven(size=(150, 200)),
         seven().resize((600, 900)),
         np.asarray(seven()),
-        np.clip(np.asarray(seven(ground=230)) + np.random.default_rng(0).normal(0, 4, (300, 200)), 0, 255).astype(
-            np.uint8
-        ),
+        np.clip(
+            np.asarray(seven(ground=230)) + np.random.default_rng(0).normal(0, 4, (300, 200)),
+            0,
+            255,
+        ).astype(np.uint8),
     ],
-    ids=["light", "gray", "colour", "black on nothing", "white on nothing", "cropped", "large", "array", "noisy"],
+    ids=[
+        "light",
+        "gray",
+        "colour",
+        "black on nothing",
+        "white on nothing",
+        "cropped",
+        "large",
+        "array",
+        "noisy",
+    ],
 )
 def test_paper_pen_size_and_place_do_not_matter(other):
     difference = data.like_mnist(other).float() - data.like_mnist(seven()).float()
@@ -170,7 +199,11 @@ def test_like_uci_counts_ink():
 
 @pytest.mark.parametrize("like", [data.like_mnist, data.like_uci])
 def test_odd_drawings(like):
-    for blank in (Image.new("L", (50, 50), 255), Image.new("RGB", (1, 1)), Image.new("L", (50, 50), 0)):
+    for blank in (
+        Image.new("L", (50, 50), 255),
+        Image.new("RGB", (1, 1)),
+        Image.new("L", (50, 50), 0),
+    ):
         with pytest.raises(UserError, match="blank"):
             like(blank)
     line = Image.new("L", (300, 300), 255)
@@ -187,7 +220,9 @@ def test_a_digit_of_mnist_stays_what_it_was(real):
     digits = data.mnist().test.inputs[:200]
     again = torch.stack([data.like_mnist(x) for x in digits])
     assert float((again.float() - digits.float()).abs().mean()) < 3
-    assert float((again != 0).float().mean()) == pytest.approx(float((digits != 0).float().mean()), abs=0.03)
+    assert float((again != 0).float().mean()) == pytest.approx(
+        float((digits != 0).float().mean()), abs=0.03
+    )
 
 
 def test_to_rgb_takes_the_middle():

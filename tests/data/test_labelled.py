@@ -43,7 +43,9 @@ def test_hold_out_is_exact_stratified_and_disjoint(n):
     part = split()
     train, validation = hold_out(part, n, torch.Generator().manual_seed(0))
     assert (len(train), len(validation)) == (100 - n, n)
-    assert sorted([*train.inputs.squeeze(1).tolist(), *validation.inputs.squeeze(1).tolist()]) == list(range(100))
+    assert sorted(
+        [*train.inputs.squeeze(1).tolist(), *validation.inputs.squeeze(1).tolist()]
+    ) == list(range(100))
     count = torch.bincount(validation.labels, minlength=3)
     assert (count - torch.tensor([0.5, 0.2, 0.3]) * n).abs().max() < 1
     again = hold_out(part, n, torch.Generator().manual_seed(0))[1]
@@ -60,7 +62,9 @@ def test_hold_out_needs_something_on_both_sides(n):
 def test_folds_cover_all_once(k):
     parts = list(folds(split(), k, torch.Generator().manual_seed(0)))
     assert len(parts) == k
-    assert sorted(i for _, each in parts for i in each.inputs.squeeze(1).tolist()) == list(range(100))
+    assert sorted(i for _, each in parts for i in each.inputs.squeeze(1).tolist()) == list(
+        range(100)
+    )
     for train, validation in parts:
         assert len(train) + len(validation) == 100
         count = torch.bincount(validation.labels, minlength=3)
@@ -71,11 +75,12 @@ def test_folds_cover_all_once(k):
 
 def test_the_room_and_its_registry_import_nothing_heavy():
     code = (
-        "import sys, etude.data; from etude.data import SETS, present; [present(name) for name in SETS]; "
-        "heavy = {'torch', 'numpy', 'pooch', 'requests', 'sklearn', 'PIL', 'matplotlib'} & set(sys.modules); "
-        "assert not heavy, heavy; assert set(etude.data.__all__) <= set(dir(etude.data)); "
-        "[getattr(etude.data, name) for name in etude.data.__all__]; "
-        "heavy = {'pooch', 'requests', 'sklearn', 'PIL', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
+        "import sys, etude.data; from etude.data import SETS, present; [present(name) for name in"
+        " SETS]; heavy = {'torch', 'numpy', 'pooch', 'requests', 'sklearn', 'PIL', 'matplotlib'} &"
+        " set(sys.modules); assert not heavy, heavy; assert set(etude.data.__all__) <="
+        " set(dir(etude.data)); [getattr(etude.data, name) for name in etude.data.__all__]; heavy ="
+        " {'pooch', 'requests', 'sklearn', 'PIL', 'matplotlib'} & set(sys.modules); assert not"
+        " heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -36,7 +36,10 @@ def test_pairs_are_joined_in_the_order_of_how_frequent_they_are() -> None:
 
 
 def test_on_longer_texts_too() -> None:
-    text = "the cat sat on the mat and the bat that sat there ate the rat, then the hat: hahaha! aaaa aaaaa".split()
+    text = (
+        "the cat sat on the mat and the bat that sat there ate the rat, then the hat: hahaha! aaaa"
+        " aaaaa".split()
+    )
     words = dict(Counter(text))
     letters = len(set("".join(words)))
     plain = {word: n for word, n in words.items() if word.isalpha()}

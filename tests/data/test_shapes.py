@@ -51,7 +51,9 @@ def test_options_are_kept_to() -> None:
 
 @pytest.mark.parametrize("kind", range(len(KINDS)))
 def test_areas_are_those_of_the_polygons(kind: int) -> None:
-    """A star of k tips at radius R and inner radius m R has the area k m sin(π / k) R²; stretching keeps it."""
+    """A star of k tips at radius R and inner radius m R has the area k m sin(π / k) R²; stretching
+    keeps it.
+    """
     s = seeded(400, side=96, shapes=(1, 1), radius=(0.2, 0.2), kinds=len(KINDS))
     left, top, right, bottom = s.boxes[:, 0].unbind(1)
     whole = (s.kinds[:, 0] == kind) & (left > 0) & (top > 0) & (right < 96) & (bottom < 96)
@@ -67,7 +69,9 @@ def test_kind_and_colour_tell_nothing_of_each_other() -> None:
     there = s.kinds >= 0
     counts = confusion_matrix(s.kinds[there], s.colours[there], labels=range(6))[:4].astype(float)
     expected = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / counts.sum()
-    assert ((counts - expected) ** 2 / expected).sum() < 37.7  # χ² of 15 degrees of freedom at 0.001
+    assert (
+        (counts - expected) ** 2 / expected
+    ).sum() < 37.7  # χ² of 15 degrees of freedom at 0.001
 
 
 def test_boxes_of_nothing_are_zero() -> None:

@@ -21,10 +21,17 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, content=CONTENT, ranges=True, cut_at=(), encoding=None):
-        self.content, self.ranges, self.cut_at, self.encoding = content, ranges, list(cut_at), encoding
+        self.content, self.ranges, self.cut_at, self.encoding = (
+            content,
+            ranges,
+            list(cut_at),
+            encoding,
+        )
         self.asked = []
         super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
 
     def url(self, name="file.bin"):
         return f"http://127.0.0.1:{self.server_port}/{name}"
@@ -45,7 +52,9 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", "0")
                 return self.end_headers()
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
+            self.send_header(
+                "Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}"
+            )
         else:
             self.send_response(200)
         if server.encoding:
@@ -270,7 +279,11 @@ def test_the_registry_is_whole():
         assert entry.name == name
         assert entry.editions[0].complete
         for file in entry.files:
-            assert file.urls or name in ("bccd", "camvid", "nerf-lego")  # made of many files; not online in one
+            assert file.urls or name in (
+                "bccd",
+                "camvid",
+                "nerf-lego",
+            )  # made of many files; not online in one
             assert file.bytes
             assert len(file.checksum) == len("md5:") + 32
         assert entry.homepage.startswith("https://")

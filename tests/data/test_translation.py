@@ -14,7 +14,10 @@ from etude.errors import UserError
 def test_numbers_in_words() -> None:
     pairs = in_words([21, 762_421])
     assert pairs.source[0] == "twenty-one"
-    assert pairs.target == ("einundzwanzig", "siebenhundertzweiundsechzigtausendvierhunderteinundzwanzig")
+    assert pairs.target == (
+        "einundzwanzig",
+        "siebenhundertzweiundsechzigtausendvierhunderteinundzwanzig",
+    )
 
 
 def test_the_parts_are_different_numbers_and_the_same_ones_always() -> None:
@@ -53,5 +56,9 @@ def test_captions_are_read_from_files(home) -> None:
 def test_the_real_captions(real) -> None:
     real("multi30k")
     found = data.multi30k()
-    assert [len(part) for part in (found.train, found.validation, found.test)] == [29_000, 1_014, 1_000]
+    assert [len(part) for part in (found.train, found.validation, found.test)] == [
+        29_000,
+        1_014,
+        1_000,
+    ]
     assert found.train.source[0].startswith("Two young, White males")

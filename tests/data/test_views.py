@@ -31,7 +31,9 @@ def test_rays_have_length_one_and_go_through_their_pixels() -> None:
     origins, directions = rays(poses, 7, 9.0)
     torch.testing.assert_close(directions.norm(dim=-1), torch.ones(2, 7, 7))
     assert torch.equal(origins[1, 3, 4], poses[1, :3, 3])
-    torch.testing.assert_close(directions[:, 3, 3], -poses[:, :3, 3] / 4)  # the middle one meets the origin
+    torch.testing.assert_close(
+        directions[:, 3, 3], -poses[:, :3, 3] / 4
+    )  # the middle one meets the origin
     local = torch.einsum("nij,nhwi->nhwj", poses[:, :3, :3], directions)
     plane = 9.0 * local[..., :2] / -local[..., 2:]
     torch.testing.assert_close(plane[0, 0, 0], torch.tensor([-3.0, 3.0]))  # top left: left and up
@@ -68,11 +70,15 @@ def test_what_is_hit_lies_on_its_surface_within_the_unit_ball() -> None:
 def test_light_shadow_and_highlight() -> None:
     down = torch.tensor([[0.0, 0.0, -1.0]])
     lit = shine(torch.tensor([[0.55, -0.55, 3.0]]), down)[0]
-    behind = BALLS[2, :3] - 0.75 * torch.tensor([0.5, -0.4, 0.9])  # in the shadow of the ball on the tower
+    behind = BALLS[2, :3] - 0.75 * torch.tensor(
+        [0.5, -0.4, 0.9]
+    )  # in the shadow of the ball on the tower
     shaded = shine(torch.tensor([[float(behind[0]), float(behind[1]), 3.0]]), down)[0]
     assert lit.mean() > 1.5 * shaded.mean()
     assert (shine(torch.tensor([[3.0, 3.0, 3.0]]), down)[0] == 1).all(), "white beside everything"
-    one, other = (traced(cameras(torch.tensor([a]), torch.tensor([0.6])), 48).images for a in (-0.7, 2.4))
+    one, other = (
+        traced(cameras(torch.tensor([a]), torch.tensor([0.6])), 48).images for a in (-0.7, 2.4)
+    )
     assert one.amax(-1).le(1).all()
     assert not torch.allclose(one, other)
 
@@ -116,6 +122,8 @@ def test_a_damaged_bulldozer_is_told(tmp_path, monkeypatch) -> None:
     path.write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(UserError, match="is damaged"):
         data.lego()
-    np.savez(path, images=np.zeros((2, 4, 4, 3), np.uint8), poses=np.zeros((2, 4, 4)), focal=math.pi)
+    np.savez(
+        path, images=np.zeros((2, 4, 4, 3), np.uint8), poses=np.zeros((2, 4, 4)), focal=math.pi
+    )
     with pytest.raises(UserError, match=r"expected \(n, s, s, 4\) bytes"):
         data.lego()

@@ -31,7 +31,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 RESULTS = Path(__file__).with_name("results.json")
 HEAD = """# What Etude withstands
 
-Written by `make faults`. A number here was counted by one of the commands below, on the machine that stands with it.
+Written by `make faults`. A number here was counted by one of the commands below, on the machine
+that stands with it.
 
 """
 Part = Tally | Trial | Found
@@ -40,10 +41,14 @@ KINDS: dict[str, type[Part]] = {"kills": Tally, "faults": Trial, "hostile": Tria
 
 @dataclass
 class Results:
-    """What was counted, part by part, and by which command: so that one part can be counted anew."""
+    """What was counted, part by part, and by which command: so that one part can be counted
+    anew.
+    """
 
     parts: dict[str, dict[str, Part]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
-    commands: dict[str, dict[str, str]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    commands: dict[str, dict[str, str]] = field(
+        default_factory=lambda: {kind: {} for kind in KINDS}
+    )
 
     @classmethod
     def read(cls, path: Path) -> Results:
@@ -68,13 +73,28 @@ def main() -> int:
     """Parse, do, write; 1 if anything did not hold."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="over all studies (default: 200)")
-    parser.add_argument("--inputs", type=int, default=10_000, help="malformed inputs for each format (default: 10,000)")
+    parser.add_argument(
+        "--inputs",
+        type=int,
+        default=10_000,
+        help="malformed inputs for each format (default: 10,000)",
+    )
     parser.add_argument("--tries", type=int, default=12, help="of each other fault (default: 12)")
-    parser.add_argument("--seed", type=int, default=0, help="of the instants at which studies are killed")
-    parser.add_argument("--minutes", type=float, default=0.0, help="begin no further kill or format after so many")
-    parser.add_argument("--only", nargs="*", default=[], help="kills, faults, hostile, fuzz, or names of formats")
-    parser.add_argument("--record", action="store_true", help="with --only: put these parts anew into the page")
-    parser.add_argument("--input", type=int, help="read only this input of the formats: to look at a failure")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the instants at which studies are killed"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=0.0, help="begin no further kill or format after so many"
+    )
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="kills, faults, hostile, fuzz, or names of formats"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="with --only: put these parts anew into the page"
+    )
+    parser.add_argument(
+        "--input", type=int, help="read only this input of the formats: to look at a failure"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.monotonic()
@@ -84,7 +104,9 @@ def main() -> int:
     results = Results() if whole else Results.read(RESULTS)
     here, all_held = machine(), True
     command = " ".join(["python -m tests.faults", *sys.argv[1:]])
-    command = f"`{command}`, {time.strftime('%Y-%m-%d')}, {here['processor']}, {here['cores']} cores"
+    command = (
+        f"`{command}`, {time.strftime('%Y-%m-%d')}, {here['processor']}, {here['cores']} cores"
+    )
 
     def wanted(part: str) -> bool:
         return not only or part in only
@@ -124,7 +146,10 @@ def main() -> int:
                     say("kills", t.study, f"{t.study}: {t.exact} of {t.kills}", t)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    print(f"{(time.monotonic() - began) / 60:.0f} minutes{f', {PAGE}' if whole or options.record else ''}")
+    print(
+        f"{(time.monotonic() - began) / 60:.0f}"
+        f" minutes{f', {PAGE}' if whole or options.record else ''}"
+    )
     return 0 if all_held else 1
 
 
@@ -133,55 +158,132 @@ def page_of(results: Results) -> str:
     tallies: list[Any] = [*results.parts["kills"].values()]
     trials: list[Any] = [*results.parts["faults"].values()]
     attacks: list[Any] = [*results.parts["hostile"].values()]
-    read: list[Any] = [results.parts["formats"][f.name] for f in FORMATS if f.name in results.parts["formats"]]
+    read: list[Any] = [
+        results.parts["formats"][f.name] for f in FORMATS if f.name in results.parts["formats"]
+    ]
     seconds: dict[str, float] = {}
     for kind, parts in results.parts.items():
         for name, part in parts.items():
             command = results.commands[kind][name]
             seconds[command] = seconds.get(command, 0.0) + part.seconds
     versions = ", ".join(
-        f"{name} {metadata.version(name)}" for name in ("torch", "numpy", "pillow", "safetensors", "h5py")
+        f"{name} {metadata.version(name)}"
+        for name in ("torch", "numpy", "pillow", "safetensors", "h5py")
     )
     what = {each.name: each.what for each in FORMATS}
     lines = [
         *(f"- {command}: {clock(took)}" for command, took in seconds.items()),
-        "", f"Python {platform.python_version()}, {versions}.", "",
-        "## Killed at random instants", "",
-        "A study at small settings is killed (SIGKILL) one to four times a run, at instants spread evenly over the "
-        "time that a run takes, and resumed each time. A kill counts as exact if weights, metrics and log of the run "
-        "are in the end those of a run never killed, bit for bit.", "",
-        *table(("study", "runs", "kills", "before there was a run", "while a file was written", "exact", "time"), [
-            (t.study, t.runs, t.kills, t.early, t.writing, f"{t.exact} {mark(t.held)}", clock(t.seconds))
-            for t in tallies
-        ]),
         "",
-        f"Together {sum(t.exact for t in tallies)} of {sum(t.kills for t in tallies)}.", "",
-        "## Faults around a run", "",
-        "A sentence and exit code 2, never a traceback; and once the fault is over, `etude resume` ends as if it had "
-        "never been.", "",
-        *table(("fault", "what was done", "tried", "held", "time"), [
-            (t.name, t.how, t.tried, t.skipped or f"{max(t.tried - len(t.failed), 0)} {mark(t.held)}", clock(t.seconds))
-            for t in trials
-        ]),
-        "", "## Files made to do harm", "",
-        "Refused in one sentence that names the file, in less than 5 s of processor time and 1 GiB.", "",
-        *table(("harm", "files", "tried", "refused"), [
-            (t.name, t.how, t.tried, f"{t.tried - len(t.failed)} {mark(t.held)}") for t in attacks
-        ]),
-        "", "## Malformed files", "",
-        "Valid files with bits flipped, parts cut, doubled or exchanged, lengths made huge, values replaced. An input "
-        f"holds if it is read, or refused by a `UserError` of one line, within {SECONDS:g} s of processor time and "
-        f"{MEMORY >> 30} GiB more memory than before. Etude reads no WAV.", "",
-        *table(("format", "what", "inputs", "read", "refused", "failed", "longest", "most memory"), [
-            (f.name, what[f.name], f"{f.inputs:,}", f"{f.read:,}", f"{f.refused:,}", f"{len(f.failed)} {mark(f.held)}",
-             f"{f.longest:.2f} s", f"{f.memory / 1e6:.0f} MB")
-            for f in read
-        ]),
-        "", f"Together {sum(f.inputs for f in read):,} inputs, {sum(len(f.failed) for f in read)} failed.", "",
-    ]  # fmt: skip
+        f"Python {platform.python_version()}, {versions}.",
+        "",
+        "## Killed at random instants",
+        "",
+        (
+            "A study at small settings is killed (SIGKILL) one to four times a run, at instants"
+            " spread evenly over the time that a run takes, and resumed each time. A kill counts as"
+            " exact if weights, metrics and log of the run are in the end those of a run never"
+            " killed, bit for bit."
+        ),
+        "",
+        *table(
+            (
+                "study",
+                "runs",
+                "kills",
+                "before there was a run",
+                "while a file was written",
+                "exact",
+                "time",
+            ),
+            [
+                (
+                    t.study,
+                    t.runs,
+                    t.kills,
+                    t.early,
+                    t.writing,
+                    f"{t.exact} {mark(t.held)}",
+                    clock(t.seconds),
+                )
+                for t in tallies
+            ],
+        ),
+        "",
+        f"Together {sum(t.exact for t in tallies)} of {sum(t.kills for t in tallies)}.",
+        "",
+        "## Faults around a run",
+        "",
+        (
+            "A sentence and exit code 2, never a traceback; and once the fault is over, `etude"
+            " resume` ends as if it had never been."
+        ),
+        "",
+        *table(
+            ("fault", "what was done", "tried", "held", "time"),
+            [
+                (
+                    t.name,
+                    t.how,
+                    t.tried,
+                    t.skipped or f"{max(t.tried - len(t.failed), 0)} {mark(t.held)}",
+                    clock(t.seconds),
+                )
+                for t in trials
+            ],
+        ),
+        "",
+        "## Files made to do harm",
+        "",
+        (
+            "Refused in one sentence that names the file, in less than 5 s of processor time and 1"
+            " GiB."
+        ),
+        "",
+        *table(
+            ("harm", "files", "tried", "refused"),
+            [
+                (t.name, t.how, t.tried, f"{t.tried - len(t.failed)} {mark(t.held)}")
+                for t in attacks
+            ],
+        ),
+        "",
+        "## Malformed files",
+        "",
+        (
+            "Valid files with bits flipped, parts cut, doubled or exchanged, lengths made huge,"
+            " values replaced. An input holds if it is read, or refused by a `UserError` of one"
+            f" line, within {SECONDS:g} s of processor time and {MEMORY >> 30} GiB more memory than"
+            " before. Etude reads no WAV."
+        ),
+        "",
+        *table(
+            ("format", "what", "inputs", "read", "refused", "failed", "longest", "most memory"),
+            [
+                (
+                    f.name,
+                    what[f.name],
+                    f"{f.inputs:,}",
+                    f"{f.read:,}",
+                    f"{f.refused:,}",
+                    f"{len(f.failed)} {mark(f.held)}",
+                    f"{f.longest:.2f} s",
+                    f"{f.memory / 1e6:.0f} MB",
+                )
+                for f in read
+            ],
+        ),
+        "",
+        (
+            f"Together {sum(f.inputs for f in read):,} inputs, {sum(len(f.failed) for f in read)}"
+            " failed."
+        ),
+        "",
+    ]
     failures = [f"- {t.study}: {each}" for t in tallies for each in t.failed]
     failures += [f"- {t.name}: {each}" for t in [*trials, *attacks] for each in t.failed]
-    failures += [f"- {f.name}, input {number}: {each}" for f in read for number, each in f.failed[:5]]
+    failures += [
+        f"- {f.name}, input {number}: {each}" for f in read for number, each in f.failed[:5]
+    ]
     if failures:
         lines += ["## What did not hold", "", *failures, ""]
     return HEAD + "\n".join(lines)
@@ -200,7 +302,9 @@ def table(heads: tuple[str, ...], rows: list[tuple[object, ...]]) -> list[str]:
     if not rows:
         return ["Not run this time: the command was stopped before."]
     lines = [heads, tuple("---" for _ in heads), *rows]
-    return ["| " + " | ".join(str(cell).replace("|", "/") for cell in line) + " |" for line in lines]
+    return [
+        "| " + " | ".join(str(cell).replace("|", "/") for cell in line) + " |" for line in lines
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Disks, clocks, files and memory that fail under a run: it says so in one sentence, and goes on exactly afterwards."""
+"""Disks, clocks, files and memory that fail under a run: it says so in one sentence, and goes on
+exactly afterwards.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ class Bench:
         return path
 
     def command(self, before: Work, *words: str) -> tuple[int | None, str]:
-        """``etude`` with these words after ``before``, in a process of its own: exit code and what it says."""
+        """``etude`` with these words after ``before``, in a process of its own: exit code and what
+        it says.
+        """
         self.said.unlink(missing_ok=True)
 
         def work() -> None:
@@ -70,8 +74,12 @@ class Bench:
 
         return wait(start(work, self.said)), self.said.read_text() if self.said.exists() else ""
 
-    def perform(self, root: Path, before: Work = lambda: None, resume: Path | None = None) -> tuple[int | None, str]:
-        """The study, in a process of its own, as the command line would: a UserError is a sentence and code 2."""
+    def perform(
+        self, root: Path, before: Work = lambda: None, resume: Path | None = None
+    ) -> tuple[int | None, str]:
+        """The study, in a process of its own, as the command line would: a UserError is a sentence
+        and code 2.
+        """
         from etude.errors import UserError
 
         self.said.unlink(missing_ok=True)
@@ -122,10 +130,15 @@ def stop_after(step: int) -> None:
 def sentence(code: int | None, said: str, *words: str) -> bool:
     """Whether a command ended with code 2 and one sentence that has these words."""
     lines = [line for line in said.splitlines() if line.startswith("etude: ")]
-    return code == 2 and "Traceback" not in said and len(lines) == 1 and all(word in lines[0] for word in words)
+    return (
+        code == 2
+        and "Traceback" not in said
+        and len(lines) == 1
+        and all(word in lines[0] for word in words)
+    )
 
 
-# -- the faults -----------------------------------------------------------------------------------------------------
+# -- the faults ------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -142,8 +155,13 @@ def small_disk(place: Path, size: int) -> Iterator[bool]:
 
 
 def full_disk(bench: Bench, tries: int) -> Trial:
-    """Filled before the run, and so that some checkpoint no longer fits; afterwards there is space again."""
-    trial = Trial("full disk", "a tmpfs of 4 MB with 0 to 1,200 kB left; then space is freed and the run resumed")
+    """Filled before the run, and so that some checkpoint no longer fits; afterwards there is space
+    again.
+    """
+    trial = Trial(
+        "full disk",
+        "a tmpfs of 4 MB with 0 to 1,200 kB left; then space is freed and the run resumed",
+    )
     for number in range(tries):
         root = bench.root()
         left = 1_200_000 * number // max(tries - 1, 1)
@@ -165,11 +183,16 @@ def full_disk(bench: Bench, tries: int) -> Trial:
 
 def small_files(bench: Bench, tries: int) -> Trial:
     """No file may become larger than a limit: what is larger can't be written."""
-    trial = Trial("file size limit", "RLIMIT_FSIZE of 2 to 200 kB; then the limit is lifted and the run resumed")
+    trial = Trial(
+        "file size limit",
+        "RLIMIT_FSIZE of 2 to 200 kB; then the limit is lifted and the run resumed",
+    )
     for number in range(tries):
         root = bench.root()
         limit = 2_000 + 198_000 * number // max(tries - 1, 1)
-        code, said = bench.perform(root, lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        code, said = bench.perform(
+            root, lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        )
         trial.tried += 1
         if code != 0 and not sentence(code, said, "could not be written"):
             trial.failed.append(f"{limit:,} bytes: code {code}: {said[-300:]}")
@@ -179,8 +202,13 @@ def small_files(bench: Bench, tries: int) -> Trial:
 
 
 def read_only(bench: Bench, tries: int) -> Trial:
-    """A folder of all runs that may not be written, and a run's folder that loses this right after some steps."""
-    trial = Trial("read-only folder", "as a user without rights: from the start, and after some steps; then resumed")
+    """A folder of all runs that may not be written, and a run's folder that loses this right after
+    some steps.
+    """
+    trial = Trial(
+        "read-only folder",
+        "as a user without rights: from the start, and after some steps; then resumed",
+    )
     if os.geteuid() != 0:
         user = None
     else:
@@ -190,7 +218,9 @@ def read_only(bench: Bench, tries: int) -> Trial:
 
     def without_rights() -> None:
         if user is not None:
-            bench.case(Path(tempfile.mkdtemp(dir=bench.place)))  # this user may not be able to import what is needed
+            bench.case(
+                Path(tempfile.mkdtemp(dir=bench.place))
+            )  # this user may not be able to import what is needed
             os.setgid(user)
             os.setuid(user)
 
@@ -234,9 +264,13 @@ def _locked_after(step: int) -> None:
 
 
 def clocks(bench: Bench, tries: int) -> Trial:
-    """The clock jumps by hours at every look, and files are as old or new as it says; the run is killed and resumed."""
+    """The clock jumps by hours at every look, and files are as old or new as it says; the run is
+    killed and resumed.
+    """
     trial = Trial(
-        "clock jumps", "the clock jumps up to 48 hours each way at every look, also that of files; killed, resumed"
+        "clock jumps",
+        "the clock jumps up to 48 hours each way at every look, also that of files; killed,"
+        " resumed",
     )
     for number in range(tries):
         root = bench.root()
@@ -250,7 +284,9 @@ def clocks(bench: Bench, tries: int) -> Trial:
         trial.tried += 1
         for folder in find_runs(root):
             for path in folder.path.rglob("*"):
-                then = time.time() + random.Random(f"{number} {path.name}").uniform(-172_800, 172_800)
+                then = time.time() + random.Random(f"{number} {path.name}").uniform(
+                    -172_800, 172_800
+                )
                 os.utime(path, (then, then))
         bench.ends_well(root, trial, f"clock {number}", lambda: before(stop=False))
     return trial
@@ -268,9 +304,12 @@ def _mad_clock(chance: random.Random) -> None:
 
 
 def bit_flips(bench: Bench, tries: int) -> Trial:
-    """One bit of the newest checkpoint: the one before it is used, says the log, and the end is exact."""
+    """One bit of the newest checkpoint: the one before it is used, says the log, and the end is
+    exact.
+    """
     trial = Trial(
-        "checkpoint bit flips", "one bit of the newest checkpoint, in regions from its first byte to its last"
+        "checkpoint bit flips",
+        "one bit of the newest checkpoint, in regions from its first byte to its last",
     )
     for number in range(tries):
         folder = bench.stopped()
@@ -288,7 +327,10 @@ def bit_flips(bench: Bench, tries: int) -> Trial:
 
 def cut_logs(bench: Bench, tries: int) -> Trial:
     """``metrics.jsonl`` loses its end: a line's, some lines, or all; or is not there."""
-    trial = Trial("log cut short", "metrics.jsonl loses a part of a line, some lines, all of them, or is removed")
+    trial = Trial(
+        "log cut short",
+        "metrics.jsonl loses a part of a line, some lines, all of them, or is removed",
+    )
     for number in range(tries):
         folder = bench.stopped()
         content = folder.metrics_jsonl.read_bytes()
@@ -305,7 +347,8 @@ def cut_logs(bench: Bench, tries: int) -> Trial:
 def two_writers(bench: Bench, tries: int) -> Trial:
     """A second process that resumes a run which another one writes is refused."""
     trial = Trial(
-        "two processes", "a second 'etude resume' of a run that is being written: exit code 2, the first ends well"
+        "two processes",
+        "a second 'etude resume' of a run that is being written: exit code 2, the first ends well",
     )
     for number in range(tries):
         folder = bench.stopped()
@@ -339,14 +382,19 @@ def two_writers(bench: Bench, tries: int) -> Trial:
 
 
 def no_memory(bench: Bench, tries: int) -> Trial:
-    """Memory runs out, truly (a limit) and as PyTorch, NumPy and a GPU say it: told with what to lower."""
+    """Memory runs out, truly (a limit) and as PyTorch, NumPy and a GPU say it: told with what to
+    lower.
+    """
     trial = Trial(
-        "out of memory", "RLIMIT_AS, and errors of PyTorch, NumPy and CUDA at some step: what to lower, code 2"
+        "out of memory",
+        "RLIMIT_AS, and errors of PyTorch, NumPy and CUDA at some step: what to lower, code 2",
     )
     errors: list[Callable[[], BaseException]] = [
         MemoryError,
         lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
-        lambda: RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 64 bytes."),
+        lambda: RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 64 bytes."
+        ),
     ]
     for number in range(tries):
         root = bench.root()
@@ -391,5 +439,12 @@ def _little_memory() -> None:
 
 
 FAULTS: tuple[Callable[[Bench, int], Trial], ...] = (
-    full_disk, small_files, read_only, clocks, bit_flips, cut_logs, two_writers, no_memory,
-)  # fmt: skip
+    full_disk,
+    small_files,
+    read_only,
+    clocks,
+    bit_flips,
+    cut_logs,
+    two_writers,
+    no_memory,
+)

@@ -1,4 +1,6 @@
-"""The formats that Etude reads from outside: valid examples of each, and the function that reads it."""
+"""The formats that Etude reads from outside: valid examples of each, and the function that reads
+it.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +32,24 @@ from tests.faults.fuzz import Content, Format, in_memory, json_changed, mutated
 NUMBERS = np.random.default_rng(0)
 
 
-# -- data sets ------------------------------------------------------------------------------------------------------
+# -- data sets -------------------------------------------------------------------------------------
 
 
 def idx(values: np.ndarray[Any, Any]) -> Content:
     codes = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
-    head = bytes((0, 0, codes[values.dtype.str[1:]], values.ndim)) + struct.pack(f">{values.ndim}I", *values.shape)
+    head = bytes((0, 0, codes[values.dtype.str[1:]], values.ndim)) + struct.pack(
+        f">{values.ndim}I", *values.shape
+    )
     return head + values.astype(values.dtype.newbyteorder(">")).tobytes()
 
 
 def _idx_valid() -> list[Content]:
     return [
-        idx(NUMBERS.integers(0, 255, (3, 28, 28), dtype=np.uint8)), idx(np.arange(10, dtype=np.uint8)),
-        idx(NUMBERS.normal(size=(2, 3, 4)).astype(np.float32)), idx(np.zeros((0, 3), np.int32)),
-    ]  # fmt: skip
+        idx(NUMBERS.integers(0, 255, (3, 28, 28), dtype=np.uint8)),
+        idx(np.arange(10, dtype=np.uint8)),
+        idx(NUMBERS.normal(size=(2, 3, 4)).astype(np.float32)),
+        idx(np.zeros((0, 3), np.int32)),
+    ]
 
 
 def _read_idx(content: Content, place: Path) -> None:
@@ -51,7 +57,9 @@ def _read_idx(content: Content, place: Path) -> None:
 
     (path := place / "file-idx3-ubyte").write_bytes(content)
     tensor = read_idx(path)
-    assert tensor.numel() * tensor.element_size() <= 1100 * len(content), "more than the file can hold"
+    assert tensor.numel() * tensor.element_size() <= 1100 * len(content), (
+        "more than the file can hold"
+    )
 
 
 def gzipped_or_plain(chance: random.Random, content: Content) -> Content:
@@ -61,7 +69,10 @@ def gzipped_or_plain(chance: random.Random, content: Content) -> Content:
 def _cifar_valid() -> list[Content]:
     rows = NUMBERS.integers(0, 255, (2, 3072), dtype=np.uint8)
     return [
-        pickle.dumps({b"data": rows, b"labels": [3, 9], b"batch_label": b"one", b"filenames": [b"a", b"b"]}, protocol)
+        pickle.dumps(
+            {b"data": rows, b"labels": [3, 9], b"batch_label": b"one", b"filenames": [b"a", b"b"]},
+            protocol,
+        )
         for protocol in (0, 2, 3, 4, 5)
     ]
 
@@ -85,9 +96,13 @@ def xz(chance: random.Random, content: Content) -> Content:
 
 def _csv_valid() -> list[Content]:
     return [
-        b'"3","Oil, up","It costs ""more"" #39;now\\$5"\n"1","Peace","Talks &lt;b&gt;go&lt;/b&gt; on"\n',
-        b'text,0\n"two\nlines",3\nlast quot;word quot;,1\n', "Überraschung;,2\r\n".encode(),
-    ]  # fmt: skip
+        (
+            b'"3","Oil, up","It costs ""more"" #39;now\\$5"\n"1","Peace","Talks'
+            b' &lt;b&gt;go&lt;/b&gt; on"\n'
+        ),
+        b'text,0\n"two\nlines",3\nlast quot;word quot;,1\n',
+        "Überraschung;,2\r\n".encode(),
+    ]
 
 
 def _read_csv(content: Content, place: Path) -> None:
@@ -118,18 +133,34 @@ def _voc_valid() -> list[Content]:
     box = "<bndbox><xmin>{}</xmin><ymin>2</ymin><xmax>30.5</xmax><ymax>40</ymax></bndbox>"
     one = "<object><name>{}</name>" + box + "</object>"
     rows = "".join(one.format(name, k) for k, name in enumerate(("RBC", "WBC", "Platelets")))
-    text = f"<?xml version='1.0'?><annotation><size><width>640</width></size><!-- cells -->{rows}</annotation>"
+    text = (
+        "<?xml version='1.0'?><annotation><size><width>640</width></size><!-- cells"
+        f" -->{rows}</annotation>"
+    )
     return [text.encode(), b"<annotation></annotation>"]
 
 
 XML_SCRAPS = (
-    b"<!DOCTYPE a [<!ENTITY b 'bb'>]>", b"&b;", b"<object>", b"</object>", b"<![CDATA[x]]>", b"inf", b"nan", b"1e400",
-    b"<?xml version='1.0' encoding='utf-16'?>", b"&#0;", b"&#x1F600;", b"<a>" * 500, b"xmlns:x='y'",
+    b"<!DOCTYPE a [<!ENTITY b 'bb'>]>",
+    b"&b;",
+    b"<object>",
+    b"</object>",
+    b"<![CDATA[x]]>",
+    b"inf",
+    b"nan",
+    b"1e400",
+    b"<?xml version='1.0' encoding='utf-16'?>",
+    b"&#0;",
+    b"&#x1F600;",
+    b"<a>" * 500,
+    b"xmlns:x='y'",
     b"<name>None</name>",
-)  # fmt: skip
+)
 
 
-def with_scraps(scraps: Sequence[Content], chance: random.Random, valid: Sequence[Content]) -> Content:
+def with_scraps(
+    scraps: Sequence[Content], chance: random.Random, valid: Sequence[Content]
+) -> Content:
     """Mutated, and now and then with a word of the format's own in a random place."""
     content = mutated(chance, valid) if chance.random() < 0.7 else chance.choice(valid)
     if chance.random() < 0.5:
@@ -146,10 +177,16 @@ def _read_voc(content: Content, place: Path) -> None:
     assert boxes.isfinite().all()
 
 
-def picture(kind: str, mode: str = "RGB", side: tuple[int, int] = (24, 20), **options: Any) -> Content:
+def picture(
+    kind: str, mode: str = "RGB", side: tuple[int, int] = (24, 20), **options: Any
+) -> Content:
     size = len(Image.new(mode, (1, 1)).getbands())
     values = NUMBERS.integers(0, 255, (*side, size), dtype=np.uint8)
-    image = Image.fromarray(values.squeeze()) if mode in ("L", "RGB", "RGBA") else Image.new(mode, side[::-1], 3)
+    image = (
+        Image.fromarray(values.squeeze())
+        if mode in ("L", "RGB", "RGBA")
+        else Image.new(mode, side[::-1], 3)
+    )
     return in_memory(lambda out: image.save(out, kind, **options))
 
 
@@ -169,24 +206,40 @@ def png_with_sums(chance: random.Random, content: Content) -> Content:
 
 
 def _png_valid() -> list[Content]:
-    return [picture("PNG"), picture("PNG", "L"), picture("PNG", "RGBA"), picture("PNG", "P"), picture("PNG", "I;16")]
+    return [
+        picture("PNG"),
+        picture("PNG", "L"),
+        picture("PNG", "RGBA"),
+        picture("PNG", "P"),
+        picture("PNG", "I;16"),
+    ]
 
 
 def _jpeg_valid() -> list[Content]:
     exif = Image.Exif()
     exif[0x0112] = 6
     return [
-        picture("JPEG"), picture("JPEG", "L"), picture("JPEG", progressive=True), picture("JPEG", exif=exif),
+        picture("JPEG"),
+        picture("JPEG", "L"),
+        picture("JPEG", progressive=True),
+        picture("JPEG", exif=exif),
         picture("JPEG", "CMYK"),
-    ]  # fmt: skip
+    ]
 
 
 def _other_pictures() -> list[Content]:
     return [
-        picture("GIF", "P"), picture("BMP"), picture("TIFF"), picture("TIFF", "L", compression="tiff_lzw"),
-        picture("WEBP"), picture("WEBP", lossless=True), picture("PPM"), picture("ICO", "RGBA", (16, 16)),
-        picture("TIFF", "F"), picture("BMP", "1"),
-    ]  # fmt: skip
+        picture("GIF", "P"),
+        picture("BMP"),
+        picture("TIFF"),
+        picture("TIFF", "L", compression="tiff_lzw"),
+        picture("WEBP"),
+        picture("WEBP", lossless=True),
+        picture("PPM"),
+        picture("ICO", "RGBA", (16, 16)),
+        picture("TIFF", "F"),
+        picture("BMP", "1"),
+    ]
 
 
 def _read_picture(content: Content, place: Path) -> None:
@@ -208,9 +261,11 @@ def _read_drawn(content: Content, place: Path) -> None:
     (path := place / "picture.png").write_bytes(content)
     refusals: list[UserError] = []
     for read in (
-        lambda: like_mnist(path), lambda: in_archive(content, "x.png"),
-        lambda: in_archive(content, "x.png", colour=False), lambda: _png(content, "x.png"),
-    ):  # fmt: skip
+        lambda: like_mnist(path),
+        lambda: in_archive(content, "x.png"),
+        lambda: in_archive(content, "x.png", colour=False),
+        lambda: _png(content, "x.png"),
+    ):
         try:
             read()
         except UserError as error:
@@ -258,7 +313,12 @@ def _tar_valid() -> list[Content]:
 
 def tarred(chance: random.Random, content: Content) -> Content:
     pack = chance.choice(
-        (bytes, bytes, partial(gzip.compress, compresslevel=1, mtime=0), partial(lzma.compress, preset=0))
+        (
+            bytes,
+            bytes,
+            partial(gzip.compress, compresslevel=1, mtime=0),
+            partial(lzma.compress, preset=0),
+        )
     )
     return pack(content)
 
@@ -288,9 +348,13 @@ def _cifar_tar() -> list[Content]:
 def _npz_valid() -> list[Content]:
     arrays: dict[str, Any] = {
         "images": NUMBERS.integers(0, 255, (3, 6, 6, 4), dtype=np.uint8),
-        "poses": np.stack([np.eye(4)] * 3), "focal": 7.5,
-    }  # fmt: skip
-    return [in_memory(lambda out: np.savez_compressed(out, **arrays)), in_memory(lambda out: np.savez(out, **arrays))]
+        "poses": np.stack([np.eye(4)] * 3),
+        "focal": 7.5,
+    }
+    return [
+        in_memory(lambda out: np.savez_compressed(out, **arrays)),
+        in_memory(lambda out: np.savez(out, **arrays)),
+    ]
 
 
 def read_npz(content: Content, place: Path) -> None:
@@ -303,8 +367,11 @@ def read_npz(content: Content, place: Path) -> None:
 
 def _lists_valid() -> list[Content]:
     return [
-        b"/SegNet/CamVid/train/a.png /SegNet/CamVid/trainannot/a.png\n/SegNet/CamVid/train/b.png "
-        b"/SegNet/CamVid/trainannot/b.png\n",
+        (
+            b"/SegNet/CamVid/train/a.png"
+            b" /SegNet/CamVid/trainannot/a.png\n/SegNet/CamVid/train/b.png"
+            b" /SegNet/CamVid/trainannot/b.png\n"
+        ),
         b"CamVid/train/a.png CamVid/trainannot/a.png",
     ]
 
@@ -335,7 +402,9 @@ def _read_list(content: Content, place: Path) -> None:
 def _csr_pickle(protocol: int, rows: int, columns: int) -> Content:
     import scipy.sparse
 
-    matrix = scipy.sparse.random(rows, columns, density=0.3, format="csr", dtype=np.float32, random_state=0)
+    matrix = scipy.sparse.random(
+        rows, columns, density=0.3, format="csr", dtype=np.float32, random_state=0
+    )
     return pickle.dumps(_as_csr_matrix(matrix), protocol)
 
 
@@ -354,12 +423,15 @@ def _planetoid_files() -> dict[str, Content]:
     known, tested, words, classes = 8, 4, 5, 3
     one_hot = np.eye(classes, dtype=np.int32)
     return {
-        "x": _csr_pickle(2, 3, words), "y": pickle.dumps(one_hot[[0, 1, 2]], 2),
-        "tx": _csr_pickle(2, tested, words), "ty": pickle.dumps(one_hot[[0, 1, 2, 0]], 2),
-        "allx": _csr_pickle(2, known, words), "ally": pickle.dumps(one_hot[[0, 1, 2, 0, 1, 2, 0, 1]], 2),
+        "x": _csr_pickle(2, 3, words),
+        "y": pickle.dumps(one_hot[[0, 1, 2]], 2),
+        "tx": _csr_pickle(2, tested, words),
+        "ty": pickle.dumps(one_hot[[0, 1, 2, 0]], 2),
+        "allx": _csr_pickle(2, known, words),
+        "ally": pickle.dumps(one_hot[[0, 1, 2, 0, 1, 2, 0, 1]], 2),
         "graph": pickle.dumps({node: [(node + 1) % 12, (node + 5) % 12] for node in range(12)}, 2),
         "test.index": b"11\n8\n10\n9\n",
-    }  # fmt: skip
+    }
 
 
 READ_PARTS = ("y", "allx", "ally", "tx", "ty", "graph", "test.index")
@@ -394,7 +466,7 @@ def read_planetoid(content: Content, place: Path) -> None:
         (place / f"ind.cora.{part}").write_bytes(_planetoid_files()[part])
 
 
-# -- what Etude writes, and may get from others ------------------------------------------------------------------------
+# -- what Etude writes, and may get from others ----------------------------------------------------
 
 
 @cache
@@ -440,9 +512,13 @@ def _run_with(place: Path, **files: Content) -> Iterator[Any]:
 
 
 RECORDS = {
-    "study": "study.json", "result": "result.json", "metrics": "metrics.jsonl", "status": ".status.json",
-    "table": "tables/sizes.csv", "log": "log.txt",
-}  # fmt: skip
+    "study": "study.json",
+    "result": "result.json",
+    "metrics": "metrics.jsonl",
+    "status": ".status.json",
+    "table": "tables/sizes.csv",
+    "log": "log.txt",
+}
 
 
 def _record_valid(kind: str) -> list[Content]:
@@ -452,7 +528,9 @@ def _record_valid(kind: str) -> list[Content]:
 
 
 def _read_record(kind: str, content: Content, place: Path) -> None:
-    """Whatever reads a run folder: the table of runs, comparisons, curves, ``resume``, ``load``, report and pages."""
+    """Whatever reads a run folder: the table of runs, comparisons, curves, ``resume``, ``load``,
+    report and pages.
+    """
     from etude.cli.resume import check_record
     from etude.cli.runs import cells
     from etude.results.compare import compare
@@ -464,12 +542,16 @@ def _read_record(kind: str, content: Content, place: Path) -> None:
     first: UserError | None = None
     with _run_with(place, **{kind: content}) as folder:
         row = describe(folder)
-        json.dumps([row, cells(row), folder.status(), folder.curves(), folder.last_row()], allow_nan=False).encode()
+        json.dumps(
+            [row, cells(row), folder.status(), folder.curves(), folder.last_row()], allow_nan=False
+        ).encode()
         "".join(map(str, cells(row))).encode()
         asked = [
-            folder.tables_of, lambda: compare([folder, RunFolder(finished_run())]),
-            lambda: check_record(folder.study(), folder), lambda: rebuild(folder.study(), "this run", _tiny()),
-        ]  # fmt: skip
+            folder.tables_of,
+            lambda: compare([folder, RunFolder(finished_run())]),
+            lambda: check_record(folder.study(), folder),
+            lambda: rebuild(folder.study(), "this run", _tiny()),
+        ]
         if hashlib.sha256(content).digest()[0] < 16:  # the slow ones, of one input in 16
             asked += [lambda: write_report(folder), lambda: _pages(place, folder.name)]
         for ask in asked:
@@ -548,15 +630,21 @@ def _checkpoint_valid() -> list[Content]:
     net(torch.ones(1, 3)).sum().backward()
     optimizer.step()
     state = {
-        "step": 3, "state": [net.state_dict(), optimizer.state_dict()], "batches": {"own": {"k": 4}},
-        "random": random_state(), "window": {"sums": {"loss": 1.0}, "counts": {"loss": 2}}, "metrics_bytes": 0,
+        "step": 3,
+        "state": [net.state_dict(), optimizer.state_dict()],
+        "batches": {"own": {"k": 4}},
+        "random": random_state(),
+        "window": {"sums": {"loss": 1.0}, "counts": {"loss": 2}},
+        "metrics_bytes": 0,
         "seconds": 0.5,
-    }  # fmt: skip
+    }
     return [_content(state), _content({**state, "random": {}})]
 
 
 def _read_checkpoint(content: Content, place: Path) -> None:
-    """With the right checksum in its name, as a stranger would make it; what is passed over counts as refused."""
+    """With the right checksum in its name, as a stranger would make it; what is passed over counts
+    as refused.
+    """
     from etude.runs.checkpoints import Checkpoints
 
     folder = place / "checkpoint"
@@ -570,14 +658,58 @@ def _read_checkpoint(content: Content, place: Path) -> None:
         raise UserError(said[0] if said else "")
 
 
-# -- what is typed ----------------------------------------------------------------------------------------------------
+# -- what is typed ---------------------------------------------------------------------------------
 
 VALUES = (
-    "0", "1", "-1", "3", "0.5", "1e-3", "1e999", "nan", "inf", "-inf", "true", "false", "None", "", " ", "1,000", "1_0",
-    "0x10", "12", "9" * 30, "9" * 5000, "é", "\udcff", "\0", "[1, 2]", "1 2 3", "adam", "sgd", "--", "-", "=", "'",
-    '"', "$(id)", "../..", "1.", ".5", "+1", "1e", "٣", "(" * 300, "9" * 400, "1e308", "quick", "full", "cpu", "\n",
+    "0",
+    "1",
+    "-1",
+    "3",
+    "0.5",
+    "1e-3",
+    "1e999",
+    "nan",
+    "inf",
+    "-inf",
+    "true",
+    "false",
+    "None",
+    "",
+    " ",
+    "1,000",
+    "1_0",
+    "0x10",
+    "12",
+    "9" * 30,
+    "9" * 5000,
+    "é",
+    "\udcff",
+    "\0",
+    "[1, 2]",
+    "1 2 3",
+    "adam",
+    "sgd",
+    "--",
+    "-",
+    "=",
+    "'",
+    '"',
+    "$(id)",
+    "../..",
+    "1.",
+    ".5",
+    "+1",
+    "1e",
+    "٣",
+    "(" * 300,
+    "9" * 400,
+    "1e308",
+    "quick",
+    "full",
+    "cpu",
+    "\n",
     "a\nb",
-)  # fmt: skip
+)
 STUDIES = ("spirals", "digits", "gpt", "dqn", "optimizers", "vae", "transformer")
 
 
@@ -595,7 +727,9 @@ def _typed(chance: random.Random, valid: Sequence[Content]) -> Content:
     names = [field.name for field in _entries()[name].fields]
     lines = [name]
     for _ in range(chance.randint(1, 4)):
-        option = chance.choice([*names, *names, "seed", "scale", "runs", "folds", "nothing", "", "threads"])
+        option = chance.choice(
+            [*names, *names, "seed", "scale", "runs", "folds", "nothing", "", "threads"]
+        )
         lines += [option, chance.choice(VALUES).replace("\n", "\\n")]
     content = "\n".join(lines).encode("utf-8", "surrogateescape")
     return mutated(chance, [content]) if chance.random() < 0.2 else content
@@ -618,7 +752,9 @@ def _read_words(content: Content, place: Path) -> None:
         raise UserError(f"no study '{name}'")
     words = []
     for option, value in pairs:
-        words += [f"--{option.replace('_', '-')}={value}"] if len(value) % 2 else [f"--{option}", value]
+        words += (
+            [f"--{option.replace('_', '-')}={value}"] if len(value) % 2 else [f"--{option}", value]
+        )
     try:
         parse(_entries()[name], words)
     except SystemExit as stop:
@@ -641,36 +777,103 @@ def _read_form(content: Content, place: Path) -> None:
 
 
 FORMATS = (
-    Format("IDX", "MNIST and Fashion-MNIST, plain and gzipped", _idx_valid, _read_idx, gzipped_or_plain),
-    Format("CIFAR pickles", "batches of CIFAR-10 and CIFAR-100, protocols 0 to 5", _cifar_valid, _read_cifar_plain),
+    Format(
+        "IDX", "MNIST and Fashion-MNIST, plain and gzipped", _idx_valid, _read_idx, gzipped_or_plain
+    ),
+    Format(
+        "CIFAR pickles",
+        "batches of CIFAR-10 and CIFAR-100, protocols 0 to 5",
+        _cifar_valid,
+        _read_cifar_plain,
+    ),
     Format("CIFAR pickles in .xz", "the same, packed", _cifar_valid, _read_cifar, xz),
     Format("CIFAR archive", "the official .tar.gz", _cifar_tar, read_cifar_archive, gz),
     Format("CSV", "AG News", _csv_valid, _read_csv),
     Format("text in gzip", "Multi30k", _text_valid, _read_text, gz),
-    Format("VOC XML", "boxes of BCCD", _voc_valid, _read_voc, change=partial(with_scraps, XML_SCRAPS)),
-    Format("tar", "BCCD: plain, gzip, xz; lists, XML and JPEG in it", _tar_valid, read_bccd, tarred),
+    Format(
+        "VOC XML", "boxes of BCCD", _voc_valid, _read_voc, change=partial(with_scraps, XML_SCRAPS)
+    ),
+    Format(
+        "tar", "BCCD: plain, gzip, xz; lists, XML and JPEG in it", _tar_valid, read_bccd, tarred
+    ),
     Format("CamVid lists", "frames and their labels", _lists_valid, _read_list),
     Format("zip (npz)", "the bulldozer's views", _npz_valid, read_npz),
-    Format("planetoid", "pickles and index of Cora and Citeseer", _planetoid_valid, read_planetoid,
-           change=_planetoid_changed),
-    Format("PNG", "predict, page, folders; its checksums set right", _png_valid, _read_picture, png_with_sums),
+    Format(
+        "planetoid",
+        "pickles and index of Cora and Citeseer",
+        _planetoid_valid,
+        read_planetoid,
+        change=_planetoid_changed,
+    ),
+    Format(
+        "PNG",
+        "predict, page, folders; its checksums set right",
+        _png_valid,
+        _read_picture,
+        png_with_sums,
+    ),
     Format("JPEG", "predict, page, folders", _jpeg_valid, _read_picture),
     Format("other pictures", "GIF, BMP, TIFF, WebP, PPM, ICO", _other_pictures, _read_picture),
-    Format("pictures in data sets", "digits that are drawn, photographs, labels of pixels", _png_valid, _read_drawn),
-    Format("study.json", "the record of a run", partial(_record_valid, "study"), partial(_read_record, "study"),
-           change=json_changed),
-    Format("result.json", "what a run reached", partial(_record_valid, "result"), partial(_read_record, "result"),
-           change=json_changed),
-    Format("metrics.jsonl", "the log of a run", partial(_record_valid, "metrics"), partial(_read_record, "metrics"),
-           change=json_changed),
-    Format(".status.json", "where a run is", partial(_record_valid, "status"), partial(_read_record, "status"),
-           change=json_changed),
-    Format("tables", "a run's CSV tables", partial(_record_valid, "table"), partial(_read_record, "table")),
-    Format("safetensors", "a run's network, and exported ones", _safetensors_valid,
-           partial(_read_exported, ".safetensors")),
+    Format(
+        "pictures in data sets",
+        "digits that are drawn, photographs, labels of pixels",
+        _png_valid,
+        _read_drawn,
+    ),
+    Format(
+        "study.json",
+        "the record of a run",
+        partial(_record_valid, "study"),
+        partial(_read_record, "study"),
+        change=json_changed,
+    ),
+    Format(
+        "result.json",
+        "what a run reached",
+        partial(_record_valid, "result"),
+        partial(_read_record, "result"),
+        change=json_changed,
+    ),
+    Format(
+        "metrics.jsonl",
+        "the log of a run",
+        partial(_record_valid, "metrics"),
+        partial(_read_record, "metrics"),
+        change=json_changed,
+    ),
+    Format(
+        ".status.json",
+        "where a run is",
+        partial(_record_valid, "status"),
+        partial(_read_record, "status"),
+        change=json_changed,
+    ),
+    Format(
+        "tables",
+        "a run's CSV tables",
+        partial(_record_valid, "table"),
+        partial(_read_record, "table"),
+    ),
+    Format(
+        "safetensors",
+        "a run's network, and exported ones",
+        _safetensors_valid,
+        partial(_read_exported, ".safetensors"),
+    ),
     Format("HDF5", "exported networks", _hdf5_valid, partial(_read_exported, ".h5")),
-    Format("checkpoint", "with a right checksum, as a stranger would make it", _checkpoint_valid, _read_checkpoint),
-    Format("command line", "fields of studies, options of run", _typed_valid, _read_words, change=_typed),
+    Format(
+        "checkpoint",
+        "with a right checksum, as a stranger would make it",
+        _checkpoint_valid,
+        _read_checkpoint,
+    ),
+    Format(
+        "command line",
+        "fields of studies, options of run",
+        _typed_valid,
+        _read_words,
+        change=_typed,
+    ),
     Format("forms", "the same on the page", _typed_valid, _read_form, change=_typed),
-)  # fmt: skip
+)
 BY_NAME = {each.name: each for each in FORMATS}

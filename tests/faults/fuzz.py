@@ -1,11 +1,12 @@
 """Malformed files by the thousand, each of which must be read rightly or refused in one sentence.
 
-Inputs are made of valid ones by mutation: bits flipped, bytes set, parts cut, doubled, or taken from another file,
-lengths set to huge numbers, and, of JSON, values replaced by others. Input k of a format is always the same.
+Inputs are made of valid ones by mutation: bits flipped, bytes set, parts cut, doubled, or taken
+from another file, lengths set to huge numbers, and, of JSON, values replaced by others. Input k of
+a format is always the same.
 
-A format is read in a process of its own, with 1 GiB more of address space than it begins with. An input fails if
-reading it raises anything but a ``UserError``, takes 5 s of processor time, runs out of that memory, or ends the
-process.
+A format is read in a process of its own, with 1 GiB more of address space than it begins with. An
+input fails if reading it raises anything but a ``UserError``, takes 5 s of processor time, runs out
+of that memory, or ends the process.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from typing import Any
 from etude.errors import UserError
 
 SECONDS = 5.0  # of processor time, for one input
-PATIENCE = 120.0  # seconds on the clock without a new input: it sleeps, or the machine is far too busy
+PATIENCE = (
+    120.0  # seconds on the clock without a new input: it sleeps, or the machine is far too busy
+)
 MEMORY = 1 << 30  # bytes
 LONGEST = 2_010  # characters of a sentence
 Content = bytes
@@ -48,7 +51,8 @@ class Format:
         what: which files of this kind Etude reads.
         valid: contents of valid files; the reader takes each of them.
         read: the outermost function that reads it, given a content and an empty folder of its own.
-        packed: from the content that is mutated to that of the file, which is mutated more rarely: gzip, checksums.
+        packed: from the content that is mutated to that of the file, which is mutated more rarely:
+            gzip, checksums.
         change: how inputs are made; by default :func:`mutated`.
     """
 
@@ -78,7 +82,9 @@ class Found:
     inputs: int = 0
     read: int = 0
     refused: int = 0
-    failed: list[tuple[int, str]] = field(default_factory=list)  # number of the input, and what happened
+    failed: list[tuple[int, str]] = field(
+        default_factory=list
+    )  # number of the input, and what happened
     longest: float = 0.0  # seconds of processor time
     memory: int = 0  # bytes more than at the beginning, at most
     seconds: float = 0.0
@@ -92,7 +98,7 @@ class Hung(BaseException):
     """An input took too long; no reader catches this."""
 
 
-# -- making inputs --------------------------------------------------------------------------------------------------
+# -- making inputs ---------------------------------------------------------------------------------
 
 HUGE = (
     0,
@@ -110,11 +116,32 @@ HUGE = (
     1 << 40,
 )
 SCRAPS = (
-    b"", b"\0", b"\xff" * 4, b"\n", b'"', b"'", b"../", b"/etc/passwd", b"1e999", b"-1", b"NaN",
-    b"99999999999999999999", b"<!",
-    b"&a;", b"[" * 2000, b"{", b"}", b"\r", b",", b" ", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf",
-    b"%s%n", b"--",
-)  # fmt: skip
+    b"",
+    b"\0",
+    b"\xff" * 4,
+    b"\n",
+    b'"',
+    b"'",
+    b"../",
+    b"/etc/passwd",
+    b"1e999",
+    b"-1",
+    b"NaN",
+    b"99999999999999999999",
+    b"<!",
+    b"&a;",
+    b"[" * 2000,
+    b"{",
+    b"}",
+    b"\r",
+    b",",
+    b" ",
+    b"\xc3",
+    b"\xed\xa0\x80",
+    b"\xef\xbb\xbf",
+    b"%s%n",
+    b"--",
+)
 
 
 def mutated(chance: random.Random, valid: Sequence[Content]) -> Content:
@@ -129,7 +156,9 @@ def mutated(chance: random.Random, valid: Sequence[Content]) -> Content:
             case 0 | 1 if content:
                 content[min(at, len(content) - 1)] ^= 1 << chance.randrange(8)
             case 2 if content:
-                content[min(at, len(content) - 1)] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
+                content[min(at, len(content) - 1)] = chance.choice(
+                    (0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256))
+                )
             case 3:
                 del content[at:]
             case 4:
@@ -139,10 +168,14 @@ def mutated(chance: random.Random, valid: Sequence[Content]) -> Content:
             case 6:
                 other = chance.choice(valid)
                 start = chance.randint(0, len(other))
-                content[at : at + chance.choice((0, length))] = other[start : start + length * chance.choice((1, 20))]
+                content[at : at + chance.choice((0, length))] = other[
+                    start : start + length * chance.choice((1, 20))
+                ]
             case 7:
                 order, kind = chance.choice("<>"), chance.choice("HIQ")
-                number = struct.pack(order + kind, chance.choice(HUGE) & ((1 << 8 * struct.calcsize(kind)) - 1))
+                number = struct.pack(
+                    order + kind, chance.choice(HUGE) & ((1 << 8 * struct.calcsize(kind)) - 1)
+                )
                 content[at : at + len(number)] = number
             case _:
                 content[at:at] = chance.choice(SCRAPS)
@@ -150,17 +183,47 @@ def mutated(chance: random.Random, valid: Sequence[Content]) -> Content:
 
 
 ODD: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1.5, 1e308, float("inf"), float("nan"), 10**25, 10**350, "", "x", "\ud800", "\0",
-    "é" * 300,     "../../etc/passwd", [], {}, [1], ["a", None], {"a": {"b": []}}, [[[]]], "1", [{}], {"metric": []},
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    1e308,
+    float("inf"),
+    float("nan"),
+    10**25,
+    10**350,
+    "",
+    "x",
+    "\ud800",
+    "\0",
+    "é" * 300,
+    "../../etc/passwd",
+    [],
+    {},
+    [1],
+    ["a", None],
+    {"a": {"b": []}},
+    [[[]]],
+    "1",
+    [{}],
+    {"metric": []},
+)
 
 
 def json_changed(chance: random.Random, valid: Sequence[Content]) -> Content:
-    """JSON, a value to a line, with values and names replaced; or its bytes changed as any others."""
+    """JSON, a value to a line, with values and names replaced; or its bytes changed as any
+    others.
+    """
     if chance.random() < 0.4:
         return mutated(chance, valid)
     lines = chance.choice(valid).splitlines(keepends=True)
-    whole = not all(line.strip().startswith(b"{") and line.strip().endswith(b"}") for line in lines if line.strip())
+    whole = not all(
+        line.strip().startswith(b"{") and line.strip().endswith(b"}")
+        for line in lines
+        if line.strip()
+    )
     pieces = [b"".join(lines)] if whole else lines
     at = chance.randrange(len(pieces))
     try:
@@ -185,17 +248,23 @@ def _odd(chance: random.Random, value: Any, depth: int) -> Any:
         case 0:
             del rest[name]
         case 1:
-            rest[chance.choice(("", "x", "step", "\ud800", name + "s", "__class__"))] = rest.pop(name)
+            rest[chance.choice(("", "x", "step", "\ud800", name + "s", "__class__"))] = rest.pop(
+                name
+            )
         case _:
             rest[name] = _odd(chance, value[name], depth - 1)
     return rest
 
 
-# -- reading them ---------------------------------------------------------------------------------------------------
+# -- reading them ----------------------------------------------------------------------------------
 
 
-def fuzz(each: Format, inputs: int, place: Path, only: int | None = None, late: float = math.inf) -> Found:
-    """Read so many malformed inputs, in processes of their own; from a time of ``time.monotonic`` on, a hundredth."""
+def fuzz(
+    each: Format, inputs: int, place: Path, only: int | None = None, late: float = math.inf
+) -> Found:
+    """Read so many malformed inputs, in processes of their own; from a time of ``time.monotonic``
+    on, a hundredth.
+    """
     found = Found(each.name)
     valid = each.valid()
     began = time.monotonic()
@@ -220,9 +289,14 @@ def fuzz(each: Format, inputs: int, place: Path, only: int | None = None, late: 
             found.read += part["read"]
             found.refused += part["refused"]
             found.failed += [(number, what) for number, what in part["failed"]]
-            found.longest, found.memory = max(found.longest, part["longest"]), max(found.memory, part["memory"])
+            found.longest, found.memory = (
+                max(found.longest, part["longest"]),
+                max(found.memory, part["memory"]),
+            )
         else:  # what it had read before it died is read again
-            found.failed.append((at, "it hung" if killed else f"the process ended ({_ending(status)})"))
+            found.failed.append(
+                (at, "it hung" if killed else f"the process ended ({_ending(status)})")
+            )
             parts += [part for part in ((first, at), (at + 1, end)) if part[0] < part[1]]
     found.seconds = time.monotonic() - began
     return found
@@ -237,7 +311,9 @@ def _ending(status: int) -> str:
 
 
 def _listen(told: int, child: int, counter: mmap.mmap) -> tuple[bytes, bool]:
-    """All that the child says until it ends, and whether it had to be killed, for it made no headway."""
+    """All that the child says until it ends, and whether it had to be killed, for it made no
+    headway.
+    """
     import select
 
     pieces, last, since = [], -1, time.monotonic()
@@ -259,7 +335,13 @@ def _listen(told: int, child: int, counter: mmap.mmap) -> tuple[bytes, bool]:
 
 
 def _child(
-    each: Format, valid: Sequence[Content], first: int, end: int, place: Path, counter: mmap.mmap, tell: int
+    each: Format,
+    valid: Sequence[Content],
+    first: int,
+    end: int,
+    place: Path,
+    counter: mmap.mmap,
+    tell: int,
 ) -> None:
     code = 1
     try:
@@ -279,7 +361,9 @@ def _read_all(
     folder = place / each.name.replace(" ", "-").replace("/", "-")
     folder.mkdir(parents=True, exist_ok=True)
     for content in valid:
-        each.read(each.packed(random.Random(0), content) if each.packed else content, folder)  # what is right is read
+        each.read(
+            each.packed(random.Random(0), content) if each.packed else content, folder
+        )  # what is right is read
 
     def late(number: int, frame: object) -> None:
         raise Hung

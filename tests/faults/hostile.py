@@ -1,4 +1,7 @@
-"""Files made to do harm: they would execute code, leave their folder, or fill the memory. Each is refused by name."""
+"""Files made to do harm: they would execute code, leave their folder, or fill the memory.
+
+Each is refused by name.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,9 @@ def pickled_command(place: Path) -> None:
 
 
 def command_in_a_graph(place: Path) -> None:
-    formats.read_planetoid(bytes([formats.READ_PARTS.index("graph")]) + pickle.dumps(Evil(place), 2), place)
+    formats.read_planetoid(
+        bytes([formats.READ_PARTS.index("graph")]) + pickle.dumps(Evil(place), 2), place
+    )
 
 
 def command_in_a_checkpoint(place: Path) -> None:
@@ -78,7 +83,11 @@ def code_as_a_name(place: Path) -> None:
     """A field whose name would become code in an exported notebook."""
     from etude.runs.folder import RunFolder
 
-    record = {"study": "spirals", "fields": {}, "changed": {"__import__('os').mkdir('executed') or x": 1}}
+    record = {
+        "study": "spirals",
+        "fields": {},
+        "changed": {"__import__('os').mkdir('executed') or x": 1},
+    }
     (place / "study.json").write_text(json.dumps(record))
     RunFolder(place).study()
 
@@ -129,7 +138,8 @@ def folder_with_a_link(place: Path) -> None:
         (home / "CamVid" / f"{part}.txt").write_text("x")
     (home / "CamVid" / "test.txt").symlink_to("/etc/passwd")
     found = formats._found(
-        "camvid", {f"CamVid/{p}.txt": home / "CamVid" / f"{p}.txt" for p in ("train", "val", "test")}
+        "camvid",
+        {f"CamVid/{p}.txt": home / "CamVid" / f"{p}.txt" for p in ("train", "val", "test")},
     )
     files, where = contents(found, re.compile(r"CamVid/(train|val|test)\.txt"))
     if "CamVid/test.txt" in files:
@@ -164,12 +174,16 @@ def idx_bomb(place: Path) -> None:
 
 
 def idx_gzip_bomb(place: Path) -> None:
-    formats._read_idx(gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", 1) + bytes(300 << 20), 1), place)
+    formats._read_idx(
+        gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", 1) + bytes(300 << 20), 1), place
+    )
 
 
 def xz_bomb(place: Path) -> None:
     write = "import lzma, sys; sys.stdout.buffer.write(lzma.compress(bytes(400 << 20), preset=0))"
-    made = subprocess.run([sys.executable, "-c", write], capture_output=True, check=True)  # only to read it is timed
+    made = subprocess.run(
+        [sys.executable, "-c", write], capture_output=True, check=True
+    )  # only to read it is timed
     formats._read_cifar(made.stdout, place)
 
 
@@ -193,10 +207,17 @@ def array_bomb(place: Path) -> None:
 
 def _png(width: int, height: int, rows: Content) -> Content:
     def chunk(kind: bytes, body: Content) -> Content:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     head = struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows, 1))
+        + chunk(b"IEND", b"")
+    )
 
 
 def picture_bomb(place: Path) -> None:
@@ -238,7 +259,9 @@ def safetensors_header(place: Path) -> None:
 
 
 def safetensors_offsets(place: Path) -> None:
-    head = json.dumps({"w": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 1 << 42]}}).encode()
+    head = json.dumps(
+        {"w": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 1 << 42]}}
+    ).encode()
     formats._read_exported(".safetensors", struct.pack("<Q", len(head)) + head, place)
 
 
@@ -282,7 +305,10 @@ ATTACKS: tuple[tuple[str, str, Attack], ...] = (
 
 
 def attack(name: str, work: Attack, place: Path) -> str:
-    """What is wrong with how it was met; empty if it was refused. In a process of its own, with a memory limit."""
+    """What is wrong with how it was met; empty if it was refused.
+
+    In a process of its own, with a memory limit.
+    """
     with tempfile.TemporaryDirectory(dir=place) as folder:
         here = Path(folder)
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]
@@ -291,7 +317,9 @@ def attack(name: str, work: Attack, place: Path) -> str:
             if content:
                 work(here)
 
-        one = Format(f"attack {digest}", name, lambda: [b""], read, change=lambda chance, valid: b"x")
+        one = Format(
+            f"attack {digest}", name, lambda: [b""], read, change=lambda chance, valid: b"x"
+        )
         found = fuzz(one, 1, here)
         if [*place.rglob("executed")] or Path("executed").exists():
             return "it was executed, or a file was written outside"
@@ -300,7 +328,9 @@ def attack(name: str, work: Attack, place: Path) -> str:
     return "" if found.refused else "it was read"
 
 
-def attacks(place: Path, harms: tuple[str, ...] = ("executes", "leaves its folder", "explodes")) -> list[Trial]:
+def attacks(
+    place: Path, harms: tuple[str, ...] = ("executes", "leaves its folder", "explodes")
+) -> list[Trial]:
     """All of them."""
     trials = []
     for harm in harms:

@@ -1,4 +1,6 @@
-"""Studies that are killed (SIGKILL) at random instants and resumed: the same weights, metrics and log, bit for bit."""
+"""Studies that are killed (SIGKILL) at random instants and resumed: the same weights, metrics and
+log, bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Case:
-    """A study at settings at which it takes a second or two: each of its loops has so many steps, nothing is drawn."""
+    """A study at settings at which it takes a second or two: each of its loops has so many steps,
+    nothing is drawn.
+    """
 
     study: str
     steps: int
@@ -51,13 +55,23 @@ class Case:
         Run.steps = few  # type: ignore[method-assign, assignment]
         Run.figure = Run.animation = lambda run, name, figure, **options: None  # type: ignore[method-assign, assignment]
         study = self.whole.at("quick", **self.fields)
-        execute(study, root=root, resume=resume, precision="fp32", quiet=True, checkpoint_every=every)
+        execute(
+            study, root=root, resume=resume, precision="fp32", quiet=True, checkpoint_every=every
+        )
 
 
 CASES = (
     Case("spirals", 120),
-    Case("gan", 12, {"width": 4, "latent": 4, "batch": 16, "judging": 10, "circling": 20, "fakes": 20}),
-    Case("dqn", 40, {"hidden": (16,), "copies": 4, "before": 8, "memory": 500, "batch": 32, "episodes": 4}),
+    Case(
+        "gan",
+        12,
+        {"width": 4, "latent": 4, "batch": 16, "judging": 10, "circling": 20, "fakes": 20},
+    ),
+    Case(
+        "dqn",
+        40,
+        {"hidden": (16,), "copies": 4, "before": 8, "memory": 500, "batch": 32, "episodes": 4},
+    ),
     Case("gpt", 20, {"width": 16, "heads": 2, "layers": 1, "context": 16, "length": 10}),
     Case("digits", 25, {"width": 4}),
     Case("gcn", 10, {"hidden": 4, "repeats": 1, "depths": (1, 2)}),
@@ -83,13 +97,19 @@ class Tally:
 
 
 def start(work: Work, said: Path | None = None) -> int:
-    """Do it in a process of its own, which is forked: what was imported here need not be imported again."""
+    """Do it in a process of its own, which is forked: what was imported here need not be imported
+    again.
+    """
     child = os.fork()
     if child:
         return child
     code = 1
     try:
-        target = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if said else os.open(os.devnull, os.O_WRONLY)
+        target = (
+            os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            if said
+            else os.open(os.devnull, os.O_WRONLY)
+        )
         os.dup2(target, 1)
         os.dup2(target, 2)
         sys.stdout = sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - whoever captures ours sees nothing
@@ -121,12 +141,20 @@ def outcome(root: Path) -> tuple[dict[str, bytes], dict[str, float], list[dict[s
     (folder,) = find_runs(root)
     result = folder.result()
     assert result is not None, f"the run did not finish: {folder.state}"
-    rows = [{key: value for key, value in row.items() if key != "seconds"} for row in folder.metrics()]
-    return {path.name: path.read_bytes() for path in folder.path.glob("*.safetensors")}, result["metrics"], rows
+    rows = [
+        {key: value for key, value in row.items() if key != "seconds"} for row in folder.metrics()
+    ]
+    return (
+        {path.name: path.read_bytes() for path in folder.path.glob("*.safetensors")},
+        result["metrics"],
+        rows,
+    )
 
 
 def killed(case: Case, kills: int, place: Path, seed: int = 0, late: float = math.inf) -> Tally:
-    """Kill the study so many times, one to four times a run, at instants spread evenly over the time a run takes."""
+    """Kill the study so many times, one to four times a run, at instants spread evenly over the
+    time a run takes.
+    """
     tally, began = Tally(case.study), time.monotonic()
     chance = random.Random(f"{case.study} {seed}")
     assert case.whole  # imported before it is forked
@@ -139,14 +167,30 @@ def killed(case: Case, kills: int, place: Path, seed: int = 0, late: float = mat
     takes, never = time.monotonic() - since, outcome(root)
     while tally.kills < kills and (time.monotonic() < late or not tally.kills):
         root = place / f"{case.study}-{tally.runs}"
-        _one_run(case, root, chance, min(chance.randint(1, 4), kills - tally.kills), takes, never, tally, said)
+        _one_run(
+            case,
+            root,
+            chance,
+            min(chance.randint(1, 4), kills - tally.kills),
+            takes,
+            never,
+            tally,
+            said,
+        )
         shutil.rmtree(root, ignore_errors=True)
     tally.seconds = time.monotonic() - began
     return tally
 
 
 def _one_run(
-    case: Case, root: Path, chance: random.Random, planned: int, takes: float, never: Any, tally: Tally, said: Path
+    case: Case,
+    root: Path,
+    chance: random.Random,
+    planned: int,
+    takes: float,
+    never: Any,
+    tally: Tally,
+    said: Path,
 ) -> None:
     tally.runs += 1
     every = chance.choice((1e-9, 1e-9, 0.05, 0.5))

@@ -16,12 +16,16 @@ from tests.faults.disks import Bench, Trial
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as place:  # no folder of pytest's: a user without rights looks in
+    with (
+        tempfile.TemporaryDirectory() as place
+    ):  # no folder of pytest's: a user without rights looks in
         yield Bench(Path(place))
 
 
 @pytest.mark.parametrize("fault", disks.FAULTS, ids=lambda fault: fault.__name__)
-def test_a_fault_is_told_and_the_run_goes_on_exactly(bench: Bench, fault: Callable[[Bench, int], Trial]) -> None:
+def test_a_fault_is_told_and_the_run_goes_on_exactly(
+    bench: Bench, fault: Callable[[Bench, int], Trial]
+) -> None:
     trial = fault(bench, 4 if fault in (disks.cut_logs, disks.no_memory) else 3)
     if trial.skipped:
         pytest.skip(trial.skipped)

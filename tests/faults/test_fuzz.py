@@ -12,7 +12,14 @@ from tests.faults import hostile
 from tests.faults.formats import FORMATS
 from tests.faults.fuzz import Format, fuzz
 
-SLOW = {"CIFAR pickles in .xz", "command line", "study.json", "result.json", "metrics.jsonl", ".status.json"}
+SLOW = {
+    "CIFAR pickles in .xz",
+    "command line",
+    "study.json",
+    "result.json",
+    "metrics.jsonl",
+    ".status.json",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +27,10 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-FORGIVING = ("metrics.jsonl", ".status.json")  # a line that can't be read is passed over, as one cut short by a kill
+FORGIVING = (
+    "metrics.jsonl",
+    ".status.json",
+)  # a line that can't be read is passed over, as one cut short by a kill
 
 
 @pytest.mark.parametrize("each", FORMATS, ids=lambda each: each.name)
@@ -33,9 +43,12 @@ def test_malformed_files_are_read_or_refused(each: Format, tmp_path: Path) -> No
 
 
 FAILED_ONCE = {
-    "CIFAR pickles": (3771, 4537, 7506), "VOC XML": (3849, 5018), "tar": (2321, 8811), "CamVid lists": (3900,),
+    "CIFAR pickles": (3771, 4537, 7506),
+    "VOC XML": (3849, 5018),
+    "tar": (2321, 8811),
+    "CamVid lists": (3900,),
     "PNG": (3511, 4408),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FAILED_ONCE)
@@ -45,7 +58,9 @@ def test_what_failed_once_holds(name: str, tmp_path: Path) -> None:
         assert not fuzz(each, number + 1, tmp_path, only=number).failed
 
 
-@pytest.mark.parametrize(("name", "work"), [pytest.param(name, work, id=name) for _, name, work in hostile.ATTACKS])
+@pytest.mark.parametrize(
+    ("name", "work"), [pytest.param(name, work, id=name) for _, name, work in hostile.ATTACKS]
+)
 def test_files_made_to_do_harm_are_refused(name: str, work: hostile.Attack, tmp_path: Path) -> None:
     assert hostile.attack(name, work, tmp_path) == ""
 
@@ -82,10 +97,22 @@ def rant(content: bytes, place: Path) -> None:
 
 @pytest.mark.parametrize(
     ("read", "what"),
-    [(die, "SIGSEGV"), (spin, "it took"), (hoard, "out of memory"), (crash, "IndexError"), (rant, "no sentence")],
+    [
+        (die, "SIGSEGV"),
+        (spin, "it took"),
+        (hoard, "out of memory"),
+        (crash, "IndexError"),
+        (rant, "no sentence"),
+    ],
 )
 def test_the_fuzzer_sees_what_fails(read, what: str, tmp_path: Path) -> None:
-    each = Format("own", "", lambda: [b"good"], read, change=lambda chance, valid: chance.choice((b"bad", b"good")))
+    each = Format(
+        "own",
+        "",
+        lambda: [b"good"],
+        read,
+        change=lambda chance, valid: chance.choice((b"bad", b"good")),
+    )
     bad = [number for number in range(4) if each.input(number, [b"good"]) == b"bad"]
     found = fuzz(each, 4, tmp_path)
     assert bad

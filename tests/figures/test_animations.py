@@ -25,10 +25,15 @@ FILMS = {
     ),
     "turning": lambda: turning(torch.rand(4, 8, 8, 3), random.random((4, 8, 8, 3))),
     "animate": lambda: animate(
-        lambda p: p.square().sum(-1), (-1, 1, -1, 1), [(0.0, 0.0)],
-        {"one": [(0.9 / k, 0.9 / k) for k in range(1, 30)], "two": [(0.9, 0.9 - k / 30) for k in range(60)]},
+        lambda p: p.square().sum(-1),
+        (-1, 1, -1, 1),
+        [(0.0, 0.0)],
+        {
+            "one": [(0.9 / k, 0.9 / k) for k in range(1, 30)],
+            "two": [(0.9, 0.9 - k / 30) for k in range(60)],
+        },
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FILMS)

@@ -19,7 +19,9 @@ def test_a_frame_lies_on_the_edge_of_its_box() -> None:
     assert (image == 0.5).all(), "the picture itself is left alone"
     for row, column in ((4, 8), (4, 23), (19, 8), (19, 23)):
         assert drawn[row, column].tolist() == pytest.approx(to_rgb(PALETTE[2]), abs=1e-6)
-    assert drawn[0, 0].tolist() == pytest.approx(to_rgb(PALETTE[0]), abs=1e-6), "what reaches beyond is cut off"
+    assert drawn[0, 0].tolist() == pytest.approx(to_rgb(PALETTE[0]), abs=1e-6), (
+        "what reaches beyond is cut off"
+    )
     assert drawn[39, 47].tolist() == pytest.approx(to_rgb(PALETTE[0]), abs=1e-6)
     inside = drawn[6:18, 10:22]
     assert np.allclose(inside, 0.5)
@@ -31,8 +33,16 @@ def test_sightings_count_what_is_sure_enough() -> None:
     kept = tuple(column[:, :1] for column in raw)
     true = torch.tensor([[1.0, 1, 5, 5], [0, 0, 0, 0]])
     for least, names, text in (
-        (0.0, ["the scene: 1 shape", "before suppression: 2 boxes", "after it: 1 box"], "square 0.90"),
-        (0.95, ["the scene: 1 shape", "before suppression: 0 boxes", "after it: 0 boxes"], "nothing"),
+        (
+            0.0,
+            ["the scene: 1 shape", "before suppression: 2 boxes", "after it: 1 box"],
+            "square 0.90",
+        ),
+        (
+            0.95,
+            ["the scene: 1 shape", "before suppression: 0 boxes", "after it: 0 boxes"],
+            "nothing",
+        ),
     ):
         pictures, said = sightings(torch.rand(3, 8, 8), true, raw, kept, ("disc", "square"), least)
         assert isinstance(pictures, Pictures)

@@ -1,4 +1,6 @@
-"""Activations: each is its formula, and its derivative the formula's; the hard limit has the one that it is lent."""
+"""Activations: each is its formula, and its derivative the formula's; the hard limit has the one
+that it is lent.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_each_is_its_formula(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(FORMULAS.keys() - {"hard_limit"}))
 def test_each_derivative_is_the_difference_quotient(name: str) -> None:
     h = 1e-6
-    quotient = torch.tensor([(FORMULAS[name](z + h) - FORMULAS[name](z - h)) / (2 * h) for z in Z.tolist()])
+    quotient = torch.tensor(
+        [(FORMULAS[name](z + h) - FORMULAS[name](z - h)) / (2 * h) for z in Z.tolist()]
+    )
     torch.testing.assert_close(slope(name, Z), quotient.double(), atol=1e-6, rtol=1e-5)
 
 

@@ -35,7 +35,9 @@ POSITIONS = ["sinusoidal", "learned", "rotary", "alibi", "none"]
 
 
 def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.double) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.double).to(dtype)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.double).to(
+        dtype
+    )
 
 
 def real(lengths: Sequence[int], keys: int) -> Tensor:
@@ -43,7 +45,9 @@ def real(lengths: Sequence[int], keys: int) -> Tensor:
     return (torch.arange(keys) < torch.tensor(lengths)[:, None])[:, None, None]
 
 
-def assert_same(ours: Tensor, theirs: Tensor, mine: list[Tensor], others: list[Tensor], tolerance: float) -> None:
+def assert_same(
+    ours: Tensor, theirs: Tensor, mine: list[Tensor], others: list[Tensor], tolerance: float
+) -> None:
     """Outputs, and gradients of all that stands in the two lists, in the same order.
 
     The tolerance is relative to the largest number of each: the two sum in another order.
@@ -51,7 +55,9 @@ def assert_same(ours: Tensor, theirs: Tensor, mine: list[Tensor], others: list[T
 
     def close(a: Tensor, b: Tensor, name: str) -> None:
         scale = max(1.0, float(b.detach().abs().max()))
-        torch.testing.assert_close(a, b, rtol=0, atol=tolerance * scale, msg=lambda text: f"{name}: {text}")
+        torch.testing.assert_close(
+            a, b, rtol=0, atol=tolerance * scale, msg=lambda text: f"{name}: {text}"
+        )
 
     close(ours, theirs, "output")
     towards = drawn(*ours.shape, seed=9, dtype=ours.dtype)
@@ -61,7 +67,7 @@ def assert_same(ours: Tensor, theirs: Tensor, mine: list[Tensor], others: list[T
         close(f, e, f"gradient {i}")
 
 
-# -- attention ---------------------------------------------------------------------------------------------------------
+# -- attention -------------------------------------------------------------------------------------
 
 
 @PRECISIONS
@@ -112,7 +118,7 @@ def test_far_larger_scores_look_up_one_value() -> None:
     torch.testing.assert_close(out, v[(q @ k.T).argmax(1)])
 
 
-# -- many heads --------------------------------------------------------------------------------------------------------
+# -- many heads ------------------------------------------------------------------------------------
 
 
 def attention_from(theirs: nn.MultiheadAttention, ours: MultiHeadAttention) -> None:
@@ -154,9 +160,13 @@ def test_many_heads_are_pytorchs(
     seen = real([keys, 3], keys) if padded else None
     forbidden = ~torch.ones(6, keys, dtype=torch.bool).tril() if causal else None
     expected, weights = theirs(
-        z, other if cross else z, other if cross else z, attn_mask=forbidden, average_attn_weights=False,
+        z,
+        other if cross else z,
+        other if cross else z,
+        attn_mask=forbidden,
+        average_attn_weights=False,
         key_padding_mask=~seen[:, 0, 0] if seen is not None else None,
-    )  # fmt: skip
+    )
     mine, others = ([x, source], [z, other]) if cross else ([x], [z])
     mine += [ours.output.weight, ours.output.bias]
     others += [theirs.out_proj.weight, theirs.out_proj.bias]
@@ -168,18 +178,30 @@ def test_many_heads_are_pytorchs(
         found = ours(x, source if cross else None, seen)
     assert_same(found, expected, mine, others, tolerance)
     projections = [ours.query.weight, ours.key.weight, ours.value.weight]
-    again = theirs(z, other if cross else z, other if cross else z, attn_mask=forbidden, need_weights=False,
-                   key_padding_mask=~seen[:, 0, 0] if seen is not None else None)[0]  # fmt: skip
-    stacked = torch.cat(torch.autograd.grad(ours(x, source if cross else None, seen).square().sum(), projections))
+    again = theirs(
+        z,
+        other if cross else z,
+        other if cross else z,
+        attn_mask=forbidden,
+        need_weights=False,
+        key_padding_mask=~seen[:, 0, 0] if seen is not None else None,
+    )[0]
+    stacked = torch.cat(
+        torch.autograd.grad(ours(x, source if cross else None, seen).square().sum(), projections)
+    )
     (wanted,) = torch.autograd.grad(again.square().sum(), theirs.in_proj_weight)
-    torch.testing.assert_close(stacked, wanted, rtol=0, atol=tolerance * max(1.0, float(wanted.abs().max())))
+    torch.testing.assert_close(
+        stacked, wanted, rtol=0, atol=tolerance * max(1.0, float(wanted.abs().max()))
+    )
 
 
 @PRECISIONS
 @pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("padded", [False, True])
-def test_what_is_watched_is_what_the_fused_kernel_does(positions, causal, padded, dtype, tolerance) -> None:
+def test_what_is_watched_is_what_the_fused_kernel_does(
+    positions, causal, padded, dtype, tolerance
+) -> None:
     layer = MultiHeadAttention(16, 4, causal=causal, positions=positions).to(dtype)
     x, z = (drawn(3, 9, 16, dtype=dtype).requires_grad_() for _ in range(2))
     seen = real([9, 4, 0], 9) if padded else None  # the last one sees nothing
@@ -194,11 +216,17 @@ def test_what_is_watched_is_what_the_fused_kernel_does(positions, causal, padded
 @WATCHED
 def test_one_place_looks_at_a_source_no_further_than_itself(watched) -> None:
     """Causal cross-attention goes by positions, however many queries come at once."""
-    layer, x, source = MultiHeadAttention(16, 4, causal=True).double(), drawn(2, 5, 16), drawn(2, 5, 16, seed=1)
+    layer, x, source = (
+        MultiHeadAttention(16, 4, causal=True).double(),
+        drawn(2, 5, 16),
+        drawn(2, 5, 16, seed=1),
+    )
     whole = layer(x, source)
     for start, end in ((0, 1), (3, 4), (2, 5)):
         with watching(layer if watched else nn.Identity()):
-            torch.testing.assert_close(layer(x[:, start:end], source, start=start), whole[:, start:end])
+            torch.testing.assert_close(
+                layer(x[:, start:end], source, start=start), whole[:, start:end]
+            )
 
 
 def test_dropout_is_for_training_alone() -> None:
@@ -211,7 +239,9 @@ def test_dropout_is_for_training_alone() -> None:
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_key_biases_are_felt_by_nobody(causal: bool) -> None:
-    """They add the same to all scores of a query: why the paper's maps, and ours in EncoderDecoder, have none."""
+    """They add the same to all scores of a query: why the paper's maps, and ours in EncoderDecoder,
+    have none.
+    """
     layer, x = MultiHeadAttention(12, 3, causal=causal).double(), drawn(2, 6, 12)
     before = layer(x)
     with torch.no_grad():
@@ -220,7 +250,9 @@ def test_key_biases_are_felt_by_nobody(causal: bool) -> None:
 
 
 def test_a_width_must_split() -> None:
-    with pytest.raises(UserError, match="width of 10 makes no 4 heads of one width; expected a divisor of 10"):
+    with pytest.raises(
+        UserError, match="width of 10 makes no 4 heads of one width; expected a divisor of 10"
+    ):
         MultiHeadAttention(10, 4)
     with pytest.raises(UserError, match="a head is 3 wide; expected an even width"):
         MultiHeadAttention(12, 4, positions="rotary")
@@ -228,7 +260,7 @@ def test_a_width_must_split() -> None:
         EncoderDecoder(9, 15, 3, 1)
 
 
-# -- positions ---------------------------------------------------------------------------------------------------------
+# -- positions -------------------------------------------------------------------------------------
 
 
 def test_sinusoids_are_the_papers_formula_and_a_shift_is_a_rotation() -> None:
@@ -247,8 +279,12 @@ def test_sinusoids_are_the_papers_formula_and_a_shift_is_a_rotation() -> None:
 def test_rotation_is_multiplication_by_complex_numbers() -> None:
     x, t = drawn(2, 3, 7, 10), torch.arange(7)
     frequency = 10_000 ** (-torch.arange(0, 10, 2) / 10)
-    turned = torch.view_as_complex(x.unflatten(-1, (-1, 2))) * torch.exp(1j * torch.outer(t, frequency))
-    torch.testing.assert_close(rotate(x, t), torch.view_as_real(turned).flatten(-2), rtol=0, atol=1e-6)
+    turned = torch.view_as_complex(x.unflatten(-1, (-1, 2))) * torch.exp(
+        1j * torch.outer(t, frequency)
+    )
+    torch.testing.assert_close(
+        rotate(x, t), torch.view_as_real(turned).flatten(-2), rtol=0, atol=1e-6
+    )
     torch.testing.assert_close(rotate(x, t).norm(dim=-1), x.norm(dim=-1))
 
 
@@ -261,9 +297,9 @@ def test_rotarys_scores_depend_on_distance_only() -> None:
     for distance in (-7, -1, 0, 3, 40):
         near = score(10 + max(distance, 0), 10 + max(distance, 0) - distance)
         for shift in (1, 12, 200):
-            assert score(10 + shift + max(distance, 0), 10 + shift + max(distance, 0) - distance) == pytest.approx(
-                near, abs=1e-4
-            )
+            assert score(
+                10 + shift + max(distance, 0), 10 + shift + max(distance, 0) - distance
+            ) == pytest.approx(near, abs=1e-4)
     assert abs(score(3, 0) - score(0, 3)) > 1e-2, "before and after are told apart"
 
 
@@ -282,7 +318,10 @@ def test_alibi_is_the_papers_bias() -> None:
 def test_relative_positions_see_no_common_shift(positions) -> None:
     """What a row gets does not change when other rows stand before it that it may not see."""
     layer, x = MultiHeadAttention(16, 4, positions=positions).double(), drawn(2, 6, 16)
-    later, seen = torch.cat([drawn(2, 90, 16, seed=1), x], 1), (torch.arange(96) >= 90)[None, None, None]
+    later, seen = (
+        torch.cat([drawn(2, 90, 16, seed=1), x], 1),
+        (torch.arange(96) >= 90)[None, None, None],
+    )
     torch.testing.assert_close(layer(later, mask=seen)[:, 90:], layer(x), rtol=0, atol=1e-5)
     order = torch.tensor([0, 3, 1, 2, 5, 4])
     assert (layer(x[:, order]) - layer(x)[:, order]).abs().max() > 1e-2
@@ -301,16 +340,21 @@ def test_with_positions_it_does_not(positions) -> None:
     source, order = torch.randint(1, 9, (2, 7)), torch.tensor([1, 0, 5, 3, 2, 6, 4])
     assert (net.encode(source[:, order]) - net.encode(source)[:, order]).abs().max() > 1e-3
     plain = EncoderDecoder(9, 16, 4, 2, positions="none").double()
-    torch.testing.assert_close(plain.encode(source[:, order]), plain.encode(source)[:, order], rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        plain.encode(source[:, order]), plain.encode(source)[:, order], rtol=0, atol=1e-12
+    )
 
 
-# -- what may be seen --------------------------------------------------------------------------------------------------
+# -- what may be seen ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("positions", ["rotary", "alibi", "none"])
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_causal_blocks_do_not_look_ahead(positions, norm) -> None:
-    stack, x = Stack(2, 16, 4, norm=norm, causal=True, positions=positions).double(), drawn(2, 7, 16).requires_grad_()
+    stack, x = (
+        Stack(2, 16, 4, norm=norm, causal=True, positions=positions).double(),
+        drawn(2, 7, 16).requires_grad_(),
+    )
     out = stack(x)
     for t in range(7):
         (gradient,) = torch.autograd.grad(out[:, t].square().sum(), x, retain_graph=True)
@@ -329,7 +373,9 @@ def test_padding_has_no_influence(positions, norm, watched) -> None:
     net = EncoderDecoder(9, 16, 4, 2, positions=positions, norm=norm, longest=12).double()
     source, target = torch.randint(1, 9, (3, 5)), torch.randint(1, 9, (3, 4))
     alone = net(source, target)
-    padded, behind = (torch.cat([t, torch.zeros(3, 6, dtype=torch.long)], 1) for t in (source, target))
+    padded, behind = (
+        torch.cat([t, torch.zeros(3, 6, dtype=torch.long)], 1) for t in (source, target)
+    )
     if watched:
         with watching(net):
             together = net(padded, behind)
@@ -338,12 +384,14 @@ def test_padding_has_no_influence(positions, norm, watched) -> None:
     torch.testing.assert_close(together[:, :4], alone, rtol=0, atol=1e-10)
 
 
-# -- step by step ------------------------------------------------------------------------------------------------------
+# -- step by step ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("norm", ["pre", "post"])
-@pytest.mark.parametrize("pieces", [[1] * 8, [3, 1, 4], [8]], ids=["one by one", "in pieces", "at once"])
+@pytest.mark.parametrize(
+    "pieces", [[1] * 8, [3, 1, 4], [8]], ids=["one by one", "in pieces", "at once"]
+)
 def test_cached_decoding_is_full_decoding(positions, norm, pieces) -> None:
     torch.manual_seed(0)
     net = EncoderDecoder(9, 16, 4, 2, positions=positions, norm=norm, longest=12).double()
@@ -351,20 +399,33 @@ def test_cached_decoding_is_full_decoding(positions, norm, pieces) -> None:
     source[1, 4:] = 0
     whole, past = net(source, target), Cache()
     memory, seen = net.encode(source), net.seen(source)
-    steps = torch.cat([net.decode(piece, memory, seen, past) for piece in target.split(pieces, 1)], 1)
-    torch.testing.assert_close(steps, whole, rtol=0, atol=1e-6 if positions in ("rotary", "sinusoidal") else 1e-10)
+    steps = torch.cat(
+        [net.decode(piece, memory, seen, past) for piece in target.split(pieces, 1)], 1
+    )
+    torch.testing.assert_close(
+        steps, whole, rtol=0, atol=1e-6 if positions in ("rotary", "sinusoidal") else 1e-10
+    )
     assert net.decoder.read(past) == 8
 
 
 @pytest.mark.parametrize("positions", ["rotary", "alibi", "none"])
 def test_a_decoder_alone_can_be_cached(positions) -> None:
-    stack, x, past = Stack(3, 16, 4, causal=True, positions=positions).double(), drawn(2, 9, 16), Cache()
+    stack, x, past = (
+        Stack(3, 16, 4, causal=True, positions=positions).double(),
+        drawn(2, 9, 16),
+        Cache(),
+    )
     steps = torch.cat([stack(piece, past=past) for piece in x.split([4, 1, 1, 3], 1)], 1)
     torch.testing.assert_close(steps, stack(x), rtol=0, atol=1e-6)
 
 
 def test_keys_and_values_of_a_source_are_computed_once() -> None:
-    block, x, source, past = Block(16, 4, cross=True), torch.rand(2, 3, 16), torch.rand(2, 5, 16), Cache()
+    block, x, source, past = (
+        Block(16, 4, cross=True),
+        torch.rand(2, 3, 16),
+        torch.rand(2, 5, 16),
+        Cache(),
+    )
     calls = []
     block.cross.key.register_forward_hook(lambda *_: calls.append(1))
     for t in range(3):
@@ -374,7 +435,7 @@ def test_keys_and_values_of_a_source_are_computed_once() -> None:
     assert past.length(block.attention) == 3
 
 
-# -- blocks ------------------------------------------------------------------------------------------------------------
+# -- blocks ----------------------------------------------------------------------------------------
 
 
 def block_from(theirs: nn.Module, ours: Block, cross: bool) -> None:
@@ -393,31 +454,59 @@ def block_from(theirs: nn.Module, ours: Block, cross: bool) -> None:
 @pytest.mark.parametrize("activation", [torch.relu, gelu])
 def test_the_encoders_block_is_pytorchs(norm, activation, dtype, tolerance) -> None:
     theirs = shaken(
-        nn.TransformerEncoderLayer(16, 4, 40, 0.0, activation, batch_first=True, norm_first=norm == "pre").to(dtype)
+        nn.TransformerEncoderLayer(
+            16, 4, 40, 0.0, activation, batch_first=True, norm_first=norm == "pre"
+        ).to(dtype)
     )
     ours = Block(16, 4, hidden=40, norm=norm, activation=activation).to(dtype)
     block_from(theirs, ours, cross=False)
     x, z = (drawn(3, 7, 16, dtype=dtype).requires_grad_() for _ in range(2))
     seen = real([7, 5, 2], 7)
-    mine = [x, ours.feedforward.hidden.weight, ours.attention_norm.weight, ours.attention.output.weight]
+    mine = [
+        x,
+        ours.feedforward.hidden.weight,
+        ours.attention_norm.weight,
+        ours.attention.output.weight,
+    ]
     others = [z, theirs.linear1.weight, theirs.norm1.weight, theirs.self_attn.out_proj.weight]
-    assert_same(ours(x, mask=seen), theirs(z, src_key_padding_mask=~seen[:, 0, 0]), mine, others, tolerance)
+    assert_same(
+        ours(x, mask=seen), theirs(z, src_key_padding_mask=~seen[:, 0, 0]), mine, others, tolerance
+    )
 
 
 @PRECISIONS
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_the_decoders_block_is_pytorchs(norm, dtype, tolerance) -> None:
-    theirs = shaken(nn.TransformerDecoderLayer(16, 4, 40, 0.0, batch_first=True, norm_first=norm == "pre").to(dtype))
+    theirs = shaken(
+        nn.TransformerDecoderLayer(16, 4, 40, 0.0, batch_first=True, norm_first=norm == "pre").to(
+            dtype
+        )
+    )
     ours = Block(16, 4, hidden=40, norm=norm, causal=True, cross=True).to(dtype)
     block_from(theirs, ours, cross=True)
     x, z = (drawn(3, 7, 16, dtype=dtype).requires_grad_() for _ in range(2))
     source, other = (drawn(3, 5, 16, seed=1, dtype=dtype).requires_grad_() for _ in range(2))
     seen = real([5, 3, 1], 5)
     expected = theirs(
-        z, other, tgt_mask=~torch.ones(7, 7, dtype=torch.bool).tril(), memory_key_padding_mask=~seen[:, 0, 0]
+        z,
+        other,
+        tgt_mask=~torch.ones(7, 7, dtype=torch.bool).tril(),
+        memory_key_padding_mask=~seen[:, 0, 0],
     )
-    mine = [x, source, ours.feedforward.hidden.weight, ours.cross_norm.weight, ours.cross.output.weight]
-    others = [z, other, theirs.linear1.weight, theirs.norm2.weight, theirs.multihead_attn.out_proj.weight]
+    mine = [
+        x,
+        source,
+        ours.feedforward.hidden.weight,
+        ours.cross_norm.weight,
+        ours.cross.output.weight,
+    ]
+    others = [
+        z,
+        other,
+        theirs.linear1.weight,
+        theirs.norm2.weight,
+        theirs.multihead_attn.out_proj.weight,
+    ]
     assert_same(ours(x, source, source_mask=seen), expected, mine, others, tolerance)
 
 
@@ -468,7 +557,9 @@ def test_at_the_start_the_last_gradient_of_post_stays_and_that_of_pre_shrinks_wi
             for p in stack.parameters():
                 if p.ndim == 2:
                     nn.init.xavier_uniform_(p)
-            loss = nn.functional.cross_entropy(stack(x)[0, :1] @ torch.randn(64, 50) / 8, torch.tensor([0]))
+            loss = nn.functional.cross_entropy(
+                stack(x)[0, :1] @ torch.randn(64, 50) / 8, torch.tensor([0])
+            )
             (gradient,) = torch.autograd.grad(loss, stack.blocks[-1].feedforward.output.weight)
             sizes.append(float(gradient.norm()))
         return sum(sizes) / len(sizes)
@@ -477,7 +568,7 @@ def test_at_the_start_the_last_gradient_of_post_stays_and_that_of_pre_shrinks_wi
     assert last("pre", 16) / last("pre", 2) == pytest.approx(8**-0.5, abs=0.1)
 
 
-# -- encoder and decoder -----------------------------------------------------------------------------------------------
+# -- encoder and decoder ---------------------------------------------------------------------------
 
 
 def test_greedy_writing_takes_the_likeliest_token_each_time() -> None:
@@ -495,14 +586,23 @@ def test_greedy_writing_takes_the_likeliest_token_each_time() -> None:
 
 def test_a_row_that_ended_is_padded(monkeypatch: pytest.MonkeyPatch) -> None:
     net, script = EncoderDecoder(5, 8, 2, 1), iter([[3, 2], [4, 3], [2, 4], [3, 3]])
-    monkeypatch.setattr(net, "decode", lambda *_: nn.functional.one_hot(torch.tensor(next(script)), 5)[:, None].float())
-    assert net.greedy(torch.ones(2, 3, dtype=torch.long), 1, 2, 9).tolist() == [[3, 4, 2] + [0] * 6, [2] + [0] * 8]
+    monkeypatch.setattr(
+        net,
+        "decode",
+        lambda *_: nn.functional.one_hot(torch.tensor(next(script)), 5)[:, None].float(),
+    )
+    assert net.greedy(torch.ones(2, 3, dtype=torch.long), 1, 2, 9).tolist() == [
+        [3, 4, 2] + [0] * 6,
+        [2] + [0] * 8,
+    ]
 
 
 def test_learned_positions_have_an_end() -> None:
     net = EncoderDecoder(9, 8, 2, 1, positions="learned", longest=4)
     net(torch.ones(1, 4, dtype=torch.long), torch.ones(1, 4, dtype=torch.long))
-    with pytest.raises(UserError, match="a sequence of 5 tokens has more than the 4 learned positions"):
+    with pytest.raises(
+        UserError, match="a sequence of 5 tokens has more than the 4 learned positions"
+    ):
         net.encode(torch.ones(1, 5, dtype=torch.long))
 
 
@@ -511,11 +611,15 @@ def test_learned_positions_have_an_end() -> None:
 def test_fused_in_bf16_is_attention_of_the_same_numbers(
     mask: str, short: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For long rows, in and output are rounded (1/256), and nothing between them; for short ones that, too."""
+    """For long rows, in and output are rounded (1/256), and nothing between them; for short ones
+    that, too.
+    """
     monkeypatch.setattr(attention, "SHORT", 7 if short else 6)
     called: list[bool] = []
     written = attention.attend_in_bf16
-    monkeypatch.setattr(attention, "attend_in_bf16", lambda *a, **k: called.append(True) or written(*a, **k))
+    monkeypatch.setattr(
+        attention, "attend_in_bf16", lambda *a, **k: called.append(True) or written(*a, **k)
+    )
     q, k, v = [drawn(2, 3, 7, 8, seed=i).bfloat16().requires_grad_() for i in range(3)]
     seen = drawn(2, 1, 7, 7, seed=3) > -1
     seen[0, 0, 2] = False  # a query that may see no key
@@ -525,7 +629,13 @@ def test_fused_in_bf16_is_attention_of_the_same_numbers(
     assert ours.dtype == torch.bfloat16
     assert bool(called) == short
     precise = [x.detach().double().requires_grad_() for x in (q, k, v)]
-    hidden = torch.ones(7, 7, dtype=torch.bool).tril() if mask == "causal" else seen if mask == "seen" else None
+    hidden = (
+        torch.ones(7, 7, dtype=torch.bool).tril()
+        if mask == "causal"
+        else seen
+        if mask == "seen"
+        else None
+    )
     expected, _ = attend(*precise, hidden, bias.bfloat16().double() if mask == "numbers" else None)
     torch.testing.assert_close(ours.double(), expected, rtol=1 / 256, atol=0.02 if short else 1e-6)
     towards = drawn(*ours.shape, seed=9).bfloat16()

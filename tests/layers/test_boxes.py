@@ -28,7 +28,10 @@ from etude.layers.boxes import (
 
 def drawn(*shape: int, seed: int = 0, side: float = 60.0) -> Tensor:
     g = torch.Generator().manual_seed(seed)
-    corner, size = side * torch.rand(*shape, 2, generator=g), 1 + 30 * torch.rand(*shape, 2, generator=g)
+    corner, size = (
+        side * torch.rand(*shape, 2, generator=g),
+        1 + 30 * torch.rand(*shape, 2, generator=g),
+    )
     return torch.cat([corner, corner + size], -1).double()
 
 
@@ -37,7 +40,9 @@ def test_iou_is_that_of_pycocotools() -> None:
     as_coco = [torch.cat([x[:, :2], x[:, 2:] - x[:, :2]], 1).numpy() for x in (a, b)]
     expected = torch.from_numpy(coco.iou(*as_coco, [0] * 30))
     torch.testing.assert_close(iou(a, b), expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(iou(torch.stack([a, a]), torch.stack([b, b]))[1], expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        iou(torch.stack([a, a]), torch.stack([b, b]))[1], expected, rtol=0, atol=1e-12
+    )
 
 
 def test_iou_of_boxes_that_touch_contain_or_are_empty() -> None:
@@ -53,7 +58,9 @@ def test_giou() -> None:
     assert (value > -1).all()
     torch.testing.assert_close(giou(a, a), torch.ones(200).double())
     torch.testing.assert_close(giou(3 * a, 3 * b), value)  # scale does not matter
-    by_hand = giou(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[3.0, 0, 4, 1]]))  # union 2, around both 4
+    by_hand = giou(
+        torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[3.0, 0, 4, 1]])
+    )  # union 2, around both 4
     torch.testing.assert_close(by_hand, torch.tensor([-0.5]))
     apart = torch.tensor([[0.0, 0, 1, 1]], requires_grad=True)
     giou(apart, torch.tensor([[3.0, 0, 4, 1]])).sum().backward()
@@ -63,7 +70,9 @@ def test_giou() -> None:
 def test_giou_is_that_of_detr() -> None:
     reference = pytest.importorskip("transformers.loss.loss_for_object_detection")
     a, b = drawn(200), drawn(200, seed=1)
-    torch.testing.assert_close(giou(a, b), reference.generalized_box_iou(a, b).diag(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        giou(a, b), reference.generalized_box_iou(a, b).diag(), rtol=0, atol=1e-12
+    )
 
 
 def test_decoding_undoes_encoding() -> None:
@@ -78,7 +87,9 @@ def test_decoding_undoes_encoding() -> None:
 def test_both_box_losses_are_zero_for_the_box_itself_and_grow() -> None:
     anchors = torch.tensor([[0.0, 0, 10, 10], [5, 5, 20, 15]])
     for kind in ("giou", "smooth"):
-        exact, off = (box_losses(value * torch.ones(2, 4), anchors, anchors, kind) for value in (0.0, 1.0))
+        exact, off = (
+            box_losses(value * torch.ones(2, 4), anchors, anchors, kind) for value in (0.0, 1.0)
+        )
         assert exact.shape == (2,)
         assert exact.abs().max() < 1e-6
         assert (off > 0.1).all()
@@ -105,7 +116,11 @@ def matched_by_loops(anchors: Tensor, boxes: Tensor, low: float, high: float) ->
         best = max(row)
         result.append(row.index(best) if best >= high else NEITHER if best >= low else BACKGROUND)
     for a in range(len(anchors)):
-        forced = [b for b in range(len(boxes)) if overlap[a, b] > 0 and overlap[a, b] == overlap[:, b].max()]
+        forced = [
+            b
+            for b in range(len(boxes))
+            if overlap[a, b] > 0 and overlap[a, b] == overlap[:, b].max()
+        ]
         if forced:
             result[a] = max(forced, key=lambda b: float(overlap[a, b]))
     return result
@@ -134,7 +149,9 @@ def kept_by_loops(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: floa
     kept: list[int] = []
     for i in sorted(range(len(boxes)), key=lambda i: -float(scores[i])):
         same = [j for j in kept if labels[j] == labels[i]]
-        if labels[i] >= 0 and all(float(iou(boxes[i][None], boxes[j][None])) <= threshold for j in same):
+        if labels[i] >= 0 and all(
+            float(iou(boxes[i][None], boxes[j][None])) <= threshold for j in same
+        ):
             kept.append(i)
     return [i in kept for i in range(len(boxes))]
 
@@ -151,7 +168,9 @@ def test_suppression_is_that_of_the_loops(threshold: float) -> None:
 
 
 def test_suppression_along_a_long_chain() -> None:
-    """Each box suppresses the next alone: every second one is kept, and the fixed point takes many rounds."""
+    """Each box suppresses the next alone: every second one is kept, and the fixed point takes many
+    rounds.
+    """
     left = 4.0 * torch.arange(40)
     boxes = torch.stack([left, 0 * left, left + 10, 0 * left + 10], 1)[None]
     kept = nms(boxes, torch.linspace(1, 0, 40)[None], torch.zeros(1, 40, dtype=torch.long), 0.4)
@@ -160,7 +179,9 @@ def test_suppression_along_a_long_chain() -> None:
 
 def test_candidates_and_what_is_left_of_them() -> None:
     boxes = torch.tensor([[[0.0, 0, 10, 10], [1, 0, 11, 10], [30, 30, 40, 40]]]).expand(2, -1, -1)
-    scores = torch.tensor([[[0.9, 0.2], [0.8, 0.01], [0.3, 0.6]], [[0.01, 0.01], [0.02, 0.03], [0.01, 0.07]]])
+    scores = torch.tensor(
+        [[[0.9, 0.2], [0.8, 0.01], [0.3, 0.6]], [[0.01, 0.01], [0.02, 0.03], [0.01, 0.07]]]
+    )
     found = candidates(scores, boxes, floor=0.05, most=5)
     assert found.labels.tolist() == [[0, 0, 1, 0, 1], [1, -1, -1, -1, -1]]
     torch.testing.assert_close(found.scores[0], torch.tensor([0.9, 0.8, 0.6, 0.3, 0.2]))

@@ -10,12 +10,16 @@ import torch
 from torch import nn
 
 from etude.layers import by_hand as hand
-from etude.studies.foundations.backprop import Backprop, checks
+from etude.studies.foundations.backprop.backprop import Backprop, checks
 
 Pair = tuple[Callable[[], hand.Layer], Callable[[], nn.Module], tuple[int, ...]]
 PAIRS: dict[str, Pair] = {
     "affine": (lambda: hand.Affine(6, 5), lambda: nn.Linear(6, 5), (4, 6)),
-    "convolution": (lambda: hand.Convolution(3, 4, 3), lambda: nn.Conv2d(3, 4, 3, padding=1, bias=False), (2, 3, 6, 5)),
+    "convolution": (
+        lambda: hand.Convolution(3, 4, 3),
+        lambda: nn.Conv2d(3, 4, 3, padding=1, bias=False),
+        (2, 3, 6, 5),
+    ),
     "convolution 5": (
         lambda: hand.Convolution(2, 3, 5),
         lambda: nn.Conv2d(2, 3, 5, padding=2, bias=False),
@@ -48,7 +52,9 @@ def test_forward_backward_and_statistics_are_pytorchs(name: str) -> None:
         np.testing.assert_allclose(gradient, getattr(theirs, key).grad, atol=1e-10)
     for key, value in mine.statistics.items():
         np.testing.assert_allclose(value, getattr(theirs, key), atol=1e-12)
-    np.testing.assert_allclose(mine.forward(x, training=False), theirs.eval()(t).detach(), atol=1e-10)
+    np.testing.assert_allclose(
+        mine.forward(x, training=False), theirs.eval()(t).detach(), atol=1e-10
+    )
 
 
 def test_softmax_and_cross_entropy_are_pytorchs_also_for_large_scores() -> None:
@@ -73,7 +79,9 @@ def test_dropout_keeps_the_mean_and_drops_the_same_backward() -> None:
     np.testing.assert_array_equal(layer.forward(x, training=False), x)
 
 
-@pytest.mark.parametrize("name", ["affine", "convolution", "max pooling", "batch norm", "ReLU", "dropout"])
+@pytest.mark.parametrize(
+    "name", ["affine", "convolution", "max pooling", "batch norm", "ReLU", "dropout"]
+)
 def test_gradients_are_differences_and_the_check_can_fail(name: str) -> None:
     np.random.seed(1)
     layer, x = checks()[name]

@@ -47,7 +47,7 @@ def features(nodes: int = NODES, width: int = INPUTS) -> Tensor:
     return torch.randn(nodes, width, generator=torch.Generator().manual_seed(1), dtype=torch.double)
 
 
-# -- the two products --------------------------------------------------------------------------------------------------
+# -- the two products ------------------------------------------------------------------------------
 
 
 def test_products_and_their_gradients_are_those_of_dense_matrices() -> None:
@@ -66,7 +66,9 @@ def test_softmax_is_that_of_each_row_even_for_large_scores() -> None:
     graph = Graph(drawn(), NODES).loops(True)
     scores = 300 * torch.randn(len(graph), dtype=torch.double, requires_grad=True)
     ours = graph.softmax(scores)
-    rows = torch.full(graph.shape, -torch.inf, dtype=torch.double).index_put((graph.rows, graph.columns), scores)
+    rows = torch.full(graph.shape, -torch.inf, dtype=torch.double).index_put(
+        (graph.rows, graph.columns), scores
+    )
     torch.testing.assert_close(dense(graph, ours), rows.softmax(1))
     assert torch.autograd.gradcheck(graph.softmax, (scores.detach() / 300).requires_grad_())
 
@@ -96,7 +98,7 @@ def test_sparse_features_are_dense_ones_in_all_but_time() -> None:
     assert (thinned.values == 0).double().mean().item() == pytest.approx(0.3, abs=0.02)
 
 
-# -- parity ------------------------------------------------------------------------------------------------------------
+# -- parity ----------------------------------------------------------------------------------------
 
 
 def same(ours: nn.Module, theirs: nn.Module, edges: Tensor, tolerance: float = 1e-10) -> None:
@@ -106,11 +108,16 @@ def same(ours: nn.Module, theirs: nn.Module, edges: Tensor, tolerance: float = 1
     out, expected = ours.double()(x, graph), theirs.double()(other, edges)
     torch.testing.assert_close(out, expected, rtol=0, atol=tolerance)
     towards = torch.randn_like(out)
-    (found,), (wanted,) = torch.autograd.grad(out, x, towards), torch.autograd.grad(expected, other, towards)
+    (found,), (wanted,) = (
+        torch.autograd.grad(out, x, towards),
+        torch.autograd.grad(expected, other, towards),
+    )
     torch.testing.assert_close(found, wanted, rtol=0, atol=tolerance)
     x = features().float()
     out, expected = ours.float()(x, graph), theirs.float()(x, edges)
-    torch.testing.assert_close(out, expected, rtol=0, atol=1e-6 * max(1.0, float(expected.detach().abs().max())))
+    torch.testing.assert_close(
+        out, expected, rtol=0, atol=1e-6 * max(1.0, float(expected.detach().abs().max()))
+    )
 
 
 @torch.no_grad()
@@ -175,7 +182,7 @@ def test_isomorphism_is_pygs(pyg, directed) -> None:
     same(ours, theirs, drawn(directed=directed))
 
 
-# -- theorems ----------------------------------------------------------------------------------------------------------
+# -- theorems --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -184,10 +191,14 @@ def test_nodes_in_another_order_get_the_same_in_that_order(kind) -> None:
     net, x, edges = GNN(kind, INPUTS, [6], OUTPUTS).double().eval(), features(), drawn()
     order = torch.randperm(NODES)
     number = order.argsort()  # the old node's new number
-    torch.testing.assert_close(net(x[order], number[edges]), net(x, edges)[order], rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        net(x[order], number[edges]), net(x, edges)[order], rtol=0, atol=1e-12
+    )
 
 
-@pytest.mark.parametrize(("kind", "reach"), [("gcn", 1), ("sage", 1), ("gat", 1), ("gin", 1), ("cheb", 2)])
+@pytest.mark.parametrize(
+    ("kind", "reach"), [("gcn", 1), ("sage", 1), ("gat", 1), ("gin", 1), ("cheb", 2)]
+)
 def test_a_layer_reaches_so_many_edges_and_no_further(kind, reach) -> None:
     torch.manual_seed(0)
     line = torch.stack([torch.arange(8), torch.arange(8) + 1])
@@ -199,7 +210,9 @@ def test_a_layer_reaches_so_many_edges_and_no_further(kind, reach) -> None:
 
 
 def test_chebyshev_of_full_order_is_any_filter_of_the_spectrum() -> None:
-    """g(λ) = exp(-3λ) has an interpolating polynomial: at n Chebyshev points it is exact on any n eigenvalues' span."""
+    """g(λ) = exp(-3λ) has an interpolating polynomial: at n Chebyshev points it is exact on any n
+    eigenvalues' span.
+    """
     torch.manual_seed(0)
     graph = Graph(drawn(), NODES).loops(False)
     laplacian = torch.eye(NODES, dtype=torch.double) - dense(graph, graph.normalised(torch.double))
@@ -220,7 +233,9 @@ def test_chebyshev_of_full_order_is_any_filter_of_the_spectrum() -> None:
 
 
 def test_graph_convolution_is_the_first_order_renormalised() -> None:
-    """With λ_max = 2 and w0 = -w1 the Chebyshev layer is I + D^-½ A D^-½; with loops and normalised again it is Â."""
+    """With λ_max = 2 and w0 = -w1 the Chebyshev layer is I + D^-½ A D^-½; with loops and normalised
+    again it is Â.
+    """
     torch.manual_seed(0)
     graph, x = Graph(drawn(), NODES).loops(False), features()
     first = Chebyshev(INPUTS, OUTPUTS, 2).double()
@@ -229,7 +244,9 @@ def test_graph_convolution_is_the_first_order_renormalised() -> None:
     with torch.no_grad():
         first.projections[0].weight.copy_(w)
         first.projections[1].weight.copy_(-w)
-    a = torch.zeros(NODES, NODES, dtype=torch.double).index_put((graph.rows, graph.columns), torch.ones(()).double())
+    a = torch.zeros(NODES, NODES, dtype=torch.double).index_put(
+        (graph.rows, graph.columns), torch.ones(()).double()
+    )
 
     def normalised(m: Tensor) -> Tensor:
         root = m.sum(1).rsqrt().nan_to_num(posinf=0)
@@ -237,7 +254,9 @@ def test_graph_convolution_is_the_first_order_renormalised() -> None:
 
     one = torch.eye(NODES, dtype=torch.double)
     torch.testing.assert_close(first(x, graph), (one + normalised(a)) @ x @ w, rtol=0, atol=1e-12)
-    torch.testing.assert_close(convolution(x, graph), normalised(a + one) @ x @ w, rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        convolution(x, graph), normalised(a + one) @ x @ w, rtol=0, atol=1e-12
+    )
     assert torch.linalg.eigvalsh(one + normalised(a)).max() > 1.99
     assert torch.linalg.eigvalsh(normalised(a + one)).abs().max() < 1 + 1e-6
 
@@ -246,7 +265,10 @@ def test_the_looks_of_a_node_sum_to_one() -> None:
     torch.manual_seed(0)
     net, graph = GNN("gat", INPUTS, [6], OUTPUTS).double(), Graph(drawn(), NODES)
     looped, first = graph.loops(True), net.layers[0]
-    for weights in [*first.weights(first.projection(features()), looped), net.looks(features(), graph)]:
+    for weights in [
+        *first.weights(first.projection(features()), looped),
+        net.looks(features(), graph),
+    ]:
         assert (weights > 0).all()
         total = torch.zeros(NODES, dtype=torch.double).index_add(0, looped.rows, weights)
         torch.testing.assert_close(total, torch.ones(NODES, dtype=torch.double))
@@ -271,7 +293,7 @@ def test_averages_alone_make_all_nodes_alike_as_the_second_eigenvalue_says() -> 
     assert distance(torch.tensor([[1.0, 0.0], [0.0, 2.0]])).item() == pytest.approx(0.5)
 
 
-# -- learning ----------------------------------------------------------------------------------------------------------
+# -- learning --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)

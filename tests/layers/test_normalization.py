@@ -20,7 +20,9 @@ def drawn(shape: tuple[int, ...], seed: int = 0, dtype: torch.dtype = torch.doub
     generator = torch.Generator().manual_seed(seed)
     channels = (1, shape[1], *[1] * (len(shape) - 2))
     scale = 0.5 + 3 * torch.rand(channels, generator=generator)
-    x = 2 * torch.randn(channels, generator=generator) + scale * torch.randn(shape, generator=generator)
+    x = 2 * torch.randn(channels, generator=generator) + scale * torch.randn(
+        shape, generator=generator
+    )
     return x.to(dtype).requires_grad_()
 
 
@@ -33,7 +35,9 @@ def with_other_numbers(ours: nn.Module, theirs: nn.Module) -> None:
         theirs.bias.copy_(ours.beta)
 
 
-def assert_same(ours: nn.Module, theirs: nn.Module, shape: tuple[int, ...], seed: int, tolerance: float) -> None:
+def assert_same(
+    ours: nn.Module, theirs: nn.Module, shape: tuple[int, ...], seed: int, tolerance: float
+) -> None:
     """Outputs, and gradients of input, γ and β."""
     dtype = ours.gamma.dtype
     x, z = drawn(shape, seed, dtype), drawn(shape, seed, dtype)
@@ -43,11 +47,16 @@ def assert_same(ours: nn.Module, theirs: nn.Module, shape: tuple[int, ...], seed
     found = torch.autograd.grad((a * towards).sum(), [x, ours.gamma, ours.beta])
     expected = torch.autograd.grad((b * towards).sum(), [z, theirs.weight, theirs.bias])
     for f, e in zip(found, expected, strict=True):
-        torch.testing.assert_close(f, e, rtol=tolerance, atol=tolerance * max(1.0, float(e.abs().max())))
+        torch.testing.assert_close(
+            f, e, rtol=tolerance, atol=tolerance * max(1.0, float(e.abs().max()))
+        )
 
 
 PAIRS = [
-    *((shape, BatchNorm, {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}[len(shape)]) for shape in SHAPES),
+    *(
+        (shape, BatchNorm, {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}[len(shape)])
+        for shape in SHAPES
+    ),
     *((shape, lambda c: GroupNorm(2, c), lambda c: nn.GroupNorm(2, c)) for shape in SHAPES),
     *((shape, LayerNorm, lambda c: nn.GroupNorm(1, c)) for shape in SHAPES),
     (SHAPES[0], LayerNorm, nn.LayerNorm),
@@ -57,7 +66,9 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.double, 1e-10), (torch.float, 1e-6)], ids=["double", "single"])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.double, 1e-10), (torch.float, 1e-6)], ids=["double", "single"]
+)
 @pytest.mark.parametrize(("shape", "ours", "theirs"), PAIRS)
 def test_outputs_and_gradients_are_pytorchs(shape, ours, theirs, dtype, tolerance) -> None:
     torch.manual_seed(0)
@@ -66,12 +77,16 @@ def test_outputs_and_gradients_are_pytorchs(shape, ours, theirs, dtype, toleranc
     for seed in range(3):
         assert_same(own, other, shape, seed, tolerance)
     own.eval(), other.eval()
-    assert_same(own, other, shape, 9, tolerance)  # of batch norm: with the running statistics of three steps
+    assert_same(
+        own, other, shape, 9, tolerance
+    )  # of batch norm: with the running statistics of three steps
 
 
 def test_layer_norm_over_a_picture_is_pytorchs_over_its_last_three_axes() -> None:
     x = drawn(PICTURES)
-    torch.testing.assert_close(LayerNorm(12).double()(x), nn.LayerNorm(PICTURES[1:]).double()(x), rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        LayerNorm(12).double()(x), nn.LayerNorm(PICTURES[1:]).double()(x), rtol=0, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -99,10 +114,18 @@ def settled(norm: BatchRenorm, past: int) -> BatchRenorm:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("bounds", [{"r_max": 1.0, "d_max": 0.0}, {}], ids=["no correction", "before the schedule"])
+@pytest.mark.parametrize(
+    "bounds", [{"r_max": 1.0, "d_max": 0.0}, {}], ids=["no correction", "before the schedule"]
+)
 def test_without_correction_batch_renorm_is_batch_norm(shape, bounds) -> None:
     norm = settled(BatchRenorm(12, **bounds).double(), past=10**6 if bounds else 4_999)
-    assert_same(norm, nn.BatchNorm2d(12).double() if len(shape) == 4 else nn.BatchNorm1d(12).double(), shape, 0, 1e-10)
+    assert_same(
+        norm,
+        nn.BatchNorm2d(12).double() if len(shape) == 4 else nn.BatchNorm1d(12).double(),
+        shape,
+        0,
+        1e-10,
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -111,12 +134,16 @@ def test_with_unlimited_correction_training_sees_what_evaluation_sees(shape) -> 
     x = drawn(shape)
     expected = copy.deepcopy(norm).eval()(x)
     channel = (1, 12, *[1] * (len(shape) - 2))
-    torch.testing.assert_close(expected, (x - norm.mean.view(channel)) / norm.deviation.view(channel))
+    torch.testing.assert_close(
+        expected, (x - norm.mean.view(channel)) / norm.deviation.view(channel)
+    )
     torch.testing.assert_close(norm(x), expected, rtol=0, atol=1e-10)
 
 
 def test_the_gradient_of_batch_renorm_is_batch_norms_times_r() -> None:
-    """So no step is spent on shifting a channel as a whole, as it would be with the running statistics alone."""
+    """So no step is spent on shifting a channel as a whole, as it would be with the running
+    statistics alone.
+    """
     norm = settled(BatchRenorm(12, r_max=1e9, d_max=1e9).double(), past=10**6)
     x, z, towards = drawn((8, 12)), drawn((8, 12)), torch.randn(8, 12).double()
     r = (x.var(0, correction=0) + 1e-5).sqrt() / norm.deviation
@@ -144,7 +171,10 @@ def test_the_correction_is_clipped_and_its_bounds_follow_the_papers_schedule() -
     far = settled(BatchRenorm(12, r_max=1.1, d_max=0.2).double(), past=10**6)
     normed = (x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt()
     sd = (x.var(0, correction=0) + 1e-5).sqrt()
-    r, d = (sd / far.deviation).clamp(1 / 1.1, 1.1), ((x.mean(0) - far.mean) / far.deviation).clamp(-0.2, 0.2)
+    r, d = (
+        (sd / far.deviation).clamp(1 / 1.1, 1.1),
+        ((x.mean(0) - far.mean) / far.deviation).clamp(-0.2, 0.2),
+    )
     assert ((r == 1.1) | (r == 1 / 1.1)).any()
     assert (d.abs() == 0.2).any()
     torch.testing.assert_close(far(x), normed * r + d)
@@ -158,7 +188,9 @@ def test_the_renorms_statistics_begin_as_a_plain_mean() -> None:
         norm(x)
         expected += max(0.25, 1 / (k + 1)) * (x.mean(0) - expected)
         if k == 2:
-            torch.testing.assert_close(norm.mean, torch.stack([b.mean(0) for b in batches[:3]]).mean(0))
+            torch.testing.assert_close(
+                norm.mean, torch.stack([b.mean(0) for b in batches[:3]]).mean(0)
+            )
     torch.testing.assert_close(norm.mean, expected)
     assert int(norm.seen) == 6
 
@@ -179,7 +211,12 @@ def test_half_precision_loses_no_mean() -> None:
 
 @pytest.mark.parametrize(
     ("norm", "shape"),
-    [(InstanceNorm(6), (8, 6)), (InstanceNorm(6), (8, 6, 1, 1)), (BatchNorm(6), (1, 6)), (LayerNorm(1), (8, 1))],
+    [
+        (InstanceNorm(6), (8, 6)),
+        (InstanceNorm(6), (8, 6, 1, 1)),
+        (BatchNorm(6), (1, 6)),
+        (LayerNorm(1), (8, 1)),
+    ],
 )
 def test_one_value_has_no_deviation(norm: nn.Module, shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="one value for each; expected two or more"):
@@ -187,7 +224,9 @@ def test_one_value_has_no_deviation(norm: nn.Module, shape: tuple[int, ...]) -> 
 
 
 def test_groups_must_divide_the_channels() -> None:
-    with pytest.raises(UserError, match="6 channels make no 4 groups of one size; expected a divisor of 6"):
+    with pytest.raises(
+        UserError, match="6 channels make no 4 groups of one size; expected a divisor of 6"
+    ):
         GroupNorm(4, 6)
 
 

@@ -1,4 +1,6 @@
-"""Recurrent layers against PyTorch's: outputs, states, gradients, for stacks and both directions."""
+"""Recurrent layers against PyTorch's: outputs, states, gradients, for stacks and both
+directions.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,12 @@ def drawn(states: int, rows: int, dtype: torch.dtype) -> tuple[Tensor, tuple[Ten
     return x, tuple(torch.randn(rows, 4, 5, dtype=dtype, requires_grad=True) for _ in range(states))
 
 
-def assert_same(own: Recurrent, other: nn.Module, x: Tensor, state: tuple[Tensor, ...], tolerance: float) -> None:
-    """Outputs, final states, and the gradients of the input, of the initial state and of every parameter."""
+def assert_same(
+    own: Recurrent, other: nn.Module, x: Tensor, state: tuple[Tensor, ...], tolerance: float
+) -> None:
+    """Outputs, final states, and the gradients of the input, of the initial state and of every
+    parameter.
+    """
     for began in (None, state):
         y, ended = own(x, began)
         z, their_end = other(x, began if began is None or len(began) > 1 else began[0])
@@ -46,19 +52,25 @@ def assert_same(own: Recurrent, other: nn.Module, x: Tensor, state: tuple[Tensor
         theirs = dict(other.named_parameters())
         assert list(ours) == list(theirs)
         a = torch.autograd.grad(
-            sum((f * t).sum() for f, t in zip(found, towards, strict=True)), [*wanted, *ours.values()]
+            sum((f * t).sum() for f, t in zip(found, towards, strict=True)),
+            [*wanted, *ours.values()],
         )
         b = torch.autograd.grad(
-            sum((e * t).sum() for e, t in zip(expected, towards, strict=True)), [*wanted, *theirs.values()]
+            sum((e * t).sum() for e, t in zip(expected, towards, strict=True)),
+            [*wanted, *theirs.values()],
         )
         for f, e in zip(a, b, strict=True):
-            torch.testing.assert_close(f, e, rtol=tolerance, atol=tolerance * max(1.0, float(e.abs().max())))
+            torch.testing.assert_close(
+                f, e, rtol=tolerance, atol=tolerance * max(1.0, float(e.abs().max()))
+            )
 
 
 @each_dtype
 @each_shape
 @each_cell
-def test_outputs_states_and_gradients_are_pytorchs(ours, theirs, layers, both, dtype, tolerance) -> None:
+def test_outputs_states_and_gradients_are_pytorchs(
+    ours, theirs, layers, both, dtype, tolerance
+) -> None:
     own, other = pair(ours, theirs, layers, both, dtype)
     own.load_state_dict(other.state_dict())
     x, state = drawn(own.states, layers * (1 + both), dtype)
@@ -130,7 +142,9 @@ def test_the_rnn_is_its_equation() -> None:
 
 
 def test_a_forget_gate_that_is_open_keeps_the_cell() -> None:
-    """The constant error carousel: with f = 1 and i = 0, c and the gradient by it stay what they are."""
+    """The constant error carousel: with f = 1 and i = 0, c and the gradient by it stay what they
+    are.
+    """
     net = LSTM(3, 5).double()
     with torch.no_grad():
         for p in net.parameters():
@@ -158,5 +172,7 @@ def test_the_biases_are_set_in_every_layer_and_direction() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 7, 2), (7, 3), (3,)])
 def test_another_shape_is_told(shape: tuple[int, ...]) -> None:
-    with pytest.raises(UserError, match=r"GRU got an input of shape \(.*\); expected \(batch, time, 3\)"):
+    with pytest.raises(
+        UserError, match=r"GRU got an input of shape \(.*\); expected \(batch, time, 3\)"
+    ):
         GRU(3, 5)(torch.zeros(shape))

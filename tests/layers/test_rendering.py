@@ -1,4 +1,6 @@
-"""Volume rendering against integrals that can be done by hand, and sampling against the histogram it draws from."""
+"""Volume rendering against integrals that can be done by hand, and sampling against the histogram
+it draws from.
+"""
 
 from __future__ import annotations
 
@@ -53,22 +55,30 @@ def test_weights_are_a_distribution_with_what_passes() -> None:
 
 
 def test_a_constant_fog_is_known_exactly() -> None:
-    """Also in single precision: of light through σ a part of exp(-σ L) passes, and where it stops is exponential."""
+    """Also in single precision: of light through σ a part of exp(-σ L) passes, and where it stops
+    is exponential.
+    """
     near, far, sigma = torch.tensor([[2.0]]), torch.tensor([[6.0]]), 0.8
     t = torch.lerp(near, far, torch.arange(50) / 50)
     colour = torch.tensor([0.2, 0.5, 0.9])
     seen = composite(torch.full((1, 50), sigma), colour.expand(1, 50, 3), t, far)
     begin, end = t - 2, torch.cat([t, far], 1)[:, 1:] - 2
-    torch.testing.assert_close(seen.weights, (-sigma * begin).exp() - (-sigma * end).exp(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        seen.weights, (-sigma * begin).exp() - (-sigma * end).exp(), rtol=0, atol=1e-6
+    )
     passed = math.exp(-sigma * 4)
     torch.testing.assert_close(seen.colour[0], (1 - passed) * colour + passed, rtol=0, atol=1e-6)
 
 
 def test_more_samples_of_a_smooth_fog_near_its_integral() -> None:
     def rendered(n: int) -> float:
-        t = torch.lerp(torch.zeros(1, 1), torch.full((1, 1), 3.0), (torch.arange(n) + 0.5) / n).double()
+        t = torch.lerp(
+            torch.zeros(1, 1), torch.full((1, 1), 3.0), (torch.arange(n) + 0.5) / n
+        ).double()
         end = torch.full((1, 1), 3.0, dtype=torch.double)
-        seen = composite(2 * (-((t - 1.5) ** 2)).exp(), (t / 3)[..., None].expand(-1, -1, 3), t, end, ground=0.0)
+        seen = composite(
+            2 * (-((t - 1.5) ** 2)).exp(), (t / 3)[..., None].expand(-1, -1, 3), t, end, ground=0.0
+        )
         return seen.colour[0, 0].item()
 
     exact = rendered(20_000)
@@ -112,7 +122,9 @@ def test_draws_of_a_histogram_have_its_shares_and_are_even_within_a_bin() -> Non
 
 def test_without_chance_the_quantiles_are_drawn() -> None:
     edges, weights = torch.tensor([[0.0, 1, 3]]), torch.tensor([[1.0, 3]])
-    found = inverted(edges, weights, 4, random=False)  # F(t) = t / 4 up to 1, then 1/4 + 3/8 (t - 1)
+    found = inverted(
+        edges, weights, 4, random=False
+    )  # F(t) = t / 4 up to 1, then 1/4 + 3/8 (t - 1)
     expected = torch.tensor([[0.5, 1 + 1 / 3, 2.0, 2 + 2 / 3]])
     torch.testing.assert_close(found, expected)
 
@@ -120,7 +132,9 @@ def test_without_chance_the_quantiles_are_drawn() -> None:
 def test_a_chord_begins_and_ends_on_the_ball() -> None:
     torch.manual_seed(0)
     origins = 4 * torch.nn.functional.normalize(torch.randn(300, 3, dtype=torch.double), dim=1)
-    directions = torch.nn.functional.normalize(2 * torch.randn(300, 3, dtype=torch.double) - origins, dim=1)
+    directions = torch.nn.functional.normalize(
+        2 * torch.randn(300, 3, dtype=torch.double) - origins, dim=1
+    )
     near, far = chord(origins, directions, 1.5)
     hit = (near < far)[:, 0]
     closest = torch.linalg.cross(origins, directions).norm(dim=1)

@@ -13,12 +13,18 @@ from etude.networks.gan import Critic, Generator, Plane
 
 def assert_all_learn(net: nn.Module, out: torch.Tensor) -> None:
     out.square().sum().backward()
-    silent = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    silent = [
+        name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
     assert not silent
 
 
-@pytest.mark.parametrize(("side", "grow"), [(8, (1, 2)), (28, (1, 2, 2)), (7, (1, 1, 1)), (8, (2,))])
-def test_the_denoiser_keeps_the_shape_and_every_weight_learns(side: int, grow: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("side", "grow"), [(8, (1, 2)), (28, (1, 2, 2)), (7, (1, 1, 1)), (8, (2,))]
+)
+def test_the_denoiser_keeps_the_shape_and_every_weight_learns(
+    side: int, grow: tuple[int, ...]
+) -> None:
     torch.manual_seed(0)
     net = Denoiser(2, 10, 8, grow)
     out = net(torch.randn(3, 2, side, side), torch.rand(3), torch.tensor([0, 5, 10]))
@@ -36,13 +42,20 @@ def test_the_denoiser_sees_picture_time_and_class() -> None:
     assert not torch.allclose(said, net(x, t, torch.tensor([10])))
     far = x.clone()
     far[..., 7, 7] += 1
-    assert not torch.equal(net(far, t, y)[..., 0, 0], said[..., 0, 0]), "a corner sees the other one"
+    assert not torch.equal(net(far, t, y)[..., 0, 0], said[..., 0, 0]), (
+        "a corner sees the other one"
+    )
 
 
 def test_the_denoiser_learns_one_batch_by_heart() -> None:
     torch.manual_seed(0)
     net = Denoiser(width=16)
-    x, t, y, target = torch.randn(8, 1, 8, 8), torch.rand(8), torch.arange(8), torch.randn(8, 1, 8, 8)
+    x, t, y, target = (
+        torch.randn(8, 1, 8, 8),
+        torch.rand(8),
+        torch.arange(8),
+        torch.randn(8, 1, 8, 8),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 5e-3)
     for _ in range(150):
         loss = mse_loss(net(x, t, y), target)
@@ -105,7 +118,12 @@ def test_the_players_in_the_plane() -> None:
 
 def test_a_generator_learns_one_batch_by_heart() -> None:
     torch.manual_seed(0)
-    net, z, y, target = Generator(8, 5, 10, 16), torch.randn(8, 5), torch.arange(8), torch.rand(8, 1, 8, 8)
+    net, z, y, target = (
+        Generator(8, 5, 10, 16),
+        torch.randn(8, 5),
+        torch.arange(8),
+        torch.rand(8, 1, 8, 8),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 5e-3)
     for _ in range(200):
         loss = mse_loss(net(z, y), target)

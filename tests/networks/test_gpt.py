@@ -1,4 +1,6 @@
-"""GPT against transformers' GPT-2, its cache against no cache, and what a causal network must be."""
+"""GPT against transformers' GPT-2, its cache against no cache, and what a causal network
+must be.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,23 @@ def small(positions="learned", **options) -> GPT:
     net = GPT(11, 16, 4, 2, 12, positions=positions, **options)
     with torch.no_grad():
         for p in net.parameters():
-            p += 0.1 * torch.randn_like(p)  # no bias is 0 and no gain 1, so that none can be forgotten unseen
+            p += 0.1 * torch.randn_like(
+                p
+            )  # no bias is 0 and no gain 1, so that none can be forgotten unseen
     return net
 
 
 def gpt2(**options):
     transformers = pytest.importorskip("transformers")
     config = transformers.GPT2Config(
-        vocab_size=11, n_positions=12, n_embd=16, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0, **options
+        vocab_size=11,
+        n_positions=12,
+        n_embd=16,
+        n_layer=2,
+        n_head=4,
+        bos_token_id=0,
+        eos_token_id=0,
+        **options,
     )
     torch.manual_seed(1)
     theirs = transformers.GPT2LMHeadModel(config).eval()
@@ -41,7 +52,10 @@ def test_gpt2s_weights_give_its_scores_and_gradients() -> None:
     torch.testing.assert_close(ours(tokens), theirs(tokens).logits, rtol=0, atol=1e-4)
     ours(tokens).square().sum().backward()
     theirs(tokens).logits.square().sum().backward()
-    for mine, others in ((ours.table, theirs.transformer.wte.weight), (ours.place, theirs.transformer.wpe.weight)):
+    for mine, others in (
+        (ours.table, theirs.transformer.wte.weight),
+        (ours.place, theirs.transformer.wpe.weight),
+    ):
         torch.testing.assert_close(mine.grad, others.grad, rtol=1e-3, atol=1e-3)
 
 
@@ -49,7 +63,9 @@ def test_weights_without_the_head_and_with_masks_are_gpt2s_as_well() -> None:
     """As the published file has them: no prefix, and each layer's mask beside its weights."""
     theirs, tokens = gpt2(), torch.randint(11, (3, 9))
     published = dict(theirs.transformer.state_dict()) | {"h.0.attn.bias": torch.ones(1, 1, 12, 12)}
-    torch.testing.assert_close(GPT.from_gpt2(published, 4)(tokens), theirs(tokens).logits, rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        GPT.from_gpt2(published, 4)(tokens), theirs(tokens).logits, rtol=0, atol=1e-4
+    )
 
 
 def test_weights_go_to_gpt2_and_come_back() -> None:
@@ -80,13 +96,19 @@ def test_the_cache_changes_nothing(positions, learning) -> None:
     net, tokens = small(positions).double().eval(), torch.randint(11, (3, 12))
     past = net.cache()
     with torch.set_grad_enabled(learning):
-        pieces = torch.cat([net(piece, past) for piece in tokens.split([5, 1, 1, 1, 2, 1, 1], 1)], 1)
+        pieces = torch.cat(
+            [net(piece, past) for piece in tokens.split([5, 1, 1, 1, 2, 1, 1], 1)], 1
+        )
     torch.testing.assert_close(pieces, net(tokens), rtol=0, atol=1e-12)
 
 
 @POSITIONS
 def test_some_rows_go_on(positions) -> None:
-    net, tokens, rows = small(positions).double().eval(), torch.randint(11, (3, 12)), torch.tensor([2, 0, 0, 1])
+    net, tokens, rows = (
+        small(positions).double().eval(),
+        torch.randint(11, (3, 12)),
+        torch.tensor([2, 0, 0, 1]),
+    )
     past = net.cache()
     with torch.no_grad():
         net(tokens[:, :7], past)
@@ -109,10 +131,14 @@ def test_the_short_way_is_taken_where_it_is_the_same() -> None:
         assert not net.train().cache().serves(x), "it drops"
 
 
-def test_the_short_way_is_taken_by_a_text_and_not_by_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_short_way_is_taken_by_a_text_and_not_by_shards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     net, taken = small().eval(), []
     past, read_one = net.cache(), Memory.read_one
-    monkeypatch.setattr(Memory, "read_one", lambda self, x: taken.append(len(x)) or read_one(self, x))
+    monkeypatch.setattr(
+        Memory, "read_one", lambda self, x: taken.append(len(x)) or read_one(self, x)
+    )
     with torch.no_grad():
         for piece in torch.ones(2, 7, dtype=torch.long).split([3, 1, 2, 1], 1):
             net(piece, past)
@@ -155,7 +181,9 @@ def test_at_the_start_every_token_is_as_likely_and_the_rows_are_as_long_at_any_d
     for layers in (1, 4, 16):
         net = GPT(256, 64, 4, layers, 32)
         with torch.no_grad():
-            assert cross_entropy(net(tokens).flatten(0, 1), others.flatten()).item() == pytest.approx(5.545, abs=0.1)
+            assert cross_entropy(
+                net(tokens).flatten(0, 1), others.flatten()
+            ).item() == pytest.approx(5.545, abs=0.1)
             x = before = net.table[tokens] + net.place
             for block in net.blocks.blocks:
                 x = block(x)

@@ -25,7 +25,18 @@ def crossing(n: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_the_encoding_at_known_values() -> None:
     x = torch.tensor([[0.5, 0.25]])
     half = math.sqrt(0.5)
-    expected = [0.5, 0.25, 1, 0, half, 1, 0, -1, half, 0]  # x; sin π x, sin 2 π x of each number; then the cosines
+    expected = [
+        0.5,
+        0.25,
+        1,
+        0,
+        half,
+        1,
+        0,
+        -1,
+        half,
+        0,
+    ]  # x; sin π x, sin 2 π x of each number; then the cosines
     torch.testing.assert_close(encoded(x, 2), torch.tensor([expected]), rtol=0, atol=1e-6)
     assert torch.equal(encoded(x, 0), x)
     assert encoded(torch.rand(4, 5, 3), 10).shape == (4, 5, 63)
@@ -47,7 +58,9 @@ def test_density_is_the_same_from_everywhere_and_colour_is_not() -> None:
 def test_every_parameter_gets_a_gradient() -> None:
     net = small()
     net(*crossing(64)).square().sum().backward()
-    assert not [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not [
+        name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
 
 
 def test_the_coarse_field_learns_by_its_own_picture_alone() -> None:
@@ -94,7 +107,9 @@ def test_a_picture_is_the_rays_one_by_one_and_white_beside_the_ball() -> None:
     torch.testing.assert_close(found.coarse[0, 0, 0], coarse)
     assert (found.fine[0, 0, 1] == 1).all()
     assert found.depth[0, 0, 1].isinf()
-    torch.testing.assert_close(net(o[0, 0], d[0, 0])[1], torch.ones(2, 3))  # also without being left out
+    torch.testing.assert_close(
+        net(o[0, 0], d[0, 0])[1], torch.ones(2, 3)
+    )  # also without being left out
 
 
 def test_a_batch_of_rays_is_learned_by_heart() -> None:

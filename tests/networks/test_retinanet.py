@@ -19,7 +19,9 @@ def test_outputs_and_anchors_go_together(strides, size) -> None:
     assert sum(net.levels(*size)) == out.shape[1]
     assert not torch.equal(out[0], out[1])
     out.square().sum().backward()
-    assert not [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not [
+        name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
 
 
 @pytest.mark.parametrize("strides", [(), (2, 4), (4, 16), (8, 4), (6, 12)])
@@ -63,7 +65,10 @@ def test_one_picture_can_be_learned_by_heart() -> None:
         out = net(x)[0]
         told = (matched != -2)[:, None]
         loss = (focal_loss(out[:, :2], true) * told).sum() / len(anchor)
-        loss = loss + (1 - giou(decode(out[anchor, 2:], anchors[anchor]), boxes[0, matched[anchor]])).mean()
+        loss = (
+            loss
+            + (1 - giou(decode(out[anchor, 2:], anchors[anchor]), boxes[0, matched[anchor]])).mean()
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

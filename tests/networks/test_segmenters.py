@@ -7,7 +7,12 @@ from torch.nn.functional import cross_entropy, interpolate
 from etude.errors import UserError
 from etude.networks.segmenters import FCN, Encoder, UNet, bilinear_kernel
 
-KINDS = [(kind, skips, up) for kind in (FCN, UNet) for skips in (True, False) for up in ("transposed", "bilinear")]
+KINDS = [
+    (kind, skips, up)
+    for kind in (FCN, UNet)
+    for skips in (True, False)
+    for up in ("transposed", "bilinear")
+]
 
 
 @pytest.mark.parametrize(("kind", "skips", "up"), KINDS)
@@ -19,7 +24,9 @@ def test_shapes_inputs_and_gradients(kind, skips, up) -> None:
     out = net(x)
     assert not torch.equal(out[0], out[1])
     out.square().sum().backward()
-    silent = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    silent = [
+        name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
     assert not silent
 
 
@@ -46,8 +53,13 @@ def test_one_batch_can_be_overfitted(kind) -> None:
 
 def test_a_transposed_convolution_begins_as_bilinear_interpolation() -> None:
     x = torch.randn(2, 3, 7, 5)
-    ours, theirs = bilinear_kernel(3)(x), interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(ours[..., 1:-1, 1:-1], theirs[..., 1:-1, 1:-1], rtol=0, atol=1e-6)  # but for the border
+    ours, theirs = (
+        bilinear_kernel(3)(x),
+        interpolate(x, scale_factor=2, mode="bilinear", align_corners=False),
+    )
+    torch.testing.assert_close(
+        ours[..., 1:-1, 1:-1], theirs[..., 1:-1, 1:-1], rtol=0, atol=1e-6
+    )  # but for the border
 
 
 def test_the_receptive_fields_are_those_of_the_lesson() -> None:

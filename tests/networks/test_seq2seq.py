@@ -51,7 +51,9 @@ def test_general_attention_is_the_formula() -> None:
     for i in range(2):
         n = int(mask[i].sum())
         for t in range(3):
-            z = torch.stack([(net.query.weight @ q[i, t]) @ m[i, s] / math.sqrt(4) for s in range(n)])
+            z = torch.stack(
+                [(net.query.weight @ q[i, t]) @ m[i, s] / math.sqrt(4) for s in range(n)]
+            )
             torch.testing.assert_close(context[i, t], z.softmax(0) @ m[i, :n])
 
 
@@ -152,7 +154,9 @@ def test_a_batch_can_be_learned_by_heart(kind) -> None:
         loss = cross_entropy(scores.flatten(0, 1), target.flatten(), ignore_index=0)
         optimizer.zero_grad()
         loss.backward()
-        silent = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+        silent = [
+            n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+        ]
         optimizer.step()
     assert loss < 0.2
     assert not [name for name in silent if not name.endswith("key.bias")]
@@ -166,5 +170,7 @@ def test_dropout_is_for_training_only() -> None:
 
 
 def test_an_odd_width_is_refused() -> None:
-    with pytest.raises(UserError, match="two directions share a width of 7; expected an even width"):
+    with pytest.raises(
+        UserError, match="two directions share a width of 7; expected an even width"
+    ):
         Luong(9, 7)

@@ -28,8 +28,12 @@ def study(folder: Path, claims: str) -> Entry:
     return Catalogue()[str(tiny.write(folder, f"[{claims}]"))]
 
 
-def measured(folder: Path, monkeypatch: pytest.MonkeyPatch, claims: str, answer: Answer, **options: Any) -> Checked:
-    """``check`` with runs that give at once what ``answer(seed)`` says: metrics, or why they fail."""
+def measured(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, claims: str, answer: Answer, **options: Any
+) -> Checked:
+    """``check`` with runs that give at once what ``answer(seed)`` says: metrics, or why
+    they fail.
+    """
 
     def run(self: object, entry: Entry, seed: int) -> Outcome:
         given = answer(seed)
@@ -61,17 +65,23 @@ def test_the_mean_over_seeds_is_judged(tmp_path: Path, monkeypatch: pytest.Monke
     assert checked.seconds == 1.0
 
 
-def test_each_claim_has_its_own_number_of_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_claim_has_its_own_number_of_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     claims = 'Claim("a", at_least=0, seeds=1), Claim("b", at_least=0, seeds=4)'
     claims += ', Claim("a", at_least=0, scale="full", seeds=9)'
     checked = measured(tmp_path, monkeypatch, claims, lambda seed: {"a": seed, "b": seed})
     assert [judged.verdict.values for judged in checked.claims] == [(0,), (0, 1, 2, 3)]
     assert not checked.failed
-    checked = measured(tmp_path, monkeypatch, claims, lambda seed: {"a": seed, "b": seed}, seeds=2, jobs=2)
+    checked = measured(
+        tmp_path, monkeypatch, claims, lambda seed: {"a": seed, "b": seed}, seeds=2, jobs=2
+    )
     assert [judged.verdict.values for judged in checked.claims] == [(0, 1), (0, 1)]
 
 
-def test_fewer_seeds_than_stated_never_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fewer_seeds_than_stated_never_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     claims = 'Claim("a", at_least=0.5), Claim("b", at_least=0.5)'
     checked = measured(tmp_path, monkeypatch, claims, lambda seed: {"a": 0.7, "b": 0.3}, seeds=1)
     good, bad = checked.claims
@@ -88,13 +98,18 @@ def test_what_was_not_measured_never_holds(
     assert (judged.held, judged.failed, judged.mark) == (False, True, "✗")
     assert judged.verdict.measured == "not measured"
     assert checked.failed
-    checked = measured(tmp_path, monkeypatch, 'Claim("a", at_most=1.0)', lambda seed: {"a": 0.5} if seed else given)
+    checked = measured(
+        tmp_path, monkeypatch, 'Claim("a", at_most=1.0)', lambda seed: {"a": 0.5} if seed else given
+    )
     assert checked.failed  # one seed of three is missing
 
 
 def test_a_run_that_fails_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checked = measured(
-        tmp_path, monkeypatch, 'Claim("a", at_most=1.0)', lambda seed: {"a": 0.5} if seed != 1 else "it broke"
+        tmp_path,
+        monkeypatch,
+        'Claim("a", at_most=1.0)',
+        lambda seed: {"a": 0.5} if seed != 1 else "it broke",
     )
     assert checked.failed
     assert checked.claims[0].failed
@@ -103,14 +118,18 @@ def test_a_run_that_fails_is_a_failure(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_perfection_is_suspicious(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     claims = 'Claim("test/accuracy", at_least=0.9)'
-    checked = measured(tmp_path, monkeypatch, claims, lambda seed: {"test/accuracy": 1.0 if seed == 2 else 0.95})
+    checked = measured(
+        tmp_path, monkeypatch, claims, lambda seed: {"test/accuracy": 1.0 if seed == 2 else 0.95}
+    )
     assert checked.claims[0].mark == "?"
     assert checked.failed
 
 
 def test_a_study_without_claims_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = {"metrics": {"a": 1.0}, "seconds": 1.0}
-    monkeypatch.setattr(module._Runners, "run", lambda self, entry, seed: Outcome(seed, RunFolder("x"), result))
+    monkeypatch.setattr(
+        module._Runners, "run", lambda self, entry, seed: Outcome(seed, RunFolder("x"), result)
+    )
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     some = study(tmp_path / "one", 'Claim("a", at_least=0, seeds=1)')
@@ -118,7 +137,9 @@ def test_a_study_without_claims_is_not_run(tmp_path: Path, monkeypatch: pytest.M
     first, second = check([some, none], say=lambda line: None)
     assert first.claims[0].held
     assert (second.claims, second.outcomes, second.failed) == ([], [], False)
-    with pytest.raises(UserError, match="no claim at scale quick in tiny; there is nothing to check"):
+    with pytest.raises(
+        UserError, match="no claim at scale quick in tiny; there is nothing to check"
+    ):
         check([none])
     with pytest.raises(UserError, match="no claim at scale full in tiny, tiny"):
         check([some, none], "full")
@@ -160,9 +181,12 @@ def test_only_unchanged_finished_runs_of_this_source_are_reused(place: Path) -> 
     assert reusable(Catalogue()[str(place / "tiny.py")], "quick", 4, root) is None
 
 
-# -- the record -----------------------------------------------------------------------------------------------------
+# -- the record ------------------------------------------------------------------------------------
 
-CLAIMS = 'Claim("a", at_least=0.5, source="A paper | 1"), Claim("b", at_least=0.5), Claim("c", at_most=1, scale="full")'
+CLAIMS = (
+    'Claim("a", at_least=0.5, source="A paper | 1"), Claim("b", at_least=0.5), Claim("c",'
+    ' at_most=1, scale="full")'
+)
 
 
 def recorded(
@@ -187,13 +211,21 @@ def test_what_was_measured_is_kept(place: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(kept["date"]) == len("2025-01-31")
     assert kept["versions"]["torch"]
     a, b = kept["claims"]
-    assert (a["metric"], a["bound"], a["values"], a["mark"], a["seeds"]) == ("a", "≥ 0.5", [0.6, 0.7, 0.8], "✓", 3)
+    assert (a["metric"], a["bound"], a["values"], a["mark"], a["seeds"]) == (
+        "a",
+        "≥ 0.5",
+        [0.6, 0.7, 0.8],
+        "✓",
+        3,
+    )
     assert a["measured"] == "0.7 ± 0.1"
     assert (b["mark"], b["mean"]) == ("✗", pytest.approx(0.1))
     json.dumps(record)
 
 
-def test_a_failed_run_leaves_the_record_as_it_was(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_leaves_the_record_as_it_was(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, record = recorded(place, monkeypatch, lambda seed: {"a": 1, "b": 1} if seed else "it broke")
     assert record == {"studies": {"other": {"quick": {"seconds": 3}}}}
 
@@ -207,7 +239,9 @@ def test_the_table_says_what_is_not_measured(place: Path, monkeypatch: pytest.Mo
     ]
     assert "the command" in results_page([entry], record)
     assert table([entry], {}).count("not yet measured") == 3
-    stricter = study(place, CLAIMS.replace("0.5", "0.55"))  # measured against another bound: not counted
+    stricter = study(
+        place, CLAIMS.replace("0.5", "0.55")
+    )  # measured against another bound: not counted
     assert table([stricter], record).count("not yet measured") == 3
 
 
@@ -216,7 +250,9 @@ def test_the_overview_has_one_row_a_study(place: Path, monkeypatch: pytest.Monke
     assert overview([entry], record).splitlines()[2:] == [
         f"| `tiny` | {entry.title} | a 0.6 ± 0 (≥ 0.5) | 1 of 2 | 1 s | full: not yet |"
     ]
-    assert overview([entry], {}).splitlines()[2:] == [f"| `tiny` | {entry.title} | not yet |  |  | full: not yet |"]
+    assert overview([entry], {}).splitlines()[2:] == [
+        f"| `tiny` | {entry.title} | not yet |  |  | full: not yet |"
+    ]
 
 
 def test_the_table_marks_too_few_seeds(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,23 +261,29 @@ def test_the_table_marks_too_few_seeds(place: Path, monkeypatch: pytest.MonkeyPa
     assert "| 2 of 3 seeds |" in first
     assert "✓" not in first
     assert "| ✗ |" in second
-    more = study(place, CLAIMS.replace("at_least=0.5,", "at_least=0.5, seeds=5,"))  # the claim asks for more by now
+    more = study(
+        place, CLAIMS.replace("at_least=0.5,", "at_least=0.5, seeds=5,")
+    )  # the claim asks for more by now
     assert "| 2 of 5 seeds |" in table([more], record)
 
 
 def test_the_readme_is_changed_between_its_markers() -> None:
     page = "# Etude\n<!-- results -->\nold\n<!-- /results -->\nend\n"
-    assert between_markers(page, "new") == "# Etude\n<!-- results -->\nnew\n<!-- /results -->\nend\n"
+    assert (
+        between_markers(page, "new") == "# Etude\n<!-- results -->\nnew\n<!-- /results -->\nend\n"
+    )
     assert between_markers("# Etude\n", "new") is None
     assert between_markers("<!-- results -->", "new") is None
 
 
-# -- real processes -------------------------------------------------------------------------------------------------
+# -- real processes --------------------------------------------------------------------------------
 
 
 def test_runs_are_processes_of_their_own(place: Path) -> None:
     said: list[str] = []
-    (checked,) = check([Catalogue()[str(place / "tiny.py")]], jobs=2, root=place / "elsewhere", say=said.append)
+    (checked,) = check(
+        [Catalogue()[str(place / "tiny.py")]], jobs=2, root=place / "elsewhere", say=said.append
+    )
     accuracy, loss = checked.claims
     assert (accuracy.held, loss.held, checked.failed) == (True, True, False)
     assert len(accuracy.verdict.values) == 2
@@ -280,12 +322,19 @@ def test_a_stop_reaches_the_runs(place: Path, number: int) -> None:
     ]
     tiny.write(place, '[Claim("test/loss", at_most=1.0, scale="long")]')
     process = subprocess.Popen(
-        words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell ignores it
-    )  # fmt: skip
+        words,
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a background shell ignores it
+    )
     begun = time.monotonic()
     while (
-        not any(f.stat().st_size for f in place.glob("stopped/tiny/*/metrics.jsonl")) and time.monotonic() < begun + 60
+        not any(f.stat().st_size for f in place.glob("stopped/tiny/*/metrics.jsonl"))
+        and time.monotonic() < begun + 60
     ):
         time.sleep(0.1)
     (path,) = place.glob("stopped/tiny/*/metrics.jsonl")

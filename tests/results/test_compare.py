@@ -45,8 +45,12 @@ def test_one_run_is_too_few(two: list[RunFolder]) -> None:
         compare(two[:1])
 
 
-@pytest.mark.parametrize(("ending", "begins"), [(".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")])
-def test_the_figure_is_drawn(two: list[RunFolder], tmp_path: Path, ending: str, begins: bytes) -> None:
+@pytest.mark.parametrize(
+    ("ending", "begins"), [(".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")]
+)
+def test_the_figure_is_drawn(
+    two: list[RunFolder], tmp_path: Path, ending: str, begins: bytes
+) -> None:
     path = tmp_path / f"curves{ending}"
     assert draw(two, ["1", "2"], path)
     assert path.read_bytes().startswith(begins)

@@ -38,7 +38,9 @@ def test_hdf5_comes_back_exactly(run: Path, place: Path) -> None:
     assert trained.folder is None
     assert trained.study.hidden == 5
     assert trained.network.state_dict().keys() == weights.keys()
-    assert all(torch.equal(tensor, weights[key]) for key, tensor in trained.network.state_dict().items())
+    assert all(
+        torch.equal(tensor, weights[key]) for key, tensor in trained.network.state_dict().items()
+    )
     assert trained.predict("1 2 3 4") == load(run).predict("1 2 3 4")
     with h5py.File(path) as file:
         said = {key: text.decode() for key, text in file.attrs.items()}
@@ -89,7 +91,9 @@ def test_an_exported_file_never_leads_to_code(run: Path, place: Path) -> None:
     for kind in ("hdf5", "safetensors"):
         path = export(RunFolder(run), kind)
         assert path.name.startswith(f"tiny-{run.name}")
-        with pytest.raises(UserError, match="a path in a file is not followed; name the file yourself"):
+        with pytest.raises(
+            UserError, match="a path in a file is not followed; name the file yourself"
+        ):
             load(path)
 
 
@@ -124,7 +128,9 @@ def test_onnx_gives_the_numbers_of_pytorch_for_any_batch(run: Path, place: Path)
     assert left(place) == {"net.onnx"}  # one file, weights and all
 
 
-def test_onnx_that_differs_is_not_kept(run: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnx_that_differs_is_not_kept(
+    run: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Wrong:
         def __init__(self, *args: object, **options: object) -> None:
             pass
@@ -134,7 +140,9 @@ def test_onnx_that_differs_is_not_kept(run: Path, place: Path, monkeypatch: pyte
                 return [(load(run).network(torch.randn(3, 4)) + 1).numpy()]
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", Wrong)
-    with pytest.raises(UserError, match=r"onnxruntime gives other numbers than PyTorch for net.onnx"):
+    with pytest.raises(
+        UserError, match=r"onnxruntime gives other numbers than PyTorch for net.onnx"
+    ):
         export(RunFolder(run), "onnx", "net.onnx")
     assert left(place) == set()
 
@@ -172,9 +180,17 @@ def test_onnx_needs_an_example(run: Path, place: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "package"),
-    [("hdf5", "h5py"), ("onnx", "onnx"), ("onnx", "onnxscript"), ("onnx", "onnxruntime"), ("notebook", "nbformat")],
+    [
+        ("hdf5", "h5py"),
+        ("onnx", "onnx"),
+        ("onnx", "onnxscript"),
+        ("onnx", "onnxruntime"),
+        ("notebook", "nbformat"),
+    ],
 )
-def test_a_missing_package_is_named(run: Path, kind: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(
+    run: Path, kind: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError) as caught:
         export(RunFolder(run), kind)
@@ -247,7 +263,9 @@ def test_a_notebook_runs_from_top_to_bottom(run: Path, place: Path) -> None:
     said = "".join(output.get("text", "") for cell in code for output in cell.outputs)
     (again,) = [folder for folder in (place / "runs" / "tiny").iterdir() if folder != run]
     assert kept(again).keys() == kept(run).keys()
-    assert all(torch.equal(tensor, kept(run)[key]) for key, tensor in kept(again).items())  # trained to the same bits
+    assert all(
+        torch.equal(tensor, kept(run)[key]) for key, tensor in kept(again).items()
+    )  # trained to the same bits
     accuracy = json.loads((again / "result.json").read_text())["metrics"]["test/accuracy"]
     assert f"test/accuracy            {accuracy:.4g}" in said
     assert "✓ test/accuracy ≥ 0.6" in said
@@ -294,7 +312,9 @@ def test_a_damaged_hdf5_gets_a_sentence(run: Path, place: Path) -> None:
     with pytest.raises(UserError, match="can't be read as what"):
         load(path, study="tiny.py")
     with h5py.File(path, "w") as file:
-        file.attrs["study"] = "tiny"  # of open length: in a heap, which a damaged file can bend into a circle
+        file.attrs["study"] = (
+            "tiny"  # of open length: in a heap, which a damaged file can bend into a circle
+        )
     with pytest.raises(UserError, match="attribute study is no text of fixed length"):
         load(path, study="tiny.py")
     with h5py.File(path, "w") as file:

@@ -1,4 +1,6 @@
-"""A network's graph: parameters, FLOPs and receptive fields are right; the data flow is; what repeats is folded."""
+"""A network's graph: parameters, FLOPs and receptive fields are right; the data flow is; what
+repeats is folded.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ class ResNet(nn.Module):
     def __init__(self, depths: Sequence[int] = (2, 2, 2, 2)) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+            nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1),
         )
         stages, inputs = [], 64
         for number, depth in enumerate(depths):
@@ -75,7 +80,9 @@ class Of(nn.Module):
         return self.function(self, *inputs)
 
 
-def seen(network: nn.Module, *inputs: Tensor, fold: bool = True, full: bool = False, levels: int = 99) -> Graph:
+def seen(
+    network: nn.Module, *inputs: Tensor, fold: bool = True, full: bool = False, levels: int = 99
+) -> Graph:
     found = trace(network, inputs)
     found.close(levels, full)
     if fold:
@@ -90,10 +97,14 @@ def lines(found: Graph) -> list[str]:
 def flow(found: Graph) -> set[tuple[str, str]]:
     """Edges as pairs of what stands at their ends."""
     words = [row["name"] or row["operation"] for row in found.rows()]
-    return {(words[source], words[place]) for place, row in enumerate(found.rows()) for source in row["from"]}
+    return {
+        (words[source], words[place])
+        for place, row in enumerate(found.rows())
+        for source in row["from"]
+    }
 
 
-# -- parameters --------------------------------------------------------------------------------------------------------
+# -- parameters ------------------------------------------------------------------------------------
 
 
 def test_every_parameter_is_counted_once_where_it_is_first_used() -> None:
@@ -102,9 +113,13 @@ def test_every_parameter_is_counted_once_where_it_is_first_used() -> None:
     frozen.weight.requires_grad = False
     net = Of(
         lambda m, x: m.head(m.second(m.first(x)) * m.scale + F.linear(x, m.matrix.exp())),
-        first=shared, second=shared, head=frozen, scale=nn.Parameter(torch.ones(8)),
-        matrix=nn.Parameter(torch.ones(8, 8)), never=nn.Linear(5, 5),
-    )  # fmt: skip
+        first=shared,
+        second=shared,
+        head=frozen,
+        scale=nn.Parameter(torch.ones(8)),
+        matrix=nn.Parameter(torch.ones(8, 8)),
+        never=nn.Linear(5, 5),
+    )
     found = seen(net, torch.randn(2, 8))
     counts = {row["name"] or row["operation"]: row["parameters"] for row in found.rows()}
     assert (counts["first"], counts["head"], counts["mul"], counts["linear"]) == (72, 27, 8, 0)
@@ -120,7 +135,7 @@ def test_a_network_that_is_one_layer() -> None:
     assert flow(found) == {("input", "Linear 4 → 3")}
 
 
-# -- FLOPs -------------------------------------------------------------------------------------------------------------
+# -- FLOPs -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -134,15 +149,24 @@ def test_a_network_that_is_one_layer() -> None:
         (nn.LSTM(4, 6, batch_first=True), (2, 5, 4), 5 * 2 * 4 * 6 * (4 + 6)),
         (nn.MultiheadAttention(8, 2, batch_first=True), (2, 5, 8), None),
         (Of(lambda m, x: x @ m.w, w=nn.Parameter(torch.ones(9))), (2, 4, 9), 2 * 4 * 9),
-        (Of(lambda m, x: F.scaled_dot_product_attention(x, x, x)), (2, 3, 7, 4), 3 * 2 * 2 * 7 * 7 * 4),
+        (
+            Of(lambda m, x: F.scaled_dot_product_attention(x, x, x)),
+            (2, 3, 7, 4),
+            3 * 2 * 2 * 7 * 7 * 4,
+        ),
         (nn.Sequential(nn.BatchNorm1d(4), nn.ReLU(), nn.MaxPool1d(2)), (2, 4, 8), 0),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
 )
-def test_flops_are_those_of_the_formula(network: nn.Module, shape: tuple[int, ...], flops: int | None) -> None:
+def test_flops_are_those_of_the_formula(
+    network: nn.Module, shape: tuple[int, ...], flops: int | None
+) -> None:
     x = torch.randn(shape)
     if flops is None:  # attention: four projections, two products
-        network, flops = Of(lambda m, x: m.a(x, x, x)[0], a=network), 4 * 5 * 2 * 8 * 8 + 2 * 2 * 5 * 5 * 8
+        network, flops = (
+            Of(lambda m, x: m.a(x, x, x)[0], a=network),
+            4 * 5 * 2 * 8 * 8 + 2 * 2 * 5 * 5 * 8,
+        )
     found = seen(network, x)
     assert found.root.flops == flops
     assert found.root.flops == sum(step.flops for step in found.root.leaves())
@@ -155,7 +179,9 @@ def test_flops_do_not_depend_on_the_batch() -> None:
 
 
 def test_known_numbers_of_resnet_18() -> None:
-    """11.69 million parameters, 1.81 billion multiplications with their additions, 435 pixels (He et al., 2016)."""
+    """11.69 million parameters, 1.81 billion multiplications with their additions, 435 pixels (He
+    et al., 2016).
+    """
     found = seen(ResNet(), torch.randn(1, 3, 224, 224))
     assert found.root.parameters == 11_689_512
     assert found.root.flops == pytest.approx(2 * 1.814e9, rel=1e-3)
@@ -164,7 +190,7 @@ def test_known_numbers_of_resnet_18() -> None:
     assert found.rows()[-1]["receptive_field"] == ["all", "all"]
 
 
-# -- receptive fields --------------------------------------------------------------------------------------------------
+# -- receptive fields ------------------------------------------------------------------------------
 
 LENGTH = 160
 
@@ -213,7 +239,13 @@ class Branches(nn.Module):
 
 small, size = st.integers(1, 2), st.integers(1, 4)
 local = st.one_of(
-    st.builds(lambda k, s, d, p: nn.Conv1d(2, 2, k, s, p, d), size, st.integers(1, 3), small, st.integers(0, 2)),
+    st.builds(
+        lambda k, s, d, p: nn.Conv1d(2, 2, k, s, p, d),
+        size,
+        st.integers(1, 3),
+        small,
+        st.integers(0, 2),
+    ),
     st.builds(lambda k, s: nn.AvgPool1d(k, s, k // 2), size, small),
     st.builds(lambda k, s: nn.MaxPool1d(k, s, k // 2), st.integers(1, 3), small),
     st.builds(Residual, size, small),
@@ -227,22 +259,34 @@ local = st.one_of(
 @settings(max_examples=60, deadline=None)
 def test_a_field_is_what_the_gradient_reaches(layers: list[nn.Module], seed: int) -> None:
     torch.manual_seed(seed)
-    network = positive(nn.Sequential(nn.Conv1d(2, 2, 1), *layers))  # so that there is a window in any case
-    x = torch.rand(64, 2, LENGTH).double()  # many, for a maximum passes the gradient to one place only
+    network = positive(
+        nn.Sequential(nn.Conv1d(2, 2, 1), *layers)
+    )  # so that there is a window in any case
+    x = torch.rand(
+        64, 2, LENGTH
+    ).double()  # many, for a maximum passes the gradient to one place only
     (field,) = seen(network, x[:2]).rows()[-1]["receptive_field"]
     assume(field <= LENGTH // 3)
     assert field == measured(network, x)
 
 
 up = st.one_of(
-    st.builds(lambda s, mode: nn.Upsample(None, s, mode), st.integers(1, 3), st.sampled_from(["nearest", "linear"])),
-    st.builds(lambda s, k: nn.ConvTranspose1d(2, 2, s + k, s, 1), st.integers(1, 3), st.integers(0, 3)),
+    st.builds(
+        lambda s, mode: nn.Upsample(None, s, mode),
+        st.integers(1, 3),
+        st.sampled_from(["nearest", "linear"]),
+    ),
+    st.builds(
+        lambda s, k: nn.ConvTranspose1d(2, 2, s + k, s, 1), st.integers(1, 3), st.integers(0, 3)
+    ),
 )
 
 
 @given(st.lists(local, max_size=2), up, small, st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_a_field_behind_upsampling(layers: list[nn.Module], up: nn.Module, kernel: int, seed: int) -> None:
+def test_a_field_behind_upsampling(
+    layers: list[nn.Module], up: nn.Module, kernel: int, seed: int
+) -> None:
     torch.manual_seed(seed)
     network = positive(nn.Sequential(*layers, up, nn.Conv1d(2, 2, kernel)))
     x = torch.rand(64, 2, LENGTH).double()
@@ -251,7 +295,9 @@ def test_a_field_behind_upsampling(layers: list[nn.Module], up: nn.Module, kerne
     assert field == measured(network, x)
 
 
-@pytest.mark.parametrize("pool", [nn.AdaptiveAvgPool1d(16), nn.AdaptiveAvgPool1d(30), nn.AdaptiveMaxPool1d(7)])
+@pytest.mark.parametrize(
+    "pool", [nn.AdaptiveAvgPool1d(16), nn.AdaptiveAvgPool1d(30), nn.AdaptiveMaxPool1d(7)]
+)
 def test_a_field_behind_adaptive_pooling(pool: nn.Module) -> None:
     network = positive(nn.Sequential(nn.Conv1d(2, 2, 3, padding=1), pool))
     x = torch.rand(64, 2, LENGTH).double()
@@ -284,9 +330,17 @@ CONV = nn.Conv2d(3, 4, (3, 5))
         (lambda m, x: F.linear(m.conv(x)[..., :1].exp().flatten(1), m.w[:56]), ["all", 5]),
         (lambda m, x: torch.einsum("nchw,ch->nhw", m.conv(x), m.w[:56].view(4, 14)), [3, 5]),
         (lambda m, x: (t := m.conv(x).flatten(2)) @ (t.mT @ t).softmax(-1), ["all", "all"]),
-        (lambda m, x: F.scaled_dot_product_attention(*[m.conv(x).flatten(2).mT] * 3, is_causal=True), ["all", "all"]),
+        (
+            lambda m, x: F.scaled_dot_product_attention(
+                *[m.conv(x).flatten(2).mT] * 3, is_causal=True
+            ),
+            ["all", "all"],
+        ),
         (lambda m, x: m.conv(x).cumsum(2), ["all", 5]),
-        (lambda m, x: F.conv2d(m.conv(x).transpose(1, 2), torch.ones(1, 14, 1, 1)), ["all", 5]),  # over channels
+        (
+            lambda m, x: F.conv2d(m.conv(x).transpose(1, 2), torch.ones(1, 14, 1, 1)),
+            ["all", 5],
+        ),  # over channels
         (lambda m, x: F.grid_sample(m.conv(x), torch.zeros(2, 4, 4, 2)), ["all", "all"]),
         (lambda m, x: F.group_norm(m.conv(x), 2), [3, 5]),  # statistics apart
         (lambda m, x: F.pixel_shuffle(m.conv(x), 2), [3, 5]),
@@ -298,20 +352,30 @@ CONV = nn.Conv2d(3, 4, (3, 5))
         (lambda m, x: x.mean((2, 3)), []),  # no window slides
         (lambda m, x: torch.linalg.svdvals(m.conv(x)), []),  # NaN does not pass
     ],
-)  # fmt: skip
+)
 def test_fields_behind_other_functions(function: Any, expected: list[int | str]) -> None:
-    assert field(Of(function, conv=CONV, w=nn.Parameter(torch.ones(4 * 14 * 12))), IMAGE) == expected
+    assert (
+        field(Of(function, conv=CONV, w=nn.Parameter(torch.ones(4 * 14 * 12))), IMAGE) == expected
+    )
 
 
 def test_a_field_along_a_text() -> None:
     net = Of(
-        lambda m, x: m.conv(m.table(x).transpose(1, 2)), table=nn.Embedding(9, 4), conv=nn.Conv1d(4, 2, 3, dilation=2)
+        lambda m, x: m.conv(m.table(x).transpose(1, 2)),
+        table=nn.Embedding(9, 4),
+        conv=nn.Conv1d(4, 2, 3, dilation=2),
     )
     assert field(net, torch.zeros(2, 12, dtype=torch.long)) == [5]
     assert (
-        field(Of(lambda m, x: m.table(x).mean(1), table=nn.Embedding(9, 4)), torch.zeros(2, 5, dtype=torch.long)) == []
+        field(
+            Of(lambda m, x: m.table(x).mean(1), table=nn.Embedding(9, 4)),
+            torch.zeros(2, 5, dtype=torch.long),
+        )
+        == []
     )
-    network = nn.Sequential(nn.Conv1d(3, 4, 3), Of(lambda m, x: m.rnn(x.mT)[0], rnn=nn.GRU(4, 5, batch_first=True)))
+    network = nn.Sequential(
+        nn.Conv1d(3, 4, 3), Of(lambda m, x: m.rnn(x.mT)[0], rnn=nn.GRU(4, 5, batch_first=True))
+    )
     assert field(network, torch.randn(2, 3, 12)) == ["all"]
 
 
@@ -334,7 +398,7 @@ def test_the_network_and_its_inputs_are_left_as_they_were() -> None:
     assert torch.equal(x, IMAGE)
 
 
-# -- data flow ---------------------------------------------------------------------------------------------------------
+# -- data flow -------------------------------------------------------------------------------------
 
 
 class Double(torch.autograd.Function):
@@ -346,9 +410,15 @@ class Double(torch.autograd.Function):
 def test_the_flow_of_a_residual_block() -> None:
     found = seen(Block(3, 3), IMAGE)
     assert flow(found) == {
-        ("input", "conv1"), ("conv1", "norm1"), ("norm1", "relu"), ("relu", "conv2"), ("conv2", "norm2"),
-        ("norm2", "add"), ("input", "add"), ("add", "relu"),
-    }  # fmt: skip
+        ("input", "conv1"),
+        ("conv1", "norm1"),
+        ("norm1", "relu"),
+        ("relu", "conv2"),
+        ("conv2", "norm2"),
+        ("norm2", "add"),
+        ("input", "add"),
+        ("add", "relu"),
+    }
 
 
 def test_functions_of_every_kind_are_seen() -> None:
@@ -362,9 +432,15 @@ def test_functions_of_every_kind_are_seen() -> None:
 
     found = seen(Of(function, same=nn.Identity()), torch.randn(2, 4), torch.randn(2, 3))
     assert flow(found) == {
-        ("input 1", "Double"), ("Double", "T"), ("T", "index"), ("index", "setitem"), ("setitem", "unbind"),
-        ("unbind", "4 parallel add 1"), ("4 parallel add 1", "stack"), ("input 2", "view"),
-    }  # fmt: skip
+        ("input 1", "Double"),
+        ("Double", "T"),
+        ("T", "index"),
+        ("index", "setitem"),
+        ("setitem", "unbind"),
+        ("unbind", "4 parallel add 1"),
+        ("4 parallel add 1", "stack"),
+        ("input 2", "view"),
+    }
 
 
 def test_a_number_stands_beside_its_operation() -> None:
@@ -372,11 +448,13 @@ def test_a_number_stands_beside_its_operation() -> None:
     assert lines(found)[2:] == ["  :sub 1", "  :div 4", "  :pow 2", "  :mul"]
 
 
-# -- what is shown -----------------------------------------------------------------------------------------------------
+# -- what is shown ---------------------------------------------------------------------------------
 
 
 def test_a_residual_network_is_short() -> None:
-    deep, twice = (seen(ResNet(depths), torch.randn(2, 3, 32, 32)) for depths in ((3, 4, 6, 3), (2, 2, 2, 2)))
+    deep, twice = (
+        seen(ResNet(depths), torch.randn(2, 3, 32, 32)) for depths in ((3, 4, 6, 3), (2, 2, 2, 2))
+    )
     assert len(deep.rows()) <= len(twice.rows()) + 10 < 100
     blocks = [row["operation"] for row in deep.rows() if "Block" in row["operation"]]
     assert blocks == ["3 × Block", "Block", "3 × Block", "Block", "5 × Block", "Block", "2 × Block"]
@@ -392,7 +470,9 @@ def test_what_follows_itself_is_folded() -> None:
     class Perceptron(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = nn.ModuleList([nn.Linear(2, 8), *[nn.Linear(8, 8) for _ in range(3)], nn.Linear(8, 1)])
+            self.layers = nn.ModuleList(
+                [nn.Linear(2, 8), *[nn.Linear(8, 8) for _ in range(3)], nn.Linear(8, 1)]
+            )
 
         def forward(self, x: Tensor) -> Tensor:
             for layer in self.layers[:-1]:
@@ -401,10 +481,20 @@ def test_what_follows_itself_is_folded() -> None:
 
     found = seen(Perceptron(), torch.randn(2, 2))
     assert lines(found)[2:] == [
-        "  0:Linear 2 → 8", "  :tanh", "  :3 × (Linear, tanh)", "    1:Linear 8 → 8", "    :tanh", "  4:Linear 8 → 1",
-    ]  # fmt: skip
+        "  0:Linear 2 → 8",
+        "  :tanh",
+        "  :3 × (Linear, tanh)",
+        "    1:Linear 8 → 8",
+        "    :tanh",
+        "  4:Linear 8 → 1",
+    ]
     three, one = found.rows()[4:6]
-    assert (three["parameters"], one["parameters"], three["flops"], one["flops"]) == (3 * 72, 72, 3 * 128, 128)
+    assert (three["parameters"], one["parameters"], three["flops"], one["flops"]) == (
+        3 * 72,
+        72,
+        3 * 128,
+        128,
+    )
     assert found.rows()[-1]["from"] == [6]
 
 
@@ -422,13 +512,22 @@ def test_a_cell_in_a_loop_is_one_cell() -> None:
 
 def test_what_stands_side_by_side_is_folded_from_four_on() -> None:
     heads = nn.ModuleList(nn.Linear(6, 2) for _ in range(5))
-    found = seen(Of(lambda m, x: torch.cat([h(x) for h in m.heads], 1), heads=heads), torch.randn(2, 6))
+    found = seen(
+        Of(lambda m, x: torch.cat([h(x) for h in m.heads], 1), heads=heads), torch.randn(2, 6)
+    )
     assert lines(found)[2:] == ["  0 … 4:5 parallel Linear 6 → 2", "  :cat"]
     assert flow(found) == {("input", "0 … 4"), ("0 … 4", "cat")}
-    few = Of(lambda m, x: m.q(x) @ m.k(x).mT @ m.v(x), q=nn.Linear(6, 6), k=nn.Linear(6, 6), v=nn.Linear(6, 6))
+    few = Of(
+        lambda m, x: m.q(x) @ m.k(x).mT @ m.v(x),
+        q=nn.Linear(6, 6),
+        k=nn.Linear(6, 6),
+        v=nn.Linear(6, 6),
+    )
     assert [line for line in lines(seen(few, torch.randn(2, 5, 6))) if "Linear" in line] == [
-        "  q:Linear 6 → 6", "  k:Linear 6 → 6", "  v:Linear 6 → 6",
-    ]  # fmt: skip
+        "  q:Linear 6 → 6",
+        "  k:Linear 6 → 6",
+        "  v:Linear 6 → 6",
+    ]
 
 
 def test_what_is_used_elsewhere_too_is_not_folded() -> None:
@@ -440,7 +539,12 @@ def test_what_is_used_elsewhere_too_is_not_folded() -> None:
         c = m.layers[2](b)
         return a + b + c
 
-    assert sum("Linear" in line for line in lines(seen(Of(function, layers=layers), torch.randn(2, 4)))) == 3
+    assert (
+        sum(
+            "Linear" in line for line in lines(seen(Of(function, layers=layers), torch.randn(2, 4)))
+        )
+        == 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -462,7 +566,12 @@ def test_modules_are_opened_as_deep_as_asked() -> None:
     net = nn.Sequential(nn.Sequential(nn.Linear(4, 4), norm), nn.Linear(4, 2))
     x = torch.randn(2, 4)
     assert lines(seen(net, x, levels=0)) == [":input", ":Sequential"]
-    assert lines(seen(net, x, levels=1)) == [":input", ":Sequential", "  0:Sequential", "  1:Linear 4 → 2"]
+    assert lines(seen(net, x, levels=1)) == [
+        ":input",
+        ":Sequential",
+        "  0:Sequential",
+        "  1:Linear 4 → 2",
+    ]
     assert lines(seen(net, x))[3:] == ["    0:Linear 4 → 4", "    1:Of", "  1:Linear 4 → 2"]
     assert lines(seen(net, x, full=True))[4:7] == ["    1:Of", "      :std", "      :div"]
     assert {seen(net, x, levels=n).root.parameters for n in range(3)} == {30}
@@ -491,7 +600,7 @@ def test_what_is_used_twice_has_a_box_of_its_own() -> None:
     assert text.count("marker-end") == 4
 
 
-# -- studies -----------------------------------------------------------------------------------------------------------
+# -- studies ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -532,18 +641,29 @@ class Mine(Study):
 
 
 def test_a_network_that_does_not_fit_its_example_gets_one_sentence() -> None:
-    with pytest.raises(UserError, match=r"network of study test_graph can't be applied to its example: mat1 and mat2"):
+    with pytest.raises(
+        UserError,
+        match=r"network of study test_graph can't be applied to its example: mat1 and mat2",
+    ):
         graph(Mine())
     with pytest.raises(UserError, match="gives no example input"):
         graph(Mine(kind="none"))
 
 
 def test_nothing_is_left_in_pytorch() -> None:
-    before = torch.autograd.Function.__dict__["apply"], torch.is_grad_enabled(), torch.backends.mkldnn.enabled
+    before = (
+        torch.autograd.Function.__dict__["apply"],
+        torch.is_grad_enabled(),
+        torch.backends.mkldnn.enabled,
+    )
     net = ResNet((1, 1, 1, 1))
     trace(net, [torch.randn(2, 3, 32, 32)])
     with pytest.raises(RuntimeError):
         trace(net, [torch.randn(2, 4, 32, 32)])
-    assert before == (torch.autograd.Function.__dict__["apply"], torch.is_grad_enabled(), torch.backends.mkldnn.enabled)
+    assert before == (
+        torch.autograd.Function.__dict__["apply"],
+        torch.is_grad_enabled(),
+        torch.backends.mkldnn.enabled,
+    )
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
     assert math.isfinite(net(torch.randn(1, 3, 32, 32)).sum().item())

@@ -60,7 +60,9 @@ def test_code_among_the_runs_is_never_executed(run: Path, spot: str) -> None:
     here = {"run": run, "study": run.parent, "root": run.parent.parent, "link": run}[spot]
     evil = here / "tiny.py"
     marker = run.parent.parent.parent / "executed"
-    evil.write_text(f"{tiny.SOURCE.replace('CLAIMS', '[]')}\nopen({str(marker)!r}, 'w')\n", encoding="utf-8")
+    evil.write_text(
+        f"{tiny.SOURCE.replace('CLAIMS', '[]')}\nopen({str(marker)!r}, 'w')\n", encoding="utf-8"
+    )
     source = evil
     if spot == "link":
         source = marker.with_name("linked.py")
@@ -148,7 +150,10 @@ def test_weights_that_do_not_fit_get_a_sentence(run: Path) -> None:
         {**weights, first: torch.zeros(3, 3)},
     ):
         save_file(changed, run / "network.safetensors")
-        with pytest.raises(UserError, match=r"do not fit the network of their study: .*(Missing|Unexpected|mismatch)"):
+        with pytest.raises(
+            UserError,
+            match=r"do not fit the network of their study: .*(Missing|Unexpected|mismatch)",
+        ):
             load(run)
     save_file(weights, run / "network.safetensors")
     assert same_weights(load(run), run)
@@ -205,8 +210,14 @@ def test_the_record_holds_the_digest_of_the_source(place: Path, run: Path) -> No
     assert about["digest"] == Catalogue()[str(place / "tiny.py")].digest
     assert len(about["digest"]) == 64
     tiny.write(
-        place, old_1="Nobody (2025)", new_1="Somebody (2026)", old_2="# of learning", new_2="# of gradient descent"
+        place,
+        old_1="Nobody (2025)",
+        new_1="Somebody (2026)",
+        old_2="# of learning",
+        new_2="# of gradient descent",
     )
-    assert Catalogue()[str(place / "tiny.py")].digest == about["digest"]  # a lesson and comments change no number
+    assert (
+        Catalogue()[str(place / "tiny.py")].digest == about["digest"]
+    )  # a lesson and comments change no number
     tiny.write(place, old_1="momentum=0.9", new_1="momentum=0.8")
     assert Catalogue()[str(place / "tiny.py")].digest != about["digest"]

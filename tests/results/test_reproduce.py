@@ -27,32 +27,49 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reproduction, list[R
     """A report of three runs of a study whose words hold signs that LaTeX takes for its own."""
     place = tmp_path_factory.mktemp("reproduced")
     path = tiny.write(
-        place, old_1="Nobody (2025). Tiny studies.", new_1="Nobody & Söhne (2025). *Tiny* #1: 100 % of $x_1^2$. JMLR."
+        place,
+        old_1="Nobody (2025). Tiny studies.",
+        new_1="Nobody & Söhne (2025). *Tiny* #1: 100 % of $x_1^2$. JMLR."
         "\n\nSomeone_else (2024). See [the page](https://example.org/a_b).",
-        old_2="# units of the first layer", new_2="# units of the 1st layer: 50 % of a_b & more, ≥ 1",
-        old_3='source="nobody"', new_3='source="A & B_2"',
-    )  # fmt: skip
+        old_2="# units of the first layer",
+        new_2="# units of the 1st layer: 50 % of a_b & more, ≥ 1",
+        old_3='source="nobody"',
+        new_3='source="A & B_2"',
+    )
     folders = [tiny.run(path, place / "runs", seed=seed).folder for seed in range(3)]
     entry = Catalogue()[str(path)]
-    return reproduce(entry, seeds=3, reuse=True, root=place / "runs", say=lambda line: None), folders
+    return reproduce(
+        entry, seeds=3, reuse=True, root=place / "runs", say=lambda line: None
+    ), folders
 
 
 def values(folders: list[RunFolder], metric: str) -> list[float]:
     return [(folder.result() or {})["metrics"][metric] for folder in folders]
 
 
-def test_both_reports_have_the_numbers_of_the_runs(done: tuple[Reproduction, list[RunFolder]]) -> None:
+def test_both_reports_have_the_numbers_of_the_runs(
+    done: tuple[Reproduction, list[RunFolder]],
+) -> None:
     report, folders = done
     assert not report.checked.failed
     for text in (report.html.read_text(), report.tex.read_text()):
         for metric in ("test/accuracy", "test/loss", "train/seen"):
             measured = values(folders, metric)
-            half = 4.302653 * statistics.stdev(measured) / math.sqrt(3)  # t of 0.975 with two degrees of freedom
+            half = (
+                4.302653 * statistics.stdev(measured) / math.sqrt(3)
+            )  # t of 0.975 with two degrees of freedom
             sign = "±" if "<html" in text else r"\ensuremath{\pm}"
             assert f"{statistics.fmean(measured):.4g} {sign} {half:.2g}" in text
             for value in measured:
                 assert f"{value:.6g}" in text
-        for word in ("The sign of a sum", "etude reproduce", "seed 2", "torch version", "units of the 1st layer", "MB"):
+        for word in (
+            "The sign of a sum",
+            "etude reproduce",
+            "seed 2",
+            "torch version",
+            "units of the 1st layer",
+            "MB",
+        ):
             assert word in text
         for folder in folders:
             name = folder.path.name
@@ -85,7 +102,9 @@ def test_latex_is_balanced_and_escaped(done: tuple[Reproduction, list[RunFolder]
     assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
     assert r"50 \% of a\_b \& more" in text
     assert r"A \& B\_2" in text
-    assert r"\bibitem{r1} Nobody \& S\"ohne (2025). \emph{Tiny} \#1: 100 \% of $x_1^2$. JMLR." in text
+    assert (
+        r"\bibitem{r1} Nobody \& S\"ohne (2025). \emph{Tiny} \#1: 100 \% of $x_1^2$. JMLR." in text
+    )
     assert r"the page (\texttt{https://example.org/a\_b})" in text
     for line in text.splitlines():
         columns = line.endswith(r"\\")
@@ -100,7 +119,9 @@ def test_latex_compiles(done: tuple[Reproduction, list[RunFolder]], tmp_path: Pa
         pytest.skip("pdflatex is not installed")
     shutil.copytree(done[0].tex.parent, tmp_path, dirs_exist_ok=True)
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
-    told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
+    told = subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120
+    )
     assert told.returncode == 0, told.stdout[-2000:]
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
 
@@ -109,7 +130,10 @@ def test_texts_become_latex() -> None:
     assert latex("a_b 5% #1 & {x} $") == r"a\_b 5\% \#1 \& \{x\} \$"
     assert latex("≥ 1 ± 2 … σ").isascii()
     assert latex(Latex(r"\emph{a_b}")) == r"\emph{a_b}"
-    assert from_markdown("`a_b` **so** *it* $a_b$ 1 * 2 * 3") == r"\texttt{a\_b} \textbf{so} \emph{it} $a_b$ 1 * 2 * 3"
+    assert (
+        from_markdown("`a_b` **so** *it* $a_b$ 1 * 2 * 3")
+        == r"\texttt{a\_b} \textbf{so} \emph{it} $a_b$ 1 * 2 * 3"
+    )
 
 
 def test_a_failed_run_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,26 +143,37 @@ def test_a_failed_run_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> N
     run = RunFolder(next((place / "runs" / "tiny").glob("2*")))
 
     def outcome(self: object, entry: object, seed: int) -> Outcome:
-        return Outcome(seed, run, run.result()) if seed else Outcome(seed, failure="it broke at 50 %")
+        return (
+            Outcome(seed, run, run.result()) if seed else Outcome(seed, failure="it broke at 50 %")
+        )
 
     monkeypatch.setattr(module._Runners, "run", outcome)
     entry = Catalogue()[str(place / "tiny.py")]
-    report = reproduce(entry, seeds=2, root=place / "runs", out=place / "there", say=lambda line: None)
+    report = reproduce(
+        entry, seeds=2, root=place / "runs", out=place / "there", say=lambda line: None
+    )
     assert report.checked.failed
     assert report.html == place / "there" / "report.html"
     assert "it broke at 50 %" in report.html.read_text()
     assert r"it broke at 50 \%" in report.tex.read_text()
     assert "does not hold" in report.tex.read_text()
-    with pytest.raises(UserError, match="no run of tiny ended well, and there is nothing to report: tiny seed 0: it"):
+    with pytest.raises(
+        UserError,
+        match="no run of tiny ended well, and there is nothing to report: tiny seed 0: it",
+    ):
         reproduce(entry, seeds=1, root=place / "runs", say=lambda line: None)
 
 
-def test_the_verb(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from etude.results import check as module
     from etude.results.check import Outcome
 
     run = RunFolder(next((place / "runs" / "tiny").glob("2*")))
-    monkeypatch.setattr(module._Runners, "run", lambda self, entry, seed: Outcome(seed, run, run.result()))
+    monkeypatch.setattr(
+        module._Runners, "run", lambda self, entry, seed: Outcome(seed, run, run.result())
+    )
     assert main(["reproduce", "./tiny.py", "--seeds", "2"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[-1].endswith("tiny/reproductions/quick/report.tex")
@@ -148,7 +183,10 @@ def test_the_verb(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert Path(found["html"]).is_file()
     for words, sentence in (
         (["./tiny.py", "--scale", "qick"], "has no scale 'qick'; did you mean 'quick'?"),
-        (["./tiny.py", "--scale", "full"], "study tiny claims nothing at scale full; there is nothing to reproduce"),
+        (
+            ["./tiny.py", "--scale", "full"],
+            "study tiny claims nothing at scale full; there is nothing to reproduce",
+        ),
         (["./tiny.py", "--seeds", "0"], "'0' is not a whole number of at least 1"),
         (["digitz"], "no study 'digitz'; did you mean 'digits'?"),
     ):

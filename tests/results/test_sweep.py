@@ -38,9 +38,12 @@ RESULT = '        run.result({"train/seen": self.steps})'
 def validating(folder: Path) -> Entry:
     """The tiny study, with a metric of validation."""
     path = tiny.write(
-        folder, old_1=LOG, new_1=f'{LOG}\n            run.log(**{{"validation/loss": loss}})',
-        old_2=RESULT, new_2=f'{RESULT}\n        run.result({{"validation/loss": loss}})',
-    )  # fmt: skip
+        folder,
+        old_1=LOG,
+        new_1=f'{LOG}\n            run.log(**{{"validation/loss": loss}})',
+        old_2=RESULT,
+        new_2=f'{RESULT}\n        run.result({{"validation/loss": loss}})',
+    )
     return Catalogue()[str(path)]
 
 
@@ -56,12 +59,19 @@ def plan_of(entry: Entry, *over: str, **changes: Any) -> Plan:
 class Fake:
     """Answers at once: the value is what ``value(fields)`` says, its log falls towards it."""
 
-    def __init__(self, root: Path, value: Callable[[Mapping[str, Any]], float | Ended], pause: float = 0) -> None:
+    def __init__(
+        self, root: Path, value: Callable[[Mapping[str, Any]], float | Ended], pause: float = 0
+    ) -> None:
         self.root, self.value, self.pause = root, value, pause
         self.begun: list[tuple[int, dict[str, Any], RunFolder | None]] = []
 
     def __call__(
-        self, plan: Plan, number: int, values: Mapping[str, Any], before: RunFolder | None, watch: Watch
+        self,
+        plan: Plan,
+        number: int,
+        values: Mapping[str, Any],
+        before: RunFolder | None,
+        watch: Watch,
     ) -> Ended:
         self.begun.append((number, dict(values), before))
         folder = before or RunFolder(self.root / "fakes" / f"{os.getpid()}-{number}")
@@ -85,7 +95,7 @@ def bowl(values: Mapping[str, Any]) -> float:
     return (math.log10(values.get("rate", 0.1)) + 1.5) ** 2 + values.get("hidden", 0) / 100
 
 
-# -- what is varied -------------------------------------------------------------------------------------------------
+# -- what is varied --------------------------------------------------------------------------------
 
 
 def test_axes_are_typed_by_their_fields(entry: Entry) -> None:
@@ -108,9 +118,21 @@ def test_drawn_numbers_can_be_typed() -> None:
     ("word", "sentence"),
     [
         ("hiden=1,2", "study tiny has no field 'hiden'; did you mean 'hidden'?"),
-        ("hidden", "--over hidden can't be read; expected FIELD=a,b,c or FIELD=low:high or FIELD=log:low:high"),
+        (
+            "hidden",
+            (
+                "--over hidden can't be read; expected FIELD=a,b,c or FIELD=low:high or"
+                " FIELD=log:low:high"
+            ),
+        ),
         ("hidden=", "--over hidden= can't be read"),
-        ("hidden=4", "--over hidden=4 has one value, and there is nothing to search; fix it with --hidden instead"),
+        (
+            "hidden=4",
+            (
+                "--over hidden=4 has one value, and there is nothing to search; fix it with"
+                " --hidden instead"
+            ),
+        ),
         ("hidden=4,4", "has one value"),
         ("hidden=8:2", "--over hidden=8:2 is an empty range; expected the lower end first"),
         ("hidden=2:2", "is an empty range"),
@@ -118,7 +140,10 @@ def test_drawn_numbers_can_be_typed() -> None:
         ("hidden=1.5:2", "expected hidden=low:high or hidden=log:low:high, whole numbers"),
         ("hidden=2,x", "tiny: hidden can't be 'x'; expected a whole number of at least 1"),
         ("hidden=2,-1", "tiny: hidden is -1; expected a whole number of at least 1"),
-        ("rate=log:0:1", "--over rate=log:0:1 begins at 0, which has no logarithm; expected a lower end above 0"),
+        (
+            "rate=log:0:1",
+            "--over rate=log:0:1 begins at 0, which has no logarithm; expected a lower end above 0",
+        ),
         ("rate=1:2:3", "can't be read"),
         ("rate=nan:1", "is an empty range"),
         ("more=8,0 8", "tiny: more is (0, 8)"),
@@ -138,7 +163,7 @@ def test_a_sweep_has_axes_each_once(entry: Entry) -> None:
         axes_of(entry, ["hidden=1,2", "hidden=3,4"])
 
 
-# -- by what it is judged -------------------------------------------------------------------------------------------
+# -- by what it is judged --------------------------------------------------------------------------
 
 
 def test_the_metric_is_one_of_validation(entry: Entry, tmp_path: Path) -> None:
@@ -150,14 +175,27 @@ def test_the_metric_is_one_of_validation(entry: Entry, tmp_path: Path) -> None:
             metric_of(entry, asked)
     (tmp_path / "plain").mkdir()
     plain = Catalogue()[str(tiny.write(tmp_path / "plain"))]
-    with pytest.raises(UserError, match=r"names no validation metric .*test/accuracy, test/loss, train/seen"):
+    with pytest.raises(
+        UserError, match=r"names no validation metric .*test/accuracy, test/loss, train/seen"
+    ):
         metric_of(plain)
 
 
 def test_a_direction_is_told_by_the_name() -> None:
-    for name in ("validation/loss", "validation/error", "validation/bits_per_letter", "validation/RMSE", "perplexity"):
+    for name in (
+        "validation/loss",
+        "validation/error",
+        "validation/bits_per_letter",
+        "validation/RMSE",
+        "perplexity",
+    ):
         assert direction_of(name) == "minimize"
-    for name in ("validation/accuracy", "validation/return", "validation/log-likelihood", "loss/accuracy"):
+    for name in (
+        "validation/accuracy",
+        "validation/return",
+        "validation/log-likelihood",
+        "loss/accuracy",
+    ):
         assert direction_of(name) == "maximize"
 
 
@@ -166,20 +204,27 @@ def test_a_metric_is_read_from_the_result_else_from_the_log(entry: Entry, tmp_pa
     assert measured(plan, folder, {"metrics": {"validation/loss": 0.5}}) == 0.5
     sentence = measured(plan, folder, {"metrics": {"test/loss": 0.5}})
     assert sentence == "the run measured no validation/loss; its metrics: test/loss"
-    folder.metrics_jsonl.write_text('{"step": 1, "validation/loss": 3}\n{"step": 2, "validation/loss": 2}\n')
+    folder.metrics_jsonl.write_text(
+        '{"step": 1, "validation/loss": 3}\n{"step": 2, "validation/loss": 2}\n'
+    )
     assert measured(plan, folder, {"metrics": {}}) == 2.0
-    assert measured(plan, folder, {"metrics": {"validation/loss": math.inf}}) == "validation/loss is inf"
+    assert (
+        measured(plan, folder, {"metrics": {"validation/loss": math.inf}})
+        == "validation/loss is inf"
+    )
     hidden = measured(
         replace(plan, metric="score"), folder, {"metrics": {"score": 1}, "held_out": {"score": 100}}
     )  # a test by another name
     assert "measured on held-out examples, as a test is" in str(hidden)
 
 
-# -- the search -----------------------------------------------------------------------------------------------------
+# -- the search ------------------------------------------------------------------------------------
 
 
 def test_a_grid_covers_all(entry: Entry, tmp_path: Path) -> None:
-    plan = plan_of(entry, "hidden=2,4,8", "rate=0.01,0.1", "more=8 8,16", sampler="grid", fixed={"steps": 5})
+    plan = plan_of(
+        entry, "hidden=2,4,8", "rate=0.01,0.1", "more=8 8,16", sampler="grid", fixed={"steps": 5}
+    )
     fake = Fake(tmp_path, bowl)
     swept = sweep(plan, root=tmp_path / "runs", jobs=2, runner=fake, say=lambda line: None)
     points = {(v["hidden"], v["rate"], v["more"]) for _, v, _ in fake.begun}
@@ -187,8 +232,22 @@ def test_a_grid_covers_all(entry: Entry, tmp_path: Path) -> None:
     assert swept.best[0].fields == {"hidden": 2, "rate": 0.01, "more": (8, 8)}
     words = shlex.split(swept.command or "")
     assert words[1:3] == ["run", str(entry.path)]
-    assert words[3:] == ["--seed", "0", "--steps", "5", "--hidden", "2", "--rate", "0.01", "--more", "8", "8"]
-    with pytest.raises(UserError, match=r"--sampler grid needs a list for each field, as rate=a,b,c; rate=0.1:1 is"):
+    assert words[3:] == [
+        "--seed",
+        "0",
+        "--steps",
+        "5",
+        "--hidden",
+        "2",
+        "--rate",
+        "0.01",
+        "--more",
+        "8",
+        "8",
+    ]
+    with pytest.raises(
+        UserError, match=r"--sampler grid needs a list for each field, as rate=a,b,c; rate=0.1:1 is"
+    ):
         sweep(plan_of(entry, "rate=0.1:1", sampler="grid"), root=tmp_path)
     with pytest.raises(UserError, match="cmaes needs at least two fields with a range"):
         sweep(plan_of(entry, "rate=0.1:1", "hidden=1,2", sampler="cmaes"), root=tmp_path)
@@ -197,12 +256,20 @@ def test_a_grid_covers_all(entry: Entry, tmp_path: Path) -> None:
 def test_what_is_found_is_drawn_and_kept(entry: Entry, tmp_path: Path) -> None:
     said: list[str] = []
     plan = plan_of(entry, "rate=log:1e-4:1", "hidden=2,64", "more=8 8,16", seed=3)
-    swept = sweep(plan, trials=14, root=tmp_path / "runs", runner=Fake(tmp_path, bowl), say=said.append)
+    swept = sweep(
+        plan, trials=14, root=tmp_path / "runs", runner=Fake(tmp_path, bowl), say=said.append
+    )
     assert swept.folder == tmp_path / "runs" / "tiny" / "sweeps" / plan.name
     assert {p.name for p in swept.folder.glob("*.*")} >= {
-        "history.svg", "history.png", "importance.svg", "importance.png", "parallel.svg", "parallel.png", "trials.csv",
+        "history.svg",
+        "history.png",
+        "importance.svg",
+        "importance.png",
+        "parallel.svg",
+        "parallel.png",
+        "trials.csv",
         "search.db",
-    }  # fmt: skip
+    }
     assert sum(swept.importances.values()) == pytest.approx(1)
     assert max(swept.importances, key=lambda name: swept.importances[name]) == "rate"
     values = [trial.value for trial in swept.best]
@@ -213,13 +280,25 @@ def test_what_is_found_is_drawn_and_kept(entry: Entry, tmp_path: Path) -> None:
     json.dumps(swept.as_json())
     assert find_runs(tmp_path / "runs") == []  # a sweep's folder is no run
 
-    again: list[str] = []  # the same command goes on: nothing is left to do, and then four trials more
+    again: list[
+        str
+    ] = []  # the same command goes on: nothing is left to do, and then four trials more
     fake = Fake(tmp_path, bowl)
-    assert sweep(plan, trials=14, root=tmp_path / "runs", runner=fake, say=again.append).best == swept.best
+    assert (
+        sweep(plan, trials=14, root=tmp_path / "runs", runner=fake, say=again.append).best
+        == swept.best
+    )
     assert fake.begun == []
-    assert len(sweep(plan, trials=16, root=tmp_path / "runs", runner=fake, say=again.append).trials) == 16
-    whole = sweep(plan, trials=16, root=tmp_path / "other", runner=Fake(tmp_path, bowl), say=again.append)
-    assert [t.fields for t in whole.trials[:14]] == [t.fields for t in swept.trials]  # seeded, stopped or not
+    assert (
+        len(sweep(plan, trials=16, root=tmp_path / "runs", runner=fake, say=again.append).trials)
+        == 16
+    )
+    whole = sweep(
+        plan, trials=16, root=tmp_path / "other", runner=Fake(tmp_path, bowl), say=again.append
+    )
+    assert [t.fields for t in whole.trials[:14]] == [
+        t.fields for t in swept.trials
+    ]  # seeded, stopped or not
     assert [v for _, v, _ in fake.begun] == [t.fields for t in whole.trials[14:]]
 
 
@@ -227,9 +306,18 @@ def test_cmaes_and_random_draw_within_the_axes(entry: Entry, tmp_path: Path) -> 
     pytest.importorskip("cmaes")
     for sampler in ("cmaes", "random"):
         plan = plan_of(entry, "rate=log:1e-3:1", "hidden=1:9", sampler=sampler)
-        swept = sweep(plan, trials=6, root=tmp_path / sampler, runner=Fake(tmp_path, bowl), say=lambda line: None)
+        swept = sweep(
+            plan,
+            trials=6,
+            root=tmp_path / sampler,
+            runner=Fake(tmp_path, bowl),
+            say=lambda line: None,
+        )
         assert len({t.fields["rate"] for t in swept.trials}) == 6
-        assert all(1e-3 <= t.fields["rate"] <= 1 and t.fields["hidden"] in range(1, 10) for t in swept.trials)
+        assert all(
+            1e-3 <= t.fields["rate"] <= 1 and t.fields["hidden"] in range(1, 10)
+            for t in swept.trials
+        )
 
 
 def test_a_failed_trial_counts_and_is_told(entry: Entry, tmp_path: Path) -> None:
@@ -247,7 +335,9 @@ def test_a_failed_trial_counts_and_is_told(entry: Entry, tmp_path: Path) -> None
 
 def test_what_is_hopeless_is_pruned(entry: Entry, tmp_path: Path) -> None:
     plan = plan_of(entry, "hidden=1:100", sampler="random", prune=True)
-    swept = sweep(plan, trials=12, root=tmp_path / "runs", runner=Fake(tmp_path, bowl), say=lambda line: None)
+    swept = sweep(
+        plan, trials=12, root=tmp_path / "runs", runner=Fake(tmp_path, bowl), say=lambda line: None
+    )
     states = [trial.state for trial in swept.trials]
     assert states[:4] == ["complete"] * 4  # too early to tell
     pruned = [trial.fields["hidden"] for trial in swept.trials if trial.state == "pruned"]
@@ -258,9 +348,16 @@ def test_what_is_hopeless_is_pruned(entry: Entry, tmp_path: Path) -> None:
 
 
 def test_another_search_of_the_same_name_is_refused(entry: Entry, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"root": tmp_path, "runner": Fake(tmp_path, bowl), "say": lambda line: None}
+    options: dict[str, Any] = {
+        "root": tmp_path,
+        "runner": Fake(tmp_path, bowl),
+        "say": lambda line: None,
+    }
     sweep(plan_of(entry, "hidden=2,4", given_name="mine"), trials=1, **options)
-    with pytest.raises(UserError, match=r"sweep mine is another: its over is hidden=2,4, not hidden=2,5; give another"):
+    with pytest.raises(
+        UserError,
+        match=r"sweep mine is another: its over is hidden=2,4, not hidden=2,5; give another",
+    ):
         sweep(plan_of(entry, "hidden=2,5", given_name="mine"), trials=1, **options)
     assert plan_of(entry, "hidden=2,4").name != plan_of(entry, "hidden=2,5").name
     assert plan_of(entry, "hidden=2,4").name == plan_of(entry, "hidden=2,4").name
@@ -279,7 +376,7 @@ def test_a_storage_that_is_none_gets_a_sentence(entry: Entry, tmp_path: Path) ->
         assert "secret" not in str(error.value)
 
 
-# -- many workers ---------------------------------------------------------------------------------------------------
+# -- many workers ----------------------------------------------------------------------------------
 
 
 def test_the_total_is_that_of_all_workers(entry: Entry, tmp_path: Path) -> None:
@@ -287,17 +384,23 @@ def test_the_total_is_that_of_all_workers(entry: Entry, tmp_path: Path) -> None:
     fakes = [Fake(tmp_path, bowl, pause=0.05) for _ in range(2)]
 
     def work(fake: Fake) -> int:
-        swept = sweep(plan, trials=9, root=tmp_path / "runs", runner=fake, say=lambda line: None, jobs=2)
+        swept = sweep(
+            plan, trials=9, root=tmp_path / "runs", runner=fake, say=lambda line: None, jobs=2
+        )
         return len(swept.trials)
 
     with ThreadPoolExecutor(2) as pool:
         assert [*pool.map(work, fakes)] == [9, 9]
     begun = [number for fake in fakes for number, _, _ in fake.begun]
     assert sorted(begun) == [*range(9)]
-    assert len({fields["rate"] for fake in fakes for _, fields, _ in fake.begun}) == 9  # no two draw alike
+    assert (
+        len({fields["rate"] for fake in fakes for _, fields, _ in fake.begun}) == 9
+    )  # no two draw alike
 
 
-def test_a_stopped_sweep_goes_on(entry: Entry, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_stopped_sweep_goes_on(
+    entry: Entry, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     was = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run behind
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, was))
     plan = plan_of(entry, "rate=log:1e-4:1")
@@ -317,7 +420,9 @@ def test_a_stopped_sweep_goes_on(entry: Entry, tmp_path: Path, request: pytest.F
             try:
                 return super().__call__(*arguments)
             except KeyboardInterrupt:
-                os.kill(os.getpid(), signal.SIGINT)  # as the terminal does: to the process, not to this thread
+                os.kill(
+                    os.getpid(), signal.SIGINT
+                )  # as the terminal does: to the process, not to this thread
                 assert asked.wait(30)
                 return Ended(RunFolder(self.root / "fakes" / f"{os.getpid()}-2"), stopped=True)
 
@@ -361,7 +466,9 @@ def test_the_trial_of_a_dead_worker_is_taken_over(entry: Entry, tmp_path: Path) 
 
 def test_a_living_worker_keeps_its_trial(entry: Entry, tmp_path: Path) -> None:
     plan = plan_of(entry, "rate=log:1e-4:1")
-    search = Search(plan, f"sqlite:///{tmp_path / 'search.db'}", tmp_path / ".turn", beat=1, grace=2)
+    search = Search(
+        plan, f"sqlite:///{tmp_path / 'search.db'}", tmp_path / ".turn", beat=1, grace=2
+    )
     mine = search.take(1)
     assert mine is not None
     with search.alive(mine):
@@ -378,11 +485,20 @@ def test_a_living_worker_keeps_its_trial(entry: Entry, tmp_path: Path) -> None:
     assert search.over(1)
 
 
-# -- real processes -------------------------------------------------------------------------------------------------
+# -- real processes --------------------------------------------------------------------------------
 
 
 def command(place: Path, *words: str) -> list[str]:
-    return [sys.executable, "-m", "etude", "sweep", "./tiny.py", "--runs", str(place / "runs"), *words]
+    return [
+        sys.executable,
+        "-m",
+        "etude",
+        "sweep",
+        "./tiny.py",
+        "--runs",
+        str(place / "runs"),
+        *words,
+    ]
 
 
 def wait_for(found: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
@@ -397,11 +513,15 @@ def test_a_killed_worker_is_followed_by_another(tmp_path: Path) -> None:
     entry = validating(tmp_path)
     plan = plan_of(entry, "hidden=4,8", sampler="grid", fixed={"steps": 1_500})
     words = command(tmp_path, "--over", "hidden=4,8", "--sampler", "grid", "--steps", "1500")
-    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True
+    )
 
     def running() -> list[RunFolder]:
         runs = find_runs(tmp_path / "runs")
-        return [run for run in runs if "sweep" in run.study() and run.last_row().get("step", 0) > 20]
+        return [
+            run for run in runs if "sweep" in run.study() and run.last_row().get("step", 0) > 20
+        ]
 
     (run,) = wait_for(running, process)
     process.kill()
@@ -426,7 +546,8 @@ from etude.results.sweep import sweep
 place = Path(sys.argv[1])
 fake = Fake(place, bowl, pause=0.2)
 plan = plan_of(validating(place), "rate=log:1e-4:1")
-sweep(plan, trials=8, storage=sys.argv[2], root=place / "runs", runner=fake, say=lambda line: None, beat=1, grace=5)
+quiet = {"say": lambda line: None, "beat": 1, "grace": 5}
+sweep(plan, trials=8, storage=sys.argv[2], root=place / "runs", runner=fake, **quiet)
 print(len(fake.begun))
 """
 
@@ -446,7 +567,9 @@ def postgresql() -> Iterator[str]:
         shutil.chown(place, "postgres", "postgres")
 
     def call(*words: str | Path) -> None:
-        done = subprocess.run([*user, *map(str, words)], cwd="/", capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [*user, *map(str, words)], cwd="/", capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
     data, bin_ = place / "data", tools[-1]
@@ -467,17 +590,21 @@ def test_two_workers_share_a_postgresql(postgresql: str, tmp_path: Path) -> None
         place.mkdir()
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER.format(path=path), str(place), postgresql], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-c", WORKER.format(path=path), str(place), postgresql],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for place in places
-    ]  # fmt: skip
+    ]
     said: Sequence[tuple[str, str]] = [worker.communicate(timeout=200) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], said
     counts = [int(out) for out, _ in said]
     assert 8 <= sum(counts) <= 9  # no more than one beyond, for each other worker that runs
     plan = plan_of(validating(tmp_path), "rate=log:1e-4:1")
-    swept = sweep(plan, trials=8, storage=postgresql, root=tmp_path / "three", say=lambda line: None)
+    swept = sweep(
+        plan, trials=8, storage=postgresql, root=tmp_path / "three", say=lambda line: None
+    )
     assert len(swept.trials) == sum(counts)
     assert {trial.state for trial in swept.trials} == {"complete"}
     assert len({trial.fields["rate"] for trial in swept.trials}) == len(swept.trials)

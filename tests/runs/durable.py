@@ -1,4 +1,6 @@
-"""A script in two stages that uses all the randomness a study may use; the tests kill it and resume it."""
+"""A script in two stages that uses all the randomness a study may use; the tests kill it and resume
+it.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,30 @@ from etude.training.schedules import one_cycle
 STEPS = 30
 
 
-def train(root: str, resume: str | None = None, kill_in_write: int | None = None, after_rename: bool = False) -> None:
-    """Run to the end; ``kill_in_write``: die at that file's writing, before or after it gets its name."""
+def train(
+    root: str,
+    resume: str | None = None,
+    kill_in_write: int | None = None,
+    after_rename: bool = False,
+) -> None:
+    """Run to the end; ``kill_in_write``: die at that file's writing, before or after it gets its
+    name.
+    """
     torch.set_num_threads(1)
     if kill_in_write is not None:
         die_in_write(kill_in_write, after_rename)
-    with etude.Run("durable", seed=3, root=root, resume=resume, checkpoint_every=1e-9, quiet=True) as run:
+    with etude.Run(
+        "durable", seed=3, root=root, resume=resume, checkpoint_every=1e-9, quiet=True
+    ) as run:
         images, labels = torch.rand(96, 1, 8, 8), torch.arange(96) % 4
         net = run.place(
             nn.Sequential(
-                nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(216, 4)
+                nn.Conv2d(1, 6, 3),
+                nn.BatchNorm2d(6),
+                nn.ReLU(),
+                nn.Flatten(),
+                nn.Dropout(0.3),
+                nn.Linear(216, 4),
             )
         )
         for stage in range(2):

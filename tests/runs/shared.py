@@ -1,4 +1,6 @@
-"""A script that several processes carry out together: a convolutional network, then a GPT, in double precision."""
+"""A script that several processes carry out together: a convolutional network, then a GPT, in
+double precision.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ from etude.training.schedules import one_cycle
 def main() -> None:
     """Both stages.
 
-    ``--stop-at`` asks for a stop at that step, counted through both; ``--die-at`` kills the last process, the first
-    time that it is there; ``--err-at`` makes its loss NaN.
+    ``--stop-at`` asks for a stop at that step, counted through both; ``--die-at`` kills the last
+    process, the first time that it is there; ``--err-at`` makes its loss NaN.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", required=True)
@@ -37,21 +39,36 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)  # so that rounding stays small, and only a mistake can be large
+    torch.set_default_dtype(
+        torch.float64
+    )  # so that rounding stays small, and only a mistake can be large
     again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
     run = etude.Run(
-        "shared", seed=5, root=options.root, resume=options.resume, strategy=options.strategy, precision="fp32",
-        checkpoint_every=options.every, quiet=True,
-    )  # fmt: skip
+        "shared",
+        seed=5,
+        root=options.root,
+        resume=options.resume,
+        strategy=options.strategy,
+        precision="fp32",
+        checkpoint_every=options.every,
+        quiet=True,
+    )
     with run:
-        images, labels = torch.rand(150, 1, 8, 8), torch.arange(150) % 10  # 150 rows: batches of 32 span the epochs
+        images, labels = (
+            torch.rand(150, 1, 8, 8),
+            torch.arange(150) % 10,
+        )  # 150 rows: batches of 32 span the epochs
         net = run.place(StridedCNN(1, 8, 10, width=8))
         optimizer = descent("adamw", net, 1e-2, 0.1)
         schedule = LambdaLR(optimizer, one_cycle(options.steps))
         train = (images, labels)
-        for x, y in run.steps(Batches(train, 31), options.steps, state=(net, optimizer, schedule), name="images"):
+        for x, y in run.steps(
+            Batches(train, 31), options.steps, state=(net, optimizer, schedule), name="images"
+        ):
             last = run.workers.rank == run.workers.size - 1
-            loss = cross_entropy(net(x), y) * (math.nan if last and run.step == options.err_at else 1)
+            loss = cross_entropy(net(x), y) * (
+                math.nan if last and run.step == options.err_at else 1
+            )
             run.minimise(loss, optimizer, schedule, clip=1.0)
             run.log(loss=loss)
             if run.step == options.stop_at and run.workers.first:
@@ -64,13 +81,17 @@ def main() -> None:
         text = torch.randint(50, (64, 17))
         gpt = run.place(GPT(50, 32, 4, 2, 16))
         optimizer = descent("adamw", gpt, 3e-3, 0.1)
-        for (rows,) in run.steps(Batches((text,), 16), options.steps, state=(gpt, optimizer), name="text"):
+        for (rows,) in run.steps(
+            Batches((text,), 16), options.steps, state=(gpt, optimizer), name="text"
+        ):
             loss = cross_entropy(gpt(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
             run.minimise(loss, optimizer)
             run.log(loss=loss)
             if options.steps + run.step == options.stop_at and run.workers.first:
                 os.kill(os.getpid(), signal.SIGTERM)
-        run.result({"nats": cross_entropy(outputs(gpt, text[:, :-1]).flatten(0, 1), text[:, 1:].flatten())})
+        run.result(
+            {"nats": cross_entropy(outputs(gpt, text[:, :-1]).flatten(0, 1), text[:, 1:].flatten())}
+        )
         run.keep(gpt, "gpt")
 
 

@@ -14,7 +14,9 @@ from etude.runs.folder import RunFolder
 def script(
     root: Path, *, crash: int | None = None, stop: int = 100, resume: RunFolder | None = None
 ) -> dict[str, float]:
-    """Two stages of 20 steps; the first is left after ``stop``, and step ``crash`` (counted over both) fails."""
+    """Two stages of 20 steps; the first is left after ``stop``, and step ``crash`` (counted over
+    both) fails.
+    """
     count = 0
     with etude.Run("two", root=root, resume=resume, quiet=True, checkpoint_every=1e-9) as run:
         net = torch.nn.Linear(2, 1)
@@ -31,7 +33,9 @@ def script(
     return run.metrics
 
 
-@pytest.mark.parametrize(("crash", "stop", "left"), [(10, 100, 30), (25, 100, 15), (3, 8, 25), (7, 8, 21), (12, 8, 16)])
+@pytest.mark.parametrize(
+    ("crash", "stop", "left"), [(10, 100, 30), (25, 100, 15), (3, 8, 25), (7, 8, 21), (12, 8, 16)]
+)
 def test_an_error_does_not_end_the_stage(tmp_path: Path, crash: int, stop: int, left: int) -> None:
     whole = script(tmp_path / "whole", stop=stop)
     with pytest.raises(ValueError, match="as asked"):
@@ -41,4 +45,6 @@ def test_an_error_does_not_end_the_stage(tmp_path: Path, crash: int, stop: int, 
     assert len(done) == (crash >= min(stop, 20))
     resumed = script(tmp_path / "cut", stop=stop, resume=folder)
     assert resumed["weights"] == whole["weights"]
-    assert resumed["count"] == left  # steps done again after the resume: those from the checkpoint on
+    assert (
+        resumed["count"] == left
+    )  # steps done again after the resume: those from the checkpoint on

@@ -16,7 +16,9 @@ CPU = torch.device("cpu")
 
 def convolutional() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4)
+    )
 
 
 def test_the_choice_follows_the_network_and_can_be_overridden() -> None:
@@ -46,8 +48,12 @@ def test_bf16_computes_roughly_and_gives_back_fp32() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_compiled_it_computes_the_same_and_learns(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the part of the compiler that takes a network apart; what makes C++ of it needs a compiler and seconds."""
+def test_compiled_it_computes_the_same_and_learns(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the part of the compiler that takes a network apart; what makes C++ of it needs a compiler
+    and seconds.
+    """
     compile = nn.Module.compile
     monkeypatch.setattr(nn.Module, "compile", lambda net: compile(net, backend="eager"))
     x, plain, compiled = torch.randn(5, 3, 8, 8), convolutional(), convolutional()
@@ -106,7 +112,8 @@ def test_an_error_inside_leaves_no_autocast_behind() -> None:
 
 
 @pytest.mark.skipif(
-    not sys.platform.startswith("linux") or "CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="glibc's"
+    not sys.platform.startswith("linux") or "CS_GNU_LIBC_VERSION" not in os.confstr_names,
+    reason="glibc's",
 )
 def test_freed_memory_is_kept_for_the_next_step() -> None:
     """A process of its own, for what is said to the C library cannot be taken back."""
@@ -121,13 +128,16 @@ def faults():
         del held
     return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 20
 
-ctypes.CDLL(None).mallopt(-3, 2**17)  # glibc's first threshold; it may have been raised by what was freed before
+# glibc's first threshold; it may have been raised by what was freed before
+ctypes.CDLL(None).mallopt(-3, 2**17)
 plain = faults()
 keep_memory()
 faults()
 print(plain, faults())
 """
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
     plain, kept = map(float, said.split())
     assert plain > 10_000
     assert kept < 100

@@ -1,4 +1,6 @@
-"""Killed at any instant and resumed: the same weights, results and log as never killed, bit for bit."""
+"""Killed at any instant and resumed: the same weights, results and log as never killed, bit for
+bit.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def never_killed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 
 @pytest.mark.parametrize("number", range(10))
 def test_killed_at_a_random_instant(never_killed: Outcome, tmp_path: Path, number: int) -> None:
-    """Up to three kills in one run, each some milliseconds after a random row of the log has appeared."""
+    """Up to three kills in one run, each some milliseconds after a random row of the log has
+    appeared.
+    """
     chance = random.Random(number)
     process = start(tmp_path)
     kills = 0
@@ -78,12 +82,17 @@ def wait_for_rows(root: Path, rows: int, process: Any) -> None:
     """Until the log has that many rows (or the process is over)."""
     while process.exitcode is None:
         for folder in find_runs(root):
-            if folder.metrics_jsonl.exists() and folder.metrics_jsonl.read_bytes().count(b"\n") >= rows:
+            if (
+                folder.metrics_jsonl.exists()
+                and folder.metrics_jsonl.read_bytes().count(b"\n") >= rows
+            ):
                 return
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize(("number", "after_rename"), [(2, False), (3, True), (12, False), (32, True), (33, False)])
+@pytest.mark.parametrize(
+    ("number", "after_rename"), [(2, False), (3, True), (12, False), (32, True), (33, False)]
+)
 def test_killed_while_writing_a_checkpoint(
     never_killed: Outcome, tmp_path: Path, number: int, after_rename: bool
 ) -> None:
@@ -98,7 +107,9 @@ def test_killed_while_writing_a_checkpoint(
 
 
 def interrupted(root: Path, step: int) -> RunFolder:
-    """A run of a small script that was stopped (as by Ctrl-C) after some steps; two checkpoints are there."""
+    """A run of a small script that was stopped (as by Ctrl-C) after some steps; two checkpoints are
+    there.
+    """
     with pytest.raises(SystemExit) as stop:
         script(root, stop_at=step)
     assert stop.value.code == 130
@@ -151,7 +162,9 @@ def test_a_damaged_checkpoint_is_passed_over(
     monkeypatch.setattr(Run, "say", lambda self, message: said.append(message))
     script(tmp_path / "cut", resume=folder)
     assert folder.network.read_bytes() == whole.folder.network.read_bytes()
-    assert any(f"step {int(before.name.split('-')[1].split('.')[0])}" in message for message in said)
+    assert any(
+        f"step {int(before.name.split('-')[1].split('.')[0])}" in message for message in said
+    )
     assert any("is damaged" in message for message in said) == (damage != "remove")
 
 
@@ -159,7 +172,9 @@ def test_the_log_is_whole_after_damage_to_its_end(tmp_path: Path) -> None:
     whole = script(tmp_path / "whole")
     folder = interrupted(tmp_path / "cut", 9)
     with folder.metrics_jsonl.open("ab") as file:
-        file.write(b'{"step": 10, "loss": 0.1}\n{"step": 11, "lo')  # rows after the checkpoint, the last one cut
+        file.write(
+            b'{"step": 10, "loss": 0.1}\n{"step": 11, "lo'
+        )  # rows after the checkpoint, the last one cut
     script(tmp_path / "cut", resume=folder)
     losses = [row["loss"] for row in folder.metrics()]
     assert losses == [row["loss"] for row in whole.folder.metrics()]
@@ -199,7 +214,9 @@ def test_two_processes_cannot_write_one_run(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
-    """In a process of its own, whose files may not grow past a limit: the system's own refusal, not a simulated one."""
+    """In a process of its own, whose files may not grow past a limit: the system's own refusal, not
+    a simulated one.
+    """
     program = f"""
 import resource, signal, sys
 sys.path[:0] = {sys.path!r}
@@ -215,7 +232,9 @@ try:
 except etude.UserError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert "could not be written" in done.stdout
     (folder,) = find_runs(tmp_path)
     kept = sorted(path.name for path in folder.checkpoint.iterdir())
@@ -229,6 +248,8 @@ def test_what_the_disk_says_is_passed_on(code: str) -> None:
 
     from etude.runs.checkpoints import disk_trouble
 
-    error = disk_trouble(OSError(getattr(errno, code), os.strerror(getattr(errno, code))), Path("x/y.pt"))
+    error = disk_trouble(
+        OSError(getattr(errno, code), os.strerror(getattr(errno, code))), Path("x/y.pt")
+    )
     assert ("disk is full" in str(error)) == (code != "EROFS")
     assert "x/y.pt" in str(error)

@@ -46,8 +46,11 @@ def test_what_is_logged_on_every_nth_step_stands_at_that_step(run: Run) -> None:
             seen.append(run.step + 1)
     assert seen == [333, 666, 999, 1000]
     assert [(row["step"], row["validation"]) for row in rows(run) if "validation" in row] == [
-        (333, 332.0), (666, 665.0), (999, 998.0), (1000, 999.0),
-    ]  # fmt: skip
+        (333, 332.0),
+        (666, 665.0),
+        (999, 998.0),
+        (1000, 999.0),
+    ]
 
 
 def test_steps_begin_again_where_batches_end(run: Run) -> None:
@@ -86,7 +89,9 @@ def descend(run: Run, *, accumulate: int, size: int, clip: float | None = None) 
 
 
 def test_accumulated_gradients_are_those_of_the_large_batch(run: Run) -> None:
-    assert torch.allclose(descend(run, accumulate=4, size=8), descend(run, accumulate=1, size=32), atol=1e-12)
+    assert torch.allclose(
+        descend(run, accumulate=4, size=8), descend(run, accumulate=1, size=32), atol=1e-12
+    )
 
 
 def test_the_gradient_is_clipped_to_its_norm(run: Run) -> None:
@@ -129,7 +134,10 @@ def test_a_loss_that_is_no_number_stops_at_once(tmp_path: Path, bad: float) -> N
 
 
 def test_result_figures_and_weights_are_kept(tmp_path: Path) -> None:
-    claims = [Claim("test/accuracy", at_least=0.9), Claim("test/accuracy", at_least=0.5, scale="full")]
+    claims = [
+        Claim("test/accuracy", at_least=0.9),
+        Claim("test/accuracy", at_least=0.5, scale="full"),
+    ]
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     with Run("unit", root=tmp_path, quiet=True, claims=claims, fields={"hidden": 3}) as run:
         run.place(net)
@@ -142,7 +150,9 @@ def test_result_figures_and_weights_are_kept(tmp_path: Path) -> None:
     result = folder.result()
     assert result is not None
     assert result["metrics"] == {"test/accuracy": 0.75}
-    assert [claim["holds"] for claim in result["claims"]] == [False]  # only the claim of this scale, and it fails
+    assert [claim["holds"] for claim in result["claims"]] == [
+        False
+    ]  # only the claim of this scale, and it fails
     assert result["seconds"] > 0
     assert result["peak_memory_bytes"] > 10_000_000
     assert folder.study()["fields"] == {"hidden": 3}
@@ -185,7 +195,10 @@ def test_verdicts() -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="can't be made"), Run("unit", root=tmp_path / "file" / "runs", quiet=True):
+    with (
+        pytest.raises(UserError, match="can't be made"),
+        Run("unit", root=tmp_path / "file" / "runs", quiet=True),
+    ):
         pass
 
 
@@ -220,11 +233,17 @@ def test_an_animation_is_a_gif_and_its_last_frame_a_figure(run: Run, whole: bool
     run.animation("walk", Film(figure, draw, 5))
     with Image.open(run.folder.figures / "walk.gif") as picture:
         assert picture.n_frames == 5  # type: ignore[attr-defined]
-    assert {path.name for path in run.folder.figures.iterdir()} == {"walk.gif", "walk.png", "walk.svg"}
+    assert {path.name for path in run.folder.figures.iterdir()} == {
+        "walk.gif",
+        "walk.png",
+        "walk.svg",
+    }
     assert "frame 4" in (run.folder.figures / "walk.svg").read_text(), "what moved is there, too"
 
 
-@pytest.mark.parametrize("error", [UserError("the disk is full"), KeyboardInterrupt()], ids=["full disk", "Ctrl-C"])
+@pytest.mark.parametrize(
+    "error", [UserError("the disk is full"), KeyboardInterrupt()], ids=["full disk", "Ctrl-C"]
+)
 def test_a_run_whose_report_failed_is_not_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
@@ -255,7 +274,9 @@ def test_a_run_whose_report_failed_is_not_finished(
     assert resumed["metrics"] == never["metrics"]
 
 
-def test_a_figure_that_is_still_drawn_is_not_among_the_pictures(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_that_is_still_drawn_is_not_among_the_pictures(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     figure, (axes,) = canvas(2, 2)
     axes.plot([0, 1])
     seen: list[set[str]] = []

@@ -1,4 +1,6 @@
-"""Several processes carry out one run: equal to one, resumed by another number, and through faults."""
+"""Several processes carry out one run: equal to one, resumed by another number, and through
+faults.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from etude.runs.workers import Workers, count_rows, first_host, take_rows
 
 SCRIPT = [sys.executable, "-m", "tests.runs.shared"]
 ROOT = Path(__file__).parents[2]
-TOLERANCE = 1e-9  # of losses near 1, in double precision after 100 steps; a shard left out gives 1e-1
+TOLERANCE = (
+    1e-9  # of losses near 1, in double precision after 100 steps; a shard left out gives 1e-1
+)
 
 
 def shared(root: Path, processes: int, *words: str, code: int = 0, restarts: int = 0) -> Path:
@@ -36,7 +40,13 @@ def shared(root: Path, processes: int, *words: str, code: int = 0, restarts: int
         command = [*torchrun, f"--max-restarts={restarts}", *command]
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, *command], env=env, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, *command],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert (done.returncode == 0) == (code == 0), done.stderr[-3_000:]
     return max(root.glob("shared/*"))
@@ -73,7 +83,9 @@ def test_two_processes_are_one(alone: Path, tmp_path: Path, strategy: str) -> No
     assert_alike(alone, together)
     about = json.loads((together / "study.json").read_text())
     assert (about["devices"], about["strategy"]) == (2, strategy)
-    mine, theirs = (json.loads((folder / "result.json").read_text())["metrics"] for folder in (alone, together))
+    mine, theirs = (
+        json.loads((folder / "result.json").read_text())["metrics"] for folder in (alone, together)
+    )
     assert mine == pytest.approx(theirs, abs=TOLERANCE)
 
 
@@ -81,7 +93,9 @@ def test_two_processes_are_one(alone: Path, tmp_path: Path, strategy: str) -> No
 def test_resumed_by_another_number(alone: Path, tmp_path: Path, strategy: str, then: int) -> None:
     stopped = shared(tmp_path, 2, "--strategy", strategy, "--stop-at", "40", code=130)
     (checkpoint,) = (stopped / "checkpoint").glob("0-*.pt")
-    assert (strategy == "fsdp") == checkpoint.with_name(checkpoint.name.split(".")[0] + ".shards").is_dir()
+    assert (strategy == "fsdp") == checkpoint.with_name(
+        checkpoint.name.split(".")[0] + ".shards"
+    ).is_dir()
     assert len(losses(stopped)) < 100
     resumed = shared(tmp_path, then, "--strategy", "fsdp", "--resume", str(stopped))
     assert resumed == stopped
@@ -97,7 +111,9 @@ def test_a_stop_in_a_later_loop_reaches_all(alone: Path, tmp_path: Path) -> None
 
 
 def test_a_damaged_shard_is_noticed(alone: Path, tmp_path: Path) -> None:
-    stopped = shared(tmp_path, 2, "--strategy", "fsdp", "--stop-at", "40", "--every", "0.001", code=130)
+    stopped = shared(
+        tmp_path, 2, "--strategy", "fsdp", "--stop-at", "40", "--every", "0.001", code=130
+    )
     newest = max((stopped / "checkpoint").glob("*.shards"))
     shard = next(newest.iterdir())
     content = bytearray(shard.read_bytes())
@@ -115,11 +131,15 @@ def test_torchrun_starts_again_where_a_worker_was_killed(alone: Path, tmp_path: 
 
 
 def test_what_one_process_finds_wrong_is_what_is_said(tmp_path: Path) -> None:
-    """One process's rows give NaN: it says so, and talks no more to the others, who are in the midst of the loop."""
+    """One process's rows give NaN: it says so, and talks no more to the others, who are in the
+    midst of the loop.
+    """
     command = [*SCRIPT[1:], "--root", str(tmp_path), "--err-at", "10"]
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, *torchrun, *command], env=env, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *torchrun, *command], env=env, cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 1
     assert "Diverged: the loss is nan at step 11 of shared" in done.stderr
     assert "process 0 of 2 lost the others" in done.stderr
@@ -127,10 +147,24 @@ def test_what_one_process_finds_wrong_is_what_is_said(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_ends_all(tmp_path: Path) -> None:
-    """``etude run --devices 2``: one is killed; the other ends by itself, and a sentence says how to go on."""
+    """``etude run --devices 2``: one is killed; the other ends by itself, and a sentence says how
+    to go on.
+    """
     root = tmp_path / "runs"
     env = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "etude", "run", "digits", "--devices", "2", "--epochs", "500", "--runs", str(root)]
+    command = [
+        sys.executable,
+        "-m",
+        "etude",
+        "run",
+        "digits",
+        "--devices",
+        "2",
+        "--epochs",
+        "500",
+        "--runs",
+        str(root),
+    ]
     parent = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 200
     while not any("loss" in file.read_text() for file in root.glob("*/*/metrics.jsonl")):
@@ -150,7 +184,7 @@ def test_a_killed_worker_ends_all(tmp_path: Path) -> None:
     assert not (folder / "result.json").exists()
 
 
-# -- parts ----------------------------------------------------------------------------------------------------------
+# -- parts -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 8, 31])
@@ -173,7 +207,15 @@ def test_what_has_rows() -> None:
     ragged = Ragged.of([[1], [2, 3], [4]])
     assert count_rows((torch.zeros(3, 2), ragged)) == 3
     assert take_rows((torch.arange(3), ragged), torch.arange(1, 3))[1].values.tolist() == [2, 3, 4]
-    for batch in (7, "text", torch.tensor(1.0), (torch.zeros(3), torch.zeros(4)), {"a": 1}, None, ()):
+    for batch in (
+        7,
+        "text",
+        torch.tensor(1.0),
+        (torch.zeros(3), torch.zeros(4)),
+        {"a": 1},
+        None,
+        (),
+    ):
         assert count_rows(batch) is None
         assert Workers(0, 2).share(batch) is None
 
@@ -196,7 +238,13 @@ def test_who_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"):
         monkeypatch.delenv(name, raising=False)
     assert Workers.here() == Workers()
-    slurm = {"STEP_NUM_TASKS": "4", "PROCID": "3", "LOCALID": "1", "STEP_NODELIST": "gpu[2-3]", "JOB_ID": "40123"}
+    slurm = {
+        "STEP_NUM_TASKS": "4",
+        "PROCID": "3",
+        "LOCALID": "1",
+        "STEP_NODELIST": "gpu[2-3]",
+        "JOB_ID": "40123",
+    }
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     for name in ("MASTER_ADDR", "MASTER_PORT"):  # set, and so put back; then taken away
@@ -216,12 +264,16 @@ def test_who_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_restart_does_not_meet_the_dead() -> None:
-    """The store holds what an earlier start left in it; the second process of the next one comes late."""
+    """The store holds what an earlier start left in it; the second process of the next one comes
+    late.
+    """
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 
     def meet(rank: int) -> PrefixStore:
         time.sleep(0.3 * rank)
-        return Workers(rank, 3)._meet(TCPStore("127.0.0.1", store.port, is_master=False, wait_for_workers=False))
+        return Workers(rank, 3)._meet(
+            TCPStore("127.0.0.1", store.port, is_master=False, wait_for_workers=False)
+        )
 
     with ThreadPoolExecutor(3) as pool:
         for _ in range(3):
@@ -232,8 +284,12 @@ def test_a_restart_does_not_meet_the_dead() -> None:
 
 
 @pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.BatchNorm2d])
-def test_batch_norm_over_processes_is_batch_norm(kind: type[nn.BatchNorm2d], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With one process the sum over processes is the sum: outputs, gradients and running figures are torch's."""
+def test_batch_norm_over_processes_is_batch_norm(
+    kind: type[nn.BatchNorm2d], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one process the sum over processes is the sum: outputs, gradients and running figures
+    are torch's.
+    """
     monkeypatch.setattr(workers.dist, "all_reduce", lambda tensor, *rest: None)
     torch.manual_seed(0)
     reference, ours = kind(4).double(), kind(4).double()

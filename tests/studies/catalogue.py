@@ -16,7 +16,9 @@ ENTRIES = Catalogue().all()
 
 
 def shortened(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every loop of every run end after ``steps`` steps; the study itself is as users run it."""
+    """Make every loop of every run end after ``steps`` steps; the study itself is as users
+    run it.
+    """
     whole = Run.steps
 
     def few(self: Run, batches: Any, wanted: int | None = None, **options: Any) -> Any:

@@ -1,6 +1,7 @@
 """The first losses of every study, which may not move while the house is rebuilt around them.
 
-``python -m tests.studies.golden`` writes them anew, ``… golden NAME …`` those of some studies; the commit says why.
+``python -m tests.studies.golden`` writes them anew, ``… golden NAME …`` those of some studies; the
+commit says why.
 """
 
 from __future__ import annotations
@@ -19,38 +20,50 @@ from etude.catalogue import Entry
 from etude.runs.folder import machine
 from studies.catalogue import ENTRIES, perform, shortened
 
-FILE = Path(__file__).with_name("golden.json")
 STEPS = 20
-PROCESSOR = "AMD EPYC"  # that the file was written on; gpt on another, which agreed on it to 4e-6
-ELSEWHERE = {"detection": 11, "policygradient": 6}  # first losses that another's rounding did not move by 1e-3
-OF_PYTHON = {"agnews": "3.11.7", "gpt": "3.11.7"}  # learn from Python's own help texts, which change with its releases
+PROCESSOR = "AMD EPYC"  # that they were written on; gpt on another, which agreed on it to 4e-6
+ELSEWHERE = {
+    "detection": 11,
+    "policygradient": 6,
+}  # first losses that another's rounding did not move by 1e-3
+OF_PYTHON = {
+    "agnews": "3.11.7",
+    "gpt": "3.11.7",
+}  # learn from Python's own help texts, which change with its releases
 
 
 def at_home() -> bool:
-    """Whether this processor rounds as the one on which the file was written."""
+    """Whether this processor rounds as the one on which they were written."""
     return bool(machine()["processor"].startswith(PROCESSOR))
 
 
 def first_losses(entry: Entry, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seed 0, fp32, one thread, the first twenty steps of the first loop; of a study without losses what it reached."""
+    """Seed 0, fp32, one thread, the first twenty steps of the first loop; of a study without losses
+    what it reached.
+    """
     torch.set_num_threads(1)
     shortened(STEPS, monkeypatch)
     run = perform(entry, root, seed=0)
     rows = [row for row in run.folder.metrics() if "loss" in row]
     first = rows[0].get("stage") if rows else None
-    return [row["loss"] for row in rows if row.get("stage") == first][:STEPS] or list(run.metrics.values())
+    return [row["loss"] for row in rows if row.get("stage") == first][:STEPS] or list(
+        run.metrics.values()
+    )
+
+
+def file_of(entry: Entry) -> Path:
+    """Where a study's first losses stand: beside it."""
+    return entry.path.with_name("golden.json")
 
 
 def main() -> None:
-    """Write the file, or the named studies' part of it."""
-    known = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    """Write ``golden.json`` of every study, or of those that are named."""
     named = sys.argv[1:] or [entry.name for entry in ENTRIES]
-    golden = {entry.name: known[entry.name] for entry in ENTRIES if entry.name in known}
     for entry in (entry for entry in ENTRIES if entry.name in named):
         with pytest.MonkeyPatch.context() as monkeypatch, tempfile.TemporaryDirectory() as folder:
-            golden[entry.name] = first_losses(entry, Path(folder), monkeypatch)
-            print(entry.name, golden[entry.name][:3], "…")
-    FILE.write_text(json.dumps({name: golden[name] for name in sorted(golden)}, indent=1) + "\n", encoding="utf-8")
+            losses = first_losses(entry, Path(folder), monkeypatch)
+        print(entry.name, losses[:3], "…")
+        file_of(entry).write_text(json.dumps(losses) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

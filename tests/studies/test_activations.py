@@ -10,12 +10,20 @@ from torch import nn
 
 import etude
 from etude.runs.run import Run
-from etude.studies.foundations.activations import INITIALISATIONS, Activations, curve, moments, sizes
+from etude.studies.foundations.activations.activations import (
+    INITIALISATIONS,
+    Activations,
+    curve,
+    moments,
+    sizes,
+)
 
 STUDY = Activations(depth=20, width=128, inputs=16)
 
 
-def through(study: Activations, name: str, start: str, width: int, seed: int = 0) -> tuple[list[float], list[float]]:
+def through(
+    study: Activations, name: str, start: str, width: int, seed: int = 0
+) -> tuple[list[float], list[float]]:
     """Sizes of signal and gradient, layer by layer, in double precision."""
     torch.manual_seed(seed)
     z = study.forward(name, start, width, torch.float64)
@@ -23,7 +31,11 @@ def through(study: Activations, name: str, start: str, width: int, seed: int = 0
 
 
 def test_weights_are_those_of_pytorch() -> None:
-    theirs = {"kaiming": nn.init.kaiming_normal_, "xavier": nn.init.xavier_normal_, "orthogonal": nn.init.orthogonal_}
+    theirs = {
+        "kaiming": nn.init.kaiming_normal_,
+        "xavier": nn.init.xavier_normal_,
+        "orthogonal": nn.init.orthogonal_,
+    }
     for start, initialise in theirs.items():
         torch.manual_seed(3)
         expected = initialise(torch.empty(30, 70))
@@ -53,14 +65,24 @@ def test_zero_kills_both() -> None:
 
 @pytest.mark.parametrize(
     ("name", "start", "factor"),
-    [("identity", "kaiming", 2), ("relu", "xavier", 1 / 2), ("relu", "kaiming", 1), ("identity", "xavier", 1),
-     ("relu", "small", 0.02**2 * 400 / 2), ("identity", "large", 0.2**2 * 400)],
-)  # fmt: skip
+    [
+        ("identity", "kaiming", 2),
+        ("relu", "xavier", 1 / 2),
+        ("relu", "kaiming", 1),
+        ("identity", "xavier", 1),
+        ("relu", "small", 0.02**2 * 400 / 2),
+        ("identity", "large", 0.2**2 * 400),
+    ],
+)
 def test_the_variance_grows_by_the_derived_factor(name: str, start: str, factor: float) -> None:
-    """Var z_20 / Var z_1 = factor^19, forward and backward, but for what random layers of 400 units add or take."""
+    """Var z_20 / Var z_1 = factor^19, forward and backward, but for what random layers of 400 units
+    add or take.
+    """
     signal, gradient = through(STUDY, name, start, 400)
     expected = 19 * math.log(factor)
-    assert 2 * math.log(signal[-1] / signal[0]) == pytest.approx(expected, abs=1.5)  # 3 sd: 3 √(5·19 / 400)
+    assert 2 * math.log(signal[-1] / signal[0]) == pytest.approx(
+        expected, abs=1.5
+    )  # 3 sd: 3 √(5·19 / 400)
     assert 2 * math.log(gradient[0] / gradient[-1]) == pytest.approx(expected, abs=1.5)
 
 
@@ -85,7 +107,12 @@ def test_xavier_and_tanh_fade_as_one_over_the_root_of_the_depth() -> None:
 
 @pytest.mark.parametrize(
     ("name", "gain", "growth"),
-    [("identity", 1, 1), ("relu", math.sqrt(2), 1), ("leaky_relu", math.sqrt(2 / (1 + 1e-4)), 1), ("selu", 1, 1.0715)],
+    [
+        ("identity", 1, 1),
+        ("relu", math.sqrt(2), 1),
+        ("leaky_relu", math.sqrt(2 / (1 + 1e-4)), 1),
+        ("selu", 1, 1.0715),
+    ],
 )
 def test_gains(name: str, gain: float, growth: float) -> None:
     square, slope = moments(name)
@@ -97,7 +124,9 @@ def test_the_moments_are_those_of_samples() -> None:
     z = torch.randn(400_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for name in ("sigmoid", "tanh", "elu", "swish", "gelu"):
         values, slopes = curve(name, z)
-        assert moments(name) == pytest.approx((values.square().mean().item(), slopes.square().mean().item()), rel=0.01)
+        assert moments(name) == pytest.approx(
+            (values.square().mean().item(), slopes.square().mean().item()), rel=0.01
+        )
 
 
 def test_maxout_is_drawn_for_two_pieces() -> None:

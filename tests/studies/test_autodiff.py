@@ -7,7 +7,7 @@ import pytest
 
 from etude import autodiff as ad
 from etude.autodiff import Tensor
-from etude.studies.foundations.autodiff import differences, newton, operations, rosenbrock
+from etude.studies.foundations.autodiff.autodiff import differences, newton, operations, rosenbrock
 
 
 def test_the_expression_of_the_lesson() -> None:
@@ -34,20 +34,36 @@ def test_the_check_of_the_study_finds_a_wrong_derivative() -> None:
 def test_differences_are_the_jacobian_nearly() -> None:
     A = np.random.default_rng(0).normal(size=(3, 4))
     found = differences(lambda x: ad.tanh(A @ x), np.ones(4))
-    np.testing.assert_allclose(found, ad.jacobian(lambda x: ad.tanh(A @ x))(np.ones(4)).numpy(), atol=1e-9)
+    np.testing.assert_allclose(
+        found, ad.jacobian(lambda x: ad.tanh(A @ x))(np.ones(4)).numpy(), atol=1e-9
+    )
 
 
 def test_every_differentiable_operation_is_checked() -> None:
     named = {name.replace(" ", "_") for name in operations()}
     same = {
-        "avg_pool2d": "average_pooling", "max_pool2d": "max_pooling", "broadcast_to": "broadcast",
-        "conv_transpose2d": "transposed_conv2d", "cross_entropy": "cross-entropy",
-    }  # fmt: skip
+        "avg_pool2d": "average_pooling",
+        "max_pool2d": "max_pooling",
+        "broadcast_to": "broadcast",
+        "conv_transpose2d": "transposed_conv2d",
+        "cross_entropy": "cross-entropy",
+    }
     made_of_others = {"split", "mse", "binary_cross_entropy_with_logits", "flatten"}
     public = {n for n in ad.__all__ if n.islower() and callable(getattr(ad, n))}
     tools = {
-        "check_gradients", "grad", "hessian", "hvp", "jacobian", "jvp", "vjp", "no_grad",
-        "kaiming", "normal", "orthogonal", "xavier", "zeros",
-    }  # fmt: skip
+        "check_gradients",
+        "grad",
+        "hessian",
+        "hvp",
+        "jacobian",
+        "jvp",
+        "vjp",
+        "no_grad",
+        "kaiming",
+        "normal",
+        "orthogonal",
+        "xavier",
+        "zeros",
+    }
     missing = {n for n in public - tools - made_of_others if same.get(n, n) not in named}
     assert not missing

@@ -25,7 +25,9 @@ each_study = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.n
 
 
 def test_there_are_studies() -> None:
-    assert {"sine", "spirals", "digits", "cifar", "agnews", "fewest"} <= {entry.name for entry in ENTRIES}
+    assert {"sine", "spirals", "digits", "cifar", "agnews", "fewest"} <= {
+        entry.name for entry in ENTRIES
+    }
 
 
 @each_study
@@ -37,8 +39,12 @@ def test_the_source_says_what_the_class_is(entry: Entry) -> None:
     assert list(cls.claims) == list(entry.claims)
     assert list(cls.courses) == list(entry.courses)
     for scale in entry.scales:
-        assert fields_of(cls.at(scale)) == entry.defaults(scale)  # and every value passes its own check
-    assert not {option.name for option in dataclasses.fields(Options)} & set(real), "a field named as an option of run"
+        assert fields_of(cls.at(scale)) == entry.defaults(
+            scale
+        )  # and every value passes its own check
+    assert not {option.name for option in dataclasses.fields(Options)} & set(real), (
+        "a field named as an option of run"
+    )
 
 
 @each_study
@@ -51,7 +57,9 @@ def test_every_field_is_explained(entry: Entry) -> None:
 def test_the_fields_survive_json(entry: Entry) -> None:
     study = entry.load().at("quick")
     again = json.loads(json.dumps(fields_of(study)))
-    restored = {name: tuple(value) if isinstance(value, list) else value for name, value in again.items()}
+    restored = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in again.items()
+    }
     assert entry.load()(**restored) == study
 
 
@@ -70,7 +78,9 @@ def test_the_lesson_teaches_with_references(entry: Entry) -> None:
 
 
 @each_study
-def test_stopped_and_resumed_is_never_stopped(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_and_resumed_is_never_stopped(
+    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also: it runs from end to end, keeps figures, writes a report."""
     torch.set_num_threads(1)
     shortened(6, monkeypatch)
@@ -119,7 +129,9 @@ def test_the_network_learns_what_it_can(entry: Entry) -> None:
     assert not torch.equal(output[0], output[1]), "two inputs, one output"
     output.square().sum().backward()
     silent = [
-        n for n, p in net.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)
+        n
+        for n, p in net.named_parameters()
+        if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)
     ]
     assert not silent, f"no gradient reaches {silent}"
 

@@ -5,14 +5,16 @@ from torch.nn.functional import unfold
 
 from etude import data
 from etude.networks.whitened import WhitenedCNN
-from etude.studies.vision.cifar import Cifar, standardised
+from etude.studies.vision.cifar.cifar import Cifar, standardised
 
 
 def test_patches_are_whitened() -> None:
     images = standardised(data.coloured_glyphs(600, 10).train.inputs)
     net = WhitenedCNN(10, (4, 8, 8))
     net.fit_whitening(images, epsilon=0.0)
-    outputs = unfold(images, 2).transpose(1, 2).reshape(-1, 12) @ net.whiten.weight[:12].view(12, 12).T
+    outputs = (
+        unfold(images, 2).transpose(1, 2).reshape(-1, 12) @ net.whiten.weight[:12].view(12, 12).T
+    )
     moments = outputs.T.double() @ outputs.double() / len(outputs)
     assert torch.allclose(moments, torch.eye(12, dtype=torch.float64), atol=2e-2)
     assert torch.equal(net.whiten.weight[12:], -net.whiten.weight[:12])
@@ -43,7 +45,9 @@ def test_rates_are_stated_for_1024_examples() -> None:
     weights, biases = study.groups(study.network())
     assert biases["lr"] / weights["lr"] == study.bias_scale
     # shrinking by the penalty, per step, is the same for both groups
-    assert abs(biases["lr"] * biases["weight_decay"] - weights["lr"] * weights["weight_decay"]) < 1e-12
+    assert (
+        abs(biases["lr"] * biases["weight_decay"] - weights["lr"] * weights["weight_decay"]) < 1e-12
+    )
     assert all(p.ndim == 1 for p in biases["params"])
     assert all(p.ndim >= 2 for p in weights["params"])
 
@@ -58,7 +62,9 @@ def test_views_are_a_mean_and_do_not_depend_on_the_split() -> None:
     assert scores.shape == (10, 10)
     plain = (study.views(net, images[:3]), study.views(net, images[3:]))
     assert torch.allclose(torch.cat(plain), scores, atol=1e-5)
-    assert not torch.allclose(mirrored, scores)  # the shifted views are not symmetric, the centred one is
+    assert not torch.allclose(
+        mirrored, scores
+    )  # the shifted views are not symmetric, the centred one is
 
 
 def test_the_reading_of_a_picture_of_any_size() -> None:

@@ -1,4 +1,6 @@
-"""The circle study: no line does better than derived, three ReLUs do it, every activation but none learns it."""
+"""The circle study: no line does better than derived, three ReLUs do it, every activation but none
+learns it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ import etude
 from etude import data
 from etude.figures.planes import decision_boundaries
 from etude.layers.activations import ACTIVATIONS
-from etude.studies.foundations.circle import Circle, best_line, hexagon
+from etude.studies.foundations.circle.circle import Circle, best_line, hexagon
 from etude.training.evaluation import accuracy, outputs
 
 
@@ -21,7 +23,10 @@ from etude.training.evaluation import accuracy, outputs
 def test_the_best_line_is_the_best_of_many(gap: float) -> None:
     x, label = data.rings(200_000, 1.0, gap, torch.Generator().manual_seed(0))
     along = x[:, 0]  # all directions are alike
-    tried = [((along < c) == label.bool()).float().mean().item() for c in torch.linspace(0, 1, 101).tolist()]
+    tried = [
+        ((along < c) == label.bool()).float().mean().item()
+        for c in torch.linspace(0, 1, 101).tolist()
+    ]
     assert max(tried) == pytest.approx(best_line(gap), abs=0.004)
 
 
@@ -74,9 +79,17 @@ def test_the_claims_hold(tmp_path) -> None:
     run = etude.run("circle", seed=0, root=tmp_path, quiet=True, seeds=1, activation="hard_limit")
     assert all(verdict.holds for verdict in run.verdicts)
     assert run.metrics["none/test/accuracy"] < run.metrics["line/accuracy"] + 0.05
-    assert run.metrics["none/steps"] == 600 > run.metrics["hard_limit/steps"] > run.metrics["relu/steps"]
+    assert (
+        run.metrics["none/steps"]
+        == 600
+        > run.metrics["hard_limit/steps"]
+        > run.metrics["relu/steps"]
+    )
     assert run.held_out["worst/accuracy"] == 1_000
-    assert {p.name for p in run.folder.figures.glob("*.png")} == {"boundaries.png", "comparison.png"}
+    assert {p.name for p in run.folder.figures.glob("*.png")} == {
+        "boundaries.png",
+        "comparison.png",
+    }
     trained = etude.load(run.folder.path)
     assert trained.predict("0.1 -0.2")["disc"] > 0.9
     assert trained.predict([1.6, 0.3])["ring"] > 0.9

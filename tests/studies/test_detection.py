@@ -6,8 +6,8 @@ import torch
 from etude.demos import Pictures, Said
 from etude.errors import UserError
 from etude.layers.boxes import Detections
-from etude.studies.vision.detection import Detection
-from etude.studies.vision.segmentation import Segmentation
+from etude.studies.vision.detection.detection import Detection
+from etude.studies.vision.segmentation.segmentation import Segmentation
 
 
 def test_held_out_scenes_are_the_same_for_every_seed_and_none_is_trained_on() -> None:
@@ -33,7 +33,9 @@ def test_predictions_are_in_the_pictures_own_pixels() -> None:
 
     def found(net: object, images: torch.Tensor, **options: bool) -> Detections:
         assert images.shape == (1, 3, 64, 64)
-        return Detections(torch.tensor([[[0.0, 16, 32, 64]]]), torch.tensor([[0.9]]), torch.tensor([[3]]))
+        return Detections(
+            torch.tensor([[[0.0, 16, 32, 64]]]), torch.tensor([[0.9]]), torch.tensor([[3]])
+        )
 
     study.found = found  # type: ignore[method-assign]
     said = study.predict(torch.nn.Identity(), torch.zeros(3, 100, 200, dtype=torch.uint8))
@@ -47,7 +49,11 @@ def test_the_demo_shows_a_scene_before_and_after() -> None:
     net = study.network()
     pictures, said = demo.answer(net, **values | {"least": 0.05})
     assert isinstance(pictures, Pictures)
-    assert [name.partition(":")[0] for name in pictures.images] == ["the scene", "before suppression", "after it"]
+    assert [name.partition(":")[0] for name in pictures.images] == [
+        "the scene",
+        "before suppression",
+        "after it",
+    ]
     assert all(image.shape == (320, 320, 3) for image in pictures.images.values())
     again, sure = demo.answer(net, **values | {"least": 0.95})
     assert isinstance(again, Pictures)

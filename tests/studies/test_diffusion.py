@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import etude
-from etude.studies.generative.diffusion import DiffusionModel
+from etude.studies.generative.diffusion.diffusion import DiffusionModel
 
 FIGURES = {"between", "guidance", "nearest", "samples", "schedules", "steps", "walk", "weights"}
 
@@ -14,9 +14,18 @@ FIGURES = {"between", "guidance", "nearest", "samples", "schedules", "steps", "w
 def test_it_learns_to_make_the_digit_that_is_asked_for(tmp_path) -> None:
     torch.set_num_threads(1)
     run = etude.run(
-        "diffusion", root=tmp_path, quiet=True, epochs=14.0, width=16, judging=150, fakes=300, sampling=8,
-        weights=(1.0, 3.0), guidance=3.0, average=0.97,
-    )  # fmt: skip
+        "diffusion",
+        root=tmp_path,
+        quiet=True,
+        epochs=14.0,
+        width=16,
+        judging=150,
+        fakes=300,
+        sampling=8,
+        weights=(1.0, 3.0),
+        guidance=3.0,
+        average=0.97,
+    )
     m = run.metrics
     assert m["judge/accuracy"] > 0.9
     assert m["generated/accuracy"] > 0.6
@@ -32,22 +41,43 @@ def test_it_learns_to_make_the_digit_that_is_asked_for(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"method": "flow"}, {"method": "flow", "heun": True}, {"eta": 1.0}, {"schedule": "linear"}], ids=str
+    "settings",
+    [{"method": "flow"}, {"method": "flow", "heun": True}, {"eta": 1.0}, {"schedule": "linear"}],
+    ids=str,
 )
 def test_every_method_runs(tmp_path, settings: dict[str, object]) -> None:
     run = etude.run(
-        "diffusion", root=tmp_path, quiet=True, epochs=0.5, width=8, judging=5, fakes=30, sampling=3, weights=(1.0,),
+        "diffusion",
+        root=tmp_path,
+        quiet=True,
+        epochs=0.5,
+        width=8,
+        judging=5,
+        fakes=30,
+        sampling=3,
+        weights=(1.0,),
         **settings,
-    )  # fmt: skip
+    )
     assert 0 <= run.metrics["generated/accuracy"] <= 1
 
 
 def test_more_steps_back_than_forth_are_refused(tmp_path) -> None:
     with pytest.raises(etude.UserError, match="from 1 to 10"):
-        etude.run("diffusion", root=tmp_path, quiet=True, epochs=0.1, width=8, judging=5, times=10, sampling=20)
+        etude.run(
+            "diffusion",
+            root=tmp_path,
+            quiet=True,
+            epochs=0.1,
+            width=8,
+            judging=5,
+            times=10,
+            sampling=20,
+        )
 
 
-@pytest.mark.parametrize("settings", [{}, {"method": "flow"}, {"dataset": "mnist", "eta": 1.0}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"method": "flow"}, {"dataset": "mnist", "eta": 1.0}], ids=str
+)
 def test_one_can_ask_for_a_digit_and_watch(settings: dict[str, object]) -> None:
     torch.manual_seed(0)
     study = DiffusionModel(width=8, sampling=4, **settings)  # type: ignore[arg-type]

@@ -9,10 +9,12 @@ from PIL import Image
 import etude
 from etude import data
 from etude.networks.strided import StridedCNN
-from etude.studies.vision.digits import Digits
+from etude.studies.vision.digits.digits import Digits
 
 
-@pytest.mark.parametrize(("channels", "side", "classes"), [(1, 28, 10), (1, 8, 10), (3, 32, 7), (2, 19, 3)])
+@pytest.mark.parametrize(
+    ("channels", "side", "classes"), [(1, 28, 10), (1, 8, 10), (3, 32, 7), (2, 19, 3)]
+)
 def test_the_network_fits_any_size(channels: int, side: int, classes: int) -> None:
     net = StridedCNN(channels, side, classes, width=4)
     assert net(torch.rand(2, channels, side, side)).shape == (2, classes)
@@ -43,14 +45,18 @@ def test_values_are_from_0_to_1_and_augmentation_keeps_them_there() -> None:
 
 @pytest.mark.slow
 def test_a_drawn_digit_is_recognised_light_or_dark(tmp_path: Path) -> None:
-    """The quick run reaches its claim; pictures made from test images are read back from files of another size."""
+    """The quick run reaches its claim; pictures made from test images are read back from files of
+    another size.
+    """
     run = etude.run("digits", epochs=15.0, root=tmp_path, quiet=True, precision="fp32")
     assert run.metrics["test/accuracy"] >= 0.97
     trained = etude.load(run)
     digits = data.uci_digits().test
     right = 0
     for i in range(20):
-        picture = Image.fromarray((digits.inputs[i, 0] * 15).numpy()).resize((90, 90), Image.Resampling.BICUBIC)
+        picture = Image.fromarray((digits.inputs[i, 0] * 15).numpy()).resize(
+            (90, 90), Image.Resampling.BICUBIC
+        )
         dark = Image.eval(picture, lambda v: 255 - v)
         for number, image in enumerate((picture, dark)):
             path = tmp_path / f"{i}-{number}.png"
@@ -65,7 +71,9 @@ def test_scores_are_the_mean_over_five_places() -> None:
     torch.manual_seed(0)
     net = StridedCNN(1, 28, 10, width=4).eval()
     images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
-    images[:, :, 8:20, 8:20] = torch.randint(256, (3, 1, 12, 12), dtype=torch.uint8)  # far from any border
+    images[:, :, 8:20, 8:20] = torch.randint(
+        256, (3, 1, 12, 12), dtype=torch.uint8
+    )  # far from any border
     one, five = Digits.at("full", nudge=0), Digits.at("full", nudge=2)
     moved = [images, *(images.roll(s, d) for d in (2, 3) for s in (-2, 2))]
     mean = torch.stack([one.scores(net, place) for place in moved]).mean(0)

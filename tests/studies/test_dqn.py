@@ -1,4 +1,6 @@
-"""Deep Q-learning: every variant learns, what it says is compared with what came, and a visitor can play against it."""
+"""Deep Q-learning: every variant learns, what it says is compared with what came, and a visitor can
+play against it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import etude
 from etude.demos import Bars, Frames, Said
 from etude.errors import UserError
 from etude.runs.run import Run
-from etude.studies.agents.dqn import DeepQ
+from etude.studies.agents.dqn.dqn import DeepQ
 from etude.training.environments import Environments
 from etude.training.replay import Replay, explored
 
@@ -37,7 +39,15 @@ class Says(nn.Module):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"double": False}, {"dueling": False}, {"priority": 0.6}, {"lookahead": 1}, {"follow": 1.0}, {"memory": 60}],
+    [
+        {},
+        {"double": False},
+        {"dueling": False},
+        {"priority": 0.6},
+        {"lookahead": 1},
+        {"follow": 1.0},
+        {"memory": 60},
+    ],
     ids=str,
 )
 def test_every_variant_trains(tmp_path, changes) -> None:
@@ -73,7 +83,9 @@ def test_one_batch_can_be_learned_by_heart() -> None:
         replay.add(seen, action, envs.step(action))
     s = replay.sample(32)
     y = torch.randn(32)
-    y = y[(s.rows[:, None] == s.rows).float().argmax(1)]  # a row that was drawn twice has one target
+    y = y[
+        (s.rows[:, None] == s.rows).float().argmax(1)
+    ]  # a row that was drawn twice has one target
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(800):
         loss = (net(s.observation).gather(1, s.action[:, None]).squeeze(1) - y).square().mean()
@@ -84,7 +96,9 @@ def test_one_batch_can_be_learned_by_heart() -> None:
 
 
 def test_what_came_is_the_discounted_return(tmp_path) -> None:
-    """A cart that is always pushed to the right loses its pole after T steps: (1 - γ^T) / (1 - γ)."""
+    """A cart that is always pushed to the right loses its pole after T steps: (1 - γ^T) /
+    (1 - γ).
+    """
     torch.manual_seed(0)
     study = DeepQ(unit=4.0, discount=0.9)
     with Run("t", root=tmp_path, quiet=True) as run:
@@ -116,7 +130,9 @@ def test_a_visitor_plays_against_the_agent() -> None:
     assert len(frames.images) == len(frames.captions)
     assert bars.values == pytest.approx({"left": 0.4, "right": 0.2}), "of 100 at most"
     assert "The agent's pole stood for 0.2 s" in said.text, "it pushes left, and nothing but left"
-    with pytest.raises(UserError, match=r"has learned Acrobot-v1; the demo needs one of CartPole-v1"):
+    with pytest.raises(
+        UserError, match=r"has learned Acrobot-v1; the demo needs one of CartPole-v1"
+    ):
         DeepQ(environment="Acrobot-v1").demo()
 
 
@@ -127,4 +143,6 @@ def test_the_claim_holds_and_the_agent_beats_every_rule(tmp_path) -> None:
     trained = etude.load(run.folder.path)
     leaning = trained.predict([0, 0, 0.1, 0.5])
     assert leaning["right"] > leaning["left"], "under the pole"
-    assert all(0 < q < 1.3 / (1 - 0.99) and math.isfinite(q) for q in trained.predict("0 0 0 0").values())
+    assert all(
+        0 < q < 1.3 / (1 - 0.99) and math.isfinite(q) for q in trained.predict("0 0 0 0").values()
+    )

@@ -1,4 +1,6 @@
-"""The fewest study: nine trained numbers and no more, drawings that are what their text says, and four fifths right."""
+"""The fewest study: nine trained numbers and no more, drawings that are what their text says, and
+four fifths right.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from torch.nn.functional import cross_entropy
 import etude
 from etude import data
 from etude.networks.strokes import DRAWINGS, NUMBERS, START, StrokeNetwork, drawing
-from etude.studies.foundations.fewest import Fewest, trained
+from etude.studies.foundations.fewest.fewest import Fewest, trained
 
 ALONE = {"channels": (), "grids": ()}  # without the ordinary networks
 
@@ -38,7 +40,9 @@ def test_the_optimiser_changes_nothing_but_the_nine(digits) -> None:
 
 def test_points_lie_evenly_along_a_drawing() -> None:
     line = drawing("0 0, 1 0, 1 1", points=4)
-    torch.testing.assert_close(line, torch.tensor([[0.25, 0.0], [0.75, 0.0], [1.0, 0.25], [1.0, 0.75]]))
+    torch.testing.assert_close(
+        line, torch.tensor([[0.25, 0.0], [0.75, 0.0], [1.0, 0.25], [1.0, 0.75]])
+    )
     circle = drawing(".5 .5 .4 .4 0 360", points=50) - 0.5
     torch.testing.assert_close(circle.norm(dim=1), torch.full((50,), 0.4), atol=1e-3, rtol=0)
     quarter = drawing("0 0 1 1 0 90", points=100)
@@ -51,7 +55,11 @@ def test_two_strokes_are_not_joined() -> None:
 
 
 def test_the_numbers_of_the_drawings_are_counted() -> None:
-    words = " ".join(text for drawings in DRAWINGS.values() for text in drawings).replace(",", " ").replace("|", " ")
+    words = (
+        " ".join(text for drawings in DRAWINGS.values() for text in drawings)
+        .replace(",", " ")
+        .replace("|", " ")
+    )
     assert len(words.split()) == NUMBERS
     assert set(DRAWINGS) == set(range(10))
 
@@ -75,7 +83,9 @@ def test_the_window_takes_out_place_size_and_slant() -> None:
             grid = torch.nn.functional.affine_grid(matrix, [1, 1, 64, 64], align_corners=False)
             return torch.nn.functional.grid_sample(upright, grid, align_corners=False)
 
-        same = torch.nn.functional.cosine_similarity(net.features(warp(base)), net.features(warp(moved)))
+        same = torch.nn.functional.cosine_similarity(
+            net.features(warp(base)), net.features(warp(moved))
+        )
         raw = torch.nn.functional.cosine_similarity(warp(base).flatten(1), warp(moved).flatten(1))
     assert same > 0.97 > 0.7 > raw
 
@@ -101,7 +111,9 @@ def test_the_gradient_is_what_differences_give(digits) -> None:
                 net.theta[i] += step
                 ends.append(cross_entropy(net(digits[0]), digits[1]).item())
                 net.theta[i] -= step
-        assert net.theta.grad[i].item() == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=0.1, abs=0.01), [*START][i]
+        assert net.theta.grad[i].item() == pytest.approx(
+            (ends[0] - ends[1]) / 2e-2, rel=0.1, abs=0.01
+        ), [*START][i]
 
 
 def test_one_batch_can_be_learned(digits) -> None:
@@ -125,7 +137,9 @@ def test_remembered_images_stand_in_for_the_drawings(digits) -> None:
 def test_the_claims_hold(tmp_path) -> None:
     run = etude.run("fewest", seed=0, root=tmp_path, quiet=True, steps=60, **ALONE)
     assert run.metrics["test/accuracy"] > 0.9
-    assert run.metrics["test/accuracy"] > run.metrics["untrained/accuracy"] + 0.05, "the nine matter"
+    assert run.metrics["test/accuracy"] > run.metrics["untrained/accuracy"] + 0.05, (
+        "the nine matter"
+    )
     assert run.metrics["parameters"] == 9
     assert run.metrics["numbers/fixed"] == NUMBERS
     loaded = etude.load(run.folder.path)

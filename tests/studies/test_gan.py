@@ -1,4 +1,6 @@
-"""The game on digits, played shortly: both losses, with classes and without, and what is shown of it."""
+"""The game on digits, played shortly: both losses, with classes and without, and what is shown of
+it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import pytest
 import torch
 
 import etude
-from etude.studies.generative.gan import GAN
+from etude.studies.generative.gan.gan import GAN
 
 SHORT = {"circling": 3, "judging": 60, "fakes": 200}
 FIGURES = {"between", "classes", "learning", "nearest", "ring", "samples", "scores"}
@@ -30,7 +32,9 @@ def test_it_learns_to_make_digits_that_can_be_learned_from(tmp_path) -> None:
 
 @pytest.mark.parametrize("loss", ["dcgan", "wgan-gp"])
 def test_without_classes_the_judge_names_what_was_made(tmp_path, loss: str) -> None:
-    run = etude.run("gan", root=tmp_path, quiet=True, steps=4, loss=loss, conditional=False, **SHORT)
+    run = etude.run(
+        "gan", root=tmp_path, quiet=True, steps=4, loss=loss, conditional=False, **SHORT
+    )
     assert "generated/accuracy" not in run.metrics
     assert 0 <= run.metrics["student/accuracy"] <= 1
     rows = [row for row in run.folder.metrics() if row.get("stage") == "game"]

@@ -16,7 +16,9 @@ from etude.data.unpickling import CSR, read_value
 from etude.errors import UserError
 
 PLANETOID = Path(os.environ.get("ETUDE_DATA", "")) / "planetoid"
-has_planetoid = pytest.mark.skipif(not PLANETOID.is_dir(), reason="$ETUDE_DATA/planetoid is not there")
+has_planetoid = pytest.mark.skipif(
+    not PLANETOID.is_dir(), reason="$ETUDE_DATA/planetoid is not there"
+)
 
 
 def test_the_club_is_zacharys() -> None:
@@ -31,7 +33,8 @@ def test_the_club_is_zacharys() -> None:
 
 @has_planetoid
 @pytest.mark.parametrize(
-    ("name", "nodes", "words", "classes", "edges"), [("cora", 2708, 1433, 7, 5278), ("citeseer", 3327, 3703, 6, 4614)]
+    ("name", "nodes", "words", "classes", "edges"),
+    [("cora", 2708, 1433, 7, 5278), ("citeseer", 3327, 3703, 6, 4614)],
 )
 def test_the_papers_are_those_of_the_public_split(name, nodes, words, classes, edges) -> None:
     graph = data.planetoid(name)
@@ -46,7 +49,9 @@ def test_the_papers_are_those_of_the_public_split(name, nodes, words, classes, e
     rows = torch.sparse.sum(graph.features, 1).to_dense()
     assert (rows[parts] - 1).abs().max() < 1e-5 or (rows[parts] == 0).sum() < 40
     same = graph.labels[graph.edges[0]] == graph.labels[graph.edges[1]]
-    assert same.double().mean() > 0.7, "papers mostly cite papers of their class: labels stand at their nodes"
+    assert same.double().mean() > 0.7, (
+        "papers mostly cite papers of their class: labels stand at their nodes"
+    )
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
@@ -57,7 +62,11 @@ def test_a_pickled_matrix_is_read_and_a_false_one_refused(protocol) -> None:
     found = read_value(pickle.dumps(matrix, protocol), "x")
     assert isinstance(found, CSR)
     assert found.shape == (2, 3)
-    assert (found.starts.tolist(), found.columns.tolist(), found.values.tolist()) == ([0, 1, 3], [1, 0, 2], [2, 1, 3])
+    assert (found.starts.tolist(), found.columns.tolist(), found.values.tolist()) == (
+        [0, 1, 3],
+        [1, 0, 2],
+        [2, 1, 3],
+    )
     matrix.indices[0] = 7
     with pytest.raises(UserError, match="x is damaged"):
         read_value(pickle.dumps(matrix, protocol), "x")

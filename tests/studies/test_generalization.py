@@ -1,4 +1,6 @@
-"""The generalization study: labels thrown by dice, probes against scikit-learn, the construction, the claims."""
+"""The generalization study: labels thrown by dice, probes against scikit-learn, the construction,
+the claims.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,13 @@ from sklearn.linear_model import LogisticRegression
 import etude
 from etude import data
 from etude.runs.run import Run
-from etude.studies.foundations.generalization import Generalization, activations, called, construction, flat
+from etude.studies.foundations.generalization.generalization import (
+    Generalization,
+    activations,
+    called,
+    construction,
+    flat,
+)
 from studies.golden import at_home
 
 
@@ -30,12 +38,16 @@ def test_names_of_levels() -> None:
 
 
 def test_a_probe_is_softmax_regression(tmp_path: Path) -> None:
-    """Against scikit-learn, which minimises C times the sum of losses plus half the squared weights."""
+    """Against scikit-learn, which minimises C times the sum of losses plus half the squared
+    weights.
+    """
     digits = data.uci_digits()
     x, y = flat(digits.train.inputs), digits.train.labels
     study = Generalization(penalty=0.01, probe_steps=200)
     mean, deviation = x.mean(0), x.std(0) + 1e-6
-    reference = LogisticRegression(C=1 / (0.01 * len(x)), tol=1e-8, max_iter=2_000).fit((x - mean) / deviation, y)
+    reference = LogisticRegression(C=1 / (0.01 * len(x)), tol=1e-8, max_iter=2_000).fit(
+        (x - mean) / deviation, y
+    )
     new, truth = flat(digits.test.inputs), digits.test.labels
     with Run("probe", root=tmp_path, quiet=True) as run:
         found = study.probe(run, x, y, new, truth)
@@ -59,8 +71,12 @@ def test_the_construction_on_the_digits_learns_every_image_and_nothing_else(tmp_
     assert (new == digits.test.labels).double().mean() < 0.3
 
 
-@pytest.mark.parametrize(("level", "low", "high"), [(0.0, 0.95, 1.0), (0.5, 0.45, 0.75), (1.0, 0.03, 0.18)])
-def test_any_labels_are_learned_and_the_test_tells_which(tmp_path: Path, level: float, low: float, high: float) -> None:
+@pytest.mark.parametrize(
+    ("level", "low", "high"), [(0.0, 0.95, 1.0), (0.5, 0.45, 0.75), (1.0, 0.03, 0.18)]
+)
+def test_any_labels_are_learned_and_the_test_tells_which(
+    tmp_path: Path, level: float, low: float, high: float
+) -> None:
     study, digits = Generalization(), data.uci_digits()
     with Run("labels", root=tmp_path, quiet=True) as run:
         with run.part(called(level), seed=1) as metrics:
@@ -89,5 +105,12 @@ def test_a_run_has_every_level_and_the_untrained_network(tmp_path: Path) -> None
     assert {f"{name}/probe/2" for name in ("true", "random", "untrained")} <= run.metrics.keys()
     assert "untrained/train accuracy" not in run.metrics
     assert run.metrics["construction/train accuracy"] == 1
-    assert {path.stem for path in run.folder.pictures()} == {"comparison", "curves", "noise", "probes"}
-    assert run.metrics["random/train accuracy"] < 0.5, "so small and so short, it can't have learned them"
+    assert {path.stem for path in run.folder.pictures()} == {
+        "comparison",
+        "curves",
+        "noise",
+        "probes",
+    }
+    assert run.metrics["random/train accuracy"] < 0.5, (
+        "so small and so short, it can't have learned them"
+    )

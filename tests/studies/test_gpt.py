@@ -12,13 +12,15 @@ import torch
 import etude
 from etude.cli import main
 from etude.errors import UserError
-from etude.studies.language.gpt import LanguageModel
+from etude.studies.language.gpt.gpt import LanguageModel
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> etude.Run:
     root = tmp_path_factory.mktemp("gpt")
-    return etude.run("gpt", root=root, quiet=True, steps=3, width=16, heads=2, layers=1, context=16, length=30)
+    return etude.run(
+        "gpt", root=root, quiet=True, steps=3, width=16, heads=2, layers=1, context=16, length=30
+    )
 
 
 def test_what_is_measured_is_bits_nats_and_perplexity(run) -> None:
@@ -31,7 +33,9 @@ def test_what_is_measured_is_bits_nats_and_perplexity(run) -> None:
 
 def test_letters_come_whole_however_many_bytes_they_have(monkeypatch) -> None:
     study = LanguageModel(context=8, width=8, heads=1, layers=1)
-    monkeypatch.setattr("etude.studies.language.gpt.sample", lambda *_, **__: iter("aé€".encode() + b"\xc3"))
+    monkeypatch.setattr(
+        "etude.studies.language.gpt.gpt.sample", lambda *_, **__: iter("aé€".encode() + b"\xc3")
+    )
     assert list(study.write(study.network(), "x")) == ["a", "", "é", "", "", "€", "", "\ufffd"]
 
 
@@ -79,7 +83,10 @@ def test_on_the_command_line_the_text_streams(run, capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     assert text.startswith("The ")
     assert text.endswith("\n")
-    assert main(["predict", folder, "The ", "--set", "temperature=0", "--set", "length=9", "--json"]) == 0
+    assert (
+        main(["predict", folder, "The ", "--set", "temperature=0", "--set", "length=9", "--json"])
+        == 0
+    )
     (found,) = json.loads(capsys.readouterr().out)
     assert found == {"input": "The ", "text": text[4:-1]}
     assert main(["predict", folder, "The ", "--set", "length=few"]) == 2

@@ -1,4 +1,6 @@
-"""The linear study: solutions are scikit-learn's and optimal by their own conditions; every descent comes near."""
+"""The linear study: solutions are scikit-learn's and optimal by their own conditions; every descent
+comes near.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,15 @@ from sklearn import linear_model
 import etude
 from etude import data
 from etude.errors import UserError
-from etude.studies.foundations.linear import Rows, along, mse, r2, standardised
-from etude.training.least_squares import by_cholesky, by_inverse, by_qr, lasso, ridge, soft_threshold
+from etude.studies.foundations.linear.linear import Rows, along, mse, r2, standardised
+from etude.training.least_squares import (
+    by_cholesky,
+    by_inverse,
+    by_qr,
+    lasso,
+    ridge,
+    soft_threshold,
+)
 
 PENALTIES = torch.logspace(2, -3, 12, dtype=torch.double)
 
@@ -24,7 +33,9 @@ def diabetes() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_both_parts_are_standardised_by_the_training_rows() -> None:
     train = Rows(torch.tensor([[1.0, 10.0], [3.0, 30.0]]), torch.tensor([1.0, 5.0]))
-    (x, y), (x_test, y_test) = standardised(train, Rows(torch.tensor([[5.0, 20.0]]), torch.tensor([4.0])))
+    (x, y), (x_test, y_test) = standardised(
+        train, Rows(torch.tensor([[5.0, 20.0]]), torch.tensor([4.0]))
+    )
     assert x.tolist() == [[-1, -1], [1, 1]]
     assert y.tolist() == [-2, 2]
     assert x_test.tolist() == [[3, 0]]
@@ -33,7 +44,9 @@ def test_both_parts_are_standardised_by_the_training_rows() -> None:
 
 
 @pytest.mark.parametrize("solve", [by_qr, by_cholesky, by_inverse])
-def test_least_squares_is_that_of_scikit_learn_and_leaves_what_is_orthogonal(diabetes, solve) -> None:
+def test_least_squares_is_that_of_scikit_learn_and_leaves_what_is_orthogonal(
+    diabetes, solve
+) -> None:
     x, y = diabetes
     w = solve(x, y)
     theirs = linear_model.LinearRegression().fit(x.numpy(), y.numpy())
@@ -57,7 +70,9 @@ def test_ridge_is_that_of_scikit_learn(diabetes) -> None:
     x, y = diabetes
     w, _ = ridge(x, y, PENALTIES)
     for ours, penalty in zip(w, PENALTIES.tolist(), strict=True):
-        theirs = linear_model.Ridge(alpha=penalty * len(x), fit_intercept=False).fit(x.numpy(), y.numpy())
+        theirs = linear_model.Ridge(alpha=penalty * len(x), fit_intercept=False).fit(
+            x.numpy(), y.numpy()
+        )
         np.testing.assert_allclose(ours.numpy(), theirs.coef_, atol=1e-6)
 
 
@@ -67,10 +82,14 @@ def test_ridge_spends_its_freedom_as_the_penalty_falls(diabetes) -> None:
     assert (freedom.diff() > 0).all()
     assert 0 < freedom[0] < freedom[-1] < x.shape[1]
     hat = x @ torch.linalg.solve(x.T @ x + len(x) * PENALTIES[5] * torch.eye(10), x.T)
-    assert freedom[5].item() == pytest.approx(hat.trace().item()), "the trace of what makes fits of labels"
+    assert freedom[5].item() == pytest.approx(hat.trace().item()), (
+        "the trace of what makes fits of labels"
+    )
     norms = w.norm(dim=1)
     assert (norms.diff() > 0).all()
-    np.testing.assert_allclose(ridge(x, y, torch.zeros(1))[0][0].numpy(), by_qr(x, y).numpy(), atol=1e-9)
+    np.testing.assert_allclose(
+        ridge(x, y, torch.zeros(1))[0][0].numpy(), by_qr(x, y).numpy(), atol=1e-9
+    )
 
 
 def test_lasso_is_that_of_scikit_learn(diabetes) -> None:
@@ -96,7 +115,9 @@ def test_the_lasso_obeys_its_optimality_conditions(diabetes) -> None:
     for coefficients, penalty in zip(w, penalties, strict=True):
         slope = x.T @ (y - x @ coefficients) / n
         active = coefficients != 0
-        torch.testing.assert_close(slope[active], penalty * coefficients[active].sign(), atol=1e-8, rtol=0)
+        torch.testing.assert_close(
+            slope[active], penalty * coefficients[active].sign(), atol=1e-8, rtol=0
+        )
         assert (slope[~active].abs() <= penalty + 1e-8).all()
 
 
@@ -128,7 +149,9 @@ def test_the_claims_hold_and_the_network_takes_raw_measurements(tmp_path) -> Non
     table = data.diabetes()
     trained = etude.load(run.folder.path)
     (_, _), test = standardised(table.train, table.test)
-    predicted = trained.network(table.test.inputs).squeeze(1).detach().double() - table.train.labels.mean()
+    predicted = (
+        trained.network(table.test.inputs).squeeze(1).detach().double() - table.train.labels.mean()
+    )
     part = 1 - (test[1] - predicted).square().sum() / (test[1] - test[1].mean()).square().sum()
     assert part.item() == pytest.approx(run.metrics["lasso/r2"], abs=1e-5)
     assert (trained.network.linear.weight != 0).sum() == run.metrics["lasso/freedom"]
@@ -137,7 +160,12 @@ def test_the_claims_hold_and_the_network_takes_raw_measurements(tmp_path) -> Non
     assert trained.predict(text) == trained.predict(row)
     with pytest.raises(UserError, match="expected 10 numbers: age"):
         trained.predict("1 2 3")
-    assert {p.stem for p in run.folder.figures.glob("*.png")} == {"descent", "paths", "bases", "stability"}
+    assert {p.stem for p in run.folder.figures.glob("*.png")} == {
+        "descent",
+        "paths",
+        "bases",
+        "stability",
+    }
 
 
 def test_a_step_far_beyond_what_is_safe_is_told(tmp_path) -> None:

@@ -1,4 +1,6 @@
-"""The logistic study: derivatives by hand are those of autograd, the loss is convex, the maximum is scikit-learn's."""
+"""The logistic study: derivatives by hand are those of autograd, the loss is convex, the maximum is
+scikit-learn's.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 import etude
 from etude import data
 from etude.errors import UserError
-from etude.studies.foundations.logistic import (
+from etude.studies.foundations.logistic.logistic import (
     Logistic,
     design,
     gradient,
@@ -23,7 +25,9 @@ from etude.studies.foundations.logistic import (
     probabilities,
 )
 
-each_table = pytest.mark.parametrize("table", [data.breast_cancer(), data.iris()], ids=["breast_cancer", "iris"])
+each_table = pytest.mark.parametrize(
+    "table", [data.breast_cancer(), data.iris()], ids=["breast_cancer", "iris"]
+)
 
 
 def problem(table: data.Dataset, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -45,8 +49,12 @@ def test_the_loss_is_cross_entropy_with_the_penalty(table) -> None:
     assert loss(w, x, t, 0).item() == pytest.approx(plain.item(), rel=1e-12)
     constants = w.clone()
     constants[1:] = 0
-    assert loss(constants, x, t, 7.0).item() == pytest.approx(loss(constants, x, t, 0).item()), "constants are free"
-    assert loss(w, x, t, 7.0).item() == pytest.approx((plain + 3.5 * w[1:].square().sum() / len(x)).item())
+    assert loss(constants, x, t, 7.0).item() == pytest.approx(loss(constants, x, t, 0).item()), (
+        "constants are free"
+    )
+    assert loss(w, x, t, 7.0).item() == pytest.approx(
+        (plain + 3.5 * w[1:].square().sum() / len(x)).item()
+    )
 
 
 @each_table
@@ -97,9 +105,14 @@ def test_softmax_of_two_classes_is_the_sigmoid_of_their_difference() -> None:
 
 
 def test_large_logits_lose_nothing() -> None:
-    x, t = torch.tensor([[1.0, 25.0], [1.0, -800.0]]).double(), torch.tensor([[0.0], [1.0]]).double()
+    x, t = (
+        torch.tensor([[1.0, 25.0], [1.0, -800.0]]).double(),
+        torch.tensor([[0.0], [1.0]]).double(),
+    )
     w = torch.tensor([[0.0], [1.0]]).double()
-    assert loss(w, x, t, 0).item() == pytest.approx((25 + np.log1p(np.exp(-25.0)) + 800) / 2, rel=1e-15)
+    assert loss(w, x, t, 0).item() == pytest.approx(
+        (25 + np.log1p(np.exp(-25.0)) + 800) / 2, rel=1e-15
+    )
 
 
 def test_a_step_of_newton_is_weighted_least_squares() -> None:
@@ -117,7 +130,9 @@ def test_newton_falls_even_where_the_parabola_is_far_off() -> None:
     table = data.breast_cancer()
     _, x, t = problem(table)
     w = 3 * torch.ones(x.shape[1], 1).double()  # certain, and wrong: the curvature is nearly zero
-    full = w - (torch.linalg.pinv(hessian(w, x, 0.01), hermitian=True) @ gradient(w, x, t, 0.01).flatten()).view_as(w)
+    full = w - (
+        torch.linalg.pinv(hessian(w, x, 0.01), hermitian=True) @ gradient(w, x, t, 0.01).flatten()
+    ).view_as(w)
     assert loss(full, x, t, 0.01) > loss(w, x, t, 0.01), "a whole step climbs"
     for _ in range(40):
         before, w = loss(w, x, t, 0.01), newton(w, x, t, 0.01)
@@ -156,7 +171,9 @@ def test_the_claims_hold_and_the_network_takes_raw_measurements(tmp_path) -> Non
     assert run.metrics["hessian/smallest"] >= -1e-12
     climbs = run.folder.curves()["loss"]
     for name in ("breast_cancer", "iris"):
-        assert climbs[f"{name} Newton"][1][-1] <= climbs[f"{name} gradient descent"][1][-1], "the maximum is above"
+        assert climbs[f"{name} Newton"][1][-1] <= climbs[f"{name} gradient descent"][1][-1], (
+            "the maximum is above"
+        )
         descended = np.diff(climbs[f"{name} gradient descent"][1])
         assert (descended < 0).all(), "a step within the bound never overshoots"
     trained, iris = etude.load(run.folder.path), data.iris()

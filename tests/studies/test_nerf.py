@@ -11,9 +11,18 @@ from etude.errors import UserError
 from etude.training.evaluation import psnr
 
 SMALL = {
-    "side": 12, "views": 8, "tested": 3, "steps": 5, "batch": 32, "coarse": 4, "fine": 4, "frames": 4, "width": 16,
-    "depth": 2, "validation": 1,
-}  # fmt: skip
+    "side": 12,
+    "views": 8,
+    "tested": 3,
+    "steps": 5,
+    "batch": 32,
+    "coarse": 4,
+    "fine": 4,
+    "frames": 4,
+    "width": 16,
+    "depth": 2,
+    "validation": 1,
+}
 
 
 def test_the_ratio_in_decibels() -> None:
@@ -34,9 +43,14 @@ def test_it_says_what_is_at_a_place_and_shows_any_view(tmp_path) -> None:
     study = Catalogue()["nerf"].load().at("quick", **SMALL)
     demo = study.demo()
     net = study.network()
-    (answer,) = demo.answer(net, **{name: control.read(control.default) for name, control in demo.inputs.items()})
+    (answer,) = demo.answer(
+        net, **{name: control.read(control.default) for name, control in demo.inputs.items()}
+    )
     assert set(answer.images) == {"rendered", "depth", "truth"}
-    assert all(image.min() >= 0 and image.max() <= 1 and image.shape[2] == 3 for image in answer.images.values())
+    assert all(
+        image.min() >= 0 and image.max() <= 1 and image.shape[2] == 3
+        for image in answer.images.values()
+    )
     assert answer.images["truth"].max() > answer.images["truth"].min()
 
 

@@ -1,4 +1,6 @@
-"""The normalization study: fair variants, mini-batches as asked for, and the claims on a short run."""
+"""The normalization study: fair variants, mini-batches as asked for, and the claims on a
+short run.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from etude import data
 from etude.errors import UserError
 from etude.layers.normalization import BatchRenorm, InstanceNorm
 from etude.runs.run import Run
-from etude.studies.foundations.normalization import NORMS, Normalization, mixture
+from etude.studies.foundations.normalization.normalization import NORMS, Normalization, mixture
 
 
 def test_every_variant_has_the_same_parameters_and_the_same_start() -> None:
@@ -36,7 +38,9 @@ def test_instance_norm_leaves_channels_of_one_pixel_alone() -> None:
 def test_running_statistics_go_back_as_many_images_at_every_size() -> None:
     for size, steps in ((64, 16), (4, 256)):
         norm = next(
-            layer for layer in Normalization(memory=320).network("renorm", size) if isinstance(layer, BatchRenorm)
+            layer
+            for layer in Normalization(memory=320).network("renorm", size)
+            if isinstance(layer, BatchRenorm)
         )
         assert norm.alpha == size / 320
         assert norm.steps == steps
@@ -59,7 +63,9 @@ def test_a_mixture_is_of_so_many_classes_and_has_no_image_twice() -> None:
 def test_the_noise_of_independent_values_is_one_by_the_root_of_their_number() -> None:
     study = Normalization(sizes=(64, 4))
     x = torch.randn(4_000, 16, 3, 3)
-    errors, pixels = study.noise(nn.Sequential(BatchRenorm(16)), x)  # running mean 0 and deviation 1
+    errors, pixels = study.noise(
+        nn.Sequential(BatchRenorm(16)), x
+    )  # running mean 0 and deviation 1
     assert pixels == {"norm 1": 9}
     for size, d in errors["norm 1"].items():
         assert d.shape == (500, 16)
@@ -84,13 +90,26 @@ def test_in_mini_batches_of_two_batch_norm_collapses_and_renorm_does_not(tmp_pat
 
 
 def test_a_run_shows_every_norm_at_every_size_and_its_network_is_loaded(tmp_path: Path) -> None:
-    run = etude.run("normalization", sizes=(32, 4), mixtures=(3,), examples=128, repeats=2, root=tmp_path, quiet=True)
+    run = etude.run(
+        "normalization",
+        sizes=(32, 4),
+        mixtures=(3,),
+        examples=128,
+        repeats=2,
+        root=tmp_path,
+        quiet=True,
+    )
     for norm in NORMS:
         assert math.isfinite(run.metrics[f"{norm}, 32/test/accuracy"])
         assert run.held_out[f"{norm}, 4/test/accuracy"] == 360
     pairs = run.metrics["renorm, 4/test/accuracy"] - run.metrics["batch, 4/test/accuracy"]
     assert run.metrics["renorm gain at 4"] == pytest.approx(pairs)
-    assert {path.stem for path in run.folder.pictures()} == {"sizes", "mixtures", "accuracy", "noise"}
+    assert {path.stem for path in run.folder.pictures()} == {
+        "sizes",
+        "mixtures",
+        "accuracy",
+        "noise",
+    }
     net = etude.load(run.folder.path).network
     digits = data.uci_digits().test
     with torch.inference_mode():

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from etude.studies.foundations.ntk import Wide, descended, on_circle, tangent_kernel, target
+from etude.studies.foundations.ntk.ntk import Wide, descended, on_circle, tangent_kernel, target
 
 
 def circle(n: int) -> torch.Tensor:
@@ -33,7 +33,9 @@ def test_at_the_start_the_function_is_zero() -> None:
 def test_the_limit_is_the_mean_over_very_many_units() -> None:
     torch.manual_seed(0)
     x = circle(6)
-    assert torch.allclose(Wide(3, 1_000_000).double().kernel(x), tangent_kernel(x, x), rtol=0.02, atol=0.01)
+    assert torch.allclose(
+        Wide(3, 1_000_000).double().kernel(x), tangent_kernel(x, x), rtol=0.02, atol=0.01
+    )
 
 
 def test_the_limit_at_equal_and_at_opposite_points() -> None:

@@ -1,4 +1,6 @@
-"""The optimizers study: surfaces are what they are said to be, walks resume and tell the truth, lessons hold."""
+"""The optimizers study: surfaces are what they are said to be, walks resume and tell the truth,
+lessons hold.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,17 @@ from torch import Tensor
 from torch.autograd.functional import hessian
 
 import etude
-from etude.studies.foundations.optimizers import NAMES, RATES, Optimizers
+from etude.studies.foundations.optimizers.optimizers import NAMES, RATES, Optimizers
 from etude.training.optimizers import WRITTEN
-from etude.training.surfaces import SURFACES, Surface, Walk, beale, quadratic_errors, rosenbrock, saddle
+from etude.training.surfaces import (
+    SURFACES,
+    Surface,
+    Walk,
+    beale,
+    quadratic_errors,
+    rosenbrock,
+    saddle,
+)
 
 DOUBLE = torch.float64
 
@@ -121,7 +131,9 @@ def test_the_rate_of_adadelta_is_hidden_in_its_epsilon() -> None:
     def path(η: float, ε: float) -> Tensor:
         surface = SURFACES["rosenbrock"]
         walk = Walk(
-            surface, torch.tensor(surface.start, dtype=DOUBLE), {"it": lambda p: WRITTEN["adadelta"](p, lr=η, eps=ε)}
+            surface,
+            torch.tensor(surface.start, dtype=DOUBLE),
+            {"it": lambda p: WRITTEN["adadelta"](p, lr=η, eps=ε)},
         )
         for _ in range(300):
             walk.step()
@@ -149,8 +161,13 @@ def test_descent_on_a_quadratic_loses_what_the_theory_says() -> None:
 def test_a_run_too_short_says_so(tmp_path: Path) -> None:
     run = etude.run("optimizers", root=tmp_path, quiet=True, steps=120, passes=2, repeats=1)
     assert {path.stem for path in run.folder.pictures()} == {
-        "rosenbrock", "beale", "saddle", "walk", "quadratics", "race",
-    }  # fmt: skip
+        "rosenbrock",
+        "beale",
+        "saddle",
+        "walk",
+        "quadratics",
+        "race",
+    }
     gif = (run.folder.figures / "walk.gif").read_bytes()
     assert gif.startswith(b"GIF89a")
     assert len(gif) < 2_000_000

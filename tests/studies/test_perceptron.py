@@ -1,4 +1,6 @@
-"""The perceptron: it learns what a line can part, proves what none can, and makes no more mistakes than it may."""
+"""The perceptron: it learns what a line can part, proves what none can, and makes no more mistakes
+than it may.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,13 @@ import pytest
 import torch
 
 import etude
-from etude.studies.foundations.perceptron import BITS, Perceptron, PerceptronRule, fires, separable
+from etude.studies.foundations.perceptron.perceptron import (
+    BITS,
+    Perceptron,
+    PerceptronRule,
+    fires,
+    separable,
+)
 
 
 def signed(targets: tuple[int, ...]) -> torch.Tensor:
@@ -43,7 +51,9 @@ def test_from_mistake_to_mistake_is_row_by_row() -> None:
 
 
 @pytest.mark.parametrize("targets", list(itertools.product((0, 1), repeat=4)))
-def test_each_function_of_two_bits_is_learned_or_proved_impossible(targets: tuple[int, ...]) -> None:
+def test_each_function_of_two_bits_is_learned_or_proved_impossible(
+    targets: tuple[int, ...],
+) -> None:
     """Of the sixteen, all but XOR and equality; from every start."""
     a = signed(targets)
     for start in itertools.product((-2, 0, 3), repeat=3):
@@ -73,7 +83,9 @@ def test_no_line_is_right_on_more_than_three_rows_of_xor() -> None:
 
 @pytest.mark.parametrize("dimensions", [2, 5, 50])
 @pytest.mark.parametrize("margin", [0.5, 0.1, 0.02])
-def test_mistakes_stay_within_the_bound_and_the_proof_holds_at_every_mistake(dimensions: int, margin: float) -> None:
+def test_mistakes_stay_within_the_bound_and_the_proof_holds_at_every_mistake(
+    dimensions: int, margin: float
+) -> None:
     torch.manual_seed(dimensions)
     a, u = separable(300, dimensions, margin)
     torch.testing.assert_close(a.norm(dim=1), torch.ones(300))
@@ -91,7 +103,9 @@ def test_mistakes_stay_within_the_bound_and_the_proof_holds_at_every_mistake(dim
 
 @pytest.mark.parametrize("dimensions", [1, 7, 64])
 def test_orthonormal_rows_reach_the_bound(dimensions: int) -> None:
-    signs = torch.randint(0, 2, (dimensions, 1), generator=torch.Generator().manual_seed(0)) * 2.0 - 1
+    signs = (
+        torch.randint(0, 2, (dimensions, 1), generator=torch.Generator().manual_seed(0)) * 2.0 - 1
+    )
     unit = Perceptron(signs * torch.eye(dimensions).flip(0), torch.zeros(dimensions))
     assert unit.sweep() == dimensions
     assert unit.sweep() == 0
@@ -119,7 +133,11 @@ def test_the_claims_hold(tmp_path, seed) -> None:
     assert run.metrics["xor/cycle"] == 4
     assert run.metrics["orthonormal/bound"] == 1.0
     assert 0.2 < run.metrics["mistakes/bound"] <= 1
-    assert {p.name for p in run.folder.figures.glob("*.png")} == {"planes.png", "weights.png", "bound.png"}
+    assert {p.name for p in run.folder.figures.glob("*.png")} == {
+        "planes.png",
+        "weights.png",
+        "bound.png",
+    }
     trained = etude.load(run.folder.path)
     for bits in ("0 0", "0 1", "1 0", "1 1"):
         said = trained.predict(bits)

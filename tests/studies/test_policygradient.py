@@ -8,14 +8,22 @@ import torch
 import etude
 from etude.errors import UserError
 from etude.runs.run import Run
-from etude.studies.agents.policygradient import PolicyGradient
+from etude.studies.agents.policygradient.policygradient import PolicyGradient
 from etude.training.environments import Environments, play
 from etude.training.policies import clipped, probability_of
 from etude.training.returns import advantages
 
 pytest.importorskip("gymnasium")
 
-SHORT = {"steps": 600, "copies": 4, "horizon": 32, "hidden": (16, 16), "epochs": 2, "batch": 64, "compared": False}
+SHORT = {
+    "steps": 600,
+    "copies": 4,
+    "horizon": 32,
+    "hidden": (16, 16),
+    "epochs": 2,
+    "batch": 64,
+    "compared": False,
+}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +44,15 @@ def test_every_method_trains_until_its_steps_are_done(tmp_path, changes) -> None
         before = study.network()
         net = study.train(run, study.steps)
     rows = list(run.folder.metrics())
-    logged = {"episode/return", "episode/length", "entropy", "KL", "explained variance", "clipped", "loss/value"}
+    logged = {
+        "episode/return",
+        "episode/length",
+        "entropy",
+        "KL",
+        "explained variance",
+        "clipped",
+        "loss/value",
+    }
     assert logged <= set().union(*rows)
     assert rows[-1]["steps"] >= 600
     assert all(row["steps"] < 600 for row in rows[:-1] if "steps" in row)
@@ -46,7 +62,9 @@ def test_every_method_trains_until_its_steps_are_done(tmp_path, changes) -> None
 
 
 def as_stable_baselines(rewards, values, last_value, starts, done, γ, λ):
-    """Rollouts that restart at once: (T,) rows of real steps only, `starts` where a row is an episode's first."""
+    """Rollouts that restart at once: (T,) rows of real steps only, `starts` where a row is an
+    episode's first.
+    """
     found, later = torch.zeros_like(rewards), 0.0
     for t in reversed(range(len(rewards))):
         goes_on = 1.0 - (float(done) if t == len(rewards) - 1 else float(starts[t + 1]))
@@ -57,7 +75,9 @@ def as_stable_baselines(rewards, values, last_value, starts, done, γ, λ):
 
 
 def test_advantages_are_those_of_stable_baselines() -> None:
-    """There copies restart at once, and γ V of a truncated episode's last state is added to its last reward."""
+    """There copies restart at once, and γ V of a truncated episode's last state is added to its
+    last reward.
+    """
     torch.manual_seed(0)
     γ, λ = 0.97, 0.9
     envs = Environments("CartPole-v1", 6, seed=0, longest=25)
@@ -79,16 +99,25 @@ def test_advantages_are_those_of_stable_baselines() -> None:
 
 def test_the_first_step_of_ppo_is_that_of_a2c() -> None:
     torch.manual_seed(0)
-    net, s, a, A = PolicyGradient().network(), torch.randn(64, 4), torch.randint(2, (64,)), torch.randn(64)
+    net, s, a, A = (
+        PolicyGradient().network(),
+        torch.randn(64, 4),
+        torch.randint(2, (64,)),
+        torch.randn(64),
+    )
     log_policy = probability_of(net.log_policy(s), a)
     parameters = list(net.actor.parameters())
-    ppo = torch.autograd.grad(clipped(log_policy, log_policy.detach(), A, 0.2).mean(), parameters, retain_graph=True)
+    ppo = torch.autograd.grad(
+        clipped(log_policy, log_policy.detach(), A, 0.2).mean(), parameters, retain_graph=True
+    )
     a2c = torch.autograd.grad((log_policy * A).mean(), parameters)
     torch.testing.assert_close(ppo, a2c)
 
 
 def test_what_was_good_becomes_what_is_done() -> None:
-    """PPO's objective over both actions, each as often as the policy takes it, and the policy anew every four steps."""
+    """PPO's objective over both actions, each as often as the policy takes it, and the policy anew
+    every four steps.
+    """
     torch.manual_seed(0)
     net, s = PolicyGradient().network(), torch.randn(16, 4)
     good = (s[:, 0] + s[:, 1] > 0).long()

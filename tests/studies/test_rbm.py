@@ -12,7 +12,16 @@ from torch.nn.functional import softplus
 import etude
 from etude import data
 from etude.errors import UserError
-from etude.networks.rbm import RBM, Chains, all_states, annealed, log_mean, log_odds, log_partition, schedule
+from etude.networks.rbm import (
+    RBM,
+    Chains,
+    all_states,
+    annealed,
+    log_mean,
+    log_odds,
+    log_partition,
+    schedule,
+)
 
 
 def small(visible: int = 6, hidden: int = 4, seed: int = 0, scale: float = 1.0) -> RBM:
@@ -68,18 +77,24 @@ def test_the_free_energy_is_scikit_learns() -> None:
     theirs.components_, theirs.intercept_hidden_, theirs.intercept_visible_ = (
         w.detach().numpy() for w in (net.W.T, net.b, net.a)
     )
-    torch.testing.assert_close(net(v), torch.from_numpy(theirs._free_energy(v.numpy())), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        net(v), torch.from_numpy(theirs._free_energy(v.numpy())), rtol=0, atol=1e-12
+    )
 
 
 def test_data_less_model_is_the_gradient_of_the_exact_likelihood() -> None:
-    """The model's means are taken over all states by their probability; against central differences."""
+    """The model's means are taken over all states by their probability; against central
+    differences.
+    """
     net = small()
     seen = torch.rand(9, 6, dtype=torch.double).round()
     v, p = states(6), joint(net).sum(1)
     h = net.hidden(v)
     means = (v.T @ (p[:, None] * h), p @ v, p @ h)
     likelihood = lambda: (-net(seen)).mean() - log_partition(net)  # noqa: E731
-    for w, positive, negative in zip((net.W, net.a, net.b), net.statistics(seen), means, strict=True):
+    for w, positive, negative in zip(
+        (net.W, net.a, net.b), net.statistics(seen), means, strict=True
+    ):
         found = torch.empty_like(w)
         for place in range(w.numel()):
             ends = []
@@ -178,5 +193,7 @@ def test_it_learns_digits_and_says_how_probable_one_is(tmp_path) -> None:
     digit = data.uci_digits().test.inputs[0, 0] / 16
     trained = etude.load(run.folder.path)
     assert -60 < trained.predict(digit)["log p"] < 0
-    scrambled = digit.flatten()[torch.randperm(64, generator=torch.Generator().manual_seed(0))].view(8, 8)
+    scrambled = digit.flatten()[
+        torch.randperm(64, generator=torch.Generator().manual_seed(0))
+    ].view(8, 8)
     assert trained.predict(scrambled)["log p"] < trained.predict(digit)["log p"] - 10

@@ -1,4 +1,6 @@
-"""The recurrence study: the task is as told, gradients go as derived, gates add what a plain network can't."""
+"""The recurrence study: the task is as told, gradients go as derived, gates add what a plain
+network can't.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from torch import Tensor
 import etude
 from etude.errors import UserError
 from etude.layers.recurrence import GRU, LSTM, RNN, Recurrent, through_time
-from etude.studies.language.recurrence import Recurrence, a_step, descents, one_unit
+from etude.studies.language.recurrence.recurrence import Recurrence, a_step, descents, one_unit
 
 
 @pytest.mark.parametrize("length", [4, 5, 50])
@@ -22,9 +24,15 @@ def test_two_values_of_the_first_half_are_marked_and_added(length: int) -> None:
     assert x.shape == (3_000, length, 2)
     assert (mark.sum(1) == 2).all()
     assert (mark[:, length // 2 :] == 0).all()
-    assert (mark[:, : length // 2].sum(0) > 0).all(), "every place of the first half is marked at times"
-    torch.testing.assert_close(y, torch.stack([row[m == 1].sum() for row, m in zip(value, mark, strict=True)]))
-    assert (y - 1).square().mean().item() == pytest.approx(1 / 6, abs=0.01), "what always saying 1 costs"
+    assert (mark[:, : length // 2].sum(0) > 0).all(), (
+        "every place of the first half is marked at times"
+    )
+    torch.testing.assert_close(
+        y, torch.stack([row[m == 1].sum() for row, m in zip(value, mark, strict=True)])
+    )
+    assert (y - 1).square().mean().item() == pytest.approx(1 / 6, abs=0.01), (
+        "what always saying 1 costs"
+    )
 
 
 def test_too_short_a_sequence_is_told(tmp_path) -> None:
@@ -57,7 +65,9 @@ def test_the_gradient_through_time_is_that_of_the_jacobian(cell) -> None:
         assert found[back].item() == pytest.approx(size.item(), rel=0.02)
 
 
-def test_without_saturation_the_gradient_of_an_orthogonal_network_is_its_gain_to_the_power_k() -> None:
+def test_without_saturation_the_gradient_of_an_orthogonal_network_is_its_gain_to_the_power_k() -> (
+    None
+):
     """No input and no bias: h stays 0, where tanh has slope 1, and the bound is reached."""
     cells = Recurrence().network("rnn", 0.8).cells
     with torch.no_grad():
@@ -108,7 +118,16 @@ def test_clipped_steps_are_short_and_others_are_the_gradients() -> None:
 def test_the_loop_and_the_kernel_train_alike(tmp_path) -> None:
     """The same weights after some steps, whichever computes them."""
     runs = [
-        etude.run("recurrence", seed=0, root=tmp_path, quiet=True, steps=5, repeats=1, fused=fused, length=12)
+        etude.run(
+            "recurrence",
+            seed=0,
+            root=tmp_path,
+            quiet=True,
+            steps=5,
+            repeats=1,
+            fused=fused,
+            length=12,
+        )
         for fused in (True, False)
     ]
     kernel, loop = (etude.load(run.folder.path).network.state_dict() for run in runs)
@@ -123,6 +142,10 @@ def test_the_claims_hold(tmp_path) -> None:
     assert run.metrics["lstm, bias 1/test/mse"] > 0.1
     assert run.metrics["cliff/not clipped"] < 0.95
     assert run.held_out["lstm/test/mse"] == 2_000
-    assert {p.name for p in run.folder.figures.glob("*.png")} == {"comparison.png", "gradients.png", "cliff.png"}
+    assert {p.name for p in run.folder.figures.glob("*.png")} == {
+        "comparison.png",
+        "gradients.png",
+        "cliff.png",
+    }
     said = etude.load(run.folder.path).predict("0.3 0.9* 0.2 0.1 0.8 0.25* " + "0.7 0.1 0.4 " * 14)
     assert said["sum"] == pytest.approx(1.15, abs=0.2)

@@ -10,7 +10,12 @@ import torch
 import etude
 from etude import data
 from etude.runs.run import Run
-from etude.studies.foundations.regularization import METHODS, Regularization, linear_layers, mislabelled
+from etude.studies.foundations.regularization.regularization import (
+    METHODS,
+    Regularization,
+    linear_layers,
+    mislabelled,
+)
 from etude.training.validation import split
 
 
@@ -58,7 +63,10 @@ def test_every_method_does_what_it_is_for(tmp_path: Path) -> None:
 
     assert sure("label smoothing") < 0.6 < sure("none")
     assert sure("confidence penalty") < 0.7 * sure("none")
-    gains = [reached[m]["validation/accuracy"] - reached["none"]["validation/accuracy"] for m in METHODS[1:]]
+    gains = [
+        reached[m]["validation/accuracy"] - reached["none"]["validation/accuracy"]
+        for m in METHODS[1:]
+    ]
     assert sum(gain > 0 for gain in gains) >= 8
 
 
@@ -66,5 +74,11 @@ def test_the_kept_network_reads_digits(tmp_path: Path) -> None:
     run = etude.run("regularization", steps=60, seeds=1, root=tmp_path, quiet=True)
     picture = data.uci_digits().test.inputs[0, 0] * 15
     assert sum(etude.load(run.folder.path).predict(picture).values()) == pytest.approx(1, abs=1e-5)
-    assert {p.stem for p in run.folder.pictures()} == {"comparison", "overfitting", "gap", "weights", "singular_values"}
+    assert {p.stem for p in run.folder.pictures()} == {
+        "comparison",
+        "overfitting",
+        "gap",
+        "weights",
+        "singular_values",
+    }
     assert len(run.folder.tables_of()["gain"]) == len(METHODS)

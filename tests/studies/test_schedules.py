@@ -8,7 +8,7 @@ import pytest
 
 import etude
 from etude.runs.run import Run
-from etude.studies.foundations.schedules import Schedules, first, mean_line
+from etude.studies.foundations.schedules.schedules import Schedules, first, mean_line
 from etude.training.schedules import constant, one_cycle, step_decay
 
 
@@ -19,14 +19,20 @@ def test_the_first_step_at_the_goal_of_the_mean() -> None:
     assert first(line, 0.95) is None
 
 
-def test_larger_batches_make_fewer_updates_and_a_goal_that_is_missed_gives_no_ratio(tmp_path: Path) -> None:
+def test_larger_batches_make_fewer_updates_and_a_goal_that_is_missed_gives_no_ratio(
+    tmp_path: Path,
+) -> None:
     run = etude.run("schedules", steps=100, short=20, seeds=1, goal=1.0, root=tmp_path, quiet=True)
     assert run.metrics["step/updates"] == 100
     assert run.metrics["larger batches/updates"] == 50 + 25 // 5 + 25 // 25
     assert run.metrics["one-cycle/updates"] == 20
     assert "one-cycle/steps ratio" not in run.metrics
     assert not run.verdicts[0].holds
-    assert {path.stem for path in run.folder.pictures()} == {"comparison", "validation", "schedules"}
+    assert {path.stem for path in run.folder.pictures()} == {
+        "comparison",
+        "validation",
+        "schedules",
+    }
     assert len(run.folder.tables_of()["reached"]) == 1 + 8
 
 

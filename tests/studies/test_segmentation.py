@@ -4,13 +4,15 @@ import torch
 
 from etude import data
 from etude.data.shapes import scenes
-from etude.studies.vision.segmentation import Segmentation, predictions
+from etude.studies.vision.segmentation.segmentation import Segmentation, predictions
 from etude.training.segmentation import IGNORED, confusion, intersection_over_union
 
 
 def test_labels_move_with_their_pixels() -> None:
     """Every pixel's colour says its class; mirrored and shifted, it still does."""
-    labels = torch.randint(0, 12, (30, 1, 24, 32), generator=torch.Generator().manual_seed(0)).byte()
+    labels = torch.randint(
+        0, 12, (30, 1, 24, 32), generator=torch.Generator().manual_seed(0)
+    ).byte()
     labels[labels == 11] = IGNORED
     both = torch.cat([255 - labels, labels // 2, labels, labels], 1)
     for shift in (0, 5):
@@ -45,5 +47,7 @@ def test_streets_have_eleven_classes_and_any_size() -> None:
     found = predictions(net, images)
     assert found.shape == (2, 45, 60)
     assert int(found.max()) < len(data.CAMVID) == 11
-    assert torch.equal(found[1:], predictions(net, images[1:])), "a picture's classes hang on itself alone"
+    assert torch.equal(found[1:], predictions(net, images[1:])), (
+        "a picture's classes hang on itself alone"
+    )
     assert net.training, "the network is given back as it was"

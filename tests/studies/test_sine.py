@@ -1,4 +1,6 @@
-"""The sine study: the bases are the assignment's, everything is learned, and the fit comes near the sine."""
+"""The sine study: the bases are the assignment's, everything is learned, and the fit comes near the
+sine.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 import etude
-from etude.studies.foundations.sine import GaussianBases, Sine
+from etude.studies.foundations.sine.sine import GaussianBases, Sine
 
 
 def scattered(seed: int = 0) -> GaussianBases:
@@ -27,7 +29,8 @@ def test_the_fit_is_the_formula_of_the_assignment() -> None:
     x = torch.linspace(-0.5, 1.5, 41)
     w, b, mu, sigma = (p.detach().double().numpy() for p in (net.w, net.b, net.mu, net.sigma))
     expected = [
-        sum(w[j] * np.exp(-((v - mu[j]) ** 2) / sigma[j] ** 2) for j in range(8)) + b for v in x.double().numpy()
+        sum(w[j] * np.exp(-((v - mu[j]) ** 2) / sigma[j] ** 2) for j in range(8)) + b
+        for v in x.double().numpy()
     ]
     np.testing.assert_allclose(net(x).detach().numpy(), expected, atol=2e-6)
     assert net.phi(x).shape == (41, 8)
@@ -52,7 +55,9 @@ def test_every_parameter_gets_the_gradient_that_differences_give() -> None:
             flat[i] = kept - step
             below = loss().item()
             flat[i] = kept
-            assert p.grad.view(-1)[i].item() == pytest.approx((above - below) / (2 * step), abs=1e-7)
+            assert p.grad.view(-1)[i].item() == pytest.approx(
+                (above - below) / (2 * step), abs=1e-7
+            )
             assert p.grad.view(-1)[i] != 0
 
 
@@ -76,4 +81,6 @@ def test_the_claim_holds_and_all_of_it_was_learned(tmp_path, seed) -> None:
     for before, after in zip(Sine().network().parameters(), net.parameters(), strict=True):
         assert not torch.equal(before, after)
     assert {p.name for p in run.folder.figures.glob("*.png")} == {"fit.png", "bases.png"}
-    assert etude.load(run.folder.path).predict(0.25)["y"] == pytest.approx(math.sin(math.pi / 2), abs=0.15)
+    assert etude.load(run.folder.path).predict(0.25)["y"] == pytest.approx(
+        math.sin(math.pi / 2), abs=0.15
+    )

@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 import etude
 from etude import data
-from etude.studies.foundations.spirals import Spirals
+from etude.studies.foundations.spirals.spirals import Spirals
 
 
 def test_shapes_and_that_the_output_depends_on_both_inputs() -> None:
@@ -58,6 +58,10 @@ def test_without_an_activation_the_boundary_is_straight(tmp_path) -> None:
 def test_the_penalty_makes_the_weights_smaller(tmp_path) -> None:
     def size(penalty: float) -> float:
         run = etude.run("spirals", seed=0, root=tmp_path, quiet=True, penalty=penalty, steps=300)
-        return sum(p.square().sum().item() for p in etude.load(run.folder.path).network.parameters() if p.ndim == 2)
+        return sum(
+            p.square().sum().item()
+            for p in etude.load(run.folder.path).network.parameters()
+            if p.ndim == 2
+        )
 
     assert size(0.01) < 0.8 * size(0.0)

@@ -1,4 +1,6 @@
-"""Support vector machines: SMO ends where scikit-learn does, and at the optimum that duality certifies."""
+"""Support vector machines: SMO ends where scikit-learn does, and at the optimum that duality
+certifies.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 
 import etude
 from etude import data
-from etude.studies.foundations.svm import SMO, SVM, KernelMachine
+from etude.studies.foundations.svm.svm import SMO, SVM, KernelMachine
 
 
 def tumours() -> tuple[Tensor, Tensor, Tensor]:
@@ -28,7 +30,9 @@ def moons(points: int = 200, noise: float = 0.2) -> tuple[Tensor, Tensor]:
     return x.double(), 2 * label.double() - 1
 
 
-def solved(x: Tensor, y: Tensor, kernel: str, C: float, tolerance: float = 1e-6) -> tuple[KernelMachine, SMO]:
+def solved(
+    x: Tensor, y: Tensor, kernel: str, C: float, tolerance: float = 1e-6
+) -> tuple[KernelMachine, SMO]:
     machine = KernelMachine(x, kernel, 2.0, 3)
     dual = SMO(machine.k(x, x), y, C)
     assert dual.climb(200_000, tolerance) <= tolerance
@@ -45,7 +49,9 @@ def test_scores_are_those_of_scikit_learn(kernel: str, C: float) -> None:
     machine, dual = solved(x, y, kernel, C)
     gamma = machine.gamma / x.var(0).sum().item()
     name = {"polynomial": "poly"}.get(kernel, kernel)
-    theirs = SVC(kernel=name, C=C, gamma=gamma, coef0=1, degree=3, tol=1e-6).fit(x.numpy(), y.numpy())
+    theirs = SVC(kernel=name, C=C, gamma=gamma, coef0=1, degree=3, tol=1e-6).fit(
+        x.numpy(), y.numpy()
+    )
     with torch.inference_mode():
         ours = machine(x_test).numpy()
     np.testing.assert_allclose(ours, theirs.decision_function(x_test.numpy()), atol=1e-3, rtol=1e-3)
@@ -58,10 +64,14 @@ def test_scores_are_those_of_scikit_learn(kernel: str, C: float) -> None:
 def test_scores_on_the_moons_are_those_of_scikit_learn() -> None:
     x, y = moons()
     machine, _ = solved(x, y, "rbf", 5.0)
-    theirs = SVC(C=5.0, gamma=machine.gamma / x.var(0).sum().item(), tol=1e-6).fit(x.numpy(), y.numpy())
+    theirs = SVC(C=5.0, gamma=machine.gamma / x.var(0).sum().item(), tol=1e-6).fit(
+        x.numpy(), y.numpy()
+    )
     fresh = 3 * torch.randn(500, 2, generator=torch.Generator().manual_seed(1), dtype=torch.double)
     with torch.inference_mode():
-        np.testing.assert_allclose(machine(fresh).numpy(), theirs.decision_function(fresh.numpy()), atol=1e-3)
+        np.testing.assert_allclose(
+            machine(fresh).numpy(), theirs.decision_function(fresh.numpy()), atol=1e-3
+        )
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "polynomial", "linear"])
@@ -102,8 +112,14 @@ def test_the_dual_climbs_below_the_primal_until_they_meet() -> None:
 
 
 def test_two_points_have_the_solution_that_one_finds_by_hand() -> None:
-    x, y = torch.tensor([[3.0], [-1.0]], dtype=torch.double), torch.tensor([1.0, -1.0], dtype=torch.double)
-    for C, alpha in ((10.0, 1 / 8), (0.1, 0.1)):  # a street of width 4, w = 1/2; then the box is in the way
+    x, y = (
+        torch.tensor([[3.0], [-1.0]], dtype=torch.double),
+        torch.tensor([1.0, -1.0], dtype=torch.double),
+    )
+    for C, alpha in (
+        (10.0, 1 / 8),
+        (0.1, 0.1),
+    ):  # a street of width 4, w = 1/2; then the box is in the way
         machine, dual = solved(x, y, "linear", C)
         torch.testing.assert_close(dual.beta, alpha * y)
         assert (machine.beta @ machine.rows).item() == pytest.approx(4 * alpha)
@@ -147,7 +163,9 @@ def test_the_primal_is_the_formula(loss: str, multiclass: str) -> None:
 
 def descended(study: SVM, net: nn.Linear, x: Tensor, label: Tensor) -> float:
     """The primal after full-batch steps of L-BFGS from where the network stands."""
-    optimizer = torch.optim.LBFGS(net.parameters(), max_iter=2_000, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        net.parameters(), max_iter=2_000, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -160,12 +178,21 @@ def descended(study: SVM, net: nn.Linear, x: Tensor, label: Tensor) -> float:
 
 
 def test_the_squared_hinge_has_the_optimum_of_liblinear() -> None:
-    """LinearSVC penalises its intercept: its input is scaled up, and both ends are compared by our objective."""
+    """LinearSVC penalises its intercept: its input is scaled up, and both ends are compared by our
+    objective.
+    """
     x, y, x_test = tumours()
     label, study = (y > 0).long(), SVM(loss="squared", C=0.1)
     net = nn.Linear(30, 1).double()
     ours = descended(study, net, x, label)
-    theirs = LinearSVC(loss="squared_hinge", C=0.1, intercept_scaling=100, tol=1e-10, max_iter=1_000_000, dual=False)
+    theirs = LinearSVC(
+        loss="squared_hinge",
+        C=0.1,
+        intercept_scaling=100,
+        tol=1e-10,
+        max_iter=1_000_000,
+        dual=False,
+    )
     theirs.fit(x.numpy(), y.numpy())
     net_of_theirs = nn.Linear(30, 1).double()
     with torch.no_grad():
@@ -179,11 +206,15 @@ def test_the_squared_hinge_has_the_optimum_of_liblinear() -> None:
 
 
 def test_crammer_and_singer_have_the_optimum_of_liblinear() -> None:
-    """Without an intercept both minimise the same function, and no step from liblinear's weights goes lower."""
+    """Without an intercept both minimise the same function, and no step from liblinear's weights
+    goes lower.
+    """
     digits = data.uci_digits().train[:300]
     x, label = digits.inputs.flatten(1).double() / 16, digits.labels
     study = SVM(multiclass="crammer-singer", C=0.5)
-    theirs = LinearSVC(multi_class="crammer_singer", C=0.5, fit_intercept=False, tol=1e-8, max_iter=1_000_000)
+    theirs = LinearSVC(
+        multi_class="crammer_singer", C=0.5, fit_intercept=False, tol=1e-8, max_iter=1_000_000
+    )
     theirs.fit(x.numpy(), label.numpy())
     net = nn.Linear(64, 10, bias=False).double()
     with torch.no_grad():
@@ -193,7 +224,9 @@ def test_crammer_and_singer_have_the_optimum_of_liblinear() -> None:
         for size in (1e-4, 1e-2):
             for _ in range(50):
                 other = nn.Linear(64, 10, bias=False).double()
-                other.weight.copy_(net.weight + size * torch.randn(10, 64, generator=generator, dtype=torch.double))
+                other.weight.copy_(
+                    net.weight + size * torch.randn(10, 64, generator=generator, dtype=torch.double)
+                )
                 assert study.objective(other, x, label, len(x)).item() > best
     optimizer = torch.optim.SGD(net.parameters(), 1e-3)
     for _ in range(20):
@@ -223,7 +256,9 @@ def test_the_claims_hold_and_the_machine_is_kept(tmp_path) -> None:
     assert run.metrics["linear/breast_cancer/accuracy"] > 0.95
     x, y, _ = tumours()
     optimum = solved(x, y, "linear", 1.0)[1].solution()[2]
-    assert optimum < run.metrics["linear/breast_cancer/primal"] < 1.05 * optimum, "descent ends just above"
+    assert optimum < run.metrics["linear/breast_cancer/primal"] < 1.05 * optimum, (
+        "descent ends just above"
+    )
     assert {p.name for p in run.folder.figures.glob("*.png")} == {"templates.png", "margins.png"}
     rows = [row for row in run.folder.metrics() if row.get("stage") == "moons"]
     assert rows[-1]["violation"] <= 1e-3

@@ -8,11 +8,21 @@ import torch
 import etude
 from etude.errors import UserError
 from etude.layers.attention import watching
-from etude.studies.language.transformer import BEGIN, END, FIRST, PAD, Transformer, begun, exact, names
+from etude.studies.language.transformer.transformer import (
+    BEGIN,
+    END,
+    FIRST,
+    PAD,
+    Transformer,
+    begun,
+    exact,
+    names,
+)
 
 
 @pytest.mark.parametrize(
-    ("task", "asked"), [("sort", sorted), ("reverse", lambda row: row[::-1]), ("copy", lambda row: row)]
+    ("task", "asked"),
+    [("sort", sorted), ("reverse", lambda row: row[::-1]), ("copy", lambda row: row)],
 )
 def test_the_task_is_what_its_name_says(task, asked) -> None:
     torch.manual_seed(0)
@@ -51,7 +61,9 @@ def test_a_batch_can_be_learned_by_heart(positions, norm) -> None:
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
     for _ in range(80):
         scores = net(source, begun(target))
-        loss = torch.nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten(), ignore_index=PAD)
+        loss = torch.nn.functional.cross_entropy(
+            scores.flatten(0, 1), target.flatten(), ignore_index=PAD
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -59,19 +71,27 @@ def test_a_batch_can_be_learned_by_heart(positions, norm) -> None:
 
 
 def test_without_positions_no_order_can_be_read() -> None:
-    """Whatever the weights: rows in another order get the same scores, so copying can't be learned, and sorting can."""
+    """Whatever the weights: rows in another order get the same scores, so copying can't be learned,
+    and sorting can.
+    """
     torch.manual_seed(0)
     study = Transformer(positions="none")
     net, (source, target) = study.network().double(), study.draw("cpu", 5, 8, 8)
     order = torch.cat([torch.randperm(8), torch.arange(8, source.shape[1])])
-    torch.testing.assert_close(net(source[:, order], target), net(source, target), rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        net(source[:, order], target), net(source, target), rtol=0, atol=1e-10
+    )
 
 
 def test_gradients_begin_as_xiong_and_others_say() -> None:
     torch.manual_seed(0)
     study = Transformer()
-    assert study.last_gradient("post", 12) / study.last_gradient("post", 3) == pytest.approx(1, abs=0.2)
-    assert study.last_gradient("pre", 12) / study.last_gradient("pre", 3) == pytest.approx(0.5, abs=0.12)
+    assert study.last_gradient("post", 12) / study.last_gradient("post", 3) == pytest.approx(
+        1, abs=0.2
+    )
+    assert study.last_gradient("pre", 12) / study.last_gradient("pre", 3) == pytest.approx(
+        0.5, abs=0.12
+    )
 
 
 def test_lengths_that_cannot_be_are_refused(tmp_path) -> None:
@@ -94,6 +114,8 @@ def test_the_claim_holds_and_the_heads_look_at_what_is_written(tmp_path) -> None
     source, target = Transformer().draw("cpu", 200)
     with torch.no_grad(), watching(trained.network) as looks:
         trained.network(source, begun(target))
-    same = (target[:, :, None] == source[:, None, :]) & (target >= FIRST)[:, :, None]  # (batch, written, read)
+    same = (target[:, :, None] == source[:, None, :]) & (target >= FIRST)[
+        :, :, None
+    ]  # (batch, written, read)
     weights = looks["decoder.blocks.1.cross"].amax(1)
     assert weights[same].mean() > 2 * weights[~same & (target >= FIRST)[:, :, None]].mean()

@@ -11,7 +11,7 @@ import etude
 from etude.data.pieces import END, PAD, Pieces
 from etude.errors import UserError
 from etude.networks.seq2seq import Bahdanau, EncoderDecoder, Luong
-from etude.studies.language.translation import Translation
+from etude.studies.language.translation.translation import Translation
 from etude.training.translation import bleu, exact, tokens_of, translate
 
 SMALL = {"pairs": 1_000, "width": 16, "steps": 3, "longest": 8, "beam": 2}
@@ -19,13 +19,19 @@ SMALL = {"pairs": 1_000, "width": 16, "steps": 3, "longest": 8, "beam": 2}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> etude.Run:
-    return etude.run("translation", root=tmp_path_factory.mktemp("translation"), quiet=True, **SMALL)
+    return etude.run(
+        "translation", root=tmp_path_factory.mktemp("translation"), quiet=True, **SMALL
+    )
 
 
 def test_what_is_measured(run) -> None:
     assert run.metrics.keys() == {"test/exact", "greedy/exact"}
     assert run.held_out["test/exact"] == 1_000
-    assert (run.folder.path / "tables" / "translations.csv").read_text().startswith("English,German,written")
+    assert (
+        (run.folder.path / "tables" / "translations.csv")
+        .read_text()
+        .startswith("English,German,written")
+    )
 
 
 def test_an_english_text_gives_the_german_and_how_probable_it_is(run) -> None:
@@ -54,7 +60,12 @@ def test_the_other_models_run_to_the_end(model, tmp_path) -> None:
 
 def test_texts_are_written_in_their_own_order_whatever_their_lengths(run) -> None:
     trained = etude.load(run)
-    texts = ["one thousand and eleven", "six", "ninety-nine", "two hundred and one thousand and four"]
+    texts = [
+        "one thousand and eleven",
+        "six",
+        "ninety-nine",
+        "two hundred and one thousand and four",
+    ]
     pieces = Pieces(texts, 60)
     together, rank = translate(trained.network, pieces, texts, 8, width=2, batch=4)
     alone = [translate(trained.network, pieces, [text], 8, width=2) for text in texts]
@@ -88,7 +99,9 @@ def test_bleu_is_the_formula() -> None:
     assert bleu([written], [text]) == pytest.approx(100 * (8 / 9 * 6 / 8 * 4 / 7 * 2 / 6) ** 0.25)
 
 
-def test_without_sacrebleu_one_sentence_says_so_before_anything_is_trained(monkeypatch, tmp_path) -> None:
+def test_without_sacrebleu_one_sentence_says_so_before_anything_is_trained(
+    monkeypatch, tmp_path
+) -> None:
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
     with pytest.raises(UserError, match=r"sacrebleu; install it with: pip install 'etude\[text\]'"):
         bleu(["a"], ["a"])

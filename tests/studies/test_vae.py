@@ -1,4 +1,6 @@
-"""The variational autoencoder: the bound is a bound, the likelihood a distribution, the code used and then not."""
+"""The variational autoencoder: the bound is a bound, the likelihood a distribution, the code used
+and then not.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,16 @@ from torch.distributions import Normal, kl_divergence
 
 import etude
 from etude import data
-from etude.networks.vae import VAE, bound, divergence, gradients, log_likelihood, log_weights, sampled
-from etude.studies.generative.vae import VariationalAutoencoder
+from etude.networks.vae import (
+    VAE,
+    bound,
+    divergence,
+    gradients,
+    log_likelihood,
+    log_weights,
+    sampled,
+)
+from etude.studies.generative.vae.vae import VariationalAutoencoder
 from etude.training.evaluation import independent
 
 
@@ -28,7 +38,9 @@ def test_the_likelihood_sums_to_one_and_is_scipys(n: int) -> None:
     torch.manual_seed(0)
     log_ab = 3 * torch.randn(2, 5).expand(n + 1, 2, 5)
     x = torch.arange(n + 1.0)[:, None].expand(-1, 5)
-    one_by_one = torch.stack([log_likelihood(x[:, [i]], log_ab[:, :, [i]], n) for i in range(5)], 1)  # (n + 1, pixels)
+    one_by_one = torch.stack(
+        [log_likelihood(x[:, [i]], log_ab[:, :, [i]], n) for i in range(5)], 1
+    )  # (n + 1, pixels)
     torch.testing.assert_close(one_by_one.exp().sum(0), torch.ones(5))
     a, b = log_ab[0].double().exp()
     expected = torch.tensor(betabinom(n, a.numpy(), b.numpy()).logpmf(x.numpy()), dtype=torch.float)
@@ -57,7 +69,9 @@ def test_drawn_pixels_have_the_moments_of_the_urn(monkeypatch: pytest.MonkeyPatc
     p, (a, b) = net.ink(torch.zeros(1, 3))[0], log_ab.exp()
     torch.testing.assert_close(p, a / (a + b))
     torch.testing.assert_close(x.mean(0), 16 * p, atol=0.15, rtol=0)
-    torch.testing.assert_close(x.var(0), 16 * p * (1 - p) * (a + b + 16) / (a + b + 1), atol=0.1, rtol=0.03)
+    torch.testing.assert_close(
+        x.var(0), 16 * p * (1 - p) * (a + b + 16) / (a + b + 1), atol=0.1, rtol=0.03
+    )
 
 
 def test_the_divergence_is_that_of_pytorch_and_of_draws() -> None:
@@ -87,11 +101,18 @@ def test_the_bound_tightens_with_every_doubling_and_reaches_log_p() -> None:
     with torch.no_grad():
         net.decoder.layers[-1].weight.mul_(10)  # so that the code matters
         w = log_weights(net, x, 4_096)
-        bounds = torch.stack([bound(w.unflatten(0, (-1, 2**j)), dim=1).mean(0) for j in range(13)])  # (13, rows)
+        bounds = torch.stack(
+            [bound(w.unflatten(0, (-1, 2**j)), dim=1).mean(0) for j in range(13)]
+        )  # (13, rows)
         z = torch.linspace(-7, 7, 4_001)
-        on_grid = log_likelihood(x, net.decode(z[:, None, None]), 16) + Normal(0.0, 1.0).log_prob(z)[:, None]
+        on_grid = (
+            log_likelihood(x, net.decode(z[:, None, None]), 16)
+            + Normal(0.0, 1.0).log_prob(z)[:, None]
+        )
         log_p = on_grid.logsumexp(0) + math.log(14 / 4_000)
-    assert (bounds.diff(dim=0) >= -1e-4).all(), "Jensen: the log of a mean exceeds the mean of the logs"
+    assert (bounds.diff(dim=0) >= -1e-4).all(), (
+        "Jensen: the log of a mean exceeds the mean of the logs"
+    )
     assert (log_p - bounds[0]).mean() > 1
     torch.testing.assert_close(bounds[-1], log_p, atol=0.25, rtol=0)
 
@@ -105,7 +126,10 @@ def test_both_gradients_are_right_and_one_is_far_quieter() -> None:
 
 
 def test_independent_pixels_are_a_distribution() -> None:
-    train, test = torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.cartesian_prod(torch.arange(2.0), torch.arange(2.0))
+    train, test = (
+        torch.tensor([[0.0, 1.0], [0.0, 0.0]]),
+        torch.cartesian_prod(torch.arange(2.0), torch.arange(2.0)),
+    )
     log_p = independent(train, test, 1)
     assert log_p.exp().sum().item() == pytest.approx(1)
     assert log_p[0].item() == pytest.approx(math.log(2.5 / 3 * 0.5))
@@ -133,7 +157,14 @@ def test_bits_of_mnist_are_drawn_with_the_odds_of_their_grey() -> None:
 
 def test_it_learns_and_a_high_price_empties_the_code(tmp_path) -> None:
     run = etude.run(
-        "vae", root=tmp_path, quiet=True, epochs=15.0, short=15.0, betas=(0.2, 100.0), repeats=1, samples=50
+        "vae",
+        root=tmp_path,
+        quiet=True,
+        epochs=15.0,
+        short=15.0,
+        betas=(0.2, 100.0),
+        repeats=1,
+        samples=50,
     )
     m = run.metrics
     assert m["test/iwae"] > m["test/elbo"] > m["test/independent pixels"] + 10
@@ -160,7 +191,10 @@ def test_sliders_move_what_matters_most() -> None:
     demo, net = study.demo(), study.network()
     assert len(demo.inputs) == 8
     with torch.no_grad():
-        pictures = [next(iter(demo.answer(net, **dict.fromkeys(demo.inputs, at)))).images for at in (0.0, 3.0)]
+        pictures = [
+            next(iter(demo.answer(net, **dict.fromkeys(demo.inputs, at)))).images
+            for at in (0.0, 3.0)
+        ]
     before, after = (images["expected ink"] for images in pictures)
     assert before.shape == (8, 8)
     assert ((before >= 0) & (before <= 1)).all()

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from etude import data
-from etude.studies.foundations.validation import Validation, legendre, ridge_errors, truth, with_products
+from etude.studies.foundations.validation.validation import (
+    Validation,
+    legendre,
+    ridge_errors,
+    truth,
+    with_products,
+)
 
 
 def test_the_polynomials_are_legendres_and_orthogonal() -> None:
@@ -17,11 +23,15 @@ def test_the_polynomials_are_legendres_and_orthogonal() -> None:
         np.testing.assert_allclose(legendre(x, 5)[:, n].numpy(), theirs, atol=1e-12)
     nodes, weights = np.polynomial.legendre.leggauss(10)
     p = legendre(torch.from_numpy(nodes), 6).numpy()
-    np.testing.assert_allclose(p.T @ (weights[:, None] * p), np.diag(2 / (2 * np.arange(7) + 1)), atol=1e-12)
+    np.testing.assert_allclose(
+        p.T @ (weights[:, None] * p), np.diag(2 / (2 * np.arange(7) + 1)), atol=1e-12
+    )
 
 
 def test_without_noise_a_polynomial_is_found_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etude.studies.foundations.validation.truth", lambda x: 2 * x**3 - x)
+    monkeypatch.setattr(
+        "etude.studies.foundations.validation.validation.truth", lambda x: 2 * x**3 - x
+    )
     grid = torch.linspace(-1, 1, 50, dtype=torch.float64)
     answers, residuals = Validation(noise=0.0, draws=4).answers(3, 12, grid)
     assert torch.allclose(answers, (2 * grid**3 - grid).expand(4, -1), atol=1e-10)
@@ -46,7 +56,9 @@ def test_the_ridge_path_is_scikit_learns() -> None:
     x, new = with_products(table.train.inputs.double(), table.test.inputs.double())
     assert x.shape == (332, 65)
     for penalty, error in zip(penalties, mine, strict=True):
-        model = linear.Ridge(alpha=float(penalty)).fit(x.numpy(), table.train.labels.double().numpy())
+        model = linear.Ridge(alpha=float(penalty)).fit(
+            x.numpy(), table.train.labels.double().numpy()
+        )
         theirs = (model.predict(new.numpy()) - table.test.labels.numpy()) ** 2
         assert error.item() == pytest.approx(theirs.mean(), rel=1e-6)
 
@@ -62,5 +74,7 @@ def test_scaling_never_sees_the_test_rows() -> None:
 def test_f_is_no_polynomial_of_the_degrees_tried() -> None:
     grid = torch.linspace(-1, 1, 400, dtype=torch.float64)
     design = legendre(grid, 8)
-    rest = truth(grid) - design @ torch.linalg.lstsq(design, truth(grid)[:, None]).solution.squeeze(1)
+    rest = truth(grid) - design @ torch.linalg.lstsq(design, truth(grid)[:, None]).solution.squeeze(
+        1
+    )
     assert rest.square().mean() > 1e-4

@@ -1,4 +1,6 @@
-"""The game of forgery: its losses at the optimum, the gradient penalty, and what is noted on the way."""
+"""The game of forgery: its losses at the optimum, the gradient penalty, and what is noted on the
+way.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,15 @@ import math
 import pytest
 import torch
 
-from etude.training.adversarial import GAMES, Film, Minimax, Wasserstein, at_modes, gradient_penalty, made
+from etude.training.adversarial import (
+    GAMES,
+    Film,
+    Minimax,
+    Wasserstein,
+    at_modes,
+    gradient_penalty,
+    made,
+)
 
 
 def test_a_critic_that_can_not_tell_pays_log_four() -> None:
@@ -39,12 +49,16 @@ def test_the_generators_loss_is_steep_where_the_critic_is_sure() -> None:
 
 
 def test_two_points_are_as_far_apart_as_a_slope_of_one_says() -> None:
-    """The Wasserstein distance sees how far; the Jensen–Shannon divergence is log 2 at any distance."""
+    """The Wasserstein distance sees how far; the Jensen–Shannon divergence is log 2 at any
+    distance.
+    """
     for gap in (0.5, 3.0):
         real, fake = torch.full((4,), gap), torch.zeros(4)
         assert Wasserstein().distance(real, fake).item() == pytest.approx(gap)
         assert Wasserstein().critic(real, fake).item() == pytest.approx(-gap)
-        assert Minimax().distance(100 * real, 100 * (fake - gap)).item() == pytest.approx(math.log(2), abs=1e-4)
+        assert Minimax().distance(100 * real, 100 * (fake - gap)).item() == pytest.approx(
+            math.log(2), abs=1e-4
+        )
     assert set(GAMES) == {"dcgan", "wgan-gp"}
 
 
@@ -59,7 +73,9 @@ def test_the_penalty_of_a_linear_critic_is_known_and_so_is_its_gradient() -> Non
 
 
 def test_the_penalty_is_taken_between_fakes_and_real_ones() -> None:
-    """s = |x|²/2 has the slope |x|: 0 at the fakes, 1 at the real ones; E (t - 1)² for even t is 1/3."""
+    """s = |x|²/2 has the slope |x|: 0 at the fakes, 1 at the real ones; E (t - 1)² for even t is
+    1/3.
+    """
     torch.manual_seed(0)
     real = torch.nn.functional.normalize(torch.randn(40_000, 3), dim=1)
     penalty = gradient_penalty(lambda x: x.square().sum(1) / 2, real, torch.zeros_like(real))

@@ -25,7 +25,9 @@ CHANGES: dict[str, Callable[[Tensor, Generator], Tensor]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_same_generator_same_change_and_each_image_its_own(change: Callable[[Tensor, Generator], Tensor]) -> None:
+def test_same_generator_same_change_and_each_image_its_own(
+    change: Callable[[Tensor, Generator], Tensor],
+) -> None:
     out = change(IMAGES, generator(1))
     assert out.shape == IMAGES.shape
     assert torch.equal(out, change(IMAGES, generator(1)))
@@ -87,7 +89,9 @@ def test_cutout_hides_at_most_its_square() -> None:
 def test_nudged_images_stand_in_five_places(pixels: int) -> None:
     image = torch.zeros(1, 2, 7, 6)
     image[..., 3, 2] = 1
-    found = [tuple(place[0, 1].nonzero()[0].tolist()) for place in augmentation.nudged(image, pixels)]
+    found = [
+        tuple(place[0, 1].nonzero()[0].tolist()) for place in augmentation.nudged(image, pixels)
+    ]
     assert found == [(3, 2), (3, 2 - pixels), (3, 2 + pixels), (3 - pixels, 2), (3 + pixels, 2)]
     corner = torch.ones(1, 1, 4, 4)
     _, left, right, up, down = augmentation.nudged(corner, pixels)

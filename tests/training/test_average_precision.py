@@ -15,7 +15,14 @@ from torch import Tensor
 from etude.training.average_precision import COCO_THRESHOLDS, average_precision
 
 
-def by_coco(boxes: Tensor, scores: Tensor, labels: Tensor, true_boxes: Tensor, true_labels: Tensor, classes: int):
+def by_coco(
+    boxes: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    true_boxes: Tensor,
+    true_labels: Tensor,
+    classes: int,
+):
     """(precision (thresholds, 101, classes), recall (thresholds, classes)); -1 becomes NaN."""
 
     def wide(box: list[float]) -> list[float]:
@@ -28,12 +35,22 @@ def by_coco(boxes: Tensor, scores: Tensor, labels: Tensor, true_boxes: Tensor, t
             if label >= 0:
                 w = wide(box)
                 annotations.append(
-                    {"id": len(annotations) + 1, "image_id": i, "category_id": label, "bbox": w, "area": w[2] * w[3],
-                     "iscrowd": 0}
-                )  # fmt: skip
-        for box, score, label in zip(boxes[i].tolist(), scores[i].tolist(), labels[i].tolist(), strict=True):
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": i,
+                        "category_id": label,
+                        "bbox": w,
+                        "area": w[2] * w[3],
+                        "iscrowd": 0,
+                    }
+                )
+        for box, score, label in zip(
+            boxes[i].tolist(), scores[i].tolist(), labels[i].tolist(), strict=True
+        ):
             if label >= 0:
-                results.append({"image_id": i, "category_id": label, "bbox": wide(box), "score": score})
+                results.append(
+                    {"image_id": i, "category_id": label, "bbox": wide(box), "score": score}
+                )
     images = [{"id": i} for i in range(len(boxes))]
     truth.dataset = {
         "info": {},
@@ -51,20 +68,29 @@ def by_coco(boxes: Tensor, scores: Tensor, labels: Tensor, true_boxes: Tensor, t
     return (torch.from_numpy(np.where(x < 0, np.nan, x)) for x in (precision, recall))
 
 
-def drawn(seed: int, n: int = 12, found: int = 14, true: int = 6, classes: int = 3, *, whole: bool = False):
+def drawn(
+    seed: int, n: int = 12, found: int = 14, true: int = 6, classes: int = 3, *, whole: bool = False
+):
     """Detections near true boxes and elsewhere, some with the wrong class, many scores equal."""
     g = torch.Generator().manual_seed(seed)
-    corner, size = 50 * torch.rand(n, true, 2, generator=g), 4 + 20 * torch.rand(n, true, 2, generator=g)
+    corner, size = (
+        50 * torch.rand(n, true, 2, generator=g),
+        4 + 20 * torch.rand(n, true, 2, generator=g),
+    )
     true_boxes = torch.cat([corner, corner + size], -1).double()
     true_labels = torch.randint(-1, classes, (n, true), generator=g)
     pick = torch.randint(true, (n, found), generator=g)
-    boxes = true_boxes.gather(1, pick[..., None].expand(-1, -1, 4)) + 2.5 * torch.randn(n, found, 4, generator=g)
+    boxes = true_boxes.gather(1, pick[..., None].expand(-1, -1, 4)) + 2.5 * torch.randn(
+        n, found, 4, generator=g
+    )
     if whole:  # IoUs that are exactly at a threshold, and equal to each other
         true_boxes, boxes = (true_boxes / 4).round() * 4, (boxes / 4).round() * 4
     boxes[..., 2:] = torch.maximum(boxes[..., 2:], boxes[..., :2])
     labels = true_labels.gather(1, pick)
     labels = torch.where(
-        torch.rand(n, found, generator=g) < 0.25, torch.randint(-1, classes, (n, found), generator=g), labels
+        torch.rand(n, found, generator=g) < 0.25,
+        torch.randint(-1, classes, (n, found), generator=g),
+        labels,
     )
     scores = torch.randint(1, 30, (n, found), generator=g) / 30
     return boxes, scores.double(), labels, true_boxes, true_labels
@@ -93,7 +119,9 @@ def test_edge_cases_are_pycocotools() -> None:
     assert_same(
         (boxes, scores, labels, true_boxes, true_labels.masked_fill(true_labels == 1, -1)), 3
     )  # no object of a class
-    assert_same((boxes, scores, labels.masked_fill(labels == 2, -1), true_boxes, true_labels), 3)  # no detection of one
+    assert_same(
+        (boxes, scores, labels.masked_fill(labels == 2, -1), true_boxes, true_labels), 3
+    )  # no detection of one
     one_empty = true_labels.clone()
     one_empty[:4] = -1
     assert_same((boxes, scores, labels, true_boxes, one_empty), 3)  # pictures without objects
@@ -109,7 +137,9 @@ def test_the_example_of_the_lesson() -> None:
     true = torch.tensor([[[0.0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [60, 0, 69, 9]]])
     found = torch.tensor([[[0.0, 0, 9, 9], [20, 0, 29, 9], [80, 0, 89, 9], [40, 0, 49, 9]]])
     zeros = torch.zeros(1, 4, dtype=torch.long)
-    measured = average_precision(found, torch.tensor([[0.9, 0.8, 0.7, 0.6]]), zeros, true, zeros, 1, (0.5,))
+    measured = average_precision(
+        found, torch.tensor([[0.9, 0.8, 0.7, 0.6]]), zeros, true, zeros, 1, (0.5,)
+    )
     assert measured.at(0.5) == pytest.approx((51 + 25 * 0.75) / 101)
     assert measured.recall.tolist() == [[0.75]]
 
@@ -117,7 +147,9 @@ def test_the_example_of_the_lesson() -> None:
 def test_nothing_found_and_nothing_there() -> None:
     none, true = torch.zeros(2, 0, 4), torch.tensor([[[0.0, 0, 5, 5]]] * 2)
     labels = torch.zeros(2, 0, dtype=torch.long)
-    measured = average_precision(none, torch.zeros(2, 0), labels, true, torch.zeros(2, 1, dtype=torch.long), 2)
+    measured = average_precision(
+        none, torch.zeros(2, 0), labels, true, torch.zeros(2, 1, dtype=torch.long), 2
+    )
     assert measured.table[:, 0].tolist() == [0.0] * 10
     assert measured.table[:, 1].isnan().all()
     assert measured.at(COCO_THRESHOLDS[0]) == 0.0

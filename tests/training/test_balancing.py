@@ -22,13 +22,19 @@ def test_who_balances_stands_and_who_does_not_falls() -> None:
     frames, agent, rule = contest(steady, "always right", 2.0, 0.0, 10.0, 1.0)
     assert agent == 500
     assert 5 < rule < 15
-    assert len(frames.images) == len(frames.captions) == 500 // balancing.EVERY + 1 + (500 % balancing.EVERY > 0)
+    assert (
+        len(frames.images)
+        == len(frames.captions)
+        == 500 // balancing.EVERY + 1 + (500 % balancing.EVERY > 0)
+    )
     assert frames.captions[0] == "0.0 s"
     assert frames.captions[-1] == "10.0 s"
     assert frames.images[0].shape == (2 * balancing.HEIGHT, balancing.WIDTH, 3)
     below = [image[balancing.HEIGHT :] for image in frames.images]
     assert np.array_equal(below[10], below[-1]), "it stays as it fell"
-    assert not np.array_equal(frames.images[10][: balancing.HEIGHT], frames.images[-1][: balancing.HEIGHT])
+    assert not np.array_equal(
+        frames.images[10][: balancing.HEIGHT], frames.images[-1][: balancing.HEIGHT]
+    )
 
 
 def test_starts_and_pushes_are_the_ones_asked_for() -> None:
@@ -36,7 +42,9 @@ def test_starts_and_pushes_are_the_ones_asked_for() -> None:
         given = {"angle": 0.0, "velocity": 0.0, "push": 10.0} | changes
         return contest(lambda s: torch.tensor([[0.0, 1.0]]), "always right", **given, most=1.0)[1]
 
-    assert stood(angle=-10) < stood() < stood(angle=10), "a push to the right turns the pole to the left"
+    assert stood(angle=-10) < stood() < stood(angle=10), (
+        "a push to the right turns the pole to the left"
+    )
     assert stood(velocity=-60) < stood() < stood(velocity=60)
     assert stood(push=20) < stood() < stood(push=2)
 

@@ -27,8 +27,12 @@ def test_a_batch_larger_than_the_data_repeats_it() -> None:
 
 def test_a_batch_depends_on_seed_and_number_alone() -> None:
     def stream() -> Batches:
-        return Batches((torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(1)),), 6, seed=5,
-                       augment=lambda x, g: x + torch.rand(len(x), 1, 1, 1, generator=g))  # fmt: skip
+        return Batches(
+            (torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(1)),),
+            6,
+            seed=5,
+            augment=lambda x, g: x + torch.rand(len(x), 1, 1, 1, generator=g),
+        )
 
     first, second = stream(), stream()
     expected = [batch[0] for batch in islice(iter(first), 9)]
@@ -56,7 +60,9 @@ def test_in_order_without_shuffling() -> None:
 def test_rows_alike_come_together_each_once_an_epoch(rows: int, size: int) -> None:
     lengths = torch.randint(1, 60, (rows,), generator=torch.Generator().manual_seed(0))
     batches = Batches((torch.arange(rows),), size, seed=1, alike=lengths)
-    drawn = torch.cat([batches.batch(k)[0] for k in range(-(-6 * rows // size))])[: 6 * rows].view(6, rows)
+    drawn = torch.cat([batches.batch(k)[0] for k in range(-(-6 * rows // size))])[: 6 * rows].view(
+        6, rows
+    )
     for epoch in drawn:
         assert sorted(epoch.tolist()) == list(range(rows))
     assert len({tuple(epoch.tolist()) for epoch in drawn}) > 1
@@ -74,7 +80,9 @@ def test_rows_alike_leave_little_to_fill_up() -> None:
     assert filled(None) > 0.4
     assert filled(lengths) < 0.06
 
-    firsts = [Batches((lengths,), 32, seed=seed, alike=lengths).batch(0)[0].max() for seed in range(20)]
+    firsts = [
+        Batches((lengths,), 32, seed=seed, alike=lengths).batch(0)[0].max() for seed in range(20)
+    ]
     assert len(set(map(int, firsts))) > 5  # batches come in any order, not the short ones first
 
 

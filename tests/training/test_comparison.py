@@ -32,8 +32,15 @@ def variant(run: Run, gain: float, stop: str = "") -> None:
 
 def study(run: Run, stop: str = "") -> None:
     before = torch.rand(())
-    found = compare(run, {"a": partial(variant, gain=1.0), "b": partial(variant, gain=3.0, stop=stop)}, 3, "test/score")
-    assert found.gain("b", "a", "test/score") == pytest.approx([2.0] * 3)  # the same seeds: the same start
+    found = compare(
+        run,
+        {"a": partial(variant, gain=1.0), "b": partial(variant, gain=3.0, stop=stop)},
+        3,
+        "test/score",
+    )
+    assert found.gain("b", "a", "test/score") == pytest.approx(
+        [2.0] * 3
+    )  # the same seeds: the same start
     assert found.mean("b", "seed") == run.seed * 3 + 1
     run.result({"drawn": before + torch.rand(())})
 
@@ -52,7 +59,9 @@ def test_variants_share_seeds_and_give_one_table_and_one_figure(tmp_path: Path) 
     assert [row[0] for row in table[1:]] == ["a", "b"]
     assert "±" in table[1][1]
     assert "mean ± 95 % over 3 seeds" in run.folder.report_html.read_text(encoding="utf-8")
-    assert {row["stage"] for row in run.folder.metrics()} == {f"{v} #{k}" for v in "ab" for k in (1, 2, 3)}
+    assert {row["stage"] for row in run.folder.metrics()} == {
+        f"{v} #{k}" for v in "ab" for k in (1, 2, 3)
+    }
 
 
 def test_parts_do_not_move_the_runs_own_generator(tmp_path: Path) -> None:
@@ -74,7 +83,9 @@ def test_stopped_in_a_variant_and_resumed(tmp_path: Path) -> None:
         study(again)
     assert again.metrics == whole.metrics
     strip = [{k: v for k, v in row.items() if k != "seconds"} for row in whole.folder.metrics()]
-    assert [{k: v for k, v in row.items() if k != "seconds"} for row in again.folder.metrics()] == strip
+    assert [
+        {k: v for k, v in row.items() if k != "seconds"} for row in again.folder.metrics()
+    ] == strip
 
 
 def test_the_interval_is_students() -> None:

@@ -10,20 +10,27 @@ from etude.training.detection import focal_loss
 
 def test_the_focal_loss_is_its_equation() -> None:
     g = torch.Generator().manual_seed(0)
-    logits, targets = 4 * torch.randn(50, 3, generator=g).double(), torch.randint(2, (50, 3), generator=g).double()
+    logits, targets = (
+        4 * torch.randn(50, 3, generator=g).double(),
+        torch.randint(2, (50, 3), generator=g).double(),
+    )
     p = logits.sigmoid()
     true = torch.where(targets == 1, p, 1 - p)
     weight = torch.where(targets == 1, 0.25, 0.75)
     torch.testing.assert_close(focal_loss(logits, targets), -weight * (1 - true) ** 2 * true.log())
     torch.testing.assert_close(
-        focal_loss(logits, targets, 0.0, 0.5), binary_cross_entropy_with_logits(logits, targets, reduction="none") / 2
+        focal_loss(logits, targets, 0.0, 0.5),
+        binary_cross_entropy_with_logits(logits, targets, reduction="none") / 2,
     )
 
 
 def test_the_focal_loss_is_that_of_detr() -> None:
     reference = pytest.importorskip("transformers.loss.loss_for_object_detection")
     g = torch.Generator().manual_seed(0)
-    logits, targets = 4 * torch.randn(50, 3, generator=g).double(), torch.randint(2, (50, 3), generator=g).double()
+    logits, targets = (
+        4 * torch.randn(50, 3, generator=g).double(),
+        torch.randint(2, (50, 3), generator=g).double(),
+    )
     theirs = reference.sigmoid_focal_loss(logits, targets, num_boxes=1, alpha=0.25, gamma=2)
     torch.testing.assert_close(focal_loss(logits, targets).mean(1).sum(), theirs, rtol=0, atol=1e-9)
 

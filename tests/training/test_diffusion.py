@@ -9,7 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from etude.errors import UserError
-from etude.training.diffusion import Diffusion, Flow, Process, blends, drawn, guided, lit, slerp, spaced, walked
+from etude.training.diffusion import (
+    Diffusion,
+    Flow,
+    Process,
+    blends,
+    drawn,
+    guided,
+    lit,
+    slerp,
+    spaced,
+    walked,
+)
 
 SCHEDULES = pytest.mark.parametrize("schedule", ["cosine", "linear"])
 NAMES = {"cosine": "squaredcos_cap_v2", "linear": "linear"}
@@ -25,9 +36,15 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def theirs(kind: str, schedule: str, clip: float | None, steps: int):  # type: ignore[no-untyped-def]
-    """A scheduler of diffusers with our tables, which are in double precision, so that only the steps are compared."""
+    """A scheduler of diffusers with our tables, which are in double precision, so that only the
+    steps are compared.
+    """
     diffusers = pytest.importorskip("diffusers")
-    options = {"clip_sample": clip is not None, "clip_sample_range": clip or 1.0, "timestep_spacing": "trailing"}
+    options = {
+        "clip_sample": clip is not None,
+        "clip_sample_range": clip or 1.0,
+        "timestep_spacing": "trailing",
+    }
     scheduler = getattr(diffusers, kind)(1_000, beta_schedule=NAMES[schedule], **options)
     scheduler.alphas_cumprod = Diffusion(1_000, schedule).alpha_bar  # type: ignore[arg-type]
     scheduler.set_timesteps(steps)
@@ -40,7 +57,9 @@ def test_the_schedules_are_those_of_diffusers(schedule: str) -> None:
     expected = diffusers.DDPMScheduler(1_000, beta_schedule=NAMES[schedule])
     ours = Diffusion(1_000, schedule)  # type: ignore[arg-type]
     torch.testing.assert_close(ours.beta, expected.betas.double(), atol=1e-6, rtol=1e-4)
-    torch.testing.assert_close(ours.alpha_bar, expected.alphas_cumprod.double(), atol=1e-6, rtol=1e-3)
+    torch.testing.assert_close(
+        ours.alpha_bar, expected.alphas_cumprod.double(), atol=1e-6, rtol=1e-3
+    )
 
 
 @SCHEDULES
@@ -72,7 +91,9 @@ def test_ddpm_walks_as_in_diffusers(schedule: str, clip: float | None, steps: in
 @pytest.mark.parametrize("clip", [None, 1.0])
 @pytest.mark.parametrize("eta", [0.0, 0.3])
 @pytest.mark.parametrize("steps", [1_000, 50, 8])
-def test_ddim_walks_as_in_diffusers(schedule: str, clip: float | None, eta: float, steps: int) -> None:
+def test_ddim_walks_as_in_diffusers(
+    schedule: str, clip: float | None, eta: float, steps: int
+) -> None:
     scheduler = theirs("DDIMScheduler", schedule, clip, steps)
     start = noise(4, 6)
     torch.manual_seed(0)
@@ -98,7 +119,7 @@ def test_a_flow_by_euler_walks_as_in_diffusers() -> None:
     torch.testing.assert_close(end.x, x, atol=1e-6, rtol=1e-5)
 
 
-# -- theorems ----------------------------------------------------------------------------------------------------------
+# -- theorems --------------------------------------------------------------------------------------
 
 
 @SCHEDULES
@@ -107,7 +128,9 @@ def test_noising_at_once_is_noising_step_by_step(schedule: str) -> None:
     factor, variance = 1.0, 0.0
     for t, beta in enumerate(process.beta.tolist()):
         factor, variance = math.sqrt(1 - beta) * factor, (1 - beta) * variance + beta
-        x = process.noised(torch.ones(2, 1).double(), torch.full((2,), t), torch.tensor([[0.0], [1.0]]).double())
+        x = process.noised(
+            torch.ones(2, 1).double(), torch.full((2,), t), torch.tensor([[0.0], [1.0]]).double()
+        )
         assert x[0].item() == pytest.approx(factor, rel=1e-9)
         assert (x[1] - x[0]).item() ** 2 == pytest.approx(variance, rel=1e-9)
     assert variance > 0.99
@@ -186,7 +209,10 @@ def test_heun_is_of_second_order_and_euler_of_first() -> None:
     """For normal data the way is known: the point z of the noise ends at M + S z."""
     z = noise(200, 1)
     error = {
-        (heun, n): (list(Flow(heun).walk(best(Flow()), z, n))[-1].x - (M + S * z)).abs().max().item()
+        (heun, n): (list(Flow(heun).walk(best(Flow()), z, n))[-1].x - (M + S * z))
+        .abs()
+        .max()
+        .item()
         for heun in (False, True)
         for n in (40, 80)
     }
@@ -201,7 +227,7 @@ def test_guesses_are_cut() -> None:
     assert [step.time for step in path] == pytest.approx([1 - i / 10 for i in range(11)])
 
 
-# -- guidance, spacing, spheres ----------------------------------------------------------------------------------------
+# -- guidance, spacing, spheres --------------------------------------------------------------------
 
 
 class Told(nn.Module):
@@ -242,7 +268,9 @@ def test_mixtures_are_those_of_the_processes() -> None:
         t = time[[299, 299]] if flow else torch.tensor([299, 299])
         torch.testing.assert_close(process.part(t), time[[299, 299]], atol=1e-6, rtol=0)
         mixed = process.noised(x, t, e)[:, 0].double()
-        torch.testing.assert_close(mixed, torch.stack([picture[299], part[299]]).double(), atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(
+            mixed, torch.stack([picture[299], part[299]]).double(), atol=1e-6, rtol=1e-5
+        )
 
 
 def test_steps_are_even_and_begin_at_the_end() -> None:

@@ -1,4 +1,6 @@
-"""Environments: they restart by themselves, say which steps are real, and go on exactly after they were saved."""
+"""Environments: they restart by themselves, say which steps are real, and go on exactly after they
+were saved.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def saved(envs: Environments):
     return torch.load(io.BytesIO(_content(envs.state_dict())), weights_only=True)
 
 
-@pytest.mark.parametrize(("name", "steps"), [("CartPole-v1", 60), ("LunarLander-v3", 160), ("Acrobot-v1", 30)])
+@pytest.mark.parametrize(
+    ("name", "steps"), [("CartPole-v1", 60), ("LunarLander-v3", 160), ("Acrobot-v1", 30)]
+)
 def test_saved_and_loaded_it_goes_on_alike(name, steps) -> None:
     envs = Environments(name, 3, seed=5, longest=steps - 20)
     torch.manual_seed(0)
@@ -73,7 +77,9 @@ def test_a_copy_restarts_one_step_after_its_episode(name) -> None:
         first, last = seen.observations[1:][~seen.valid], seen.observations[:-1][~seen.valid]
         assert (first.abs() <= 0.05).all(), "a new episode begins near the middle"
         fallen = (last[:, 2].abs() > 0.2094) | (last[:, 0].abs() > 2.4)
-        assert torch.equal(fallen, seen.terminated[:-1][~seen.valid[1:]]), "the last state of an episode is shown"
+        assert torch.equal(fallen, seen.terminated[:-1][~seen.valid[1:]]), (
+            "the last state of an episode is shown"
+        )
 
 
 def test_time_that_is_up_is_no_termination() -> None:
@@ -163,7 +169,9 @@ def test_what_a_user_can_get_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     assert spaces("CartPole-v1") == (4, 2)
     assert action_names("Acrobot-v1") == ("0", "1", "2")
     assert torch.equal(observed("CartPole-v1", "0, 1 2 3"), torch.tensor([[0.0, 1, 2, 3]]))
-    with pytest.raises(UserError, match=r"the input is \[1, 2\]; expected 4 numbers: an observation of CartPole-v1"):
+    with pytest.raises(
+        UserError, match=r"the input is \[1, 2\]; expected 4 numbers: an observation of CartPole-v1"
+    ):
         observed("CartPole-v1", [1, 2])
     with pytest.raises(UserError, match="the input is 'a b c d'; expected 4 numbers"):
         observed("CartPole-v1", "a b c d")

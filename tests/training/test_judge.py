@@ -9,12 +9,23 @@ import torch
 from etude import data
 from etude.runs.run import Run
 from etude.training.evaluation import accuracy, outputs
-from etude.training.judge import Judge, appraise, coverage, frechet, gaussian_frechet, nearest, seen, trained_judge
+from etude.training.judge import (
+    Judge,
+    appraise,
+    coverage,
+    frechet,
+    gaussian_frechet,
+    nearest,
+    seen,
+    trained_judge,
+)
 
 
 def cloud(n: int, size: int, seed: int = 0) -> torch.Tensor:
     g = torch.Generator().manual_seed(seed)
-    return torch.randn(n, size, generator=g).double() @ torch.randn(size, size, generator=g).double()
+    return (
+        torch.randn(n, size, generator=g).double() @ torch.randn(size, size, generator=g).double()
+    )
 
 
 def test_the_judge_learns_and_depends_on_pictures_and_seed_alone(tmp_path) -> None:
@@ -32,7 +43,9 @@ def test_the_judge_learns_and_depends_on_pictures_and_seed_alone(tmp_path) -> No
         assert torch.equal(a, b)
     features = seen(judges[0], test.inputs / 16, batch=100)
     assert features.shape == (360, 32)
-    torch.testing.assert_close(judges[0].head(features.relu()), outputs(judges[0], test.inputs / 16))
+    torch.testing.assert_close(
+        judges[0].head(features.relu()), outputs(judges[0], test.inputs / 16)
+    )
 
 
 @pytest.mark.parametrize("side", [8, 28])
@@ -52,7 +65,9 @@ def test_the_distance_of_gaussians_is_the_closed_form() -> None:
     found = gaussian_frechet(shift, a.diag(), torch.zeros(3).double(), b.diag())
     assert found == pytest.approx(expected)
     turn = torch.linalg.qr(cloud(3, 3)).Q
-    turned = gaussian_frechet(turn @ shift, turn @ a.diag() @ turn.T, torch.zeros(3).double(), turn @ b.diag() @ turn.T)
+    turned = gaussian_frechet(
+        turn @ shift, turn @ a.diag() @ turn.T, torch.zeros(3).double(), turn @ b.diag() @ turn.T
+    )
     assert turned == pytest.approx(expected)
 
 
@@ -63,7 +78,9 @@ def test_the_distance_is_that_of_scipys_matrix_root() -> None:
     cov_a, cov_b = np.cov(a.numpy().T), np.cov(b.numpy().T)
     root = np.trace(sqrtm(cov_a @ cov_b)).real
     shift = (a.mean(0) - b.mean(0)).square().sum().item()
-    assert frechet(a, b) == pytest.approx(shift + np.trace(cov_a) + np.trace(cov_b) - 2 * root, rel=1e-8)
+    assert frechet(a, b) == pytest.approx(
+        shift + np.trace(cov_a) + np.trace(cov_b) - 2 * root, rel=1e-8
+    )
     assert frechet(a, b) == pytest.approx(frechet(b, a), rel=1e-8)
 
 
@@ -95,9 +112,24 @@ def test_what_is_appraised_and_on_how_many(tmp_path) -> None:
     judge, student = Judge(8), Judge(8)
     with Run("appraised", root=tmp_path, quiet=True) as run:
         kinds = [torch.randint(10, (len(x),)) for x in (held, tested)]
-        appraise(run, judge, student, real[:40] * 0, real, (held, kinds[0]), (tested, kinds[1]), real[20:])
+        appraise(
+            run,
+            judge,
+            student,
+            real[:40] * 0,
+            real,
+            (held, kinds[0]),
+            (tested, kinds[1]),
+            real[20:],
+        )
         m, n = run.metrics, run.held_out
-    assert n["judge/accuracy"] == n["student/accuracy"] == n["generated/distance"] == n["generated/coverage"] == 30
+    assert (
+        n["judge/accuracy"]
+        == n["student/accuracy"]
+        == n["generated/distance"]
+        == n["generated/coverage"]
+        == 30
+    )
     assert n["judge/validation accuracy"] == n["student/validation accuracy"] == 20
     assert m["judge/accuracy"] == accuracy(outputs(judge, tested), kinds[1])
     assert m["student/validation accuracy"] == accuracy(outputs(student, held), kinds[0])

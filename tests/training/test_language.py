@@ -95,7 +95,9 @@ def test_transformers_cuts_alike() -> None:
         theirs = scores / 0.7
         theirs = TopKLogitsWarper(k)(None, theirs) if k else theirs
         theirs = TopPLogitsWarper(p)(None, theirs) if p < 1 and not k else theirs
-        if not (k and p < 1):  # one after the other they cut otherwise: the nucleus of what top-k left
+        if not (
+            k and p < 1
+        ):  # one after the other they cut otherwise: the nucleus of what top-k left
             torch.testing.assert_close(narrowed(scores, 0.7, k, p), theirs.softmax(1))
 
 
@@ -103,8 +105,12 @@ def test_draws_have_the_probabilities_they_should() -> None:
     torch.manual_seed(2)
     net = Bigram(torch.randn(3, 3) / 2)
     drawn = torch.tensor(list(sample(net, torch.tensor([0]), 6_000, temperature=0.7)))
-    after = torch.stack([torch.bincount(drawn[1:][drawn[:-1] == k], minlength=3) for k in range(3)]).float()
-    torch.testing.assert_close(after / after.sum(1, keepdim=True), (net.table / 0.7).softmax(1), rtol=0, atol=0.04)
+    after = torch.stack(
+        [torch.bincount(drawn[1:][drawn[:-1] == k], minlength=3) for k in range(3)]
+    ).float()
+    torch.testing.assert_close(
+        after / after.sum(1, keepdim=True), (net.table / 0.7).softmax(1), rtol=0, atol=0.04
+    )
 
 
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
@@ -117,7 +123,16 @@ def test_with_a_cache_the_same_tokens_come(positions, prompt) -> None:
         for p in net.parameters():
             p += 0.3 * torch.randn_like(p)
     drawn = [
-        list(sample(net, tokens, 60, top_p=0.9, cached=cached, generator=torch.Generator().manual_seed(1)))
+        list(
+            sample(
+                net,
+                tokens,
+                60,
+                top_p=0.9,
+                cached=cached,
+                generator=torch.Generator().manual_seed(1),
+            )
+        )
         for cached in (True, False)
     ]
     assert drawn[0] == drawn[1]

@@ -33,7 +33,12 @@ def test_cosine_is_half_way_at_the_middle() -> None:
 
 def test_weights_decay_and_vectors_do_not() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
-    decayed = {id(p) for g in descent("adamw", net, 0.1, 0.5).param_groups if g["weight_decay"] for p in g["params"]}
+    decayed = {
+        id(p)
+        for g in descent("adamw", net, 0.1, 0.5).param_groups
+        if g["weight_decay"]
+        for p in g["params"]
+    }
     assert decayed == {id(net[0].weight), id(net[3].weight)}
 
 
@@ -84,7 +89,9 @@ def test_a_running_mean_forgets_its_start_and_goes_on_after_a_stop() -> None:
         path.append(mean.net[0].weight[0, 0].item())
         assert torch.equal(mean.net[1].running_mean, net[1].running_mean)
         if step == 100:
-            again.load_state_dict({"net": {k: t.clone() for k, t in mean.net.state_dict().items()}, "updates": 101})
+            again.load_state_dict(
+                {"net": {k: t.clone() for k, t in mean.net.state_dict().items()}, "updates": 101}
+            )
         elif step > 100:
             again.update(net)
     assert path[0] == 0  # the first update takes the network as it is

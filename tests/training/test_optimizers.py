@@ -1,4 +1,6 @@
-"""Each optimiser is PyTorch's, number for number; the quasi-Newton ones are SciPy's and the theorems'."""
+"""Each optimiser is PyTorch's, number for number; the quasi-Newton ones are SciPy's and the
+theorems'.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,24 @@ THEIRS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, float]]]
 }
 
 
-def walk(make: Callable[[list[Tensor]], torch.optim.Optimizer], steps: int = 100, closure: bool = False) -> Tensor:
-    """A small network in double precision on noisy data, one new batch a step. (steps, parameters)."""
+def walk(
+    make: Callable[[list[Tensor]], torch.optim.Optimizer], steps: int = 100, closure: bool = False
+) -> Tensor:
+    """A small network in double precision on noisy data, one new batch a step.
+
+    (steps, parameters).
+    """
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).double()
     optimizer = make(list(net.parameters()))
     path = []
     for step in range(steps):
-        x = torch.randn(8, 3, dtype=torch.double, generator=torch.Generator().manual_seed(step if not closure else 0))
+        x = torch.randn(
+            8,
+            3,
+            dtype=torch.double,
+            generator=torch.Generator().manual_seed(step if not closure else 0),
+        )
 
         def loss(x: Tensor = x) -> Tensor:
             optimizer.zero_grad()
@@ -65,12 +77,16 @@ def walk(make: Callable[[list[Tensor]], torch.optim.Optimizer], steps: int = 100
 def test_a_hundred_steps_are_pytorchs(name: str, decay: float) -> None:
     theirs, settings = THEIRS[name]
     mine = walk(lambda p: getattr(written, name)(p, weight_decay=decay, **settings))
-    assert torch.allclose(mine, walk(lambda p: theirs(p, weight_decay=decay, **settings)), atol=1e-6, rtol=0)
+    assert torch.allclose(
+        mine, walk(lambda p: theirs(p, weight_decay=decay, **settings)), atol=1e-6, rtol=0
+    )
     assert (mine[1:] != mine[:-1]).any(1).all(), "it moves at every step"
 
 
 def test_lbfgs_is_pytorchs_without_a_line_search() -> None:
-    theirs = walk(lambda p: torch.optim.LBFGS(p, lr=0.5, max_iter=1, history_size=10, **LATEST), closure=True)
+    theirs = walk(
+        lambda p: torch.optim.LBFGS(p, lr=0.5, max_iter=1, history_size=10, **LATEST), closure=True
+    )
     mine = walk(lambda p: Evaluated(p), closure=True)
     assert torch.allclose(mine, theirs, atol=1e-6, rtol=0)
     assert (mine[-1] - mine[0]).norm() > 0.1
@@ -89,10 +105,14 @@ class Evaluated(LBFGS):
 
 
 def rosenbrock(w: Tensor) -> Tensor:
-    return (1 - w[..., :-1]).square().sum(-1) + 100 * (w[..., 1:] - w[..., :-1].square()).square().sum(-1)
+    return (1 - w[..., :-1]).square().sum(-1) + 100 * (
+        w[..., 1:] - w[..., :-1].square()
+    ).square().sum(-1)
 
 
-def minimised(make: Callable[[list[Tensor]], torch.optim.Optimizer], steps: int, n: int) -> tuple[Tensor, list[float]]:
+def minimised(
+    make: Callable[[list[Tensor]], torch.optim.Optimizer], steps: int, n: int
+) -> tuple[Tensor, list[float]]:
     w = torch.linspace(-1.2, 1.0, n, dtype=torch.double).requires_grad_()
     optimizer = make([w])
 
@@ -107,14 +127,18 @@ def minimised(make: Callable[[list[Tensor]], torch.optim.Optimizer], steps: int,
 
 @pytest.mark.parametrize("n", [2, 10])
 @pytest.mark.parametrize("make", [BFGS, LBFGS])
-def test_with_a_line_search_the_loss_never_rises_and_the_minimum_is_found(make: type, n: int) -> None:
+def test_with_a_line_search_the_loss_never_rises_and_the_minimum_is_found(
+    make: type, n: int
+) -> None:
     w, losses = minimised(make, 150, n)
     assert all(b <= a for a, b in itertools.pairwise(losses))
     assert torch.allclose(w.detach(), torch.ones(n, dtype=torch.double), atol=1e-6)
 
 
 @pytest.mark.parametrize("make", [BFGS, LBFGS])
-def test_where_the_closure_stays_the_same_a_step_goes_on_from_the_last_evaluation(make: type) -> None:
+def test_where_the_closure_stays_the_same_a_step_goes_on_from_the_last_evaluation(
+    make: type,
+) -> None:
     walked, calls = [], []
     for same in (False, True):
         w = torch.linspace(-1.2, 1.0, 4, dtype=torch.double).requires_grad_()
@@ -128,7 +152,11 @@ def test_where_the_closure_stays_the_same_a_step_goes_on_from_the_last_evaluatio
             loss.backward()
             return loss
 
-        walked.append(torch.stack([torch.tensor([float(optimizer.step(closure)), *w.tolist()]) for _ in range(30)]))
+        walked.append(
+            torch.stack(
+                [torch.tensor([float(optimizer.step(closure)), *w.tolist()]) for _ in range(30)]
+            )
+        )
         calls.append(evaluations)
         optimizer.load_state_dict(optimizer.state_dict())
         optimizer.step(closure)
@@ -148,11 +176,17 @@ def test_bfgs_finds_scipys_minimum_and_its_matrix() -> None:
         return float(loss.detach()), g.numpy()
 
     found = optimize.minimize(
-        value, points[0].numpy(), jac=True, method="BFGS", callback=lambda x: points.append(torch.tensor(x))
+        value,
+        points[0].numpy(),
+        jac=True,
+        method="BFGS",
+        callback=lambda x: points.append(torch.tensor(x)),
     )
     H = torch.eye(3, dtype=torch.double)
     gradients = [torch.tensor(value(p.numpy())[1]) for p in points]
-    for k in range(len(points) - 2):  # SciPy's own steps through our update; after its last it makes none
+    for k in range(
+        len(points) - 2
+    ):  # SciPy's own steps through our update; after its last it makes none
         H = bfgs_update(H, points[k + 1] - points[k], gradients[k + 1] - gradients[k])
     assert torch.allclose(H, torch.tensor(found.hess_inv), rtol=1e-6, atol=1e-9)
     mine, _ = minimised(BFGS, 150, 3)
@@ -194,7 +228,9 @@ def test_bfgs_refuses_a_matrix_that_no_machine_holds() -> None:
 
 
 def test_a_rule_knows_its_coefficients() -> None:
-    with pytest.raises(TypeError, match="RMSprop has no coefficient momentum; expected: alpha, eps"):
+    with pytest.raises(
+        TypeError, match="RMSprop has no coefficient momentum; expected: alpha, eps"
+    ):
         written.RMSprop([torch.zeros(1, requires_grad=True)], momentum=0.9)
 
 
@@ -231,7 +267,7 @@ def test_it_goes_on_from_its_state(name: str) -> None:
     assert torch.equal(w, again)
 
 
-# -- Muon --------------------------------------------------------------------------------------------------------------
+# -- Muon ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (9, 4), (4, 9)])
@@ -255,13 +291,18 @@ def test_muon_is_pytorchs(shape: tuple[int, int]) -> None:
     start = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     mine, theirs = (start.clone().requires_grad_() for _ in range(2))
     settings = {"lr": 0.02, "weight_decay": 0.1}
-    rules = (Muon([mine], **settings), torch.optim.Muon([theirs], adjust_lr_fn="match_rms_adamw", **settings))
+    rules = (
+        Muon([mine], **settings),
+        torch.optim.Muon([theirs], adjust_lr_fn="match_rms_adamw", **settings),
+    )
     for step in range(30):
         for w, rule in zip((mine, theirs), rules, strict=True):
             w.grad = torch.randn(shape, generator=torch.Generator().manual_seed(1 + step))
             rule.step()
     assert (mine - start).abs().max() > 0.1
-    tolerance = 0.0 if has_bf16(torch.device("cpu")) else 2e-3  # theirs is in bf16 anywhere, ours where that is fast
+    tolerance = (
+        0.0 if has_bf16(torch.device("cpu")) else 2e-3
+    )  # theirs is in bf16 anywhere, ours where that is fast
     torch.testing.assert_close(mine, theirs, atol=tolerance, rtol=0)
 
 
@@ -269,7 +310,12 @@ def test_muon_takes_maps_and_leaves_tables_and_vectors_to_adamw() -> None:
     torch.manual_seed(0)
     kernels = nn.Conv2d(2, 3, 3)
     net = nn.ModuleDict(
-        {"table": nn.Embedding(7, 4), "map": nn.Linear(4, 5), "norm": nn.LayerNorm(5), "kernels": kernels}
+        {
+            "table": nn.Embedding(7, 4),
+            "map": nn.Linear(4, 5),
+            "norm": nn.LayerNorm(5),
+            "kernels": kernels,
+        }
     )
     other = copy.deepcopy(net)
     rules = descent("muon", net, 0.01, 0.1), descent("adamw", other, 0.01, 0.1)
@@ -280,26 +326,38 @@ def test_muon_takes_maps_and_leaves_tables_and_vectors_to_adamw() -> None:
                 w.grad = torch.randn(w.shape, generator=generator)
             rule.step()
     for (name, w), v in zip(net.named_parameters(), other.parameters(), strict=True):
-        assert torch.allclose(w, v, atol=1e-5) == (name not in ("map.weight", "kernels.weight")), name
+        assert torch.allclose(w, v, atol=1e-5) == (name not in ("map.weight", "kernels.weight")), (
+            name
+        )
     before = kernels.weight.detach().clone()
     rules[0].step()
     moved = (kernels.weight.detach() - before * (1 - 0.01 * 0.1)).flatten(1)
-    assert float(moved.norm()) == pytest.approx(0.2 * 0.01 * (18 * 3) ** 0.5, rel=0.25), "as long as Adam's"
+    assert float(moved.norm()) == pytest.approx(0.2 * 0.01 * (18 * 3) ** 0.5, rel=0.25), (
+        "as long as Adam's"
+    )
 
 
 @pytest.mark.parametrize("study", ["sine", "digits"])
 def test_any_study_runs_with_any_of_them(study: str, tmp_path: Path) -> None:
     short = {"steps": 20} if study == "sine" else {"epochs": 0.2, "width": 4}
     for name in ("adamax", "muon", "lbfgs"):
-        run = etude.run(study, root=tmp_path, quiet=True, optimizer=name, learning_rate=1e-3, **short)
+        run = etude.run(
+            study, root=tmp_path, quiet=True, optimizer=name, learning_rate=1e-3, **short
+        )
         assert run.metrics
         assert run.folder.study()["fields"]["optimizer"] == name
 
 
 @pytest.mark.parametrize("name", sorted(FUSED))
 def test_fused_ones_are_pytorchs_to_the_bit(name: str) -> None:
-    theirs = {"sgd": "SGD", "momentum": "Momentum", "nesterov": "Nesterov", "adagrad": "Adagrad", "adam": "Adam",
-              "adamw": "AdamW"}[name]  # fmt: skip
+    theirs = {
+        "sgd": "SGD",
+        "momentum": "Momentum",
+        "nesterov": "Nesterov",
+        "adagrad": "Adagrad",
+        "adam": "Adam",
+        "adamw": "AdamW",
+    }[name]
     make, settings = THEIRS[theirs]
     ours = walk(lambda p: FUSED[name](p, fused=True, weight_decay=0.1, **settings))
     assert torch.equal(ours, walk(lambda p: make(p, fused=True, weight_decay=0.1, **settings)))

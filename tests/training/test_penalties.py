@@ -14,7 +14,9 @@ from etude.training.penalties import HardConcrete, confidence, l2, nuclear_norm,
 
 def matrices() -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return [torch.randn(shape, generator=generator, dtype=torch.double) for shape in ((5, 3), (3, 4))]
+    return [
+        torch.randn(shape, generator=generator, dtype=torch.double) for shape in ((5, 3), (3, 4))
+    ]
 
 
 def test_the_gradient_of_l2_is_the_weight() -> None:
@@ -37,7 +39,9 @@ def test_the_gradient_of_the_nuclear_norm_is_u_v() -> None:
     weights = [w.requires_grad_() for w in matrices()]
     norm = nuclear_norm(weights)
     norm.backward()
-    assert norm.item() == pytest.approx(sum(torch.linalg.matrix_norm(w, "nuc").item() for w in weights))
+    assert norm.item() == pytest.approx(
+        sum(torch.linalg.matrix_norm(w, "nuc").item() for w in weights)
+    )
     for w in weights:
         u, _, vh = torch.linalg.svd(w.detach(), full_matrices=False)
         assert torch.allclose(w.grad, u @ vh)
@@ -61,7 +65,9 @@ def test_gates_are_open_as_often_as_expected(log_alpha: float) -> None:
     assert 0 <= drawn.min() <= drawn.max() <= 1
     assert (drawn == 0).any()
     assert (drawn == 1).any()
-    assert (drawn > 0).double().mean().item() == pytest.approx(gate.open().item() / 40_000, abs=0.01)
+    assert (drawn > 0).double().mean().item() == pytest.approx(
+        gate.open().item() / 40_000, abs=0.01
+    )
 
 
 def test_a_gated_layer_learns_its_gates_and_is_still_in_evaluation() -> None:

@@ -53,7 +53,9 @@ def test_a_translation_is_shaded_by_doubt() -> None:
     source, target = (torch.tensor([[*pieces.encode(text), 2]]) for text in ("ab", "ba ab"))
     p = torch.full((1, target.shape[1], 20), 0.25)
     look = torch.rand(1, 2, target.shape[1], source.shape[1]).softmax(3)
-    tokens, grid = look_across(pieces, source, target, p, {"self": look[:, :, :, :1], "cross": look})
+    tokens, grid = look_across(
+        pieces, source, target, p, {"self": look[:, :, :, :1], "cross": look}
+    )
     assert "".join(piece for piece, _ in tokens.pieces) == "ba ab"
     assert {weight for _, weight in tokens.pieces} == {0.75}
     assert grid.rows[-1] == grid.columns[-1] == "end"
@@ -63,12 +65,17 @@ def test_a_translation_is_shaded_by_doubt() -> None:
 def test_handwritten_digits_fit_the_drawing() -> None:
     drawings = handwritten(3)
     assert [picture.shape for picture in drawings.values()] == [(28, 28)] * 3
-    assert all(picture.max() > 0.8 and picture[:4].max() == picture[:, -4:].max() == 0 for picture in drawings.values())
+    assert all(
+        picture.max() > 0.8 and picture[:4].max() == picture[:, -4:].max() == 0
+        for picture in drawings.values()
+    )
 
 
 def test_two_points_are_parted_and_stand_on_the_plane() -> None:
     torch.manual_seed(0)
-    frames = grow([(-0.5, 0.0, 0), (0.5, 0.0, 1)], torch.nn.Linear(2, 1), steps=20, frames=2, rate=0.2)
+    frames = grow(
+        [(-0.5, 0.0, 0), (0.5, 0.0, 1)], torch.nn.Linear(2, 1), steps=20, frames=2, rate=0.2
+    )
     assert len(frames.images) == 3
     assert frames.captions[-1].endswith("100% right")
     first, last = frames.images[0], frames.images[-1]

@@ -59,7 +59,9 @@ def test_each_row_steps_with_its_own_rate() -> None:
     assert torch.equal(incoming.flatten(), bias)
     assert ((incoming > 1e-3) & (incoming < 10)).all()
     assert len(incoming.unique()) == 6
-    assert heads.flatten().tolist() == pytest.approx([r for r in (1e-3, 1e-2, 0.1, 1, 10) for _ in range(3)], rel=1e-4)
+    assert heads.flatten().tolist() == pytest.approx(
+        [r for r in (1e-3, 1e-2, 0.1, 1, 10) for _ in range(3)], rel=1e-4
+    )
 
     before = [p.detach().clone() for p in net.parameters()]
     optimizer = torch.optim.SGD(net.parameters(), 1.0)

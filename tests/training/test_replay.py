@@ -14,7 +14,9 @@ from etude.training.replay import Replay, explored, follow
 
 
 def filled(steps: int, rows: int = 1_000, n: int = 3, α: float = 0.0) -> Replay:
-    """Two environments that count: the observation is the time, of the second with 1,000 more, the reward 2^time."""
+    """Two environments that count: the observation is the time, of the second with 1,000 more, the
+    reward 2^time.
+    """
     replay = Replay(rows, n, 0.5, α)
     for t in range(steps):
         restart = torch.tensor([t % 7 == 6, False])
@@ -29,7 +31,9 @@ def test_rows_are_what_was_put_in() -> None:
     replay = filled(20)
     torch.manual_seed(0)
     s = replay.sample(4_000)
-    for o, a, r, d, later in zip(s.observation[:, 0], s.action, s.reward, s.discount, s.reached[:, 0], strict=True):
+    for o, a, r, d, later in zip(
+        s.observation[:, 0], s.action, s.reward, s.discount, s.reached[:, 0], strict=True
+    ):
         first = o < 1_000
         t = int(o) % 1_000
         assert t < 20 - 3, "its outcome is known"
@@ -65,7 +69,9 @@ def test_rows_are_drawn_as_often_as_their_priorities_say(α) -> None:
     torch.testing.assert_close(P[known], expected / expected.sum(), rtol=0, atol=1e-12)
     draws = 200_000
     counts = torch.bincount(replay.sample(draws).rows, minlength=len(P)) / draws
-    assert (counts - P).abs().max() < 1e-4, "one from each of as many equal parts: better than independent draws"
+    assert (counts - P).abs().max() < 1e-4, (
+        "one from each of as many equal parts: better than independent draws"
+    )
     weight = replay.sample(1_000, beta=1.0)
     torch.testing.assert_close(weight.weight, (P[known].min() / P[weight.rows]).float())
     assert weight.weight.max() <= 1

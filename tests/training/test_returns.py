@@ -5,14 +5,25 @@ from __future__ import annotations
 import pytest
 import torch
 
-from etude.training.policies import changes, clipped, divergence, entropy, gradient_noise, probability_of, value_loss
+from etude.training.policies import (
+    changes,
+    clipped,
+    divergence,
+    entropy,
+    gradient_noise,
+    probability_of,
+    value_loss,
+)
 from etude.training.returns import advantages, explained_variance, n_step
 
 
 def drawn(T: int = 40, n: int = 5):
     """Rewards, values, and ends of both kinds, in double precision."""
     g = torch.Generator().manual_seed(0)
-    rewards, values = torch.randn(T, n, generator=g).double(), torch.randn(T + 1, n, generator=g).double()
+    rewards, values = (
+        torch.randn(T, n, generator=g).double(),
+        torch.randn(T + 1, n, generator=g).double(),
+    )
     u = torch.rand(T, n, generator=g)
     terminated, truncated = u < 0.08, (u > 0.08) & (u < 0.15)
     return rewards, values, terminated, terminated | truncated
@@ -36,7 +47,9 @@ def by_loops(rewards, values, terminated, ended, γ, λ):
 @pytest.mark.parametrize("λ", [0.0, 0.7, 1.0])
 def test_generalised_advantages_are_the_sum_of_their_definition(λ) -> None:
     case = drawn()
-    torch.testing.assert_close(advantages(*case, 0.9, λ), by_loops(*case, 0.9, λ), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        advantages(*case, 0.9, λ), by_loops(*case, 0.9, λ), rtol=0, atol=1e-12
+    )
 
 
 def test_at_zero_it_is_the_one_step_error_and_at_one_the_return_less_the_value() -> None:
@@ -48,11 +61,15 @@ def test_at_zero_it_is_the_one_step_error_and_at_one_the_return_less_the_value()
     for t in reversed(range(len(rewards))):
         later = torch.where(terminated[t], 0, torch.where(ended[t], values[t + 1], later))
         later = came[t] = rewards[t] + 0.9 * later
-    torch.testing.assert_close(advantages(rewards, values, terminated, ended, 0.9, 1.0) + values[:-1], came)
+    torch.testing.assert_close(
+        advantages(rewards, values, terminated, ended, 0.9, 1.0) + values[:-1], came
+    )
 
 
 def test_generalised_advantages_are_the_mean_of_n_step_ones() -> None:
-    """With weights (1 - λ) λ^(n - 1), and what remains on the longest: Schulman et al., equation 16."""
+    """With weights (1 - λ) λ^(n - 1), and what remains on the longest: Schulman et al., equation
+    16.
+    """
     rewards, values, *_ = drawn(T=12)
     no = torch.zeros_like(rewards, dtype=torch.bool)
     γ, λ, T = 0.9, 0.8, 12
@@ -111,17 +128,29 @@ def test_entropy_and_divergence_are_pytorchs() -> None:
 
     p, q = (torch.randn(7, 4).log_softmax(1) for _ in range(2))
     torch.testing.assert_close(entropy(p), Categorical(logits=p).entropy())
-    torch.testing.assert_close(divergence(p, q), kl_divergence(Categorical(logits=p), Categorical(logits=q)))
+    torch.testing.assert_close(
+        divergence(p, q), kl_divergence(Categorical(logits=p), Categorical(logits=q))
+    )
     same = changes(p, p, torch.zeros(7, dtype=torch.long), 0.2)
     assert same["KL"] == same["clipped"] == 0
     actions = torch.tensor([0, 1])
-    old, new = torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log(), torch.tensor([[0.7, 0.3], [0.45, 0.55]]).log()
+    old, new = (
+        torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log(),
+        torch.tensor([[0.7, 0.3], [0.45, 0.55]]).log(),
+    )
     assert changes(old, new, actions, 0.2)["clipped"] == 0.5
 
 
 def test_the_policy_gradient_of_a_bandit_is_that_of_finite_differences() -> None:
-    r"""Two arms, means 1 and 3: $J = \pi_1 + 3 \pi_2$. Both arms weighed by π give the estimate's mean exactly."""
-    θ, worth, step = torch.tensor([0.3, -0.2], dtype=torch.double), torch.tensor([1.0, 3.0]).double(), 1e-5
+    r"""Two arms, means 1 and 3: $J = \pi_1 + 3 \pi_2$.
+
+    Both arms weighed by π give the estimate's mean exactly.
+    """
+    θ, worth, step = (
+        torch.tensor([0.3, -0.2], dtype=torch.double),
+        torch.tensor([1.0, 3.0]).double(),
+        1e-5,
+    )
 
     def J(at):
         return float(at.softmax(0) @ worth)
@@ -143,7 +172,12 @@ def test_a_baseline_lowers_the_noise_and_leaves_the_mean() -> None:
     a = torch.multinomial(log_policy(s).exp().detach().view(-1, 2), 1).view(4, 2_000)
     worth = a * 1.0 + 0.1 * torch.randn(4, 2_000)
     found = gradient_noise(
-        log_policy, policy, s, a, {"less 0.5": worth - 0.5, "alone": worth + 5, "none": 0 * worth}, 20
+        log_policy,
+        policy,
+        s,
+        a,
+        {"less 0.5": worth - 0.5, "alone": worth + 5, "none": 0 * worth},
+        20,
     )
     assert found["less 0.5"][1] == 0
     assert found["alone"][0] > 20 * found["less 0.5"][0]

@@ -11,7 +11,9 @@ from etude.training.schedules import constant, step_decay
 
 def test_step_decay_falls_when_a_part_is_done() -> None:
     shape = step_decay(100, at=(0.5, 0.75), factor=0.2)
-    assert [shape(k) for k in (0, 49, 50, 74, 75, 99)] == pytest.approx([1, 1, 0.2, 0.2, 0.04, 0.04])
+    assert [shape(k) for k in (0, 49, 50, 74, 75, 99)] == pytest.approx(
+        [1, 1, 0.2, 0.2, 0.04, 0.04]
+    )
     assert {constant(k) for k in (0, 10, 1_000)} == {1.0}
 
 

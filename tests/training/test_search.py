@@ -20,7 +20,9 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def sharp(kind: str, seed: int = 0):
-    """A network whose tokens depend much on what was read and written, and which never writes PAD or BEGIN."""
+    """A network whose tokens depend much on what was read and written, and which never writes PAD
+    or BEGIN.
+    """
     torch.manual_seed(seed)
     net = KINDS[kind]().double().eval()
     with torch.no_grad():
@@ -46,7 +48,9 @@ def ln_p(net, source, text):
 
 
 def texts(longest):
-    """Every text of the tokens 3, 4, 5 that ends within ``longest``, and those that don't end in it."""
+    """Every text of the tokens 3, 4, 5 that ends within ``longest``, and those that don't end in
+    it.
+    """
     for n in range(longest):
         yield from ((*text, END) for text in product((3, 4, 5), repeat=n))
     yield from product((3, 4, 5), repeat=longest)
@@ -61,7 +65,10 @@ def test_a_beam_as_wide_as_there_are_texts_finds_the_best(kind, penalty) -> None
         wide, ranks = beam_search(net, source, BEGIN, END, 3, width=40, penalty=penalty)
         _, lower = beam_search(net, source, BEGIN, END, 3, width=1, penalty=penalty)
         for row, rank, given in zip(wide.tolist(), ranks.tolist(), source, strict=True):
-            every = {text: ln_p(net, given[None], text) / ((5 + len(text)) / 6) ** penalty for text in texts(3)}
+            every = {
+                text: ln_p(net, given[None], text) / ((5 + len(text)) / 6) ** penalty
+                for text in texts(3)
+            }
             best = max(every, key=every.get)
             assert tuple(row) == best + (PAD,) * (3 - len(best))
             assert rank == pytest.approx(every[best], abs=1e-5)
@@ -78,7 +85,10 @@ def test_a_beam_of_one_is_greedy(kind) -> None:
         text = []
         while len(text) < 7 and END not in text:
             scores = net.decode(
-                torch.tensor([[BEGIN, *text]]), net.encode(given[None]), net.seen(given[None]), net.cache()
+                torch.tensor([[BEGIN, *text]]),
+                net.encode(given[None]),
+                net.seen(given[None]),
+                net.cache(),
             )
             text.append(int(scores[0, -1].argmax()))
         assert row == text + [PAD] * (7 - len(text))
@@ -89,7 +99,9 @@ def test_a_beam_of_one_is_greedy(kind) -> None:
 
 @torch.no_grad()
 @each_kind
-def test_rows_do_not_disturb_each_other_and_a_wider_beam_finds_nothing_less_likely_here(kind) -> None:
+def test_rows_do_not_disturb_each_other_and_a_wider_beam_finds_nothing_less_likely_here(
+    kind,
+) -> None:
     net, source = sharp(kind, 1), torch.randint(3, 6, (4, 5))
     together, ranks = beam_search(net, source, BEGIN, END, 6, width=3)
     for i in range(4):
@@ -124,7 +136,11 @@ class Script:
     def decode(self, target, memory, seen, past):
         self.calls += 1
         new = target[:, 0].tolist()
-        past.rows = [()] * len(new) if past.rows is None else [(*r, t) for r, t in zip(past.rows, new, strict=True)]
+        past.rows = (
+            [()] * len(new)
+            if past.rows is None
+            else [(*r, t) for r, t in zip(past.rows, new, strict=True)]
+        )
         p = torch.zeros(len(new), 1, 5)
         for i, row in enumerate(past.rows):
             p[i, 0, 2:] = torch.tensor(self.table.get(row, (1.0, 0.0, 0.0)))

@@ -24,7 +24,9 @@ def drawn(classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
 def test_measures_are_scikit_learns() -> None:
     predicted, truth = drawn()
     counts = confusion(predicted, truth, 5)
-    assert torch.equal(counts, torch.from_numpy(confusion_matrix(truth.flatten(), predicted.flatten())))
+    assert torch.equal(
+        counts, torch.from_numpy(confusion_matrix(truth.flatten(), predicted.flatten()))
+    )
     expected = torch.from_numpy(jaccard_score(truth.flatten(), predicted.flatten(), average=None))
     torch.testing.assert_close(intersection_over_union(counts), expected, rtol=0, atol=1e-12)
     assert pixel_accuracy(counts) == pytest.approx((predicted == truth).double().mean().item())
@@ -54,7 +56,9 @@ def test_the_dice_loss_of_certain_scores_is_that_of_the_sets() -> None:
     predicted, truth = drawn()
     scores = 1e4 * torch.nn.functional.one_hot(predicted, 5).movedim(-1, 1).float()
     expected = 1 - torch.tensor(f1_score(truth.flatten(), predicted.flatten(), average="macro"))
-    assert dice_loss(scores, truth) == pytest.approx(float(expected), abs=0.02)  # but for the ones that are added
+    assert dice_loss(scores, truth) == pytest.approx(
+        float(expected), abs=0.02
+    )  # but for the ones that are added
     right = 1e4 * torch.nn.functional.one_hot(truth, 5).movedim(-1, 1).float()
     assert dice_loss(right, truth) == pytest.approx(0.0, abs=1e-6)
 

@@ -19,7 +19,9 @@ ROWS = Labelled(torch.arange(40.0)[:, None], torch.arange(40) % 2)
 def study(run: Run) -> None:
     train, validation = split(run, ROWS, 8)
     seen.append((train.inputs.flatten().tolist(), validation.inputs.flatten().tolist()))
-    run.result({"validation/mean": validation.inputs.mean(), "test/mean": 1.0}, held_out=len(validation))
+    run.result(
+        {"validation/mean": validation.inputs.mean(), "test/mean": 1.0}, held_out=len(validation)
+    )
 
 
 seen: list[tuple[list[float], list[float]]] = []
@@ -30,7 +32,10 @@ def test_every_row_is_validated_once_and_no_test_result_is_seen(tmp_path: Path) 
     with Run("folded", root=tmp_path, quiet=True) as run:
         cross_validate(run, study, 4)
         assert run.fold is None
-    assert sorted(row for _, validation in seen for row in validation) == ROWS.inputs.flatten().tolist()
+    assert (
+        sorted(row for _, validation in seen for row in validation)
+        == ROWS.inputs.flatten().tolist()
+    )
     assert all(not set(train) & set(validation) and len(train) == 30 for train, validation in seen)
     assert run.metrics["folds/mean"] == pytest.approx(19.5)
     assert set(run.metrics) == {"folds/mean", "folds/mean/sd"}
@@ -51,7 +56,18 @@ def test_a_study_that_holds_nothing_out_says_so(tmp_path: Path) -> None:
 def test_digits_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from etude.cli import main
 
-    words = ["run", "digits", "--folds", "2", "--epochs", "0.3", "--width", "4", "--runs", str(tmp_path)]
+    words = [
+        "run",
+        "digits",
+        "--folds",
+        "2",
+        "--epochs",
+        "0.3",
+        "--width",
+        "4",
+        "--runs",
+        str(tmp_path),
+    ]
     assert main([*words, "--quiet", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert 0 < result["metrics"]["folds/accuracy"] <= 1

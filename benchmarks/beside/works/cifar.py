@@ -7,7 +7,10 @@ from typing import Any
 from benchmarks.beside.studies import study
 from benchmarks.beside.work import Contender, Measured, Work, so_far
 
-GOALS = {0.90: ["--epochs", "4"], 0.94: []}  # and what ``etude run cifar --scale full`` is told to get there
+GOALS = {
+    0.90: ["--epochs", "4"],
+    0.94: [],
+}  # and what ``etude run cifar --scale full`` is told to get there
 EPOCHS = 200  # of the bare loop, at most
 WORKERS = 2
 
@@ -21,12 +24,20 @@ def _etude(goal: float) -> Contender:
 
 
 def _bare(goal: float) -> Contender:
-    """ResNet-18 for small pictures as in kuangliu/pytorch-cifar: batch 128, SGD, PIL images cropped and flipped."""
+    """ResNet-18 for small pictures as in kuangliu/pytorch-cifar: batch 128, SGD, PIL images cropped
+    and flipped.
+    """
 
     def run(seed: int) -> Measured:
         import torch
         from benchmarks.beside.networks import ResNet18
-        from benchmarks.beside.pictures import Pictures, normalize, random_crop, random_flip, to_tensor
+        from benchmarks.beside.pictures import (
+            Pictures,
+            normalize,
+            random_crop,
+            random_flip,
+            to_tensor,
+        )
         from torch.nn.functional import cross_entropy
         from torch.utils.data import DataLoader
 
@@ -68,7 +79,10 @@ def _cifar() -> list[tuple[Any, Any]]:
     except UserError as error:
         raise ModuleNotFoundError(name="ETUDE_DATA") from error
     parts = pictures.train, pictures.test
-    return [(part.inputs.permute(0, 2, 3, 1).contiguous().numpy(), part.labels.numpy()) for part in parts]
+    return [
+        (part.inputs.permute(0, 2, 3, 1).contiguous().numpy(), part.labels.numpy())
+        for part in parts
+    ]
 
 
 WORKS = [
@@ -82,9 +96,10 @@ WORKS = [
         goal=("test accuracy", goal),
         patience=patience,
         note=(
-            f"Etude runs `{' '.join(['etude run cifar --scale full', *GOALS[goal]])}` to its end, report included. The "
-            f"bare loop: batch 128, SGD, {WORKERS} processes that crop and flip PIL images, {EPOCHS} epochs at most; "
-            f"it is stopped after {patience:g} times Etude's time."
+            f"Etude runs `{' '.join(['etude run cifar --scale full', *GOALS[goal]])}` to its end,"
+            f" report included. The bare loop: batch 128, SGD, {WORKERS} processes that crop and"
+            f" flip PIL images, {EPOCHS} epochs at most; it is stopped after {patience:g} times"
+            " Etude's time."
         ),
     )
     for goal, aim, patience in ((0.90, "≥ 10 ×", 10.0), (0.94, "≤ 45 min", 2.0))

@@ -9,15 +9,24 @@ from typing import Any
 from benchmarks.beside.work import Contender, Measured, Work, median_seconds
 
 PENALTIES = 60  # along each path, as in the study ``linear``
-SOFTMAX_ROWS, SOFTMAX_PENALTY, SOFTMAX_TOLERANCE = 10_000, 10.0, 1e-4  # largest entry of the gradient of the mean
+SOFTMAX_ROWS, SOFTMAX_PENALTY, SOFTMAX_TOLERANCE = (
+    10_000,
+    10.0,
+    1e-4,
+)  # largest entry of the gradient of the mean
 MOST = 2_000  # steps of L-BFGS
-SVM_ROWS, SVM_C, SVM_GAMMA, SVM_TOLERANCE = 5_000, 1.0, 2.0, 1e-3  # γ as a part of one over the summed variance
+SVM_ROWS, SVM_C, SVM_GAMMA, SVM_TOLERANCE = (
+    5_000,
+    1.0,
+    2.0,
+    1e-3,
+)  # γ as a part of one over the summed variance
 
 
 def _regression() -> tuple[Any, Any]:
     """The study's table, standardised as there, in double precision: (332, 10), (332,)."""
     from etude import data
-    from etude.studies.foundations.linear import standardised
+    from etude.studies.foundations.linear.linear import standardised
 
     table = data.diabetes()
     (x, y), _ = standardised(table.train, table.test)
@@ -41,7 +50,9 @@ def etude_ridge(seed: int) -> Measured:
     (x, y), penalties = _regression(), 100 * _fall() ** 2
     w, _ = ridge(x, y, penalties)
     reached = _squares(x, y, w) + penalties / 2 * w.square().sum(1)
-    return Measured(1e3 * median_seconds(lambda: ridge(x, y, penalties)), {"objective": float(reached.mean())})
+    return Measured(
+        1e3 * median_seconds(lambda: ridge(x, y, penalties)), {"objective": float(reached.mean())}
+    )
 
 
 def sklearn_ridge(seed: int) -> Measured:
@@ -54,7 +65,9 @@ def sklearn_ridge(seed: int) -> Measured:
     rows, targets, alphas = x.numpy(), y.numpy(), (len(x) * penalties).tolist()
 
     def path() -> Any:
-        return np.stack([Ridge(alpha=alpha, fit_intercept=False).fit(rows, targets).coef_ for alpha in alphas])
+        return np.stack(
+            [Ridge(alpha=alpha, fit_intercept=False).fit(rows, targets).coef_ for alpha in alphas]
+        )
 
     w = torch.from_numpy(path())
     reached = _squares(x, y, w) + penalties / 2 * w.square().sum(1)
@@ -68,7 +81,9 @@ def etude_lasso(seed: int) -> Measured:
     penalties = (x.T @ y / len(x)).abs().max() * _fall()
     w, _ = lasso(x, y, penalties)
     reached = _squares(x, y, w) + penalties * w.abs().sum(1)
-    return Measured(1e3 * median_seconds(lambda: lasso(x, y, penalties)), {"objective": float(reached.mean())})
+    return Measured(
+        1e3 * median_seconds(lambda: lasso(x, y, penalties)), {"objective": float(reached.mean())}
+    )
 
 
 def sklearn_lasso(seed: int) -> Measured:
@@ -88,7 +103,9 @@ def sklearn_lasso(seed: int) -> Measured:
 
 
 def _mnist(rows: int) -> tuple[Any, Any, Any, Any]:
-    """The first training images as rows of values from 0 to 1, float64, labels, and all of the test's."""
+    """The first training images as rows of values from 0 to 1, float64, labels, and all of the
+    test's.
+    """
     import torch
     from benchmarks.beside.pictures import mnist
 
@@ -106,14 +123,16 @@ def etude_softmax(seed: int) -> Measured:
     """The study's loss, and Etude's L-BFGS, in single precision."""
     import torch
 
-    from etude.studies.foundations.logistic import indicators, loss
+    from etude.studies.foundations.logistic.logistic import indicators, loss
     from etude.training.quasi_newton import LBFGS
 
     x, y, *test = _mnist(SOFTMAX_ROWS)
     images = x.float()
     began = time.perf_counter()
     rows, t = _with_ones(images), indicators(y, 10).float()
-    w = torch.zeros(10, rows.shape[1], requires_grad=True)  # so stored its gradient is one fast product
+    w = torch.zeros(
+        10, rows.shape[1], requires_grad=True
+    )  # so stored its gradient is one fast product
     optimizer = LBFGS([w], same=True)
 
     def closure() -> float:
@@ -127,14 +146,16 @@ def etude_softmax(seed: int) -> Measured:
         optimizer.step(closure)
         steps, steepest = steps + 1, float(w.grad.abs().max())  # type: ignore[union-attr]
     seconds = time.perf_counter() - began
-    return Measured(seconds, _softmax_reached(w.detach().double().T, _with_ones(x), t.double(), test, steps))
+    return Measured(
+        seconds, _softmax_reached(w.detach().double().T, _with_ones(x), t.double(), test, steps)
+    )
 
 
 def sklearn_softmax(seed: int) -> Measured:
     import torch
     from sklearn.linear_model import LogisticRegression
 
-    from etude.studies.foundations.logistic import indicators
+    from etude.studies.foundations.logistic.logistic import indicators
 
     x, y, *test = _mnist(SOFTMAX_ROWS)
     rows, labels = x.numpy(), y.numpy()
@@ -143,14 +164,20 @@ def sklearn_softmax(seed: int) -> Measured:
     model.fit(rows, labels)
     seconds = time.perf_counter() - began
     w = torch.cat([torch.tensor(model.intercept_)[None], torch.tensor(model.coef_).T])
-    return Measured(seconds, _softmax_reached(w, _with_ones(x), indicators(y, 10), test, int(model.n_iter_[0])))
+    return Measured(
+        seconds, _softmax_reached(w, _with_ones(x), indicators(y, 10), test, int(model.n_iter_[0]))
+    )
 
 
 def _softmax_reached(w: Any, rows: Any, t: Any, test: Any, steps: int) -> dict[str, float]:
-    from etude.studies.foundations.logistic import loss
+    from etude.studies.foundations.logistic.logistic import loss
 
     right = ((_with_ones(test[0]) @ w).argmax(1) == test[1]).float().mean()
-    return {"objective": float(loss(w, rows, t, SOFTMAX_PENALTY)), "test accuracy": float(right), "steps": steps}
+    return {
+        "objective": float(loss(w, rows, t, SOFTMAX_PENALTY)),
+        "test accuracy": float(right),
+        "steps": steps,
+    }
 
 
 def _odd_or_even() -> tuple[Any, Any, Any, Any]:
@@ -160,7 +187,7 @@ def _odd_or_even() -> tuple[Any, Any, Any, Any]:
 
 def etude_svm(seed: int) -> Measured:
     """The study's kernel machine and its ascent in the dual."""
-    from etude.studies.foundations.svm import SMO, KernelMachine
+    from etude.studies.foundations.svm.svm import SMO, KernelMachine
 
     x, y, x_test, y_test = _odd_or_even()
     began = time.perf_counter()
@@ -171,7 +198,10 @@ def etude_svm(seed: int) -> Measured:
     seconds = time.perf_counter() - began
     machine.load_state_dict({**machine.state_dict(), "beta": dual.beta, "b": b})
     scores = machine(x_test).detach()
-    return Measured(seconds, {"dual": below, "test accuracy": float(((scores > 0) == (y_test > 0)).double().mean())})
+    return Measured(
+        seconds,
+        {"dual": below, "test accuracy": float(((scores > 0) == (y_test > 0)).double().mean())},
+    )
 
 
 def sklearn_svm(seed: int) -> Measured:
@@ -189,7 +219,9 @@ def sklearn_svm(seed: int) -> Measured:
     squares = (support**2).sum(1)
     kernel = np.exp(-gamma * (squares[:, None] + squares - 2 * support @ support.T))
     dual = float(beta @ labels[model.support_] - beta @ kernel @ beta / 2)
-    return Measured(seconds, {"dual": dual, "test accuracy": float(model.score(x_test.numpy(), y_test.numpy()))})
+    return Measured(
+        seconds, {"dual": dual, "test accuracy": float(model.score(x_test.numpy(), y_test.numpy()))}
+    )
 
 
 def _pair(ours: Contender, theirs: Contender) -> dict[str, Callable[[int], Measured]]:
@@ -204,8 +236,9 @@ WORKS = [
         "≥ 0.5 ×",
         _pair(etude_ridge, sklearn_ridge),
         note=(
-            "The diabetes table, 332 × 10, in double precision, and the penalties of the study `linear`; the objective "
-            "is the mean over them. Etude decomposes the table once, scikit-learn's example fits for each penalty."
+            "The diabetes table, 332 × 10, in double precision, and the penalties of the study"
+            " `linear`; the objective is the mean over them. Etude decomposes the table once,"
+            " scikit-learn's example fits for each penalty."
         ),
     ),
     Work(
@@ -223,9 +256,9 @@ WORKS = [
         "≥ 2 ×",
         _pair(etude_softmax, sklearn_softmax),
         note=(
-            f"The same objective (an L2 penalty of {SOFTMAX_PENALTY:g}, the intercept free), and L-BFGS until no entry "
-            f"of the mean loss's gradient is above {SOFTMAX_TOLERANCE:g}, by both: Etude in single precision, "
-            "scikit-learn in double."
+            f"The same objective (an L2 penalty of {SOFTMAX_PENALTY:g}, the intercept free), and"
+            f" L-BFGS until no entry of the mean loss's gradient is above {SOFTMAX_TOLERANCE:g}, by"
+            " both: Etude in single precision, scikit-learn in double."
         ),
     ),
     Work(
@@ -234,7 +267,9 @@ WORKS = [
         "s",
         "≥ 0.5 ×",
         _pair(etude_svm, sklearn_svm),
-        note=f"Radial kernel, C = {SVM_C:g}, until no condition of optimality is violated by more than "
-        f"{SVM_TOLERANCE:g}.",
+        note=(
+            f"Radial kernel, C = {SVM_C:g}, until no condition of optimality is violated by more"
+            f" than {SVM_TOLERANCE:g}."
+        ),
     ),
 ]

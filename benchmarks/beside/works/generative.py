@@ -30,15 +30,21 @@ def _here() -> None:
     folder("mnist")
 
 
-# -- VAE -------------------------------------------------------------------------------------------------------------
+# -- VAE -------------------------------------------------------------------------------------------
 
 
 def etude_vae(seed: int) -> Measured:
-    from etude.studies.generative.vae import VariationalAutoencoder
+    from etude.studies.generative.vae.vae import VariationalAutoencoder
 
     _here()
     study = VariationalAutoencoder(
-        dataset="mnist", latent=20, hidden=400, depth=1, batch=BATCH, learning_rate=1e-3, held_out=0.02
+        dataset="mnist",
+        latent=20,
+        hidden=400,
+        depth=1,
+        batch=BATCH,
+        learning_rate=1e-3,
+        held_out=0.02,
     )
     return _ms(in_study(study, None, seed))
 
@@ -52,7 +58,11 @@ def bare_vae(seed: int) -> Measured:
     class VAE(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.fc1, self.fc21, self.fc22 = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
+            self.fc1, self.fc21, self.fc22 = (
+                nn.Linear(784, 400),
+                nn.Linear(400, 20),
+                nn.Linear(400, 20),
+            )
             self.fc3, self.fc4 = nn.Linear(20, 400), nn.Linear(400, 784)
 
         def forward(self, x: Any) -> Any:
@@ -71,17 +81,26 @@ def bare_vae(seed: int) -> Measured:
     return _ms(in_bare(VAE, _digits, loss_of, seed))
 
 
-# -- DCGAN -----------------------------------------------------------------------------------------------------------
+# -- DCGAN -----------------------------------------------------------------------------------------
 
 
 def etude_gan(seed: int) -> Measured:
-    from etude.studies.generative.gan import GAN
+    from etude.studies.generative.gan.gan import GAN
 
     _here()
     study = GAN(
-        dataset="mnist", loss="dcgan", conditional=False, latent=100, width=64, batch=BATCH, steps=20_000,
-        learning_rate=2e-4, momentum=0.5, judging=1, held_out=0.02,
-    )  # fmt: skip
+        dataset="mnist",
+        loss="dcgan",
+        conditional=False,
+        latent=100,
+        width=64,
+        batch=BATCH,
+        steps=20_000,
+        learning_rate=2e-4,
+        momentum=0.5,
+        judging=1,
+        held_out=0.02,
+    )
     return _ms(in_study(study, "game", seed))
 
 
@@ -124,15 +143,22 @@ def bare_gan(seed: int) -> Measured:
     return _ms(median_seconds(step))
 
 
-# -- DDPM ------------------------------------------------------------------------------------------------------------
+# -- DDPM ------------------------------------------------------------------------------------------
 
 
 def etude_ddpm(seed: int) -> Measured:
-    from etude.studies.generative.diffusion import DiffusionModel
+    from etude.studies.generative.diffusion.diffusion import DiffusionModel
 
     _here()
     study = DiffusionModel(
-        dataset="mnist", schedule="linear", width=32, grow=(1, 2, 4), batch=BATCH, epochs=30.0, judging=1, held_out=0.02
+        dataset="mnist",
+        schedule="linear",
+        width=32,
+        grow=(1, 2, 4),
+        batch=BATCH,
+        epochs=30.0,
+        judging=1,
+        held_out=0.02,
     )
     return _ms(in_study(study, "denoiser", seed))
 
@@ -166,8 +192,9 @@ WORKS = [
         "≥ 1.3 ×",
         {"etude": etude_vae, "PyTorch's example": bare_vae},
         note=(
-            "784-400-20-400-784, both: of a pixel of one bit the study's decoder gives one number, as the example's. "
-            "The example reads one picture after another through a DataLoader, as do the other peers on MNIST."
+            "784-400-20-400-784, both: of a pixel of one bit the study's decoder gives one number,"
+            " as the example's. The example reads one picture after another through a DataLoader,"
+            " as do the other peers on MNIST."
         ),
     ),
     Work(
@@ -177,8 +204,8 @@ WORKS = [
         "≥ 2 ×",
         {"etude": etude_gan, "PyTorch's tutorial, same players": bare_gan},
         note=(
-            "Both players are those of the study. Etude draws new codes for the generator's step and keeps a running "
-            "mean of its weights; the tutorial does neither."
+            "Both players are those of the study. Etude draws new codes for the generator's step"
+            " and keeps a running mean of its weights; the tutorial does neither."
         ),
     ),
     Work(
@@ -187,6 +214,9 @@ WORKS = [
         "ms",
         "≥ 2 ×",
         {"etude": etude_ddpm, "bare loop, same U-Net": bare_ddpm},
-        note="The U-Net is that of the study. Etude clips gradients and keeps a running mean of weights, too.",
+        note=(
+            "The U-Net is that of the study. Etude clips gradients and keeps a running mean of"
+            " weights, too."
+        ),
     ),
 ]

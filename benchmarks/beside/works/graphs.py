@@ -27,10 +27,13 @@ def etude_cora(seed: int) -> Measured:
     import tempfile
 
     import etude
-    from etude.studies.graphs.gcn import GraphConvolution
+    from etude.studies.graphs.gcn.gcn import GraphConvolution
 
     graph, study = _cora(), GraphConvolution.at("full", epochs=EPOCHS)
-    with tempfile.TemporaryDirectory() as folder, etude.Run("bench", seed=seed, root=folder, quiet=True) as run:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        etude.Run("bench", seed=seed, root=folder, quiet=True) as run,
+    ):
         net = study.train(run, graph, "gcn", [study.hidden])
         study.judged(run, net, graph)
         ended = [row["seconds"] for row in run.folder.metrics()]
@@ -39,7 +42,9 @@ def etude_cora(seed: int) -> Measured:
 
 
 def pyg_cora(seed: int) -> Measured:
-    """Its documentation's example ``gcn.py``: dense features, the best weights by the validation nodes."""
+    """Its documentation's example ``gcn.py``: dense features, the best weights by the validation
+    nodes.
+    """
     from statistics import fmean
     from time import perf_counter
 
@@ -62,7 +67,10 @@ def pyg_cora(seed: int) -> Measured:
     x, edges, y = graph.features.to_dense(), graph.edges, graph.labels
     torch.manual_seed(seed)
     model = GCN()
-    groups = [{"params": model.conv1.parameters(), "weight_decay": 5e-4}, {"params": model.conv2.parameters()}]
+    groups = [
+        {"params": model.conv1.parameters(), "weight_decay": 5e-4},
+        {"params": model.conv2.parameters()},
+    ]
     optimizer = torch.optim.Adam(groups, lr=0.01)
     seconds, best, test = [], 0.0, 0.0
     for _ in range(EPOCHS):
@@ -121,9 +129,9 @@ WORKS = [
         "≥ 4 ×",
         {"etude": etude_cora, "torch-geometric": pyg_cora},
         note=(
-            f"Two layers, 16 hidden, dropout ½, Adam, {EPOCHS} epochs with a look at the validation nodes in each; the "
-            "accuracy is the mean over seeds, on the public split. Etude keeps the features sparse, torch-geometric's "
-            "example takes them dense."
+            f"Two layers, 16 hidden, dropout ½, Adam, {EPOCHS} epochs with a look at the validation"
+            " nodes in each; the accuracy is the mean over seeds, on the public split. Etude keeps"
+            " the features sparse, torch-geometric's example takes them dense."
         ),
     ),
     *(

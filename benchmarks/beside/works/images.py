@@ -17,7 +17,9 @@ def _drawn(seed: int, channels: int, side: int) -> tuple[Any, Any]:
     import torch
 
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(256, (ROWS, channels, side, side), dtype=torch.uint8, generator=generator)
+    images = torch.randint(
+        256, (ROWS, channels, side, side), dtype=torch.uint8, generator=generator
+    )
     return images, torch.randint(10, (ROWS,), generator=generator)
 
 
@@ -34,8 +36,13 @@ def _etude(change: str) -> Contender:
             return random_affine(x.float().div_(255), generator, TURN, SHIFT * x.shape[-1], ZOOM)
 
         columns = _drawn(seed, *((3, 32) if change == "crop" else (1, 28)))
-        with tempfile.TemporaryDirectory() as folder, etude.Run("bench", seed=seed, root=folder, quiet=True):
-            batches = iter(Batches(columns, BATCH, augment=crop if change == "crop" else affine, seed=seed))
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            etude.Run("bench", seed=seed, root=folder, quiet=True),
+        ):
+            batches = iter(
+                Batches(columns, BATCH, augment=crop if change == "crop" else affine, seed=seed)
+            )
             return Measured(BATCH / median_seconds(lambda: next(batches)))
 
     return run
@@ -48,15 +55,27 @@ def _loader(change: str, workers: int) -> Contender:
         import time
 
         import torch
-        from benchmarks.beside.pictures import Pictures, random_affine, random_crop, random_flip, to_tensor
+        from benchmarks.beside.pictures import (
+            Pictures,
+            random_affine,
+            random_crop,
+            random_flip,
+            to_tensor,
+        )
         from torch.utils.data import DataLoader
 
         torch.manual_seed(seed)
         images, labels = _drawn(seed, *((3, 32) if change == "crop" else (1, 28)))
         array = images.permute(0, 2, 3, 1).squeeze(3).numpy()
-        changes = [random_crop(4), random_flip] if change == "crop" else [random_affine(TURN, SHIFT, ZOOM)]
+        changes = (
+            [random_crop(4), random_flip]
+            if change == "crop"
+            else [random_affine(TURN, SHIFT, ZOOM)]
+        )
         rows: Any = Pictures(array, labels.numpy(), *changes, to_tensor)
-        loader = DataLoader(rows, BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+        loader = DataLoader(
+            rows, BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+        )
         for _ in loader:  # starts the workers
             pass
         began = time.perf_counter()
@@ -68,7 +87,10 @@ def _loader(change: str, workers: int) -> Contender:
 
 
 def _works() -> Iterator[Work]:
-    for change, title in {"crop": "32×32 in colour, crop and flip", "affine": "28×28 in grey, affine"}.items():
+    for change, title in {
+        "crop": "32×32 in colour, crop and flip",
+        "affine": "28×28 in grey, affine",
+    }.items():
         yield Work(
             f"batches-{change}",
             f"batches of augmented pictures: {title}",
@@ -80,9 +102,14 @@ def _works() -> Iterator[Work]:
                 "DataLoader, 2 workers": _loader(change, 2),
             },
             note=(
-                "Batches of 256 of floating-point numbers from bytes in memory. Etude changes a whole batch in a few "
-                "tensor operations; the others change one PIL image after another, as torchvision's transforms do."
-                + ("" if change == "crop" else " Etude interpolates, the transforms take the nearest pixel by default.")
+                "Batches of 256 of floating-point numbers from bytes in memory. Etude changes a"
+                " whole batch in a few tensor operations; the others change one PIL image after"
+                " another, as torchvision's transforms do."
+                + (
+                    ""
+                    if change == "crop"
+                    else " Etude interpolates, the transforms take the nearest pixel by default."
+                )
             ),
         )
 

@@ -1,4 +1,6 @@
-"""Language models: GPT-2 of transformers and nanoGPT's recipe beside the study ``gpt`` and its network."""
+"""Language models: GPT-2 of transformers and nanoGPT's recipe beside the study ``gpt`` and its
+network.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from benchmarks.beside.work import Contender, Measured, Work, median_seconds
 VOCABULARY, CONTEXT, ROWS = 256, 128, 16
 WRITTEN = 256  # tokens
 GOAL = 1.909  # nats a character
-FIELDS = "--steps 480 --learning-rate 1e-2 --warmup 60".split()  # of the study, to get there soonest
+FIELDS = (
+    "--steps 480 --learning-rate 1e-2 --warmup 60".split()
+)  # of the study, to get there soonest
 
 
 def _rows(length: int) -> Any:
@@ -25,7 +29,7 @@ def _rate(seconds: float) -> Measured:
     return Measured(ROWS * CONTEXT / seconds)
 
 
-# -- training --------------------------------------------------------------------------------------------------------
+# -- training --------------------------------------------------------------------------------------
 
 
 def _etude_training(compiled: bool) -> Contender:
@@ -37,10 +41,16 @@ def _etude_training(compiled: bool) -> Contender:
 
         return _rate(
             in_etude(
-                lambda: GPT(VOCABULARY, 128, 4, 4, CONTEXT), lambda: Windows(_rows(100).flatten(), CONTEXT + 1, ROWS),
-                next_token_loss, seed, optimizer="adamw", decay=0.1, clip=1.0, compiled=compiled,
+                lambda: GPT(VOCABULARY, 128, 4, 4, CONTEXT),
+                lambda: Windows(_rows(100).flatten(), CONTEXT + 1, ROWS),
+                next_token_loss,
+                seed,
+                optimizer="adamw",
+                decay=0.1,
+                clip=1.0,
+                compiled=compiled,
             )
-        )  # fmt: skip
+        )
 
     return run
 
@@ -52,7 +62,9 @@ def trainer_training(seed: int) -> Measured:
 
 
 def bare_training(seed: int) -> Measured:
-    """The loop of transformers' guide to training in plain PyTorch; the norm is clipped at 1 for all three."""
+    """The loop of transformers' guide to training in plain PyTorch; the norm is clipped at 1 for
+    all three.
+    """
     import torch
     from benchmarks.beside.networks import gpt2
     from torch.utils.data import DataLoader
@@ -69,7 +81,7 @@ def bare_training(seed: int) -> Measured:
     )
 
 
-# -- writing ---------------------------------------------------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------------------
 
 
 def _pair(seed: int) -> tuple[Any, Any]:
@@ -94,7 +106,9 @@ def _etude_writing(cached: bool) -> Contender:
 
         net, _ = _pair(seed)
         start = torch.tensor([0])
-        seconds = median_seconds(lambda: list(sample(net, start, WRITTEN, cached=cached)), warm=1, least=4.0)
+        seconds = median_seconds(
+            lambda: list(sample(net, start, WRITTEN, cached=cached)), warm=1, least=4.0
+        )
         return Measured(WRITTEN / seconds)
 
     return run
@@ -107,7 +121,10 @@ def _transformers_writing(cached: bool) -> Contender:
         _, net = _pair(seed)
         start = torch.tensor([[0]])
         told = {"max_new_tokens": WRITTEN, "min_new_tokens": WRITTEN, "do_sample": True, "top_k": 0}
-        write = lambda: net.generate(start, use_cache=cached, pad_token_id=0, eos_token_id=None, **told)  # noqa: E731
+
+        def write() -> torch.Tensor:
+            return net.generate(start, use_cache=cached, pad_token_id=0, eos_token_id=None, **told)
+
         if (made := write().shape[1] - 1) != WRITTEN:
             raise ValueError(f"{made} tokens were written; expected {WRITTEN}")
         return Measured(WRITTEN / median_seconds(write, warm=1, least=4.0))
@@ -115,11 +132,13 @@ def _transformers_writing(cached: bool) -> Contender:
     return run
 
 
-# -- Shakespeare -----------------------------------------------------------------------------------------------------
+# -- Shakespeare -----------------------------------------------------------------------------------
 
 
 def _plays() -> tuple[Any, Any, int]:
-    """Nine tenths and the last tenth of the text as numbers of its characters, and how many of these there are."""
+    """Nine tenths and the last tenth of the text as numbers of its characters, and how many of
+    these there are.
+    """
     from benchmarks.beside.pictures import folder
 
     folder("tiny-shakespeare")
@@ -130,7 +149,9 @@ def _plays() -> tuple[Any, Any, int]:
     corpus = data.tiny_shakespeare()
     letters = sorted(set(corpus.train + corpus.test))
     number = {letter: k for k, letter in enumerate(letters)}
-    train, test = (torch.tensor([number[letter] for letter in part]) for part in (corpus.train, corpus.test))
+    train, test = (
+        torch.tensor([number[letter] for letter in part]) for part in (corpus.train, corpus.test)
+    )
     return train, test, len(letters)
 
 
@@ -141,9 +162,11 @@ def etude_shakespeare(seed: int) -> Measured:
 
 
 def nanogpt_shakespeare(seed: int) -> Measured:
-    """nanoGPT's ``train.py`` with the settings that its README gives for a CPU, until its own estimate is the goal.
+    """nanoGPT's ``train.py`` with the settings that its README gives for a CPU, until its own
+    estimate is the goal.
 
-    The clock stands still once training is over: it is judged on the whole of the last tenth, as Etude's is.
+    The clock stands still once training is over: it is judged on the whole of the last tenth, as
+    Etude's is.
     """
     began = time.perf_counter()
     import math
@@ -207,8 +230,9 @@ WORKS = [
             "transformers, bare loop": bare_training,
         },
         note=(
-            "One architecture, each with initial weights of its own; no dropout, gradients clipped at norm 1. "
-            "transformers computes GPT-2's GELU by tanh, Etude the exact one, as nanoGPT does."
+            "One architecture, each with initial weights of its own; no dropout, gradients clipped"
+            " at norm 1. transformers computes GPT-2's GELU by tanh, Etude the exact one, as"
+            " nanoGPT does."
         ),
     ),
     Work(
@@ -232,12 +256,14 @@ WORKS = [
         {"etude": etude_shakespeare, "nanoGPT's recipe": nanogpt_shakespeare},
         repeat=3,
         note=(
-            "Nats a character over all of the last tenth of the text, every character once, with at least half a "
-            "context before it. Etude's time is that of the whole command, figures and report too; nanoGPT's from its "
-            "first import until its own estimate of the loss, taken every 250 steps on 20 random batches, is the goal, "
-            "or its 2,000 steps are done; what judges it then is not counted. Etude reads bytes, which are characters "
-            f"here. Its fields (`{' '.join(FIELDS)}`) were chosen by runs on seeds 0 and 1 that were judged on this "
-            "same last tenth, and nanoGPT's estimate is of it, too: this says how soon, not how well on text unseen."
+            "Nats a character over all of the last tenth of the text, every character once, with"
+            " at least half a context before it. Etude's time is that of the whole command,"
+            " figures and report too; nanoGPT's from its first import until its own estimate of"
+            " the loss, taken every 250 steps on 20 random batches, is the goal, or its 2,000"
+            " steps are done; what judges it then is not counted. Etude reads bytes, which are"
+            f" characters here. Its fields (`{' '.join(FIELDS)}`) were chosen by runs on seeds 0"
+            " and 1 that were judged on this same last tenth, and nanoGPT's estimate is of it,"
+            " too: this says how soon, not how well on text unseen."
         ),
     ),
 ]

@@ -12,8 +12,17 @@ from benchmarks.beside.studies import study
 from benchmarks.beside.work import Contender, Measured, Work, so_far
 
 OPTIONS = {0.99: ["--scale", "brief"], 0.995: ["--scale", "full"]}  # of ``etude run digits``
-EPOCHS = {"PyTorch": 14, "Keras": 15, "Lightning": 15, "skorch": 20}  # at most; the first two are their examples'
-TURN, SHIFT, ZOOM = 10.0, 0.05, 0.1  # of the peers' random affine map: degrees, part of the size, part of the size
+EPOCHS = {
+    "PyTorch": 14,
+    "Keras": 15,
+    "Lightning": 15,
+    "skorch": 20,
+}  # at most; the first two are their examples'
+TURN, SHIFT, ZOOM = (
+    10.0,
+    0.05,
+    0.1,
+)  # of the peers' random affine map: degrees, part of the size, part of the size
 TEST_BATCH = 1_000
 
 
@@ -26,7 +35,9 @@ def _etude(goal: float) -> Contender:
 
 
 def _sets(augmented: bool, mean: float = 0.1307, spread: float = 0.3081) -> tuple[Any, Any]:
-    """Training and test data as PyTorch takes them: tensors, or pictures that are changed one by one."""
+    """Training and test data as PyTorch takes them: tensors, or pictures that are changed one by
+    one.
+    """
     import torch
     from torch.utils.data import TensorDataset
 
@@ -111,10 +122,15 @@ def _lightning(goal: float, augmented: bool) -> Contender:
 
         L.seed_everything(seed)
         train, test = _sets(augmented)
-        stop = EarlyStopping("accuracy", mode="max", stopping_threshold=goal, patience=EPOCHS["Lightning"])
+        stop = EarlyStopping(
+            "accuracy", mode="max", stopping_threshold=goal, patience=EPOCHS["Lightning"]
+        )
         with tempfile.TemporaryDirectory() as folder:
             trainer = L.Trainer(
-                max_epochs=EPOCHS["Lightning"], callbacks=[stop], default_root_dir=folder, enable_progress_bar=False
+                max_epochs=EPOCHS["Lightning"],
+                callbacks=[stop],
+                default_root_dir=folder,
+                enable_progress_bar=False,
             )
             trainer.fit(Module(), DataLoader(train, 64, shuffle=True), DataLoader(test, TEST_BATCH))
         reached = float(trainer.callback_metrics["accuracy"])
@@ -145,22 +161,29 @@ def _keras(goal: float, augmented: bool) -> Contender:
             layers.RandomTranslation(SHIFT, SHIFT, fill_mode="constant"),
             layers.RandomZoom((-ZOOM, ZOOM), fill_mode="constant"),
         ]
-        model = keras.Sequential([
-            keras.Input(shape=(28, 28, 1)),
-            *(changes if augmented else []),
-            layers.Conv2D(32, kernel_size=(3, 3), activation="relu"),
-            layers.MaxPooling2D(pool_size=(2, 2)),
-            layers.Conv2D(64, kernel_size=(3, 3), activation="relu"),
-            layers.MaxPooling2D(pool_size=(2, 2)),
-            layers.Flatten(),
-            layers.Dropout(0.5),
-            layers.Dense(10, activation="softmax"),
-        ])  # fmt: skip
+        model = keras.Sequential(
+            [
+                keras.Input(shape=(28, 28, 1)),
+                *(changes if augmented else []),
+                layers.Conv2D(32, kernel_size=(3, 3), activation="relu"),
+                layers.MaxPooling2D(pool_size=(2, 2)),
+                layers.Conv2D(64, kernel_size=(3, 3), activation="relu"),
+                layers.MaxPooling2D(pool_size=(2, 2)),
+                layers.Flatten(),
+                layers.Dropout(0.5),
+                layers.Dense(10, activation="softmax"),
+            ]
+        )
         model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
         history = model.fit(
-            x, y, batch_size=128, epochs=EPOCHS["Keras"], validation_data=(x_test, y_test), callbacks=[Stop()],
+            x,
+            y,
+            batch_size=128,
+            epochs=EPOCHS["Keras"],
+            validation_data=(x_test, y_test),
+            callbacks=[Stop()],
             verbose=0,
-        ).history["val_accuracy"]  # fmt: skip
+        ).history["val_accuracy"]
         return Measured(None, {"test accuracy": history[-1], "epochs": len(history)})
 
     return run
@@ -179,23 +202,49 @@ def _skorch(goal: float, augmented: bool) -> Contender:
 
         class Stop(Callback):  # type: ignore[misc]
             def on_epoch_end(self, net: Any, **_: Any) -> None:
-                so_far(**{"test accuracy": float(net.history[-1, "valid_acc"]), "epochs": len(net.history)})
+                so_far(
+                    **{
+                        "test accuracy": float(net.history[-1, "valid_acc"]),
+                        "epochs": len(net.history),
+                    }
+                )
                 if net.history[-1, "valid_acc"] >= goal:
                     raise KeyboardInterrupt  # as skorch's early stopping does
 
         torch.manual_seed(seed)
         cnn = nn.Sequential(
-            nn.Conv2d(1, 32, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.Dropout2d(0.5), nn.MaxPool2d(2),
-            nn.ReLU(), nn.Flatten(), nn.Linear(1600, 100), nn.Dropout(0.5), nn.ReLU(), nn.Linear(100, 10),
+            nn.Conv2d(1, 32, 3),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3),
+            nn.Dropout2d(0.5),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(1600, 100),
+            nn.Dropout(0.5),
+            nn.ReLU(),
+            nn.Linear(100, 10),
             nn.Softmax(-1),
-        )  # fmt: skip
+        )
         train, test = _sets(augmented, 0.0, 1.0)
         net = NeuralNetClassifier(
-            cnn, max_epochs=EPOCHS["skorch"], lr=0.002, optimizer=torch.optim.Adam, iterator_train__shuffle=True,
-            train_split=predefined_split(test), callbacks=[Stop()], classes=[*range(10)], verbose=0,
-        )  # fmt: skip
-        net.fit(Subset(train, [*range(len(train))]), y=None)  # which is a Dataset, whatever it is of
-        return Measured(None, {"test accuracy": float(net.history[-1, "valid_acc"]), "epochs": len(net.history)})
+            cnn,
+            max_epochs=EPOCHS["skorch"],
+            lr=0.002,
+            optimizer=torch.optim.Adam,
+            iterator_train__shuffle=True,
+            train_split=predefined_split(test),
+            callbacks=[Stop()],
+            classes=[*range(10)],
+            verbose=0,
+        )
+        net.fit(
+            Subset(train, [*range(len(train))]), y=None
+        )  # which is a Dataset, whatever it is of
+        return Measured(
+            None, {"test accuracy": float(net.history[-1, "valid_acc"]), "epochs": len(net.history)}
+        )
 
     return run
 
@@ -224,10 +273,11 @@ WORKS = [
         "≥ 15 × the fastest peer",
         3,
         15.0,
-        f"Etude runs `etude run digits {' '.join(OPTIONS[0.99])}` to its end, report included; that scale's fields "
-        "were chosen by validation accuracy on seeds 0 to 2, with the test's printed beside it. The peers have the "
-        "recipes of their examples and decoded images at once. They are stopped after the first epoch at whose end "
-        f"the *test* accuracy is high enough, which favours them; at most so many epochs: {MOST}.",
+        f"Etude runs `etude run digits {' '.join(OPTIONS[0.99])}` to its end, report included; that"
+        " scale's fields were chosen by validation accuracy on seeds 0 to 2, with the test's"
+        " printed beside it. The peers have the recipes of their examples and decoded images at"
+        " once. They are stopped after the first epoch at whose end the *test* accuracy is high"
+        f" enough, which favours them; at most so many epochs: {MOST}.",
     ),
     _work(
         0.995,
@@ -235,7 +285,8 @@ WORKS = [
         "≥ 8 ×",
         3,
         8.0,
-        f"`etude run digits {' '.join(OPTIONS[0.995])}`. The peers' recipes as before, with a random affine map: image "
-        "by image as torchvision's transforms do it, and by Keras's layers.",
+        f"`etude run digits {' '.join(OPTIONS[0.995])}`. The peers' recipes as before, with a"
+        " random affine map: image by image as torchvision's transforms do it, and by Keras's"
+        " layers.",
     ),
 ]

@@ -13,7 +13,9 @@ from benchmarks.beside.work import Contender, Measured, Work
 def _time(*words: str) -> Contender:
     def run(seed: int) -> Measured:
         command, env = [sys.executable, *words], os.environ | {"KERAS_BACKEND": "torch"}
-        subprocess.run(command, env=env, check=False, capture_output=True)  # so that all files are in memory
+        subprocess.run(
+            command, env=env, check=False, capture_output=True
+        )  # so that all files are in memory
         began = time.perf_counter()
         done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
         seconds = time.perf_counter() - began

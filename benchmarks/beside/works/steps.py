@@ -1,4 +1,6 @@
-"""A training step of common networks, data and all: Etude's loop, a bare loop with PyTorch's defaults, and others."""
+"""A training step of common networks, data and all: Etude's loop, a bare loop with PyTorch's
+defaults, and others.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ def _text(rows: int, length: int, vocabulary: int) -> Any:
     return torch.randint(vocabulary, (rows, length + 1))
 
 
-# -- the loss of a batch ---------------------------------------------------------------------------------------------
+# -- the loss of a batch ---------------------------------------------------------------------------
 
 
 def _classes(net: Any, batch: Any) -> Any:
@@ -70,7 +72,7 @@ def _tokens(net: Any, batch: Any) -> Any:
     return next_token_loss(net, batch)
 
 
-# -- networks: Etude's, plain PyTorch's, Keras's --------------------------------------------------------------------
+# -- networks: Etude's, plain PyTorch's, Keras's ---------------------------------------------------
 
 
 def _etude_mlp() -> Any:
@@ -108,9 +110,14 @@ def _gpt2() -> Any:
 
 def _keras_mlp(keras: Any) -> Any:
     layers = keras.layers
-    return keras.Sequential([
-        keras.Input((2,)), layers.Dense(64, "tanh"), layers.Dense(64, "tanh"), layers.Dense(1),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((2,)),
+            layers.Dense(64, "tanh"),
+            layers.Dense(64, "tanh"),
+            layers.Dense(1),
+        ]
+    )
 
 
 def _keras_cnn(keras: Any) -> Any:
@@ -126,18 +133,28 @@ def _keras_cnn(keras: Any) -> Any:
 
 def _keras_example(keras: Any) -> Any:
     layers = keras.layers
-    return keras.Sequential([
-        keras.Input((28, 28, 1)), layers.Conv2D(32, 3, activation="relu"), layers.Conv2D(64, 3, activation="relu"),
-        layers.MaxPooling2D(2), layers.Dropout(0.25), layers.Flatten(), layers.Dense(128, "relu"),
-        layers.Dropout(0.5), layers.Dense(10),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(128, "relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10),
+        ]
+    )
 
 
 def _keras_resnet(keras: Any) -> Any:
     layers = keras.layers
 
     def convolved(x: Any, width: int, kernel: int, stride: int) -> Any:
-        return layers.BatchNormalization()(layers.Conv2D(width, kernel, stride, "same", use_bias=False)(x))
+        return layers.BatchNormalization()(
+            layers.Conv2D(width, kernel, stride, "same", use_bias=False)(x)
+        )
 
     inputs = keras.Input((32, 32, 3))
     x = layers.ReLU()(convolved(inputs, 64, 3, 1))
@@ -151,10 +168,14 @@ def _keras_resnet(keras: Any) -> Any:
 
 def _keras_lstm(keras: Any) -> Any:
     layers = keras.layers
-    return keras.Sequential([
-        keras.Input((TIME,)), layers.Embedding(CHARACTERS, 256), layers.LSTM(256, return_sequences=True),
-        layers.Dense(CHARACTERS),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((TIME,)),
+            layers.Embedding(CHARACTERS, 256),
+            layers.LSTM(256, return_sequences=True),
+            layers.Dense(CHARACTERS),
+        ]
+    )
 
 
 def _keras_gpt(keras: Any) -> Any:
@@ -174,7 +195,9 @@ def _keras_gpt(keras: Any) -> Any:
         x = x + layers.MultiHeadAttention(4, 32)(h, h, use_causal_mask=True)
         h = layers.Dense(512, "gelu")(layers.LayerNormalization()(x))
         x = x + layers.Dense(128)(h)
-    return keras.Model(inputs, layers.Dense(VOCABULARY, use_bias=False)(layers.LayerNormalization()(x)))
+    return keras.Model(
+        inputs, layers.Dense(VOCABULARY, use_bias=False)(layers.LayerNormalization()(x))
+    )
 
 
 def _binary(keras: Any) -> Any:
@@ -185,17 +208,25 @@ def _sparse(keras: Any) -> Any:
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-# -- contenders ------------------------------------------------------------------------------------------------------
+# -- contenders ------------------------------------------------------------------------------------
 
 
 def _supervised(
-    data: Callable[[], tuple[Any, Any]], size: int, loss_of: Any, etude: Any, plain: Any, keras: Any, keras_loss: Any
+    data: Callable[[], tuple[Any, Any]],
+    size: int,
+    loss_of: Any,
+    etude: Any,
+    plain: Any,
+    keras: Any,
+    keras_loss: Any,
 ) -> dict[str, Contender]:
     """Rows and what is to be said of them."""
 
     def in_its_order() -> tuple[Any, Any]:
         x, y = data()
-        return (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).numpy(), y.numpy()  # channels last, Keras's default
+        return (
+            x.permute(0, 2, 3, 1) if x.ndim == 4 else x
+        ).numpy(), y.numpy()  # channels last, Keras's default
 
     def batches() -> Any:
         from etude.training.batches import Batches
@@ -205,7 +236,9 @@ def _supervised(
     return {
         "etude": lambda seed: _ms(in_etude(etude, batches, loss_of, seed)),
         "bare loop": lambda seed: _ms(in_bare(plain, lambda: _loader(data(), size), loss_of, seed)),
-        "Lightning": lambda seed: _ms(in_lightning(plain, lambda: _loader(data(), size), loss_of, seed)),
+        "Lightning": lambda seed: _ms(
+            in_lightning(plain, lambda: _loader(data(), size), loss_of, seed)
+        ),
         "Keras": lambda seed: _ms(in_keras(keras, in_its_order, size, keras_loss, seed)),
     }
 
@@ -240,7 +273,9 @@ def _characters() -> dict[str, Contender]:
     return {
         "etude": lambda seed: rate(in_etude(_plain("CharacterLSTM"), windows, _tokens, seed)),
         "bare loop": lambda seed: rate(in_bare(_plain("CharacterLSTM"), loader, _tokens, seed)),
-        "Lightning": lambda seed: rate(in_lightning(_plain("CharacterLSTM"), loader, _tokens, seed)),
+        "Lightning": lambda seed: rate(
+            in_lightning(_plain("CharacterLSTM"), loader, _tokens, seed)
+        ),
         "Keras": lambda seed: rate(in_keras(_keras_lstm, inputs, ROWS, _sparse, seed)),
     }
 
@@ -265,10 +300,12 @@ def _gpt() -> dict[str, Contender]:
         "etude": etude(False),
         "etude, compiled": etude(True),
         "bare loop": lambda seed: _ms(in_bare(plain, loader, _tokens, seed, rule=rule, clip=1.0)),
-        "Lightning": lambda seed: _ms(in_lightning(plain, loader, _tokens, seed, rule=rule, clip=1.0)),
+        "Lightning": lambda seed: _ms(
+            in_lightning(plain, loader, _tokens, seed, rule=rule, clip=1.0)
+        ),
         "Keras": lambda seed: _ms(in_keras(_keras_gpt, inputs, 16, _sparse, seed)),
         "transformers' Trainer": lambda seed: _ms(in_trainer(_gpt2, rows, 16, seed)),
-    }  # fmt: skip
+    }
 
 
 WORKS = [
@@ -285,9 +322,18 @@ WORKS = [
         "ms",
         "≥ 2.5 ×",
         _supervised(
-            lambda: _pictures(4_096, 1, 28, 28), 256, _classes, _etude_cnn, _plain("strided_cnn"), _keras_cnn, _sparse
+            lambda: _pictures(4_096, 1, 28, 28),
+            256,
+            _classes,
+            _etude_cnn,
+            _plain("strided_cnn"),
+            _keras_cnn,
+            _sparse,
         ),
-        note="The network of `digits`; peers have the same layers. All pictures lie in memory for all of them.",
+        note=(
+            "The network of `digits`; peers have the same layers. All pictures lie in memory for"
+            " all of them."
+        ),
     ),
     Work(
         "step-example",
@@ -295,12 +341,18 @@ WORKS = [
         "ms",
         "≥ 2.5 ×",
         _supervised(
-            lambda: _pictures(4_096, 1, 28, 28), 256, _likelihoods, _plain("example_cnn"), _plain("example_cnn"),
-            _keras_example, _sparse,
+            lambda: _pictures(4_096, 1, 28, 28),
+            256,
+            _likelihoods,
+            _plain("example_cnn"),
+            _plain("example_cnn"),
+            _keras_example,
+            _sparse,
         ),
         note=(
-            "Two convolutions, which do not stride, and a pool: the network that peers train in the works on MNIST. "
-            "Etude, the bare loop and Lightning train the same modules, all from pictures in memory."
+            "Two convolutions, which do not stride, and a pool: the network that peers train in the"
+            " works on MNIST. Etude, the bare loop and Lightning train the same modules, all from"
+            " pictures in memory."
         ),
     ),
     Work(
@@ -309,10 +361,18 @@ WORKS = [
         "ms",
         "≥ 2 ×",
         _supervised(
-            lambda: _pictures(1_024, 3, 32, 32), 64, _classes, _plain("ResNet18"), _plain("ResNet18"), _keras_resnet,
+            lambda: _pictures(1_024, 3, 32, 32),
+            64,
+            _classes,
+            _plain("ResNet18"),
+            _plain("ResNet18"),
+            _keras_resnet,
             _sparse,
         ),
-        note="Etude, the bare loop and Lightning train the same class; `run.place` chooses precision and layout.",
+        note=(
+            "Etude, the bare loop and Lightning train the same class; `run.place` chooses precision"
+            " and layout."
+        ),
     ),
     Work(
         "step-gpt",
@@ -321,9 +381,9 @@ WORKS = [
         "≥ 1.5 ×",
         _gpt(),
         note=(
-            "The bare loop and Lightning train nanoGPT's network, which has no biases; the Trainer its "
-            "GPT-2, whose GELU is the one by tanh; Keras the same layers, with untied tables and Adam. Compiled: after "
-            "15 to 30 seconds in which C++ is made of the network."
+            "The bare loop and Lightning train nanoGPT's network, which has no biases; the Trainer"
+            " its GPT-2, whose GELU is the one by tanh; Keras the same layers, with untied tables"
+            " and Adam. Compiled: after 15 to 30 seconds in which C++ is made of the network."
         ),
     ),
     Work(
@@ -334,4 +394,4 @@ WORKS = [
         _characters(),
         note="Etude, the bare loop and Lightning train the same class, around `torch.nn.LSTM`.",
     ),
-]  # fmt: skip
+]

@@ -29,30 +29,42 @@ class Control:
     error: str = ""
 
 
-def controls(entry: Entry, scale: str, typed: Mapping[str, str], errors: Mapping[str, str]) -> list[Control]:
+def controls(
+    entry: Entry, scale: str, typed: Mapping[str, str], errors: Mapping[str, str]
+) -> list[Control]:
     """The form of a study at a scale, with what was typed, and what is wrong with it."""
     defaults = entry.defaults(scale)
     found = []
     for field in entry.fields:
         kind = field.type
         standard = written(defaults[field.name])
-        choices = tuple(map(str, typing.get_args(kind))) if typing.get_origin(kind) is Literal else ()
+        choices = (
+            tuple(map(str, typing.get_args(kind))) if typing.get_origin(kind) is Literal else ()
+        )
         found.append(
             Control(
-                field.name, "choice" if choices else "switch" if kind is bool else "text",
-                typed.get(field.name, standard), standard, field.help, expectation(kind), choices,
+                field.name,
+                "choice" if choices else "switch" if kind is bool else "text",
+                typed.get(field.name, standard),
+                standard,
+                field.help,
+                expectation(kind),
+                choices,
                 numeric=not choices and kind is not str and typing.get_origin(kind) is not tuple,
                 error=errors.get(field.name, ""),
             )
-        )  # fmt: skip
+        )
     return found
 
 
-def read(entry: Entry, scale: str, typed: Mapping[str, str]) -> tuple[dict[str, Any], int, dict[str, str]]:
+def read(
+    entry: Entry, scale: str, typed: Mapping[str, str]
+) -> tuple[dict[str, Any], int, dict[str, str]]:
     """What was typed, as values.
 
     Returns:
-        The fields that differ from the scale's own, the seed, and one sentence for each field that is wrong.
+        The fields that differ from the scale's own, the seed, and one sentence for each field that
+        is wrong.
 
     Raises:
         UserError: no such scale.
@@ -87,7 +99,9 @@ def written(value: Any) -> str:
 
 
 def value_of(kind: Any, text: str) -> Any:
-    """What was typed, by the field's type; the text itself where it is no such value, for the check to refuse."""
+    """What was typed, by the field's type; the text itself where it is no such value, for the check
+    to refuse.
+    """
     text = text.strip()[:LONGEST]
     if typing.get_origin(kind) is tuple:
         return tuple(value_of(typing.get_args(kind)[0], word) for word in text.split())

@@ -1,4 +1,6 @@
-"""The pages. Nothing of a request is used as a path: studies, runs and files are looked up among those there are."""
+"""The pages. Nothing of a request is used as a path: studies, runs and files are looked up
+among those there are.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from etude.app import forms, processes
-from etude.catalogue import Catalogue, Entry
+from etude.catalogue import Catalogue, Entry, in_order, topics
 from etude.errors import UserError
 from etude.results import trash
 from etude.results.compare import compare
@@ -28,8 +30,6 @@ from etude.runs.lesson import lesson_html
 if TYPE_CHECKING:
     from etude.app.trying import Trying
 
-FIGURES = Path(__file__).parent / "static" / "figures"
-TOPICS = {"foundations": 0, "vision": 1, "language": 2, "generative": 3, "agents": 4, "graphs": 5}  # as courses go
 LOG_BYTES = 20_000
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".gif": "image/gif"}
 
@@ -45,15 +45,27 @@ class Pages:
     def __init__(self, root: Path, trying: Trying) -> None:
         self.root, self.trying = root, trying
         self.templates = Environment(
-            loader=PackageLoader("etude.app", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+            loader=PackageLoader("etude.app", "templates"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
-        self.templates.policies["json.dumps_kwargs"] = {}  # controls in the order in which the study names them
-        self.templates.filters |= {"duration": duration, "words": lambda name: name.replace("_", " ")}
+        self.templates.policies[
+            "json.dumps_kwargs"
+        ] = {}  # controls in the order in which the study names them
+        self.templates.filters |= {
+            "duration": duration,
+            "words": lambda name: name.replace("_", " "),
+        }
 
-    def show(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    def show(
+        self, request: Request, template: str, status: int = 200, **context: Any
+    ) -> HTMLResponse:
         """A page from a template."""
         here = request.url.path.split("/")[1] or "studies"
-        return HTMLResponse(self.templates.get_template(template).render(here=here, **context), status)
+        return HTMLResponse(
+            self.templates.get_template(template).render(here=here, **context), status
+        )
 
     def trouble(self, request: Request, sentence: str, status: int) -> Response:
         """One sentence on a page of its own; as JSON, where a script asked."""
@@ -61,19 +73,26 @@ class Pages:
             return JSONResponse({"error": sentence}, status)
         return self.show(request, "trouble.html", status, title="Not here", sentence=sentence)
 
-    # -- studies ----------------------------------------------------------------------------------------------------
+    # -- studies -----------------------------------------------------------------------------------
 
     def catalogue(self, request: Request) -> Response:
         """All studies as cards."""
-        entries = sorted(all_entries(), key=lambda entry: (TOPICS.get(entry.topic, len(TOPICS)), entry.topic))
+        entries = in_order(all_entries())
         cards = [(entry, self._held(entry)) for entry in entries]
-        topics = list(dict.fromkeys(entry.topic for entry in entries))
+        here = dict.fromkeys(entry.topic for entry in entries)
+        titles = {topic: topics().get(topic, topic) for topic in here}
         courses = sorted({course.split()[0] for entry in entries for course in entry.courses})
         pictured = {f.path.parent.name for f in find_runs(self.root) if cover(f)}
-        pictured |= {path.stem for path in FIGURES.glob("*.webp")}
+        pictured |= {entry.name for entry in entries if entry.cover}
         return self.show(
-            request, "catalogue.html", title="Studies", cards=cards, topics=topics, courses=courses, pictured=pictured
-        )  # fmt: skip
+            request,
+            "catalogue.html",
+            title="Studies",
+            cards=cards,
+            topics=titles,
+            courses=courses,
+            pictured=pictured,
+        )
 
     def study(self, request: Request) -> Response:
         """One study: lesson, figures, claims, the form."""
@@ -85,7 +104,12 @@ class Pages:
         return self._study(request, entry, scale, typed, {})
 
     def _study(
-        self, request: Request, entry: Entry, scale: str, typed: Mapping[str, str], errors: Mapping[str, str]
+        self,
+        request: Request,
+        entry: Entry,
+        scale: str,
+        typed: Mapping[str, str],
+        errors: Mapping[str, str],
     ) -> Response:
         finished = [f for f in self._runs_of(entry.name) if f.result_json.is_file()]
         measured = entry.measured.get(scale, {})
@@ -95,19 +119,33 @@ class Pages:
             if claim.scale == scale
         ]
         return self.show(
-            request, "study.html", 422 if errors else 200, title=entry.title, entry=entry, scale=scale,
-            controls=forms.controls(entry, scale, typed, errors), seed=typed.get("seed", "0"), errors=errors,
-            claims=claims, measured=measured, last=finished[-1] if finished else None,
-            pictures=self._pictures(finished[-1]) if finished else [], lesson=lesson_of(entry),
+            request,
+            "study.html",
+            422 if errors else 200,
+            title=entry.title,
+            entry=entry,
+            scale=scale,
+            controls=forms.controls(entry, scale, typed, errors),
+            seed=typed.get("seed", "0"),
+            errors=errors,
+            claims=claims,
+            measured=measured,
+            last=finished[-1] if finished else None,
+            pictures=self._pictures(finished[-1]) if finished else [],
+            lesson=lesson_of(entry),
             runs=[describe(f) for f in reversed(self._runs_of(entry.name)[-5:])],
-        )  # fmt: skip
+        )
 
     async def start(self, request: Request) -> Response:
-        """Run a study with what the form says; or the form again, with what is wrong beside each field."""
+        """Run a study with what the form says; or the form again, with what is wrong beside each
+        field.
+        """
         from starlette.concurrency import run_in_threadpool
 
         entry = self._entry(request)
-        form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+        form = {
+            name: value for name, value in (await request.form()).items() if isinstance(value, str)
+        }
         scale = form.pop("scale", "quick")
         for field in entry.fields:
             if field.type is bool and f"has-{field.name}" in form:
@@ -116,7 +154,9 @@ class Pages:
         if errors:
             return self._study(request, entry, scale, form, errors)
         try:
-            folder = await run_in_threadpool(processes.start, entry, scale, seed, changes, self.root)
+            folder = await run_in_threadpool(
+                processes.start, entry, scale, seed, changes, self.root
+            )
         except UserError as error:
             return self._study(request, entry, scale, form, {"": str(error)})
         return RedirectResponse(f"/runs/{folder.name}", 303)
@@ -131,7 +171,14 @@ class Pages:
         shown = self.trying.described(demo)
         missing = demo.trained and run is None
         return self.show(
-            request, "try.html", title=entry.title, entry=entry, demo=demo, described=shown, missing=missing, run=run
+            request,
+            "try.html",
+            title=entry.title,
+            entry=entry,
+            demo=demo,
+            described=shown,
+            missing=missing,
+            run=run,
         )
 
     def picture(self, request: Request) -> Response:
@@ -139,18 +186,21 @@ class Pages:
         entry = self._entry(request)
         for folder in reversed(self._runs_of(entry.name)):
             if path := cover(folder):
-                return Response(_small(path, path.stat().st_mtime_ns), media_type="image/webp", headers=BRIEFLY)
-        shipped = FIGURES / f"{entry.name}.webp"
-        if shipped.is_file():
-            return FileResponse(shipped, media_type="image/webp")
+                return Response(
+                    _small(path, path.stat().st_mtime_ns), media_type="image/webp", headers=BRIEFLY
+                )
+        if entry.cover:
+            return FileResponse(entry.cover, media_type="image/webp")
         raise HTTPException(404)
 
-    # -- runs -------------------------------------------------------------------------------------------------------
+    # -- runs --------------------------------------------------------------------------------------
 
     def runs(self, request: Request) -> Response:
         """All runs as a table."""
         rows = [describe(folder) for folder in reversed(find_runs(self.root))]
-        return self.show(request, "runs.html", title="Runs", rows=rows, thrown=len(trash.discarded(self.root)))
+        return self.show(
+            request, "runs.html", title="Runs", rows=rows, thrown=len(trash.discarded(self.root))
+        )
 
     def run(self, request: Request) -> Response:
         """One run: while it is under way, and afterwards."""
@@ -158,11 +208,21 @@ class Pages:
         about, result = folder.study(), folder.result()
         entry = next((e for e in all_entries() if e.name == about.get("study")), None)
         return self.show(
-            request, "run.html", title=folder.name, folder=folder, about=about, result=result, entry=entry,
-            state=folder.state, pictures=self._pictures(folder), log=self._log(folder), error=self._error(folder),
-            tables={name: rows for name, rows in folder.tables_of().items() if rows}, row=describe(folder),
+            request,
+            "run.html",
+            title=folder.name,
+            folder=folder,
+            about=about,
+            result=result,
+            entry=entry,
+            state=folder.state,
+            pictures=self._pictures(folder),
+            log=self._log(folder),
+            error=self._error(folder),
+            tables={name: rows for name, rows in folder.tables_of().items() if rows},
+            row=describe(folder),
             kinds=[*ENDINGS] if folder.network.is_file() else ["notebook"],
-        )  # fmt: skip
+        )
 
     def live(self, request: Request) -> Response:
         """What changes while a run is under way, as JSON; curves only where there are new rows."""
@@ -170,23 +230,27 @@ class Pages:
         size = folder.metrics_jsonl.stat().st_size if folder.metrics_jsonl.is_file() else 0
         new = str(size) != request.query_params.get("size")
         status = folder.status()
-        return JSONResponse({
-            "state": folder.state,
-            "stage": status.get("stage") or "",
-            "step": status.get("step"),
-            "total": status.get("total"),
-            "seconds": (folder.result() or folder.last_row()).get("seconds"),
-            "size": size,
-            "curves": folder.curves() if new else None,
-            "log": self._log(folder),
-            "pictures": [(name, file) for name, file in self._pictures(folder)],
-        })  # fmt: skip
+        return JSONResponse(
+            {
+                "state": folder.state,
+                "stage": status.get("stage") or "",
+                "step": status.get("step"),
+                "total": status.get("total"),
+                "seconds": (folder.result() or folder.last_row()).get("seconds"),
+                "size": size,
+                "curves": folder.curves() if new else None,
+                "log": self._log(folder),
+                "pictures": [(name, file) for name, file in self._pictures(folder)],
+            }
+        )
 
     def report(self, request: Request) -> Response:
         """The run's report, whole; its own styles and pictures are inside it."""
         folder = self._folder(request)
         if not folder.report_html.is_file():
-            from etude.runs.report import write_report  # needs PyTorch, which the other pages do without
+            from etude.runs.report import (
+                write_report,
+            )  # needs PyTorch, which the other pages do without
 
             write_report(folder)
         return FileResponse(folder.report_html, media_type="text/html")
@@ -226,7 +290,7 @@ class Pages:
             raise HTTPException(404)
         return RedirectResponse(f"/runs/{folder.name}", 303)
 
-    # -- comparison and trash ---------------------------------------------------------------------------------------
+    # -- comparison and trash ----------------------------------------------------------------------
 
     def compare(self, request: Request) -> Response:
         """Two runs or more, side by side."""
@@ -234,11 +298,23 @@ class Pages:
         found = compare(folders)
         names = dict.fromkeys(name for folder in folders for name, _ in self._pictures(folder))
         pictures = {
-            name: [(folder, file) for folder in folders for n, file in self._pictures(folder) if n == name]
+            name: [
+                (folder, file)
+                for folder in folders
+                for n, file in self._pictures(folder)
+                if n == name
+            ]
             for name in names
         }
         query = "&".join(f"run={folder.name}" for folder in folders)
-        return self.show(request, "compare.html", title="Runs compared", found=found, pictures=pictures, query=query)
+        return self.show(
+            request,
+            "compare.html",
+            title="Runs compared",
+            found=found,
+            pictures=pictures,
+            query=query,
+        )
 
     def compared_curves(self, request: Request) -> Response:
         """The curves of several runs, as JSON: the run takes the place of the stage."""
@@ -246,7 +322,9 @@ class Pages:
         for folder in self._chosen(request):
             for metric, stages in folder.curves().items():
                 for stage, series in stages.items():
-                    curves.setdefault(metric, {})[" ".join(filter(None, (folder.path.name, stage)))] = series
+                    curves.setdefault(metric, {})[
+                        " ".join(filter(None, (folder.path.name, stage)))
+                    ] = series
         return JSONResponse({"curves": curves})
 
     def trash(self, request: Request) -> Response:
@@ -264,7 +342,7 @@ class Pages:
         trash.empty(self.root)
         return RedirectResponse("/trash", 303)
 
-    # -- looked up --------------------------------------------------------------------------------------------------
+    # -- looked up ---------------------------------------------------------------------------------
 
     def _entry(self, request: Request) -> Entry:
         name = request.path_params["study"]
@@ -278,7 +356,9 @@ class Pages:
         return self._named(name, among)
 
     def _named(self, name: str, among: list[RunFolder] | None = None) -> RunFolder:
-        found = next((f for f in (find_runs(self.root) if among is None else among) if f.name == name), None)
+        found = next(
+            (f for f in (find_runs(self.root) if among is None else among) if f.name == name), None
+        )
         if found is None:
             raise HTTPException(404)
         return found
@@ -298,12 +378,16 @@ class Pages:
         """How many of the quick claims hold as they were measured, and how many there are."""
         measured = entry.measured.get("quick", {}).get("claims", [])
         quick = [claim for claim in entry.claims if claim.scale == "quick"]
-        held = sum(any(m.get("mark") == "✓" and self._same(m, claim) for m in measured) for claim in quick)
+        held = sum(
+            any(m.get("mark") == "✓" and self._same(m, claim) for m in measured) for claim in quick
+        )
         return held, len(quick)
 
     @staticmethod
     def _pictures(folder: RunFolder) -> list[tuple[str, str]]:
-        """(name, file) of each figure: the animation where there is one, else the drawing, else the picture."""
+        """(name, file) of each figure: the animation where there is one, else the drawing, else the
+        picture.
+        """
         found = []
         for path in folder.pictures():
             moving, drawn = path.with_suffix(".gif"), path.with_suffix(".svg")

@@ -26,7 +26,14 @@ def start(entry: Entry, scale: str, seed: int, changes: Mapping[str, Any], root:
     Raises:
         UserError: it ended before it began, and why.
     """
-    words = ["run", entry.name if entry.module else str(entry.path), "--scale", scale, "--seed", str(seed)]
+    words = [
+        "run",
+        entry.name if entry.module else str(entry.path),
+        "--scale",
+        scale,
+        "--seed",
+        str(seed),
+    ]
     for name, value in changes.items():
         option = name.replace("_", "-")
         if isinstance(value, bool):
@@ -55,7 +62,9 @@ def stop(folder: RunFolder) -> None:
     """
     pid = folder.status().get("pid")
     if folder.state != "running" or not isinstance(pid, int) or pid <= 1:
-        raise UserError(f"run {folder.name} is {folder.state}; only one that is running can be stopped")
+        raise UserError(
+            f"run {folder.name} is {folder.state}; only one that is running can be stopped"
+        )
     try:
         os.kill(pid, signal.SIGINT)
     except ProcessLookupError:
@@ -66,9 +75,12 @@ def _launch(words: list[str], root: Path) -> RunFolder:
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "etude", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=said, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-P", "-m", "etude", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+        )
         patience = time.monotonic() + PATIENCE
         while time.monotonic() < patience:
             over = process.poll() is not None
@@ -82,7 +94,14 @@ def _launch(words: list[str], root: Path) -> RunFolder:
         lines = [line for line in said.read().splitlines() if line.strip()]
     if process.poll() is None:
         process.kill()
-        raise UserError(f"the run did not begin within {PATIENCE:.0f} s and was ended; is the machine very busy?")
+        raise UserError(
+            f"the run did not begin within {PATIENCE:.0f} s and was ended; is the machine very"
+            " busy?"
+        )
     if process.returncode == 0:  # over before it was seen: a run of a moment
         return find_runs(root)[-1]
-    raise UserError(lines[-1].removeprefix("etude: ") if lines else f"the run ended with code {process.returncode}")
+    raise UserError(
+        lines[-1].removeprefix("etude: ")
+        if lines
+        else f"the run ended with code {process.returncode}"
+    )

@@ -1,4 +1,7 @@
-"""The server: which address shows what. Pages and answers are made in :mod:`etude.app.pages` and ``trying``."""
+"""The server: which address shows what.
+
+Pages and answers are made in :mod:`etude.app.pages` and ``trying``.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,10 @@ from etude.errors import UserError
 
 LARGEST = 256 * 1024  # bytes of one request: a drawing is 3 kB
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self'"
+        " data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
@@ -69,16 +74,19 @@ def application(root: Path, hosts: frozenset[str] | None = None) -> Starlette:
         return pages.trouble(request, "There is no such page.", 404)
 
     handlers: dict[int | type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
-        UserError: told, 404: missing,
-    }  # fmt: skip
+        UserError: told,
+        404: missing,
+    }
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
 
 
 class Guard:
-    """Refuses what does not come from the page itself, and what is too large; sets the headers that browsers obey.
+    """Refuses what does not come from the page itself, and what is too large; sets the headers that
+    browsers obey.
 
-    A server on loopback can be reached by any site that the visitor has open. So a request that changes anything must
-    come from this page (its ``Origin`` is ours), and a name that was rebound to 127.0.0.1 is not answered.
+    A server on loopback can be reached by any site that the visitor has open. So a request that
+    changes anything must come from this page (its ``Origin`` is ours), and a name that was rebound
+    to 127.0.0.1 is not answered.
     """
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
@@ -124,11 +132,17 @@ class Guard:
         if urlsplit(origin).netloc != host:
             return "This request does not come from the page itself."
         length = request.headers.get("content-length", "0")
-        return f"The request is larger than {LARGEST // 1024} kB." if int(length or 0) > LARGEST else ""
+        return (
+            f"The request is larger than {LARGEST // 1024} kB."
+            if int(length or 0) > LARGEST
+            else ""
+        )
 
 
 def icon(request: Request) -> Response:
-    """The icon, where browsers look on their own: on a report, or a page that is left before its head is read."""
+    """The icon, where browsers look on their own: on a report, or a page that is left before its
+    head is read.
+    """
     return FileResponse(Path(__file__).parent / "static" / "icon.svg", media_type="image/svg+xml")
 
 
@@ -149,7 +163,9 @@ def serve(root: Path, host: str, port: int, opened: Callable[[str], None]) -> No
         own.listen(128)  # from here on a visitor waits rather than being turned away
     except OSError as error:
         own.close()
-        raise UserError(f"port {port} of {host} can't be used: {error.strerror}; name another with --port") from None
+        raise UserError(
+            f"port {port} of {host} can't be used: {error.strerror}; name another with --port"
+        ) from None
     loopback = host in ("127.0.0.1", "localhost", "::1")
     hosts = frozenset({"127.0.0.1", "localhost", "::1"}) if loopback else None
     config = uvicorn.Config(

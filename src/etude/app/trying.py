@@ -19,7 +19,19 @@ from starlette.responses import JSONResponse, Response
 
 from etude.app.pages import all_entries
 from etude.catalogue import Entry
-from etude.demos import Answer, Bars, Demo, Drawing, Frames, Grid, Image, Pictures, Points, Said, Tokens
+from etude.demos import (
+    Answer,
+    Bars,
+    Demo,
+    Drawing,
+    Frames,
+    Grid,
+    Image,
+    Pictures,
+    Points,
+    Said,
+    Tokens,
+)
 from etude.errors import UserError
 from etude.results.load import Trained, load
 from etude.runs.folder import RunFolder, find_runs
@@ -50,7 +62,11 @@ class Trying:
         name = request.query_params.get("run")
         if name is None:
             return self.latest(entry)
-        runs = (f for f in find_runs(self.root) if f.path.parent.name == entry.name and f.path.name == name)
+        runs = (
+            f
+            for f in find_runs(self.root)
+            if f.path.parent.name == entry.name and f.path.name == name
+        )
         run = next((f for f in runs if f.network.is_file()), None)
         if run is None:
             raise HTTPException(404)
@@ -84,19 +100,27 @@ class Trying:
             given = None
         if not isinstance(given, dict):
             raise UserError("the request is no JSON object")
-        return JSONResponse(await run_in_threadpool(self._answer, entry, self.chosen(entry, request), given))
+        return JSONResponse(
+            await run_in_threadpool(self._answer, entry, self.chosen(entry, request), given)
+        )
 
-    def _answer(self, entry: Entry, run: RunFolder | None, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _answer(
+        self, entry: Entry, run: RunFolder | None, given: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
         import torch
 
         demo = self.demo(entry, run)
         if set(given) != set(demo.inputs):
-            raise UserError(f"the inputs are {', '.join(given) or 'none'}; expected {', '.join(demo.inputs)}")
+            raise UserError(
+                f"the inputs are {', '.join(given) or 'none'}; expected {', '.join(demo.inputs)}"
+            )
         values = {name: control.read(given[name]) for name, control in demo.inputs.items()}
         if demo.trained and run is None:
             raise UserError(f"study {entry.name} has no finished run here; train it first")
         with self._lock:
-            net: nn.Module | None = self._trained(run)[0].network.eval() if demo.trained and run else None
+            net: nn.Module | None = (
+                self._trained(run)[0].network.eval() if demo.trained and run else None
+            )
             with torch.set_grad_enabled(not demo.trained), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 return [encoded(answer) for answer in demo.answer(net, **values)]
@@ -118,7 +142,9 @@ class Trying:
             if isinstance(control, Drawing):
                 about["examples"] = {key: _levels(image) for key, image in control.examples.items()}
             elif isinstance(control, Points):
-                about["examples"] = {key: [list(p) for p in points] for key, points in control.examples.items()}
+                about["examples"] = {
+                    key: [list(p) for p in points] for key, points in control.examples.items()
+                }
             controls[name] = about
         return {"inputs": controls, "guesses": list(demo.guesses), "live": demo.live}
 
@@ -140,16 +166,26 @@ def encoded(answer: Answer) -> dict[str, Any]:
             return about | {"pieces": pieces, "notes": list(answer.notes), "given": answer.given}
         case Grid():
             values = np.asarray(answer.values, dtype=np.float64).round(3).tolist()
-            return about | {"rows": list(answer.rows), "columns": list(answer.columns), "values": values}
+            return about | {
+                "rows": list(answer.rows),
+                "columns": list(answer.columns),
+                "values": values,
+            }
         case Said():
             return about | {"text": answer.text}
 
 
 def address(image: Image) -> str:
-    """An image, (height, width) or (height, width, 3), from 0 to 1, as a data address; a large one as WebP."""
+    """An image, (height, width) or (height, width, 3), from 0 to 1, as a data address; a large one
+    as WebP.
+    """
     from PIL import Image as Pillow
 
-    levels = (np.clip(np.nan_to_num(np.asarray(image, dtype=np.float64)), 0, 1) * 255).round().astype(np.uint8)
+    levels = (
+        (np.clip(np.nan_to_num(np.asarray(image, dtype=np.float64)), 0, 1) * 255)
+        .round()
+        .astype(np.uint8)
+    )
     out, kind = io.BytesIO(), "webp" if levels.size > 100_000 else "png"
     Pillow.fromarray(levels).save(out, kind, method=0, quality=80)  # of WebP: fast
     return f"data:image/{kind};base64,{base64.b64encode(out.getvalue()).decode()}"

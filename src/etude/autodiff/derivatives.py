@@ -1,7 +1,9 @@
-"""Derivatives of functions: gradients, products with Jacobians, Jacobians, Hessians, and a check against differences.
+"""Derivatives of functions: gradients, products with Jacobians, Jacobians, Hessians, and a check
+against differences.
 
-All of them nest: ``grad(grad(f))``, ``jacobian(grad(f))``, the gradient of a gradient's length. Tensors that a function
-uses but isn't given are constants to its derivative, and the derivative can be differentiated by them.
+All of them nest: ``grad(grad(f))``, ``jacobian(grad(f))``, the gradient of a gradient's length.
+Tensors that a function uses but isn't given are constants to its derivative, and the derivative can
+be differentiated by them.
 """
 
 from __future__ import annotations
@@ -14,7 +16,15 @@ import numpy as np
 
 from etude.autodiff import tensor as graph
 from etude.autodiff.operations import reshape, stack
-from etude.autodiff.tensor import DtypeError, Operand, ShapeError, Tensor, alias, as_tensor, recording
+from etude.autodiff.tensor import (
+    DtypeError,
+    Operand,
+    ShapeError,
+    Tensor,
+    alias,
+    as_tensor,
+    recording,
+)
 
 Function: TypeAlias = Callable[..., Any]
 Inputs: TypeAlias = "Operand | tuple[Operand, ...]"
@@ -29,7 +39,9 @@ def _inputs(x: Inputs) -> list[Tensor]:
     xs = [as_tensor(x) for x in (x if isinstance(x, tuple) else (x,))]
     for x in xs:
         if x.dtype.kind != "f":
-            raise DtypeError(f"a derivative expected floating-point numbers to be taken by, got {x.dtype}")
+            raise DtypeError(
+                f"a derivative expected floating-point numbers to be taken by, got {x.dtype}"
+            )
     return xs
 
 
@@ -52,8 +64,12 @@ class _Watched:
             if any(id(x) in leading for x in v.parents):
                 leading.add(id(v))
         self.order = [v for v in reached if id(v) in leading]
-        outer = any(x.parents for x in self.inputs) or any(not v.operation and id(v) not in leading for v in reached)
-        self.nested = outer and graph.is_recording()  # if so, the derivative may itself be differentiated
+        outer = any(x.parents for x in self.inputs) or any(
+            not v.operation and id(v) not in leading for v in reached
+        )
+        self.nested = (
+            outer and graph.is_recording()
+        )  # if so, the derivative may itself be differentiated
 
     def pull(self, ȳ: Tensor, retain_graph: bool = False) -> list[Tensor]:
         """The adjoints of the inputs."""
@@ -65,12 +81,16 @@ class _Watched:
 
 
 def grad(f: Function) -> Function:
-    """The gradient of a scalar function, as a function: ∇f(x), or for several inputs a tuple of gradients."""
+    """The gradient of a scalar function, as a function: ∇f(x), or for several inputs a tuple of
+    gradients.
+    """
 
     def gradient(*inputs: Operand) -> Any:
         watched = _Watched(f, _inputs(inputs))
         if watched.y.size != 1:
-            raise ShapeError(f"grad expected a function with a scalar value, got shape {watched.y.shape}")
+            raise ShapeError(
+                f"grad expected a function with a scalar value, got shape {watched.y.shape}"
+            )
         x̄s = watched.pull(Tensor(np.ones_like(watched.y.data)))
         return x̄s[0] if len(x̄s) == 1 else tuple(x̄s)
 
@@ -87,18 +107,38 @@ def vjp(f: Function, x: Inputs, ȳ: Operand) -> tuple[Tensor, Any]:
 
 
 def jvp(f: Function, x: Inputs, ẋ: Inputs) -> tuple[Any, Any]:
-    """y = f(x) and, in forward mode, ẏ = J ẋ. For a tuple of inputs, ẋ is one; if f's value is one, so are y and ẏ."""
-    xs, ẋs, level = _inputs(x), [as_tensor(t) for t in (ẋ if isinstance(ẋ, tuple) else (ẋ,))], next(_LEVELS)
+    """y = f(x) and, in forward mode, ẏ = J ẋ. For a tuple of inputs, ẋ is one; if f's value
+    is one, so are y and ẏ.
+    """
+    xs, ẋs, level = (
+        _inputs(x),
+        [as_tensor(t) for t in (ẋ if isinstance(ẋ, tuple) else (ẋ,))],
+        next(_LEVELS),
+    )
     if [x.shape for x in xs] != [ẋ.shape for ẋ in ẋs]:
-        raise ShapeError(f"jvp expected tangents of shape {[x.shape for x in xs]}, got {[ẋ.shape for ẋ in ẋs]}")
+        raise ShapeError(
+            f"jvp expected tangents of shape {[x.shape for x in xs]}, got {[ẋ.shape for ẋ in ẋs]}"
+        )
     graph.ACTIVE.add(level)
     try:
-        value = f(*[alias(x, {**x.tangents, level: ẋ.astype(x.dtype)}) for x, ẋ in zip(xs, ẋs, strict=True)])
+        value = f(
+            *[
+                alias(x, {**x.tangents, level: ẋ.astype(x.dtype)})
+                for x, ẋ in zip(xs, ẋs, strict=True)
+            ]
+        )
         ys = [as_tensor(y) for y in (value if isinstance(value, tuple) else (value,))]
-        pairs = [(graph.below(y, level), y.tangents[level] if level in y.tangents else _zeros(y)) for y in ys]
+        pairs = [
+            (graph.below(y, level), y.tangents[level] if level in y.tangents else _zeros(y))
+            for y in ys
+        ]
     finally:
         graph.ACTIVE.discard(level)
-    return (tuple(y for y, _ in pairs), tuple(ẏ for _, ẏ in pairs)) if isinstance(value, tuple) else pairs[0]
+    return (
+        (tuple(y for y, _ in pairs), tuple(ẏ for _, ẏ in pairs))
+        if isinstance(value, tuple)
+        else pairs[0]
+    )
 
 
 def _basis(x: Tensor) -> Iterator[Tensor]:
@@ -108,10 +148,13 @@ def _basis(x: Tensor) -> Iterator[Tensor]:
         yield Tensor(e)
 
 
-def jacobian(f: Function, mode: Literal["forward", "reverse", "auto"] = "auto") -> Callable[[Operand], Tensor]:
+def jacobian(
+    f: Function, mode: Literal["forward", "reverse", "auto"] = "auto"
+) -> Callable[[Operand], Tensor]:
     """The function x ↦ ∂f(x)/∂x, of shape (*shape of f(x), *shape of x).
 
-    Forward mode takes a pass for each entry of x, reverse mode one for each entry of f(x); "auto" takes the fewer.
+    Forward mode takes a pass for each entry of x, reverse mode one for each entry of f(x); "auto"
+    takes the fewer.
     """
     if mode not in ("forward", "reverse", "auto"):
         raise ValueError(f"jacobian expected mode 'forward', 'reverse' or 'auto', got '{mode}'")
@@ -130,20 +173,25 @@ def jacobian(f: Function, mode: Literal["forward", "reverse", "auto"] = "auto") 
 
 
 def hessian(f: Function) -> Callable[[Operand], Tensor]:
-    """The function x ↦ ∂²f(x)/∂x∂x of a scalar f, of shape (*shape of x, *shape of x): forward over reverse mode."""
+    """The function x ↦ ∂²f(x)/∂x∂x of a scalar f, of shape (*shape of x, *shape of x): forward over
+    reverse mode.
+    """
     return jacobian(grad(f), "forward")
 
 
 def hvp(f: Function, x: Inputs, v: Inputs) -> Any:
-    """The Hessian of a scalar f times v, forward over reverse mode: it is never made itself (Pearlmutter, 1994)."""
+    """The Hessian of a scalar f times v, forward over reverse mode: it is never made itself
+    (Pearlmutter, 1994).
+    """
     return jvp(grad(f), x, v)[1]
 
 
 def check_gradients(f: Function, *inputs: Operand, tolerance: float = 1e-6) -> float:
-    """Hold both modes against central differences (f(x + h) − f(x − h)) / 2h, for every entry of every input.
+    """Hold both modes against central differences (f(x + h) − f(x − h)) / 2h, for every entry of
+    every input.
 
-    A value that isn't scalar is weighted with random numbers first, the same at each call. Gives the worst error,
-    relative to the difference where that is above 1.
+    A value that isn't scalar is weighted with random numbers first, the same at each call. Gives
+    the worst error, relative to the difference where that is above 1.
 
     Raises:
         GradientError: an error above the tolerance; says of which input and entry.
@@ -163,12 +211,21 @@ def check_gradients(f: Function, *inputs: Operand, tolerance: float = 1e-6) -> f
             return y
 
         for place, e in zip(np.ndindex(x.shape), _basis(x), strict=True):
-            h = 6e-6 * max(1.0, abs(float(x.data[place])))  # the cube root of float64's rounding: its best balance
+            h = 6e-6 * max(
+                1.0, abs(float(x.data[place]))
+            )  # the cube root of float64's rounding: its best balance
             expected = float(along(x + h * e) - along(x - h * e)) / (2 * h)
-            for mode, got in (("reverse", float(x̄.data[place])), ("forward", float(jvp(along, x, e)[1]))):
+            for mode, got in (
+                ("reverse", float(x̄.data[place])),
+                ("forward", float(jvp(along, x, e)[1])),
+            ):
                 error = abs(got - expected) / max(1.0, abs(expected))
                 if not error <= tolerance:
-                    wanted = f"{expected:.10g}, as differences give it, for input {i + 1} at {place}"
-                    raise GradientError(f"check_gradients expected {wanted}, got {got:.10g} in {mode} mode")
+                    wanted = (
+                        f"{expected:.10g}, as differences give it, for input {i + 1} at {place}"
+                    )
+                    raise GradientError(
+                        f"check_gradients expected {wanted}, got {got:.10g} in {mode} mode"
+                    )
                 worst = max(worst, error)
     return worst

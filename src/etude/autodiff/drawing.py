@@ -1,13 +1,15 @@
-"""Directed graphs as pictures: boxes in layers, every edge pointing downwards, in one SVG without style sheets.
+"""Directed graphs as pictures: boxes in layers, every edge pointing downwards, in one SVG without
+style sheets.
 
-Four steps, after Sugiyama, Tagawa & Toda (1981): each node gets the layer of the longest path that leads to it; an
-edge that passes several layers gets a point in each; the layers are ordered so that few edges cross; then everything
-gets its place, after Brandes & Köpf (2001), so that the longest path and long edges are straight lines.
+Four steps, after Sugiyama, Tagawa & Toda (1981): each node gets the layer of the longest path that
+leads to it; an edge that passes several layers gets a point in each; the layers are ordered so that
+few edges cross; then everything gets its place, after Brandes & Köpf (2001), so that the longest
+path and long edges are straight lines.
 
 References
 ----------
-Sugiyama, K., Tagawa, S. & Toda, M. (1981). Methods for visual understanding of hierarchical system structures. IEEE
-Transactions on Systems, Man, and Cybernetics 11(2).
+Sugiyama, K., Tagawa, S. & Toda, M. (1981). Methods for visual understanding
+of hierarchical system structures. IEEE Transactions on Systems, Man, and Cybernetics 11(2).
 
 Brandes, U. & Köpf, B. (2001). Fast and simple horizontal coordinate assignment. Graph Drawing.
 """
@@ -29,7 +31,11 @@ import numpy as np
 if TYPE_CHECKING:
     from etude.autodiff.tensor import Tensor
 
-INK, QUIET, LINE = "#22252b", "#50565f", "#8a8f98"  # text in a box; small text in a box; lines, legible on any page
+INK, QUIET, LINE = (
+    "#22252b",
+    "#50565f",
+    "#8a8f98",
+)  # text in a box; small text in a box; lines, legible on any page
 TINTS = {  # kind: (fill, border)
     "input": ("#eceef1", "#8a8f98"),
     "leaf": ("#fbf3d4", "#c0a02c"),
@@ -55,7 +61,9 @@ ROUNDS = 12  # of sweeps for few crossings
 
 @dataclass(frozen=True)
 class Node:
-    """A box: its first line large, the others small, its colour by ``kind`` (see ``TINTS``), ``title`` its tooltip."""
+    """A box: its first line large, the others small, its colour by ``kind`` (see ``TINTS``),
+    ``title`` its tooltip.
+    """
 
     key: str
     lines: tuple[str, ...]
@@ -65,7 +73,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Group:
-    """A frame around nodes and other groups; the label stands at its right, as the ``N ×`` of a repeated layer does."""
+    """A frame around nodes and other groups; the label stands at its right, as the ``N ×`` of a
+    repeated layer does.
+    """
 
     label: str
     members: tuple[Node | Group, ...]
@@ -73,7 +83,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Edge:
-    """An arrow from the node with key ``start`` to that with key ``end``; the label interrupts it."""
+    """An arrow from the node with key ``start`` to that with key ``end``; the label
+    interrupts it.
+    """
 
     start: str
     end: str
@@ -84,42 +96,60 @@ def svg(nodes: Sequence[Node | Group], edges: Sequence[Edge], title: str = "") -
     """The picture as SVG, which can stand in a file or inside a page of HTML.
 
     Args:
-        nodes: boxes, and frames around boxes; keys are unique. Where nothing else decides, earlier is further left.
+        nodes: boxes, and frames around boxes; keys are unique. Where nothing else decides, earlier
+            is further left.
         edges: between keys of nodes, without cycles.
         title: of the picture, for those who can't see it.
 
     Raises:
-        ValueError: a key stands for two nodes, an edge leads from or to none, or edges form a cycle.
+        ValueError: a key stands for two nodes, an edge leads from or to none, or edges form a
+            cycle.
     """
     keys = Counter(node.key for node in _nodes(nodes))
     twice = [key for key, times in keys.items() if times > 1]
     nowhere = [end for edge in edges for end in (edge.start, edge.end) if end not in keys]
     if twice or nowhere:
-        raise ValueError(f"two nodes have the key {twice[0]!r}" if twice else f"no node has the key {nowhere[0]!r}")
+        raise ValueError(
+            f"two nodes have the key {twice[0]!r}"
+            if twice
+            else f"no node has the key {nowhere[0]!r}"
+        )
     level = _Level(nodes, edges)
     width, height = level.right - level.left + 2 * MARGIN, level.height + 2 * MARGIN
     frames, lines, boxes = level.drawn(MARGIN - level.left, MARGIN)
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.1f} {height:.1f}" role="img" font-family="{FONT}" text-anchor="middle">',
-        f"<title>{_text(title)}</title>",
-        '<defs><marker id="etude-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        f'orient="auto"><path d="M0.5 0.8L7.5 4L0.5 7.2L2.2 4z" fill="{LINE}"/></marker></defs>',
-        *frames,
-        f'<g fill="none" stroke="{LINE}" stroke-width="1.3">', *lines, "</g>",
-        *boxes,
-        "</svg>\n",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"'
+                f' viewBox="0 0 {width:.1f} {height:.1f}" role="img" font-family="{FONT}"'
+                ' text-anchor="middle">'
+            ),
+            f"<title>{_text(title)}</title>",
+            (
+                '<defs><marker id="etude-arrow" viewBox="0 0 8 8" refX="7" refY="4"'
+                ' markerWidth="7" markerHeight="7" orient="auto"><path d="M0.5 0.8L7.5 4L0.5'
+                f' 7.2L2.2 4z" fill="{LINE}"/></marker></defs>'
+            ),
+            *frames,
+            f'<g fill="none" stroke="{LINE}" stroke-width="1.3">',
+            *lines,
+            "</g>",
+            *boxes,
+            "</svg>\n",
+        ]
+    )
 
 
 def draw(tensor: Tensor) -> str:
-    """The expression that a tensor came from, as SVG: operations as boxes, their operands as the edges between them.
+    """The expression that a tensor came from, as SVG: operations as boxes, their operands as the
+    edges between them.
 
-    On each edge stand the operand's shape and, once gradients are there, the Euclidean norm of its gradient.
+    On each edge stand the operand's shape and, once gradients are there, the Euclidean norm of its
+    gradient.
 
     Args:
-        tensor: the result, of any shape. ``tensor.backward(retain_graph=True, retain_grads=True)`` before it leaves
-            the graph there, and gradients everywhere in it.
+        tensor: the result, of any shape. ``tensor.backward(retain_graph=True, retain_grads=True)``
+            before it leaves the graph there, and gradients everywhere in it.
     """
     order, seen, waiting = [], {id(tensor)}, [tensor]
     while waiting:
@@ -129,35 +159,52 @@ def draw(tensor: Tensor) -> str:
                 seen.add(id(parent))
                 waiting.append(parent)
     nodes = [Node(str(id(each)), *_box(each)) for each in reversed(order)]
-    edges = [Edge(str(id(parent)), str(id(each)), _size(parent)) for each in order for parent in each.parents]
+    edges = [
+        Edge(str(id(parent)), str(id(each)), _size(parent))
+        for each in order
+        for parent in each.parents
+    ]
     result = Node("result", ("result",), "input")
-    return svg([*nodes, result], [*edges, Edge(str(id(tensor)), "result", _size(tensor))], "an expression")
+    return svg(
+        [*nodes, result], [*edges, Edge(str(id(tensor)), "result", _size(tensor))], "an expression"
+    )
 
 
 def _box(tensor: Tensor) -> tuple[tuple[str, ...], str]:
     if tensor.operation:
         return (tensor.operation, *filter(None, [tensor.name])), ""
-    return (tensor.name or (f"{float(tensor.data):.4g}" if tensor.shape == () else "tensor"),), "leaf"
+    return (
+        tensor.name or (f"{float(tensor.data):.4g}" if tensor.shape == () else "tensor"),
+    ), "leaf"
 
 
 def _size(tensor: Tensor) -> str:
     shape = " × ".join(map(str, tensor.shape)) or "scalar"
-    return shape if tensor.grad is None else f"{shape}\n‖∇‖ {np.linalg.norm(np.asarray(tensor.grad.data)):.3g}"
+    return (
+        shape
+        if tensor.grad is None
+        else f"{shape}\n‖∇‖ {np.linalg.norm(np.asarray(tensor.grad.data)):.3g}"
+    )
 
 
-# -- one level: the members of a group, or the whole picture ---------------------------------------------------------
+# -- one level: the members of a group, or the whole picture ---------------------------------------
 
 
 @dataclass
 class _Item:
-    """What takes room in a layer. It is as wide as ``left`` and ``right`` of ``x``, where its edges come and go."""
+    """What takes room in a layer.
+
+    It is as wide as ``left`` and ``right`` of ``x``, where its edges come and go.
+    """
 
     left: float = 0.0
     right: float = 0.0
     height: float = 0.0
     node: Node | None = None
     group: tuple[Group, _Level] | None = None
-    entries: dict[str, float] = field(default_factory=dict)  # where an edge from that node enters, from x
+    entries: dict[str, float] = field(
+        default_factory=dict
+    )  # where an edge from that node enters, from x
     exits: dict[str, float] = field(default_factory=dict)
     x: float = 0.0
     y: float = 0.0  # of its upper end
@@ -170,7 +217,9 @@ class _Item:
 
 @dataclass(frozen=True)
 class _Link:
-    """An edge within one level, from item to item; ``source`` is the key of the node that it came from first."""
+    """An edge within one level, from item to item; ``source`` is the key of the node that it came
+    from first.
+    """
 
     start: int
     end: int
@@ -178,10 +227,14 @@ class _Link:
 
 
 class _Level:
-    """Nodes and frames with the edges between them, laid out; ``x`` runs from ``left`` to ``right``, ``y`` from 0."""
+    """Nodes and frames with the edges between them, laid out; ``x`` runs from ``left`` to
+    ``right``, ``y`` from 0.
+    """
 
     def __init__(self, members: Sequence[Node | Group], edges: Sequence[Edge]) -> None:
-        owner = {node.key: place for place, member in enumerate(members) for node in _nodes([member])}
+        owner = {
+            node.key: place for place, member in enumerate(members) for node in _nodes([member])
+        }
         self.items = [_item(member, edges) for member in members]
         entries: dict[str, int] = {}  # by the key of the outer node that an edge comes from
         exits: dict[str, int] = {}  # by the key of the inner node that an edge comes from
@@ -195,7 +248,9 @@ class _Level:
 
         for edge in edges:
             start, end = owner.get(edge.start), owner.get(edge.end)
-            if (start is None and end is None) or (start == end and isinstance(members[start or 0], Group)):
+            if (start is None and end is None) or (
+                start == end and isinstance(members[start or 0], Group)
+            ):
                 continue
             if start is None:
                 start = point(entries, edge.start)
@@ -209,15 +264,23 @@ class _Level:
             links[_Link(start, end, edge.start)] = None
         self.links = list(links)
         self._place(list(entries.values()), list(exits.values()))
-        middle = max(entries or exits, key=lambda key: self._weight[(entries or exits)[key]], default=None)
-        self.middle = self.items[(entries or exits)[middle]].x if middle is not None else (self.left + self.right) / 2
+        middle = max(
+            entries or exits, key=lambda key: self._weight[(entries or exits)[key]], default=None
+        )
+        self.middle = (
+            self.items[(entries or exits)[middle]].x
+            if middle is not None
+            else (self.left + self.right) / 2
+        )
         self.entries = {key: self.items[place].x - self.middle for key, place in entries.items()}
         self.exits = {key: self.items[place].x - self.middle for key, place in exits.items()}
 
     def _place(self, first: list[int], last: list[int]) -> None:
         items, links = self.items, self.links
         rank, depth, height = _ranks(len(items), links, first, last)
-        self._weight = [d + h for d, h in zip(depth, height, strict=True)]  # the longest path through each item
+        self._weight = [
+            d + h for d, h in zip(depth, height, strict=True)
+        ]  # the longest path through each item
         importance = [depth[link.start] + height[link.end] for link in links]
 
         size = len(items)
@@ -249,7 +312,9 @@ class _Level:
             for number in layer:
                 spots[number].y = y + (tall - spots[number].height) / 2
             tops.append((y, y + tall))
-            steep = max((abs(spots[a].x - spots[b].x) for a, b in segments if rank[a] == place), default=0.0)
+            steep = max(
+                (abs(spots[a].x - spots[b].x) for a, b in segments if rank[a] == place), default=0.0
+            )
             y += tall + LAYER_GAP + min(0.1 * steep, LAYER_GAP)
         self.height = tops[-1][1] if tops else 0.0
         for number in [*first, *last]:
@@ -259,7 +324,11 @@ class _Level:
         for link, chain in zip(links, chains, strict=True):
             start, end = items[link.start], items[link.end]
             runs = [(spots[number].x, *tops[rank[number]]) for number in chain]
-            runs[0] = (start.x + start.exits.get(link.source, 0.0), start.y + start.height, runs[0][2])
+            runs[0] = (
+                start.x + start.exits.get(link.source, 0.0),
+                start.y + start.height,
+                runs[0][2],
+            )
             runs[-1] = (end.x + end.entries.get(link.source, 0.0), runs[-1][1], end.y)
             self.paths.append((runs, end.node is not None and end.node.kind != "label"))
 
@@ -267,7 +336,9 @@ class _Level:
         """Frames, lines and boxes as SVG, moved by (x, y)."""
         frames: list[str] = []
         boxes: list[str] = []
-        lines = [_path([(a + x, b + y, c + y) for a, b, c in runs], arrow) for runs, arrow in self.paths]
+        lines = [
+            _path([(a + x, b + y, c + y) for a, b, c in runs], arrow) for runs, arrow in self.paths
+        ]
         for item in self.items:
             middle, top = x + item.x, y + item.y
             if item.node:
@@ -275,10 +346,19 @@ class _Level:
             elif item.group:
                 group, level = item.group
                 room, inside, end = _room(group), top + FRAME, top + item.height
-                frames.append(_frame(group, middle - item.left + room, middle + item.right - room, top, end))
-                lines += [_path([(middle + port, top, inside)], False) for port in item.entries.values()]
-                lines += [_path([(middle + port, end - FRAME, end)], False) for port in item.exits.values()]
-                for mine, its in zip((frames, lines, boxes), level.drawn(middle - level.middle, inside), strict=True):
+                frames.append(
+                    _frame(group, middle - item.left + room, middle + item.right - room, top, end)
+                )
+                lines += [
+                    _path([(middle + port, top, inside)], False) for port in item.entries.values()
+                ]
+                lines += [
+                    _path([(middle + port, end - FRAME, end)], False)
+                    for port in item.exits.values()
+                ]
+                for mine, its in zip(
+                    (frames, lines, boxes), level.drawn(middle - level.middle, inside), strict=True
+                ):
                     mine += its
         return frames, lines, boxes
 
@@ -300,7 +380,9 @@ def _item(member: Node | Group, edges: Sequence[Edge]) -> _Item:
     level = _Level(member.members, edges)
     side = FRAME + _room(member)  # left as well, that both sides look alike
     left, right = level.middle - level.left + side, level.right - level.middle + side
-    return _Item(left, right, level.height + 2 * FRAME, None, (member, level), level.entries, level.exits)
+    return _Item(
+        left, right, level.height + 2 * FRAME, None, (member, level), level.entries, level.exits
+    )
 
 
 def _sizes(node: Node) -> list[float]:
@@ -312,7 +394,7 @@ def _room(group: Group) -> float:
     return 1.1 * _width(group.label, LARGE) + 2 * PADDING
 
 
-# -- layers, order, places -------------------------------------------------------------------------------------------
+# -- layers, order, places -------------------------------------------------------------------------
 
 
 def _ranks(
@@ -320,8 +402,9 @@ def _ranks(
 ) -> tuple[list[int], list[int], list[int]]:
     """The layer of each item, and how long the longest paths to it and from it are.
 
-    A node stands as high as it can. But one that nothing leads to, with what is made of such alone, stands as low as it
-    can: a parameter beside where it is used. So does one that leads to more than leads to it, for shorter edges.
+    A node stands as high as it can. But one that nothing leads to, with what is made of such alone,
+    stands as low as it can: a parameter beside where it is used. So does one that leads to more
+    than leads to it, for shorter edges.
     """
     after: list[list[int]] = [[] for _ in range(count)]
     before: list[list[int]] = [[] for _ in range(count)]
@@ -340,7 +423,9 @@ def _ranks(
     depth, height, loose = [0] * count, [0] * count, [False] * count
     for v in order:
         depth[v] = max((depth[u] + 1 for u in before[v]), default=0)
-        loose[v] = len(before[v]) < len(after[v]) or all(loose[u] and len(after[u]) == 1 for u in before[v])
+        loose[v] = len(before[v]) < len(after[v]) or all(
+            loose[u] and len(after[u]) == 1 for u in before[v]
+        )
     rank = [*depth]
     for v in last:
         rank[v] = max(depth)
@@ -360,7 +445,9 @@ class _Net:
         items: how many points are items; those from this number on lie on long edges.
     """
 
-    def __init__(self, layers: list[list[int]], segments: dict[tuple[int, int], int], items: int) -> None:
+    def __init__(
+        self, layers: list[list[int]], segments: dict[tuple[int, int], int], items: int
+    ) -> None:
         self.layers, self.segments, self.items = layers, segments, items
         self.size = sum(map(len, layers))
         self.above: list[list[int]] = [[] for _ in range(self.size)]
@@ -390,7 +477,9 @@ class _Net:
         return count
 
     def order(self) -> None:
-        """Put each point at the mean place of its neighbours, layer by layer, down and up; keep the best order."""
+        """Put each point at the mean place of its neighbours, layer by layer, down and up; keep the
+        best order.
+        """
         best, fewest = [[*layer] for layer in self.layers], self.crossings()
         for turn in range(2 * ROUNDS):
             if not fewest:
@@ -399,7 +488,11 @@ class _Net:
             place = self.places()
             for layer in reversed(self.layers) if turn % 2 else self.layers:
                 mean = {
-                    v: sum(place[u] for u in neighbours[v]) / len(neighbours[v]) if neighbours[v] else place[v]
+                    v: (
+                        sum(place[u] for u in neighbours[v]) / len(neighbours[v])
+                        if neighbours[v]
+                        else place[v]
+                    )
                     for v in layer
                 }
                 layer.sort(key=mean.__getitem__)
@@ -413,8 +506,9 @@ class _Net:
     def coordinates(self, spots: Sequence[_Item]) -> list[float]:
         """Of each point its x; points of a layer keep their distance (Brandes & Köpf).
 
-        Points that follow one another are joined to vertical blocks, which are pushed together: upwards or downwards
-        first, to the left or to the right. Of the four results each point takes the mean of the middle two.
+        Points that follow one another are joined to vertical blocks, which are pushed together:
+        upwards or downwards first, to the left or to the right. Of the four results each point
+        takes the mean of the middle two.
         """
         place, straight = self.places(), self._straight()
         results = []
@@ -425,9 +519,13 @@ class _Net:
                 for layer in ordered:
                     taken = -np.inf
                     for v in layer:
-                        near = sorted((u for u in neighbours[v] if {(u, v), (v, u)} & straight),
-                                      key=lambda u: sign * place[u])  # fmt: skip
-                        for u in {near[(len(near) - 1) // 2]: 0, near[len(near) // 2]: 0} if near else ():
+                        near = sorted(
+                            (u for u in neighbours[v] if {(u, v), (v, u)} & straight),
+                            key=lambda u: sign * place[u],
+                        )
+                        for u in (
+                            {near[(len(near) - 1) // 2]: 0, near[len(near) // 2]: 0} if near else ()
+                        ):
                             if root[v] == v and sign * place[u] > taken:
                                 root[v], taken = root[u], sign * place[u]
                 results.append([sign * x for x in self._packed(ordered, root, spots, sign)])
@@ -445,15 +543,22 @@ class _Net:
         return [(b + c) / 2 for _, b, c, _ in (sorted(four) for four in zip(*results, strict=True))]
 
     def _straight(self) -> set[tuple[int, int]]:
-        """Segments that may be vertical: of long edges; and from middle to middle on the longest path of both ends."""
+        """Segments that may be vertical: of long edges; and from middle to middle on the longest
+        path of both ends.
+        """
         place = self.places()
 
         def middle(segments: list[tuple[int, int]], end: int) -> set[tuple[int, int]]:
             longest = max((self.segments[each] for each in segments), default=0)
-            best = sorted((each for each in segments if self.segments[each] == longest), key=lambda s: place[s[end]])
+            best = sorted(
+                (each for each in segments if self.segments[each] == longest),
+                key=lambda s: place[s[end]],
+            )
             return {best[(len(best) - 1) // 2], best[len(best) // 2]} if best else set()
 
-        down = {each for v in range(self.size) for each in middle([(v, w) for w in self.below[v]], 1)}
+        down = {
+            each for v in range(self.size) for each in middle([(v, w) for w in self.below[v]], 1)
+        }
         up = {each for v in range(self.size) for each in middle([(u, v) for u in self.above[v]], 0)}
         chosen = set()
         for layer in self.layers:
@@ -465,8 +570,12 @@ class _Net:
                     chosen.add((a, b))
         return chosen
 
-    def _packed(self, layers: list[list[int]], root: list[int], spots: Sequence[_Item], sign: int) -> list[float]:
-        """Every block as far left as its left neighbours allow, then as near to its right ones as they allow."""
+    def _packed(
+        self, layers: list[list[int]], root: list[int], spots: Sequence[_Item], sign: int
+    ) -> list[float]:
+        """Every block as far left as its left neighbours allow, then as near to its right ones as
+        they allow.
+        """
         apart: dict[tuple[int, int], float] = {}
         for layer in layers:
             for u, v in pairwise(layer):
@@ -493,7 +602,7 @@ class _Net:
         return [x[r] for r in root]
 
 
-# -- SVG -------------------------------------------------------------------------------------------------------------
+# -- SVG -------------------------------------------------------------------------------------------
 
 
 def _path(runs: list[tuple[float, float, float]], arrow: bool) -> str:
@@ -504,9 +613,14 @@ def _path(runs: list[tuple[float, float, float]], arrow: bool) -> str:
         words.append(f"V{start:.1f}")
         end -= TIP
         middle = (start + end) / 2
-        words.append(f"C{a:.1f} {middle:.1f} {b:.1f} {middle:.1f} {b:.1f} {end:.1f}" if abs(a - b) > 0.05 else "")
+        words.append(
+            f"C{a:.1f} {middle:.1f} {b:.1f} {middle:.1f} {b:.1f} {end:.1f}"
+            if abs(a - b) > 0.05
+            else ""
+        )
     words.append(f"V{runs[-1][2]:.1f}")
-    return f'<path d="{"".join(words)}"{" marker-end=" + chr(34) + "url(#etude-arrow)" + chr(34) if arrow else ""}/>'
+    head = ' marker-end="url(#etude-arrow)"' if arrow else ""
+    return f'<path d="{"".join(words)}"{head}/>'
 
 
 def _drawn(node: Node, x: float, y: float, width: float, height: float) -> str:
@@ -515,24 +629,27 @@ def _drawn(node: Node, x: float, y: float, width: float, height: float) -> str:
     if node.kind != "label":
         fill, border = TINTS.get(node.kind, TINTS[""])
         words.append(
-            f'<title>{_text(node.title or chr(10).join(node.lines))}</title><rect x="{x - width / 2:.1f}" y="{y:.1f}" '
-            f'width="{width:.1f}" height="{height:.1f}" rx="6" fill="{fill}" stroke="{border}"/>'
+            f"<title>{_text(node.title or chr(10).join(node.lines))}</title><rect"
+            f' x="{x - width / 2:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="6"'
+            f' fill="{fill}" stroke="{border}"/>'
         )
         y += PADDING / 2
     for line, size in zip(node.lines, _sizes(node), strict=True):
         y += 1.3 * size
         colour = LINE if node.kind == "label" else INK if size == LARGE else QUIET
         words.append(
-            f'<text x="{x:.1f}" y="{y - 0.32 * size:.1f}" font-size="{size}" fill="{colour}">{_text(line)}</text>'
+            f'<text x="{x:.1f}" y="{y - 0.32 * size:.1f}" font-size="{size}"'
+            f' fill="{colour}">{_text(line)}</text>'
         )
     return "".join([*words, "</g>"])
 
 
 def _frame(group: Group, left: float, right: float, top: float, end: float) -> str:
     return (
-        f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{end - top:.1f}" rx="10" fill="none" '
-        f'stroke="{LINE}" stroke-dasharray="5 3"/><text x="{right + PADDING:.1f}" y="{(top + end) / 2 + 4:.1f}" '
-        f'font-size="{LARGE}" font-weight="bold" fill="{LINE}" text-anchor="start">{_text(group.label)}</text>'
+        f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{end - top:.1f}"'
+        f' rx="10" fill="none" stroke="{LINE}" stroke-dasharray="5 3"/><text'
+        f' x="{right + PADDING:.1f}" y="{(top + end) / 2 + 4:.1f}" font-size="{LARGE}"'
+        f' font-weight="bold" fill="{LINE}" text-anchor="start">{_text(group.label)}</text>'
     )
 
 
@@ -542,7 +659,9 @@ def _text(text: str) -> str:
 
 
 def _width(text: str, size: float) -> float:
-    """About how wide a text is, in pixels; rather too wide, as nobody knows which font there will be."""
+    """About how wide a text is, in pixels; rather too wide, as nobody knows which font there will
+    be.
+    """
 
     def ems(letter: str) -> float:
         if unicodedata.combining(letter):
@@ -550,7 +669,13 @@ def _width(text: str, size: float) -> float:
         if unicodedata.east_asian_width(letter) in "WF":
             return 1.05
         return (
-            0.33 if letter in "iljtfI.,:;'|!()[] " else 0.9 if letter in "mwMW@%—" else 0.7 if letter.isupper() else 0.6
+            0.33
+            if letter in "iljtfI.,:;'|!()[] "
+            else 0.9
+            if letter in "mwMW@%—"
+            else 0.7
+            if letter.isupper()
+            else 0.6
         )
 
     return size * sum(map(ems, text))

@@ -1,20 +1,22 @@
 """Tensors that remember how they were computed, and the walk back over that memory.
 
-An operation computes its value with NumPy. *Reverse mode*: if an operand requires a gradient, the result keeps its
-operands and, for each, the map from its own adjoint v̄ = ∂y/∂v to the operand's. In the order of their birth, such
-tensors are the trace of Wengert (1964): operands stand before what is computed from them, so that one walk from its
-end, without recursion, finds all adjoints. *Forward mode*: if an operand carries a tangent ẋ, the result carries
-v̇ = Σ ∂v/∂x ẋ. The notation is that of Baydin et al. (2018) throughout: v̄ is an adjoint, v̇ a tangent.
+An operation computes its value with NumPy. *Reverse mode*: if an operand requires a gradient, the
+result keeps its operands and, for each, the map from its own adjoint v̄ = ∂y/∂v to the operand's.
+In the order of their birth, such tensors are the trace of Wengert (1964): operands stand before
+what is computed from them, so that one walk from its end, without recursion, finds all adjoints.
+*Forward mode*: if an operand carries a tangent ẋ, the result carries v̇ = Σ ∂v/∂x ẋ. The notation
+is that of Baydin et al. (2018) throughout: v̄ is an adjoint, v̇ a tangent.
 
-A change in place gives a tensor a new array and a new version. So arrays can be shared freely, and a gradient that
-would need the old value is refused instead of being wrong.
+A change in place gives a tensor a new array and a new version. So arrays can be shared freely, and
+a gradient that would need the old value is refused instead of being wrong.
 
 References
 ----------
-Baydin, A. G., Pearlmutter, B. A., Radul, A. A. & Siskind, J. M. (2018). Automatic differentiation in machine learning:
-a survey. Journal of Machine Learning Research 18.
+Baydin, A. G., Pearlmutter, B. A., Radul, A. A. & Siskind, J. M. (2018).
+Automatic differentiation in machine learning: a survey. Journal of Machine Learning Research 18.
 
-Wengert, R. E. (1964). A simple automatic derivative evaluation program. Communications of the ACM 7(8).
+Wengert, R. E. (1964). A simple automatic derivative evaluation program. Communications of the ACM
+7(8).
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ class GraphError(RuntimeError):
 
 _RECORDING: ContextVar[bool] = ContextVar("recording", default=True)
 _BIRTHS = count()
-ACTIVE: set[int] = set()  # the levels of forward mode under way: one for each jvp, the inner ones higher
+ACTIVE: set[int] = (
+    set()
+)  # the levels of forward mode under way: one for each jvp, the inner ones higher
 is_recording = _RECORDING.get
 
 
@@ -93,7 +97,9 @@ def _constant(y: Operand) -> npt.ArrayLike:
     if not isinstance(y, Tensor):
         return y
     if levels(y) or (y.requires_grad and is_recording()):
-        raise GraphError("a change in place expected a constant, got what requires a derivative; write x = x + y")
+        raise GraphError(
+            "a change in place expected a constant, got what requires a derivative; write x = x + y"
+        )
     return y._value
 
 
@@ -101,8 +107,10 @@ class Tensor:
     """An array, and how it came about.
 
     Args:
-        data: copied. Python numbers and lists become float64 unless ``dtype`` says otherwise, arrays keep their dtype.
-        requires_grad: gradients by it will be asked for; DtypeError if its numbers aren't floating-point.
+        data: copied. Python numbers and lists become float64 unless ``dtype`` says otherwise,
+            arrays keep their dtype.
+        requires_grad: gradients by it will be asked for; DtypeError if its numbers aren't
+            floating-point.
         name: for drawings and messages.
     """
 
@@ -121,13 +129,21 @@ class Tensor:
     __hash__ = object.__hash__
 
     def __init__(
-        self, data: npt.ArrayLike, requires_grad: bool = False, dtype: Dtype = None, name: str | None = None
+        self,
+        data: npt.ArrayLike,
+        requires_grad: bool = False,
+        dtype: Dtype = None,
+        name: str | None = None,
     ) -> None:
         weak = dtype is None and not isinstance(data, np.ndarray | np.generic)
         self._value, self._birth = np.array(data, np.float64 if weak else dtype), next(_BIRTHS)
         self.requires_grad, self.name = requires_grad, name
         if self.dtype.kind not in ("f" if requires_grad else "fiub"):
-            kind = "floating-point numbers to take a derivative by" if requires_grad else "real numbers"
+            kind = (
+                "floating-point numbers to take a derivative by"
+                if requires_grad
+                else "real numbers"
+            )
             raise DtypeError(f"Tensor expected {kind}, got {self.dtype}")
 
     shape, ndim = property(attrgetter("_value.shape")), property(attrgetter("_value.ndim"))
@@ -143,7 +159,10 @@ class Tensor:
 
     def __array__(self, dtype: Dtype = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
-            raise GraphError("NumPy expected an array, got a tensor that requires a gradient; use stack, or .numpy()")
+            raise GraphError(
+                "NumPy expected an array, got a tensor that requires a gradient; use stack, or"
+                " .numpy()"
+            )
         return np.array(self._value, dtype)
 
     def item(self) -> Any:
@@ -166,7 +185,9 @@ class Tensor:
 
     def __repr__(self) -> str:
         numbers = np.array2string(self._value, separator=", ", prefix="Tensor(")
-        notes = [f", {key}={getattr(self, key)!r}" for key in ("name", "operation") if getattr(self, key)]
+        notes = [
+            f", {key}={getattr(self, key)!r}" for key in ("name", "operation") if getattr(self, key)
+        ]
         return f"Tensor({numbers}, dtype={self.dtype}{''.join(notes)})"
 
     __add__, __radd__ = _method("add"), _method("add", swapped=True)
@@ -176,10 +197,19 @@ class Tensor:
     __pow__, __rpow__ = _method("power"), _method("power", swapped=True)
     __matmul__, __rmatmul__ = _method("matmul"), _method("matmul", swapped=True)
     __neg__, __getitem__ = _method("negative"), _method("index")
-    sum, mean, astype, T = _method("sum"), _method("mean"), _method("astype"), property(_method("transpose"))
-    __lt__, __le__, __gt__, __ge__ = map(_compare, (np.less, np.less_equal, np.greater, np.greater_equal))
+    sum, mean, astype, T = (
+        _method("sum"),
+        _method("mean"),
+        _method("astype"),
+        property(_method("transpose")),
+    )
+    __lt__, __le__, __gt__, __ge__ = map(
+        _compare, (np.less, np.less_equal, np.greater, np.greater_equal)
+    )
     __eq__, __ne__ = _compare(np.equal), _compare(np.not_equal)
-    __iadd__, __isub__, __imul__, __itruediv__ = map(_in_place, (np.add, np.subtract, np.multiply, np.divide))
+    __iadd__, __isub__, __imul__, __itruediv__ = map(
+        _in_place, (np.add, np.subtract, np.multiply, np.divide)
+    )
 
     def reshape(self, *shape: int) -> Tensor:
         """The same entries in another shape; one length may be -1."""
@@ -192,10 +222,16 @@ class Tensor:
 
     def _become(self, array: Array) -> Tensor:
         if levels(self):
-            raise GraphError("a change in place expected a tensor without tangent, got one that jvp differentiates by")
+            raise GraphError(
+                "a change in place expected a tensor without tangent, got one that jvp"
+                " differentiates by"
+            )
         if array.shape != self.shape:
             raise ShapeError(f"a change in place expected shape {self.shape}, got {array.shape}")
-        self._value, self.version = array.astype(self.dtype, casting="same_kind", copy=False), self.version + 1
+        self._value, self.version = (
+            array.astype(self.dtype, casting="same_kind", copy=False),
+            self.version + 1,
+        )
         return self
 
     def detach(self) -> Tensor:
@@ -213,20 +249,29 @@ class Tensor:
 
         Args:
             v̄: the adjoint of this tensor, of its shape; 1 for a scalar.
-            retain_graph: keep the graph for another backward, instead of freeing each operation as it is passed.
+            retain_graph: keep the graph for another backward, instead of freeing each operation as
+                it is passed.
             create_graph: record the way back as well, for derivatives of the gradient.
             retain_grads: add to ``.grad`` of the tensors between, too.
 
         Raises:
-            GraphError: nothing was recorded, or it was freed, or a value in it was changed in place.
+            GraphError: nothing was recorded, or it was freed, or a value in it was changed in
+                place.
             ShapeError: v̄ has another shape, or is missing.
         """
         if not self.requires_grad:
-            raise GraphError("backward expected a tensor computed from one that requires a gradient, got a constant")
+            raise GraphError(
+                "backward expected a tensor computed from one that requires a gradient, got a"
+                " constant"
+            )
         if v̄ is None and self.size != 1:
-            raise ShapeError(f"backward expected a scalar, or an adjoint beside it, got shape {self.shape}")
+            raise ShapeError(
+                f"backward expected a scalar, or an adjoint beside it, got shape {self.shape}"
+            )
         v̄ = as_tensor(np.ones_like(self._value) if v̄ is None else v̄)
-        adjoints = pull_back(self, v̄, trace(self), (), create_graph, retain_graph or create_graph, retain_grads)
+        adjoints = pull_back(
+            self, v̄, trace(self), (), create_graph, retain_graph or create_graph, retain_grads
+        )
         with recording(create_graph):
             for x, x̄ in adjoints:
                 x.grad = x̄ if x.grad is None else x.grad + x̄
@@ -238,28 +283,44 @@ def as_tensor(x: Operand) -> Tensor:
 
 
 def as_tensors(*xs: Operand) -> tuple[Tensor, ...]:
-    """Operands as tensors. A Python number takes the dtype of the others, so as not to promote them."""
+    """Operands as tensors.
+
+    A Python number takes the dtype of the others, so as not to promote them.
+    """
     if False not in [type(x) is Tensor for x in xs]:
         return xs  # type: ignore[return-value]
     dtypes = [x.dtype for x in xs if isinstance(x, (Tensor, np.ndarray)) and x.dtype.kind == "f"]
     dtype = max(dtypes, key=attrgetter("itemsize"), default=None)
-    return tuple([_node("", np.asarray(x, dtype)) if isinstance(x, (int, float)) else as_tensor(x) for x in xs])
+    return tuple(
+        [
+            _node("", np.asarray(x, dtype)) if isinstance(x, (int, float)) else as_tensor(x)
+            for x in xs
+        ]
+    )
 
 
-def record(name: str, value: Array, parents: tuple[Tensor, ...], pulls: tuple[Pull, ...], push: Push) -> Tensor:
-    """v, the result of an operation, with what reverse mode will need and, in forward mode, with its tangents.
+def record(
+    name: str, value: Array, parents: tuple[Tensor, ...], pulls: tuple[Pull, ...], push: Push
+) -> Tensor:
+    """v, the result of an operation, with what reverse mode will need and, in forward mode, with
+    its tangents.
 
-    ``pulls`` (one for each parent) and ``push`` compute with operations on tensors, so that they can be differentiated.
+    ``pulls`` (one for each parent) and ``push`` compute with operations on tensors, so that they
+    can be differentiated.
     """
     v = _node(name, value, parents, pulls)
     for level in sorted({level for x in parents for level in levels(x)}) if ACTIVE else ():
         lower = alias(v, v.tangents)
-        v̇ = push(lower, [below(x, level) for x in parents], [x.tangents.get(level) for x in parents])
+        v̇ = push(
+            lower, [below(x, level) for x in parents], [x.tangents.get(level) for x in parents]
+        )
         v.tangents = {**v.tangents, level: v̇.astype(v.dtype)}
     return v
 
 
-def _node(name: str, value: Array, parents: tuple[Tensor, ...] = (), pulls: tuple[Pull, ...] = ()) -> Tensor:
+def _node(
+    name: str, value: Array, parents: tuple[Tensor, ...] = (), pulls: tuple[Pull, ...] = ()
+) -> Tensor:
     v = Tensor.__new__(Tensor)
     v._value, v._birth = np.asarray(value), next(_BIRTHS)
     if True in [x.requires_grad for x in parents] and is_recording():
@@ -281,13 +342,17 @@ def alias(x: Tensor, tangents: Mapping[int, Tensor]) -> Tensor:
 
 
 def below(x: Tensor, level: int) -> Tensor:
-    """x without its tangents of a level and above: what a tangent of that level is computed from."""
+    """x without its tangents of a level and above: what a tangent of that level is computed
+    from.
+    """
     kept = {k: ẋ for k, ẋ in x.tangents.items() if k < level}
     return x if len(kept) == len(x.tangents) else alias(x, kept)
 
 
 def trace(y: Tensor, stops: Collection[int] = ()) -> list[Tensor]:
-    """What y was computed from, itself included, operands first; nothing behind the tensors whose ids are ``stops``."""
+    """What y was computed from, itself included, operands first; nothing behind the tensors whose
+    ids are ``stops``.
+    """
     found, seen, todo = [], {id(y)}, [y]
     while todo:
         v = todo.pop()
@@ -300,11 +365,19 @@ def trace(y: Tensor, stops: Collection[int] = ()) -> list[Tensor]:
 
 
 def pull_back(
-    y: Tensor, ȳ: Tensor, order: list[Tensor], stops: Collection[int], create: bool, retain: bool, every: bool = False
+    y: Tensor,
+    ȳ: Tensor,
+    order: list[Tensor],
+    stops: Collection[int],
+    create: bool,
+    retain: bool,
+    every: bool = False,
 ) -> list[tuple[Tensor, Tensor]]:
-    """Walk a trace from its end, emptying it on the way: the leaves and stops, or every tensor, with their adjoints.
+    """Walk a trace from its end, emptying it on the way: the leaves and stops, or every tensor,
+    with their adjoints.
 
-    An adjoint is complete when its tensor's turn comes, since all that was computed from it stood behind it.
+    An adjoint is complete when its tensor's turn comes, since all that was computed from it stood
+    behind it.
     """
     if ȳ.shape != y.shape:
         raise ShapeError(f"backward expected an adjoint of shape {y.shape}, got {ȳ.shape}")
@@ -315,7 +388,9 @@ def pull_back(
             v = order.pop()
             v̄ = adjoints.pop(id(v))
             if every or id(v) not in inner:
-                results.append((v, v̄ if create else alias(v̄, v̄.tangents)))  # no two of them one tensor
+                results.append(
+                    (v, v̄ if create else alias(v̄, v̄.tangents))
+                )  # no two of them one tensor
             for x, pull in zip(v.parents, v._pulls or (), strict=True) if id(v) in inner else ():
                 if id(x) in known:
                     x̄ = pull(v̄, v, *v.parents).astype(x.dtype)
@@ -327,12 +402,18 @@ def pull_back(
 
 def _unchanged(v: Tensor) -> Tensor:
     if v._pulls is None:
-        raise GraphError(f"backward through '{v.operation}' expected its graph, got it freed; use retain_graph=True")
+        raise GraphError(
+            f"backward through '{v.operation}' expected its graph, got it freed; use"
+            " retain_graph=True"
+        )
     for i, (x, version) in enumerate(zip((v, *v.parents), v._versions, strict=True)):
         if x.version != version:
             what = f"operand {x.name or i}" if i else "its result"
-            raise GraphError(f"backward through '{v.operation}' expected {what} as recorded, got it changed in place")
+            raise GraphError(
+                f"backward through '{v.operation}' expected {what} as recorded, got it changed in"
+                " place"
+            )
     return v
 
 
-from etude.autodiff import operations  # noqa: E402  (they are made of tensors, and the methods above of them)
+from etude.autodiff import operations  # noqa: E402 (operations needs what is above)

@@ -18,17 +18,24 @@ def mse(x: Operand, target: Operand) -> Tensor:
 
 
 def binary_cross_entropy_with_logits(z: Operand, t: Operand) -> Tensor:
-    """The mean of −t log p − (1 − t) log(1 − p) with p = sigmoid(z): of softplus(z) − t z. Both of one shape."""
+    """The mean of −t log p − (1 − t) log(1 − p) with p = sigmoid(z): of softplus(z) − t z.
+
+    Both of one shape.
+    """
     z, t = _alike("binary_cross_entropy_with_logits", z, t)
     return mean(softplus(z) - t * z)
 
 
 def cross_entropy(logits: Operand, labels: Operand) -> Tensor:
-    """The mean of −log softmax(logits)[label], for logits (…, classes) and integers (…) from 0 to classes − 1."""
+    """The mean of −log softmax(logits)[label], for logits (…, classes) and integers (…) from 0 to
+    classes − 1.
+    """
     logits = as_tensor(logits)
     labels = check_labels("cross_entropy", labels, logits.shape[-1] if logits.ndim else 0)
     if labels.shape != logits.shape[:-1]:
-        raise ShapeError(f"cross_entropy expected labels of shape {logits.shape[:-1]}, got {labels.shape}")
+        raise ShapeError(
+            f"cross_entropy expected labels of shape {logits.shape[:-1]}, got {labels.shape}"
+        )
     return -mean(index(log_softmax(logits), (*np.indices(labels.shape), labels)))
 
 
@@ -45,7 +52,9 @@ class Optimizer:
     What a method keeps is in ``state``: for each quantity an array for each parameter.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], learning_rate: float, *quantities: str) -> None:
+    def __init__(
+        self, parameters: Sequence[Tensor], learning_rate: float, *quantities: str
+    ) -> None:
         self.parameters, self.learning_rate, self.steps = list(parameters), learning_rate, 0
         self.state = {name: [np.zeros_like(p.data) for p in self.parameters] for name in quantities}
 
@@ -68,7 +77,11 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """The number of steps, the learning rate and copies of what is kept."""
-        kept = {f"{name}.{i}": a.copy() for name, arrays in self.state.items() for i, a in enumerate(arrays)}
+        kept = {
+            f"{name}.{i}": a.copy()
+            for name, arrays in self.state.items()
+            for i, a in enumerate(arrays)
+        }
         return {"steps": self.steps, "learning_rate": self.learning_rate, **kept}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -82,7 +95,8 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum: m ← μ m + g, and against m; with Nesterov's look ahead, against g + μ m.
+    """Gradient descent with momentum: m ← μ m + g, and against m; with Nesterov's look ahead,
+    against g + μ m.
 
     ``weight_decay`` λ is the L2 penalty, which adds λ p to g. Source: Sutskever et al. (2013).
     """
@@ -107,7 +121,8 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """m and s are running means of g and g², corrected for their beginning at 0; against m / (√s + ε).
+    """m and s are running means of g and g², corrected for their beginning at 0; against m / (√s +
+    ε).
 
     Source: Kingma & Ba (2015).
     """
@@ -134,10 +149,16 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam, while each parameter shrinks by ``weight_decay`` times the learning rate (Loshchilov & Hutter, 2019)."""
+    """Adam, while each parameter shrinks by ``weight_decay`` times the learning rate (Loshchilov &
+    Hutter, 2019).
+    """
 
     def __init__(
-        self, parameters: Sequence[Tensor], learning_rate: float = 1e-3, weight_decay: float = 1e-2, **options: Any
+        self,
+        parameters: Sequence[Tensor],
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-2,
+        **options: Any,
     ) -> None:
         super().__init__(parameters, learning_rate, **options)
         self.weight_decay = weight_decay

@@ -1,4 +1,7 @@
-"""The command line: one file a verb, each of which parses, calls and prints. Nothing here imports torch to answer."""
+"""The command line: one file a verb, each of which parses, calls and prints.
+
+Nothing here imports torch to answer.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code (0 well, 1 a claim fails, 2 a mistake in the request, 130 stopped)."""
-    arguments = [*(sys.argv[1:] if argv is None else argv)]  # 'list' is a module here, once the verb has been used
+    """Run one command; returns the exit code (0 well, 1 a claim fails, 2 a mistake in the request,
+    130 stopped).
+    """
+    arguments = [
+        *(sys.argv[1:] if argv is None else argv)
+    ]  # 'list' is a module here, once the verb has been used
     try:
         return _dispatch(arguments)
     except UserError as error:
@@ -63,7 +70,10 @@ def _dispatch(arguments: list[str]) -> int:
         print("etude: deep learning's courses as software that runs\n\nusage: etude VERB …\n")
         for verb, summary in VERBS.items():
             print(f"  {verb:<9} {summary}")
-        print("\nBegin with 'etude run spirals'. 'etude VERB --help' says more; 'etude --version' the version.")
+        print(
+            "\nBegin with 'etude run spirals'. 'etude VERB --help' says more; 'etude --version' the"
+            " version."
+        )
         return 0
     if arguments[0] in ("-V", "--version"):
         from importlib import metadata

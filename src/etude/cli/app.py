@@ -18,8 +18,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to answer at; 0.0.0.0 shows the page to whoever reaches this machine, who can then start and "
-        "stop runs and throw them away; to use it alone from elsewhere, rather: ssh -L 7860:127.0.0.1:7860 MACHINE",
+        help=(
+            "address to answer at; 0.0.0.0 shows the page to whoever reaches this machine, who can"
+            " then start and stop runs and throw them away; to use it alone from elsewhere, rather:"
+            " ssh -L 7860:127.0.0.1:7860 MACHINE"
+        ),
     )
     parser.add_argument("--no-open", action="store_true", help="do not open the browser")
     add_runs(parser)
@@ -38,7 +41,8 @@ def main(options: argparse.Namespace) -> int:
         print(f"{address} (Ctrl-C ends the page; runs go on)", flush=True)
         if options.host not in ("127.0.0.1", "localhost", "::1"):
             print(
-                "Whoever reaches this machine can now see its runs, start and stop runs, and throw them away.",
+                "Whoever reaches this machine can now see its runs, start and stop runs, and throw"
+                " them away.",
                 flush=True,
             )
         if not options.no_open and has_display():

@@ -7,9 +7,8 @@ import json
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
-from etude.catalogue import MEASURED, Catalogue, Entry
+from etude.catalogue import STUDIES, Catalogue, Entry
 from etude.cli.options import add_runs, count
 from etude.cli.tables import Column, print_table
 from etude.errors import UserError
@@ -23,13 +22,30 @@ from etude.runs.folder import RunFolder
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude check``."""
-    parser.add_argument("study", nargs="*", help="names from 'etude list', or paths of your own studies' files")
+    parser.add_argument(
+        "study", nargs="*", help="names from 'etude list', or paths of your own studies' files"
+    )
     parser.add_argument("--all", action="store_true", help="every study")
-    parser.add_argument("--scale", default="quick", help="whose claims: quick (the default), full …")
-    parser.add_argument("--seeds", type=count, metavar="N", help="run seeds 0 … N-1; else as many as each claim states")
-    parser.add_argument("--reuse", action="store_true", help="count finished, unchanged runs instead of running again")
-    parser.add_argument("--record", action="store_true", help="keep what was measured in Etude's documents")
-    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="how many runs at once; 1 by default")
+    parser.add_argument(
+        "--scale", default="quick", help="whose claims: quick (the default), full …"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=count,
+        metavar="N",
+        help="run seeds 0 … N-1; else as many as each claim states",
+    )
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="count finished, unchanged runs instead of running again",
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="keep what was measured in Etude's documents"
+    )
+    parser.add_argument(
+        "--jobs", type=count, default=1, metavar="N", help="how many runs at once; 1 by default"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     add_runs(parser)
 
@@ -39,14 +55,24 @@ def main(options: argparse.Namespace) -> int:
     if options.all == bool(options.study):
         raise UserError("name one or more studies to check, or give --all; 'etude list' shows them")
     catalogue = Catalogue()
-    entries = catalogue.all() if options.all else [catalogue[name] for name in dict.fromkeys(options.study)]
+    entries = (
+        catalogue.all()
+        if options.all
+        else [catalogue[name] for name in dict.fromkeys(options.study)]
+    )
     if not options.all:
         for entry in entries:
             entry.defaults(options.scale)  # raises where there is no such scale
     source = source_folder(entries) if options.record else None
 
     checked = results.check(
-        entries, options.scale, seeds=options.seeds, reuse=options.reuse, jobs=options.jobs, root=options.runs, say=say
+        entries,
+        options.scale,
+        seeds=options.seeds,
+        reuse=options.reuse,
+        jobs=options.jobs,
+        root=options.runs,
+        say=say,
     )
     if options.json:
         print(json.dumps([each.as_json() for each in checked], ensure_ascii=False, indent=2))
@@ -69,10 +95,16 @@ def show(checked: list[results.Checked]) -> None:
         if not each.claims:
             rows.append([each.entry.name, f"no claims at scale {each.scale}", "", "", "", ""])
         for judged in each.claims:
-            rows.append([
-                each.entry.name, judged.claim.metric, judged.claim.bound, judged.verdict.measured,
-                duration(each.seconds), judged.mark,
-            ])  # fmt: skip
+            rows.append(
+                [
+                    each.entry.name,
+                    judged.claim.metric,
+                    judged.claim.bound,
+                    judged.verdict.measured,
+                    duration(each.seconds),
+                    judged.mark,
+                ]
+            )
     columns = [Column("study", accent=True), Column("claim"), Column("bound"), Column("measured")]
     print_table([*columns, Column("time", right=True), Column("")], rows)
     for sentence in (sentence for each in checked for sentence in each.failures):
@@ -89,16 +121,23 @@ def source_folder(entries: list[Entry]) -> Path:
     Raises:
         UserError: Etude is not run from one, or a study is not of this package.
     """
-    folder = MEASURED.resolve().parents[2]
+    folder = STUDIES.resolve().parents[2]
     try:
-        name = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+        name = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "name"
+        ]
     except (OSError, ValueError, KeyError):
         name = None
     if name != "etude":
-        raise UserError("--record writes into Etude's own documents; expected a source checkout (pip install -e)")
+        raise UserError(
+            "--record writes into Etude's own documents; expected a source checkout (pip"
+            " install -e)"
+        )
     for entry in entries:
         if not ours(entry):
-            raise UserError(f"--record keeps the results of Etude's own studies; {entry.path} is none of them")
+            raise UserError(
+                f"--record keeps the results of Etude's own studies; {entry.path} is none of them"
+            )
     return folder
 
 
@@ -108,38 +147,43 @@ def ours(entry: Entry) -> bool:
 
 
 def record(folder: Path, checked: list[results.Checked], seeds: int | None) -> None:
-    """Merge into ``measured.json``, and rewrite ``docs/results.md`` and the README's part from it."""
-    before: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else {}
-
-    def command(each: results.Checked) -> str:
-        return f"etude check {each.entry.name} --scale {each.scale}" + (f" --seeds {seeds}" if seeds else "")
-
-    after = results.merged(before, checked, command)
-    entries = [entry for entry in Catalogue().all() if ours(entry)]
-    write(MEASURED, json.dumps(after, ensure_ascii=False, indent=1) + "\n")
-    (folder / "docs").mkdir(exist_ok=True)
-    write(folder / "docs" / "results.md", documents.results_page(entries, after))
-    readme = folder / "README.md"
-    page = readme.read_text(encoding="utf-8") if readme.is_file() else ""
-    new = documents.between_markers(page, documents.overview(entries, after))
-    if new is None:
-        say("README.md has no part between <!-- results --> and <!-- /results -->; it is left as it is")
-    else:
-        write(readme, new)
+    """Write each study's ``record.json``, cover and README, then ``docs/results.md`` and the
+    README's part.
+    """
     for each in checked:
-        if each.scale == "quick" and not each.failures and each.outcomes and each.outcomes[0].folder:
-            keep_picture(each.entry, each.outcomes[0].folder)
         if each.failures:
             say(f"{each.entry.name}: not recorded, for a run failed")
+        elif each.claims:
+            command = f"etude check {each.entry.name} --scale {each.scale}"
+            command += f" --seeds {seeds}" if seeds else ""
+            record = {**each.entry.measured, each.scale: results.record_of(each, command)}
+            text = json.dumps(record, ensure_ascii=False, indent=1)
+            write(each.entry.path.with_name("record.json"), text + "\n")
+            if each.scale == "quick" and each.outcomes and each.outcomes[0].folder:
+                keep_picture(each.entry, each.outcomes[0].folder)
+    entries = [entry for entry in Catalogue().all() if ours(entry)]
+    for entry in entries:
+        update(entry.path.with_name("README.md"), documents.lesson_part(entry), "recorded")
+    (folder / "docs").mkdir(exist_ok=True)
+    write(folder / "docs" / "results.md", documents.results_page(entries))
+    update(folder / "README.md", documents.overview(entries), "results")
+
+
+def update(page: Path, content: str, name: str) -> None:
+    """Write ``content`` into a page's part of this name, where it has one and it differs."""
+    before = page.read_text(encoding="utf-8") if page.is_file() else ""
+    after = documents.between_markers(before, content, name)
+    if after is None:
+        say(f"{page} has no part between <!-- {name} --> and <!-- /{name} -->; it is left as it is")
+    elif after != before:
+        write(page, after)
 
 
 def keep_picture(entry: Entry, folder: RunFolder) -> None:
     """A small picture of the run, which the page shows of a study that was not run here yet."""
     path = cover(folder)
     if path is not None:
-        place = MEASURED.parent / "app" / "static" / "figures"
-        place.mkdir(parents=True, exist_ok=True)
-        with whole(place / f"{entry.name}.webp") as part:
+        with whole(entry.path.with_name("cover.webp")) as part:
             part.write_bytes(small(path))
 
 

@@ -16,10 +16,16 @@ from etude.runs.folder import RunFolder, runs_root
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude compare``."""
     parser.add_argument(
-        "run", nargs="+", help="two or more: a folder, the beginning of a run's name, or a study for its last run"
+        "run",
+        nargs="+",
+        help="two or more: a folder, the beginning of a run's name, or a study for its last run",
     )
-    parser.add_argument("--figure", metavar="FILE", help="where the curves are drawn: .svg, .png or .pdf; "
-                        "compare.svg in the folder of all runs by default")  # fmt: skip
+    parser.add_argument(
+        "--figure",
+        metavar="FILE",
+        help="where the curves are drawn: .svg, .png or .pdf; "
+        "compare.svg in the folder of all runs by default",
+    )
     add_runs(parser)
 
 
@@ -42,13 +48,19 @@ def main(options: argparse.Namespace) -> int:
 
     labels = [label(number, found.differing, place) for place, number in enumerate(numbers)]
     path = Path(options.figure) if options.figure else runs_root(options.runs) / "compare.svg"
-    print(f"curves: {path}" if draw(folders, labels, path) else "curves: none of these runs logged any")
+    print(
+        f"curves: {path}"
+        if draw(folders, labels, path)
+        else "curves: none of these runs logged any"
+    )
     return 0
 
 
 def table(heading: str, numbers: list[str], rows: list[list[str]]) -> None:
     """A column for each run."""
-    print_table([Column(heading, accent=True), *[Column(number, right=True) for number in numbers]], rows)
+    print_table(
+        [Column(heading, accent=True), *[Column(number, right=True) for number in numbers]], rows
+    )
 
 
 def text(value: Any) -> str:
@@ -62,5 +74,7 @@ def text(value: Any) -> str:
 
 def label(number: str, differing: dict[str, list[Any]], place: int) -> str:
     """``2: hidden 64, seed 1``, from the first fields that differ."""
-    words: Iterable[str] = (f"{key.replace('_', ' ')} {text(row[place])}" for key, row in list(differing.items())[:3])
+    words: Iterable[str] = (
+        f"{key.replace('_', ' ')} {text(row[place])}" for key, row in list(differing.items())[:3]
+    )
     return f"{number}: {', '.join(words)}" if differing else number

@@ -1,4 +1,6 @@
-"""Hand a run over: its network as HDF5, safetensors or ONNX, or the study, trained anew, as a notebook."""
+"""Hand a run over: its network as HDF5, safetensors or ONNX, or the study, trained anew, as a
+notebook.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude export``."""
     add_run(parser)
     parser.add_argument("--to", required=True, choices=KINDS, help="the format")
-    parser.add_argument("--output", metavar="FILE", help="by default the run's name with the format's ending, here")
+    parser.add_argument(
+        "--output", metavar="FILE", help="by default the run's name with the format's ending, here"
+    )
     add_study(parser)
 
 

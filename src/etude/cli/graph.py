@@ -1,4 +1,6 @@
-"""A study's network: modules and operations with shapes, parameters, FLOPs and receptive fields; also as a picture."""
+"""A study's network: modules and operations with shapes, parameters, FLOPs and receptive fields;
+also as a picture.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,13 @@ from etude.cli.tables import Column, print_table
 from etude.errors import UserError
 from etude.study import Natural
 
-USAGE = """usage: etude graph STUDY [--scale SCALE] [--any-field VALUE] … [--open N] [--full] [--svg [FILE]] [--json]
+USAGE = """usage: etude graph STUDY [--scale SCALE] [--any-field VALUE] … [--open N] [--full] [--svg
+[FILE]] [--json]
 
-Shows the network of a study: its modules and the operations between them, with the shape of what comes out, parameters,
-FLOPs and receptive field. What is repeated stands there once. --svg draws it, into STUDY-graph.svg where no file is
-named. Nothing is trained. 'etude graph STUDY --help' shows the study's fields and all options."""
+Shows the network of a study: its modules and the operations between them, with the shape of what
+comes out, parameters, FLOPs and receptive field. What is repeated stands there once. --svg draws
+it, into STUDY-graph.svg where no file is named. Nothing is trained. 'etude graph STUDY --help'
+shows the study's fields and all options."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +31,9 @@ class Options:
 
     scale: Annotated[str, "a named setting of the study"] = "quick"
     open: Annotated[Natural, "levels of modules that are opened"] = 99
-    full: Annotated[bool, "open modules without modules in them, too, and show every repetition"] = False
+    full: Annotated[
+        bool, "open modules without modules in them, too, and show every repetition"
+    ] = False
     svg: Annotated[str, "file for the picture"] = ""
     json: Annotated[bool, "as JSON"] = False
 
@@ -64,7 +70,10 @@ def raw(words: list[str]) -> int:
 def named(words: list[str], file: str) -> list[str]:
     """``--svg`` without a file gets this one."""
     pairs = pairwise([*words, "-"])
-    return [f"--svg={file}" if word == "--svg" and after.startswith("-") else word for word, after in pairs]
+    return [
+        f"--svg={file}" if word == "--svg" and after.startswith("-") else word
+        for word, after in pairs
+    ]
 
 
 def show(found: dict[str, Any]) -> None:
@@ -72,25 +81,42 @@ def show(found: dict[str, Any]) -> None:
     rows = []
     for row in found["rows"]:
         sees = row["receptive_field"]
-        rows.append([
-            "  " * row["level"] + ": ".join(filter(None, (row["name"], row["operation"]))),
-            " × ".join(map(str, row["output"])) or "1",
-            f"{row['parameters']:,}" if row["parameters"] else "", short(row["flops"]) if row["flops"] else "",
-            "all" if set(sees) == {"all"} else " × ".join(map(str, sees)),
-        ])  # fmt: skip
-    columns = [Column("module"), Column("output"), Column("parameters", right=True), Column("FLOPs", right=True)]
+        rows.append(
+            [
+                "  " * row["level"] + ": ".join(filter(None, (row["name"], row["operation"]))),
+                " × ".join(map(str, row["output"])) or "1",
+                f"{row['parameters']:,}" if row["parameters"] else "",
+                short(row["flops"]) if row["flops"] else "",
+                "all" if set(sees) == {"all"} else " × ".join(map(str, sees)),
+            ]
+        )
+    columns = [
+        Column("module"),
+        Column("output"),
+        Column("parameters", right=True),
+        Column("FLOPs", right=True),
+    ]
     if any(row[-1] for row in rows):
         columns.append(Column("receptive field", right=True))
     print_table(columns, [row[: len(columns)] for row in rows])
-    trained = "" if found["trained"] == found["parameters"] else f", {found['trained']:,} of them trained"
+    trained = (
+        "" if found["trained"] == found["parameters"] else f", {found['trained']:,} of them trained"
+    )
     idle = f", {found['idle']:,} not used here" if found["idle"] else ""
-    print(f"{found['parameters']:,} parameters{trained}{idle} · {short(found['flops'])} FLOPs forward, for one example")
-    print("FLOPs are counted in convolutions and matrix products, two for a multiplication with its addition.")
+    print(
+        f"{found['parameters']:,} parameters{trained}{idle} · {short(found['flops'])} FLOPs"
+        " forward, for one example"
+    )
+    print(
+        "FLOPs are counted in convolutions and matrix products, two for a multiplication with its"
+        " addition."
+    )
 
 
 def short(number: int) -> str:
     """``1.81 G``."""
     size, unit = next(
-        ((10**e, u) for e, u in ((12, " T"), (9, " G"), (6, " M"), (3, " k")) if number >= 10**e), (1, "")
+        ((10**e, u) for e, u in ((12, " T"), (9, " G"), (6, " M"), (3, " k")) if number >= 10**e),
+        (1, ""),
     )
     return f"{number / size:.3g}{unit}" if unit else str(number)

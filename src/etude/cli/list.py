@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 
-from etude.catalogue import Catalogue, Entry
+from etude.catalogue import Catalogue, Entry, in_order
 from etude.cli.tables import Column, print_table
 from etude.errors import UserError, nearest
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude list``."""
-    parser.add_argument("words", nargs="*", help="show the studies whose name, title or lesson holds every word")
+    parser.add_argument(
+        "words", nargs="*", help="show the studies whose name, title or lesson holds every word"
+    )
     parser.add_argument("--course", help="show what a course asks for: CU, OU, ITU, NCKU, CUHK")
     parser.add_argument("--topic", help="show one topic: foundations, vision, language …")
     parser.add_argument("--json", action="store_true", help="as JSON")
@@ -20,11 +22,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print the studies by topic."""
-    entries = sorted(Catalogue().all(), key=lambda entry: (entry.topic, entry.name))
+    entries = in_order(Catalogue().all())
     courses = {course.split()[0] for entry in entries for course in entry.courses}
     topics = {entry.topic for entry in entries}
     if options.course and options.course.upper() not in courses:
-        raise UserError(f"no study is asked for by course '{options.course}'{nearest(options.course.upper(), courses)}")
+        raise UserError(
+            "no study is asked for by course"
+            f" '{options.course}'{nearest(options.course.upper(), courses)}"
+        )
     if options.topic and options.topic not in topics:
         raise UserError(f"no topic '{options.topic}'{nearest(options.topic, topics)}")
     chosen = [entry for entry in entries if fits(entry, options)]
@@ -34,9 +39,14 @@ def main(options: argparse.Namespace) -> int:
     for topic in dict.fromkeys(entry.topic for entry in chosen):
         rows = [
             [e.name, e.title, seconds(e, "quick"), seconds(e, "full"), ", ".join(e.courses)]
-            for e in chosen if e.topic == topic
-        ]  # fmt: skip
-        columns = [Column(topic, accent=True, width=14), Column("", grow=True), Column("quick", right=True, width=7)]
+            for e in chosen
+            if e.topic == topic
+        ]
+        columns = [
+            Column(topic, accent=True, width=14),
+            Column("", grow=True),
+            Column("quick", right=True, width=7),
+        ]
         print_table([*columns, Column("full", right=True, width=7), Column("asked by")], rows)
     if not chosen:
         print("no study fits; 'etude list' shows all")
@@ -48,7 +58,9 @@ def fits(entry: Entry, options: argparse.Namespace) -> bool:
     text = f"{entry.name} {entry.lesson}".lower()
     asked = not options.course or any(c.split()[0] == options.course.upper() for c in entry.courses)
     return (
-        asked and (not options.topic or entry.topic == options.topic) and all(w.lower() in text for w in options.words)
+        asked
+        and (not options.topic or entry.topic == options.topic)
+        and all(w.lower() in text for w in options.words)
     )
 
 

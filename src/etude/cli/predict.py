@@ -19,14 +19,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", nargs="+", help="files or texts, each in quotes")
     add_study(parser)
     parser.add_argument(
-        "--set", action="append", default=[], type=setting, metavar="FIELD=VALUE",
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        metavar="FIELD=VALUE",
         help="of the study, how its network is asked: temperature=0.5",
-    )  # fmt: skip
+    )
     parser.add_argument("--json", action="store_true", help="as JSON, with all classes")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print classes and probabilities, the most probable first; of a study that writes, its text as it comes."""
+    """Print classes and probabilities, the most probable first; of a study that writes, its text as
+    it comes.
+    """
     folder = RunFolder.open(options.run, options.runs)
 
     import torch
@@ -56,7 +62,9 @@ def main(options: argparse.Namespace) -> int:
     for given in options.input:
         classes = trained.predict(given)
         order = sorted(classes.items(), key=lambda item: -item[1])
-        found.append({"input": given, "classes": {name: float(probability) for name, probability in order}})
+        found.append(
+            {"input": given, "classes": {name: float(probability) for name, probability in order}}
+        )
     if options.json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
         return 0

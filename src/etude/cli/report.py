@@ -31,5 +31,9 @@ def main(options: argparse.Namespace) -> int:
 
 
 def has_display() -> bool:
-    """Whether a browser has somewhere to appear; without, Python would start one in this terminal."""
-    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    """Whether a browser has somewhere to appear; without, Python would start one in this
+    terminal.
+    """
+    return sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )

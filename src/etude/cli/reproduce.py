@@ -1,4 +1,6 @@
-"""Measure a study's claims over seeds, with 95 % intervals, and write them up: one HTML file, and LaTeX."""
+"""Measure a study's claims over seeds, with 95 % intervals, and write them up: one HTML file, and
+LaTeX.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,26 @@ from etude.errors import UserError
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude reproduce``."""
-    parser.add_argument("study", help="a name from 'etude list', or the path of your own study's file")
-    parser.add_argument("--seeds", type=count, default=5, metavar="N", help="run seeds 0 … N-1; 5 by default")
-    parser.add_argument("--scale", default="quick", help="whose claims: quick (the default), full …")
-    parser.add_argument("--reuse", action="store_true", help="count finished, unchanged runs instead of running again")
-    parser.add_argument("--out", metavar="FOLDER", help="of the report; else <runs>/STUDY/reproductions/SCALE")
-    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="how many runs at once; 1 by default")
+    parser.add_argument(
+        "study", help="a name from 'etude list', or the path of your own study's file"
+    )
+    parser.add_argument(
+        "--seeds", type=count, default=5, metavar="N", help="run seeds 0 … N-1; 5 by default"
+    )
+    parser.add_argument(
+        "--scale", default="quick", help="whose claims: quick (the default), full …"
+    )
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="count finished, unchanged runs instead of running again",
+    )
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="of the report; else <runs>/STUDY/reproductions/SCALE"
+    )
+    parser.add_argument(
+        "--jobs", type=count, default=1, metavar="N", help="how many runs at once; 1 by default"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     add_runs(parser)
 
@@ -28,19 +44,31 @@ def main(options: argparse.Namespace) -> int:
     entry = Catalogue()[options.study]
     entry.defaults(options.scale)
     if not any(claim.scale == options.scale for claim in entry.claims):
-        raise UserError(f"study {entry.name} claims nothing at scale {options.scale}; there is nothing to reproduce")
+        raise UserError(
+            f"study {entry.name} claims nothing at scale {options.scale}; there is nothing to"
+            " reproduce"
+        )
 
     from etude.results.reproduce import reproduce
 
     done = reproduce(
-        entry, options.scale, seeds=options.seeds, reuse=options.reuse, root=options.runs, out=options.out,
-        jobs=options.jobs, say=say,
-    )  # fmt: skip
+        entry,
+        options.scale,
+        seeds=options.seeds,
+        reuse=options.reuse,
+        root=options.runs,
+        out=options.out,
+        jobs=options.jobs,
+        say=say,
+    )
     if options.json:
         print(json.dumps(done.as_json(), ensure_ascii=False, indent=2))
     else:
         for judged in done.checked.claims:
-            print(f"{judged.mark} {judged.claim.metric} {judged.claim.bound}: {judged.verdict.measured}")
+            print(
+                f"{judged.mark} {judged.claim.metric} {judged.claim.bound}:"
+                f" {judged.verdict.measured}"
+            )
         print(f"{done.html}\n{done.tex}")
     return int(done.checked.failed)
 

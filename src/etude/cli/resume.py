@@ -1,4 +1,6 @@
-"""Go on with a run that was stopped, killed or failed; its numbers become those of a run that never was."""
+"""Go on with a run that was stopped, killed or failed; its numbers become those of a run that never
+was.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,9 @@ from etude.cli.options import add_run, add_study, count
 from etude.errors import UserError
 from etude.runs.folder import RunFolder
 from etude.runs.launch import launch, launched
+from etude.sources import changed
+
+SHOWN = 8  # names of changed files
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,20 +23,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     add_study(parser)
     parser.add_argument(
-        "--devices", type=count, default=1, help="processes that share the work, as many as before or not"
+        "--devices",
+        type=count,
+        default=1,
+        help="processes that share the work, as many as before or not",
     )
     parser.add_argument(
-        "--strategy", choices=("ddp", "fsdp"), help="of several: each holds the network, or a shard of it; as before"
+        "--strategy",
+        choices=("ddp", "fsdp"),
+        help="of several: each holds the network, or a shard of it; as before",
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing while it runs")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Build the study as it was, and run it on the device and in the precision in which it began."""
+    """Build the study as it was, and run it on the device and in the precision in which it
+    began.
+    """
     folder = RunFolder.open(options.run, options.runs)
     if folder.result_json.is_file():
-        raise UserError(f"run {folder.name} is finished; there is nothing to resume. 'etude report' shows it")
+        raise UserError(
+            f"run {folder.name} is finished; there is nothing to resume. 'etude report' shows it"
+        )
     about = folder.study()
     if "source" not in about:
         raise UserError(
@@ -41,7 +55,11 @@ def main(options: argparse.Namespace) -> int:
     check_record(about, folder)
 
     if options.devices > 1 and not launched():
-        more = [f"--{name}={value}" for name in ("study", "strategy") if (value := getattr(options, name))]
+        more = [
+            f"--{name}={value}"
+            for name in ("study", "strategy")
+            if (value := getattr(options, name))
+        ]
         more += [f"--{name}" for name in ("quiet", "json") if getattr(options, name)]
         return launch(["resume", str(folder.path), *more], options.devices)
 
@@ -51,30 +69,57 @@ def main(options: argparse.Namespace) -> int:
     entry = find(about, f"run {folder.name}", options.study, folder)
     study = rebuild(about, f"run {folder.name}", options.study, folder)
     if about.get("digest") != entry.digest:
+        files = ", ".join(changed(about.get("digests") or {}, entry.digests)[:SHOWN]) or str(
+            entry.path
+        )
         print(
-            f"etude: {entry.path} has changed since the run began; its numbers may not be those of a run never stopped",
+            f"etude: changed since the run began: {files}; its numbers may not be those of a run"
+            " never stopped",
             file=sys.stderr,
         )
     run = execute(
-        study, scale=about["scale"], resume=folder.path, device=about["device"], precision=about["precision"],
-        compiled=about["compiled"], quiet=options.quiet, source=entry.source, folds=about.get("folds", 0),
+        study,
+        scale=about["scale"],
+        resume=folder.path,
+        device=about["device"],
+        precision=about["precision"],
+        compiled=about["compiled"],
+        quiet=options.quiet,
+        source=entry.source,
+        folds=about.get("folds", 0),
         strategy=options.strategy or about.get("strategy", "ddp"),
-    )  # fmt: skip
+    )
     if options.json and run.workers.first:
-        print(json.dumps({"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False
+            )
+        )
     return 0
 
 
 def check_record(about: dict[str, Any], folder: RunFolder) -> None:
-    """Raise a UserError where ``study.json`` lacks what a run is resumed by, or holds something else."""
+    """Raise a UserError where ``study.json`` lacks what a run is resumed by, or holds something
+    else.
+    """
     texts, numbers = ("study", "scale", "device", "precision"), ("seed", "threads")
     expected = dict.fromkeys(texts, str) | dict.fromkeys(numbers, int) | {"compiled": bool}
     for key, kind in expected.items():
         if not isinstance(about.get(key), kind):
             raise UserError(
-                f"{folder.study_json} is damaged: its {key} is {about.get(key)!r}; expected a {kind.__name__}"
+                f"{folder.study_json} is damaged: its {key} is {about.get(key)!r}; expected a"
+                f" {kind.__name__}"
             )
     if not isinstance(about.get("folds", 0), int):
-        raise UserError(f"{folder.study_json} is damaged: its folds is {about['folds']!r}; expected an int")
-    if about["precision"] not in ("auto", "fp32", "bf16") or about["threads"] < 1 or not 0 <= about["seed"] < 2**63:
-        raise UserError(f"{folder.study_json} is damaged: precision, threads or seed is none that a run can have")
+        raise UserError(
+            f"{folder.study_json} is damaged: its folds is {about['folds']!r}; expected an int"
+        )
+    if (
+        about["precision"] not in ("auto", "fp32", "bf16")
+        or about["threads"] < 1
+        or not 0 <= about["seed"] < 2**63
+    ):
+        raise UserError(
+            f"{folder.study_json} is damaged: precision, threads or seed is none that a run can"
+            " have"
+        )

@@ -1,6 +1,7 @@
 """Run a study; any of its fields is an option.
 
-The options come from the study's source, so ``--help`` and mistakes are answered before anything heavy is imported.
+The options come from the study's source, so ``--help`` and mistakes are answered before anything
+heavy is imported.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from etude.study import Count, Natural, Positive, check_field, expectation
 
 USAGE = """usage: etude run STUDY [--scale SCALE] [--seed N] [--any-field VALUE] …
 
-Runs a study, by its name in 'etude list' or by the path of your own study's file, and leaves a run folder with its
-metrics, network, figures and report. 'etude run STUDY --help' shows the study's fields and all options."""
+Runs a study, by its name in 'etude list' or by the path of your own study's file, and leaves a run
+folder with its metrics, network, figures and report. 'etude run STUDY --help' shows the study's
+fields and all options."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +31,16 @@ class Options:
 
     scale: Annotated[str, "a named setting of the study"] = "quick"
     seed: Annotated[Natural, "of every random generator"] = 0
-    devices: Annotated[Count, "processes that share the work: GPUs, or processors where there is none"] = 1
-    strategy: Annotated[Literal["ddp", "fsdp"], "of several: each holds the network, or a shard of it"] = "ddp"
+    devices: Annotated[
+        Count, "processes that share the work: GPUs, or processors where there is none"
+    ] = 1
+    strategy: Annotated[
+        Literal["ddp", "fsdp"], "of several: each holds the network, or a shard of it"
+    ] = "ddp"
     device: Annotated[str, "cpu, cuda, cuda:1 …; the fastest one by default"] = ""
-    precision: Annotated[Literal["auto", "fp32", "bf16"], "arithmetic; auto chooses by device and network"] = "auto"
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], "arithmetic; auto chooses by device and network"
+    ] = "auto"
     compile: Annotated[bool, "compile the network: pays for long runs only"] = False
     folds: Annotated[Natural, "cross-validate first, on so many parts of the training data"] = 0
     threads: Annotated[Natural, "processor threads; 0 leaves the choice to PyTorch"] = 0
@@ -58,13 +66,29 @@ def raw(words: list[str]) -> int:
 
         torch.set_num_threads(options.threads)
     run = execute(
-        entry.load().at(options.scale, **changes), seed=options.seed, scale=options.scale, source=entry.source,
-        root=options.runs or None, device=options.device or None, precision=options.precision,
-        compiled=options.compile, quiet=options.quiet, folds=options.folds, strategy=options.strategy,
-        checkpoint_every=None if options.checkpoint_every == Options.checkpoint_every else options.checkpoint_every,
-    )  # fmt: skip
+        entry.load().at(options.scale, **changes),
+        seed=options.seed,
+        scale=options.scale,
+        source=entry.source,
+        root=options.runs or None,
+        device=options.device or None,
+        precision=options.precision,
+        compiled=options.compile,
+        quiet=options.quiet,
+        folds=options.folds,
+        strategy=options.strategy,
+        checkpoint_every=(
+            None
+            if options.checkpoint_every == Options.checkpoint_every
+            else options.checkpoint_every
+        ),
+    )
     if options.json and run.workers.first:
-        print(json.dumps({"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False
+            )
+        )
     return 0
 
 
@@ -78,7 +102,9 @@ def named(words: list[str], verb: str, usage: str) -> Entry | None:
         print(usage)
         return None
     if words[0].startswith("-"):
-        raise UserError(f"etude {verb}: expected a study before {words[0]}; 'etude list' shows them")
+        raise UserError(
+            f"etude {verb}: expected a study before {words[0]}; 'etude list' shows them"
+        )
     return Catalogue()[words[0]]
 
 
@@ -104,7 +130,10 @@ def parse(
     for word in words:
         option_word = re.match(r"--[A-Za-z][\w-]*", word)
         if option_word and option_word[0].replace("_", "-") not in [*known, "--help"]:
-            raise UserError(f"study {entry.name} has no option '{option_word[0]}'{nearest(option_word[0], known)}")
+            raise UserError(
+                f"study {entry.name} has no option"
+                f" '{option_word[0]}'{nearest(option_word[0], known)}"
+            )
 
     def argument(name: str, kind: Any, default: Any) -> tuple[str, Any, Any]:
         described = Annotated[kind, tyro.conf.arg(help=helps[name])]
@@ -112,7 +141,8 @@ def parse(
 
     fields = [argument(name, kind, defaults[name]) for name, kind in kinds.items()]
     fields += [
-        argument(name, kind, scale if name == "scale" else getattr(options, name)) for name, kind in ours.items()
+        argument(name, kind, scale if name == "scale" else getattr(options, name))
+        for name, kind in ours.items()
     ]
     shape = dataclasses.make_dataclass(entry.class_name, fields)
     shape.__doc__ = f"{entry.title}."
@@ -127,7 +157,9 @@ def parse(
     for name, kind in (kinds | ours).items():
         check_field(entry.name, name, kind, getattr(chosen, name))
     own = options(**{name: getattr(chosen, name) for name in ours})
-    return own, {name: getattr(chosen, name) for name in kinds if getattr(chosen, name) != defaults[name]}
+    return own, {
+        name: getattr(chosen, name) for name in kinds if getattr(chosen, name) != defaults[name]
+    }
 
 
 def _scale(words: list[str]) -> str:
@@ -145,14 +177,21 @@ def _parts(hint: Any) -> tuple[Any, str]:
     return (Annotated[(hint.__origin__, *rest)] if rest else hint.__origin__), help_text
 
 
-def _mistake(entry: Entry, said: str, words: list[str], known: dict[str, str], kinds: dict[str, Any]) -> UserError:
+def _mistake(
+    entry: Entry, said: str, words: list[str], known: dict[str, str], kinds: dict[str, Any]
+) -> UserError:
     """The parser's box as one sentence: which option, what was given, what would be right."""
     for option in re.findall(r"--[A-Za-z][\w-]*", said):
         name = known.get(option)
-        place = next((i for i, w in enumerate(words) if w.partition("=")[0].replace("_", "-") == option), None)
+        place = next(
+            (i for i, w in enumerate(words) if w.partition("=")[0].replace("_", "-") == option),
+            None,
+        )
         if name is None or place is None:
             continue
         given = words[place].partition("=")[2] or next(iter(words[place + 1 : place + 2]), "")
-        return UserError(f"{entry.name}: {option} can't be '{given}'; expected {expectation(kinds[name])}")
+        return UserError(
+            f"{entry.name}: {option} can't be '{given}'; expected {expectation(kinds[name])}"
+        )
     lines = [line.strip("│ ").strip() for line in said.splitlines() if line.startswith("│")]
     return UserError(f"{entry.name}: {lines[0] if lines else 'the options could not be read'}")

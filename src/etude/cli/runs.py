@@ -27,7 +27,8 @@ def main(options: argparse.Namespace) -> int:
         studies = {folder.path.parent.name for folder in found}
         if options.study not in studies:
             raise UserError(
-                f"no run of study '{options.study}' in {runs_root(options.runs)}{nearest(options.study, studies)}"
+                f"no run of study '{options.study}' in"
+                f" {runs_root(options.runs)}{nearest(options.study, studies)}"
             )
         found = [folder for folder in found if folder.path.parent.name == options.study]
     rows = [describe(folder) for folder in found]
@@ -38,9 +39,15 @@ def main(options: argparse.Namespace) -> int:
         print(f"no runs in {runs_root(options.runs)}; 'etude run spirals' makes one")
         return 0
     columns = [
-        Column("run", accent=True), Column("scale"), Column("seed", right=True), Column("state"),
-        Column("steps", right=True), Column("time", right=True), Column("result", grow=True), Column("claims"),
-    ]  # fmt: skip
+        Column("run", accent=True),
+        Column("scale"),
+        Column("seed", right=True),
+        Column("state"),
+        Column("steps", right=True),
+        Column("time", right=True),
+        Column("result", grow=True),
+        Column("claims"),
+    ]
     print_table(columns, [cells(row) for row in rows])
     return 0
 
@@ -51,9 +58,17 @@ def cells(row: dict[str, Any]) -> list[str]:
         return [row["run"], "", "", "damaged", "", "", row["error"], ""]
     value = row["metrics"].get(row["main"])
     result = f"{row['main']} {value:.4g}" if isinstance(value, int | float) else ""
-    changed = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in row["changed"].items())
+    changed = " ".join(
+        f"--{name.replace('_', '-')} {value}" for name, value in row["changed"].items()
+    )
     steps, seconds = row["steps"], row["seconds"]
     return [
-        row["run"], str(row["scale"]), str(row["seed"]), row["state"], f"{steps:,}" if isinstance(steps, int) else "–",
-        duration(seconds), f"{result}  {changed}".strip(), row["claims"] or "",
-    ]  # fmt: skip
+        row["run"],
+        str(row["scale"]),
+        str(row["seed"]),
+        row["state"],
+        f"{steps:,}" if isinstance(steps, int) else "–",
+        duration(seconds),
+        f"{result}  {changed}".strip(),
+        row["claims"] or "",
+    ]

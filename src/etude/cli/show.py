@@ -13,8 +13,12 @@ from etude.cli.tables import Column, print_table
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude show``."""
-    parser.add_argument("study", help="a name from 'etude list', or the path of your own study's file")
-    parser.add_argument("--source", action="store_true", help="print where its source lies, and nothing else")
+    parser.add_argument(
+        "study", help="a name from 'etude list', or the path of your own study's file"
+    )
+    parser.add_argument(
+        "--source", action="store_true", help="print where its source lies, and nothing else"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
@@ -37,7 +41,15 @@ def main(options: argparse.Namespace) -> int:
         for c in entry.claims
     ]
     print_table(
-        [Column("scale"), Column("claim"), Column("bound"), Column(""), Column("measured"), Column("source")], rows
+        [
+            Column("scale"),
+            Column("claim"),
+            Column("bound"),
+            Column(""),
+            Column("measured"),
+            Column("source"),
+        ],
+        rows,
     )
     print(f"source: {entry.path}")
     return 0
@@ -59,10 +71,18 @@ def print_fields(entry: Entry) -> None:
     for field in entry.fields:
         row = [f"--{field.name.replace('_', '-')}"]
         quick = values["quick"][field.name]
-        row += [value(values[s][field.name]) if s == "quick" or values[s][field.name] != quick else "" for s in scales]
+        row += [
+            value(values[s][field.name]) if s == "quick" or values[s][field.name] != quick else ""
+            for s in scales
+        ]
         rows.append([*row, field.help])
     print_table(
-        [Column("field", accent=True), *[Column(s, right=True) for s in scales], Column("meaning", grow=True)], rows
+        [
+            Column("field", accent=True),
+            *[Column(s, right=True) for s in scales],
+            Column("meaning", grow=True),
+        ],
+        rows,
     )
 
 
@@ -84,5 +104,9 @@ def print_lesson(lesson: str) -> None:
         text = re.sub(r"([\\`*_\[\]<>])", r"\\\1", text)
         return f"\n\n> {text}\n\n" if match["display"] else text
 
-    text = re.sub(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", equation, lesson, flags=re.DOTALL)
-    Console(width=min(100, Console().width) if sys.stdout.isatty() else 100, highlight=False).print(Markdown(text))
+    text = re.sub(
+        r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", equation, lesson, flags=re.DOTALL
+    )
+    Console(width=min(100, Console().width) if sys.stdout.isatty() else 100, highlight=False).print(
+        Markdown(text)
+    )

@@ -16,18 +16,20 @@ from etude.results.listing import duration
 from etude.results.trials import Plan, direction_of, metric_of
 from etude.study import Count, Natural
 
-USAGE = """usage: etude sweep STUDY --over FIELD=VALUES [--over …] [--trials N] [--any-field VALUE] …
+USAGE = """usage: etude sweep STUDY --over FIELD=VALUES [--over …] [--trials N] [--any-field VALUE]
+…
 
-Runs a study many times with other fields, and finds those that serve best by a metric of its validation data; test
-data has no say. Each trial is a run like any other.
+Runs a study many times with other fields, and finds those that serve best by a metric of its
+validation data; test data has no say. Each trial is a run like any other.
 
   --over width=16,32,64                a list of values
   --over dropout=0:0.5                 a range
   --over learning_rate=log:1e-4:1e-1   a range by orders of magnitude
 
-The same command goes on with a sweep that was stopped, and joins one that is under way: any number of workers share
-its trials, on one machine as it is, on many by --storage postgresql://USER@HOST/NAME. 'etude sweep STUDY --help' shows
-all options and the study's fields; those that are given are fixed for all trials."""
+The same command goes on with a sweep that was stopped, and joins one that is under way: any number
+of workers share its trials, on one machine as it is, on many by --storage
+postgresql://USER@HOST/NAME. 'etude sweep STUDY --help' shows all options and the study's fields;
+those that are given are fixed for all trials."""
 
 SHOWN = 8  # trials in the table
 
@@ -36,13 +38,23 @@ SHOWN = 8  # trials in the table
 class Options:
     """How a sweep is carried out; the study's own fields come beside them."""
 
-    over: Annotated[tuple[str, ...], "what varies: FIELD=a,b,c or FIELD=low:high or FIELD=log:low:high"] = ()
+    over: Annotated[
+        tuple[str, ...], "what varies: FIELD=a,b,c or FIELD=low:high or FIELD=log:low:high"
+    ] = ()
     trials: Annotated[Natural, "in all, over all workers; 0: 30, or the whole grid"] = 0
     sampler: Annotated[Literal["tpe", "random", "grid", "cmaes"], "how fields are drawn"] = "tpe"
-    prune: Annotated[bool, "end a trial whose metric stays worse than the median of the others"] = False
-    metric: Annotated[str, "to choose by; else the last validation/… that the study's source names"] = ""
-    direction: Annotated[Literal["guess", "maximize", "minimize"], "of the metric; else by its name"] = "guess"
-    storage: Annotated[str, "a database, postgresql://USER@HOST/NAME; else a file in the sweep's folder"] = ""
+    prune: Annotated[bool, "end a trial whose metric stays worse than the median of the others"] = (
+        False
+    )
+    metric: Annotated[
+        str, "to choose by; else the last validation/… that the study's source names"
+    ] = ""
+    direction: Annotated[
+        Literal["guess", "maximize", "minimize"], "of the metric; else by its name"
+    ] = "guess"
+    storage: Annotated[
+        str, "a database, postgresql://USER@HOST/NAME; else a file in the sweep's folder"
+    ] = ""
     name: Annotated[str, "of the sweep; else made of what it searches"] = ""
     jobs: Annotated[Count, "trials at once in this worker"] = 1
     scale: Annotated[str, "a named setting of the study"] = "quick"
@@ -59,20 +71,38 @@ def raw(words: list[str]) -> int:
     axes = axes_of(entry, options.over)
     for axis in axes:
         if axis.name in fixed:
-            raise UserError(f"field {axis.name} is both varied by --over and fixed; expected one of the two")
+            raise UserError(
+                f"field {axis.name} is both varied by --over and fixed; expected one of the two"
+            )
     if options.name and not re.fullmatch(r"\w[\w.-]*", options.name):
-        raise UserError(f"--name '{options.name}' can't be a folder's name; expected letters, digits, '-', '_' and '.'")
+        raise UserError(
+            f"--name '{options.name}' can't be a folder's name; expected letters, digits, '-', '_'"
+            " and '.'"
+        )
     metric = metric_of(entry, options.metric)
     direction = direction_of(metric) if options.direction == "guess" else options.direction
     plan = Plan(
-        entry, axes, metric, direction, fixed, options.scale, options.seed, options.sampler, options.prune, options.name
+        entry,
+        axes,
+        metric,
+        direction,
+        fixed,
+        options.scale,
+        options.seed,
+        options.sampler,
+        options.prune,
+        options.name,
     )
     from etude.results.sweep import sweep
 
     swept = sweep(
-        plan, trials=options.trials or None, storage=options.storage, root=options.runs or None, jobs=options.jobs,
+        plan,
+        trials=options.trials or None,
+        storage=options.storage,
+        root=options.runs or None,
+        jobs=options.jobs,
         say=say,
-    )  # fmt: skip
+    )
     if options.json:
         print(json.dumps(swept.as_json(), ensure_ascii=False))
     else:
@@ -105,20 +135,36 @@ def say(line: str) -> None:
 
 
 def show(swept: Any) -> None:
-    """The best trials, what the fields explain, where the figures lie, and the command that repeats the best."""
+    """The best trials, what the fields explain, where the figures lie, and the command that repeats
+    the best.
+    """
     from etude.results.sweep import text
 
     names = [axis.name for axis in swept.plan.axes]
     rows = [
-        [str(t.number), *(text(t.fields[name]) for name in names), f"{t.value:.6g}", duration(t.seconds), t.run or ""]
+        [
+            str(t.number),
+            *(text(t.fields[name]) for name in names),
+            f"{t.value:.6g}",
+            duration(t.seconds),
+            t.run or "",
+        ]
         for t in swept.best[:SHOWN]
     ]
     if rows:
         columns = [Column("trial", right=True), *[Column(name, right=True) for name in names]]
-        columns += [Column(swept.plan.metric, right=True, accent=True), Column("time", right=True), Column("run")]
+        columns += [
+            Column(swept.plan.metric, right=True, accent=True),
+            Column("time", right=True),
+            Column("run"),
+        ]
         print_table(columns, rows)
     states = [trial.state for trial in swept.trials]
-    counts = [f"{states.count(s)} {s}" for s in ("complete", "pruned", "failed", "running", "waiting") if s in states]
+    counts = [
+        f"{states.count(s)} {s}"
+        for s in ("complete", "pruned", "failed", "running", "waiting")
+        if s in states
+    ]
     print(f"{len(states)} trials: {', '.join(counts)}")
     for trial in [trial for trial in swept.trials if trial.failure][:3]:
         print(f"✗ trial {trial.number}: {trial.failure}")

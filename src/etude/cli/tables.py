@@ -30,9 +30,13 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
     table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=any(column.grow for column in columns))
     for column in columns:
         table.add_column(
-            column.heading, justify="right" if column.right else "left", style="bold" if column.accent else "",
-            ratio=1 if column.grow else None, min_width=column.width, overflow="fold",
-        )  # fmt: skip
+            column.heading,
+            justify="right" if column.right else "left",
+            style="bold" if column.accent else "",
+            ratio=1 if column.grow else None,
+            min_width=column.width,
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*[Text(cell) for cell in row])
     Console(width=width, highlight=False).print(table)

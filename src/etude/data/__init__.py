@@ -1,8 +1,9 @@
-"""Where data comes from: inside the installed packages, drawn, the user's folder, the cache, the network.
+"""Where data comes from: inside the installed packages, drawn, the user's folder, the cache, the
+network.
 
-Every loader gives a `Dataset`: `train` and `test`, each a `Labelled` (inputs, labels), the `classes` and the `source`.
-Images are uint8 (n, channels, height, width), classes int64 (n,), texts a tuple. Nothing heavy is imported before a
-name is used.
+Every loader gives a `Dataset`: `train` and `test`, each a `Labelled` (inputs, labels), the
+`classes` and the `source`. Images are uint8 (n, channels, height, width), classes int64 (n,), texts
+a tuple. Nothing heavy is imported before a name is used.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
     from etude.data.corpora import Corpus, bytes_of, tiny_shakespeare
     from etude.data.driving import CAMVID, camvid
     from etude.data.embedded import pydoc_topics, python_help, uci_digits
-    from etude.data.generated import GLYPHS, coloured_glyphs, glyphs, noisy_sine, rings, two_moons, two_spirals
+    from etude.data.generated import (
+        GLYPHS,
+        coloured_glyphs,
+        glyphs,
+        noisy_sine,
+        rings,
+        two_moons,
+        two_spirals,
+    )
     from etude.data.graphs import LabelledGraph, karate_club, planetoid
     from etude.data.idx import FASHION, fashion_mnist, mnist, read_idx
     from etude.data.images import like_mnist, like_uci, read_image, to_rgb
@@ -32,14 +41,69 @@ if TYPE_CHECKING:
     from etude.data.views import Views, held_out_views, lego, traced_views
 
 __all__ = [
-    "BLOOD_CELLS", "CAMVID", "CIFAR_10", "CIFAR_100", "DIABETES", "FASHION", "GLYPHS", "SETS", "Boxed", "Corpus",
-    "Dataset", "Labelled", "LabelledGraph", "Pairs", "Parallel", "Parts", "Scenes", "Views", "ag_news", "bccd",
-    "breast_cancer", "bytes_of", "camvid", "cifar10", "cifar100", "coloured_glyphs", "diabetes", "fashion_mnist",
-    "fetch", "find", "folds", "glyphs", "held_out_views", "hold_out", "iris", "karate_club", "lego", "like_mnist",
-    "like_uci", "locate", "mnist", "multi30k", "noisy_sine", "number_words", "obtain", "planetoid", "present",
-    "pydoc_topics", "python_help", "read_idx", "read_image", "read_numbers", "rings", "scenes", "tiny_shakespeare",
-    "to_rgb", "traced_views", "two_moons", "two_spirals", "uci_digits", "verify", "wine",
-]  # fmt: skip
+    "BLOOD_CELLS",
+    "CAMVID",
+    "CIFAR_10",
+    "CIFAR_100",
+    "DIABETES",
+    "FASHION",
+    "GLYPHS",
+    "SETS",
+    "Boxed",
+    "Corpus",
+    "Dataset",
+    "Labelled",
+    "LabelledGraph",
+    "Pairs",
+    "Parallel",
+    "Parts",
+    "Scenes",
+    "Views",
+    "ag_news",
+    "bccd",
+    "breast_cancer",
+    "bytes_of",
+    "camvid",
+    "cifar10",
+    "cifar100",
+    "coloured_glyphs",
+    "diabetes",
+    "fashion_mnist",
+    "fetch",
+    "find",
+    "folds",
+    "glyphs",
+    "held_out_views",
+    "hold_out",
+    "iris",
+    "karate_club",
+    "lego",
+    "like_mnist",
+    "like_uci",
+    "locate",
+    "mnist",
+    "multi30k",
+    "noisy_sine",
+    "number_words",
+    "obtain",
+    "planetoid",
+    "present",
+    "pydoc_topics",
+    "python_help",
+    "read_idx",
+    "read_image",
+    "read_numbers",
+    "rings",
+    "scenes",
+    "tiny_shakespeare",
+    "to_rgb",
+    "traced_views",
+    "two_moons",
+    "two_spirals",
+    "uci_digits",
+    "verify",
+    "wine",
+]
 
 _HOME = {
     "agnews": ("ag_news",),
@@ -49,7 +113,15 @@ _HOME = {
     "corpora": ("Corpus", "bytes_of", "tiny_shakespeare"),
     "driving": ("CAMVID", "camvid"),
     "embedded": ("pydoc_topics", "python_help", "uci_digits"),
-    "generated": ("GLYPHS", "coloured_glyphs", "glyphs", "noisy_sine", "rings", "two_moons", "two_spirals"),
+    "generated": (
+        "GLYPHS",
+        "coloured_glyphs",
+        "glyphs",
+        "noisy_sine",
+        "rings",
+        "two_moons",
+        "two_spirals",
+    ),
     "graphs": ("LabelledGraph", "karate_club", "planetoid"),
     "idx": ("FASHION", "fashion_mnist", "mnist", "read_idx"),
     "images": ("like_mnist", "like_uci", "read_image", "to_rgb"),

@@ -23,10 +23,12 @@ Rows = list[tuple[str, int]]
 
 
 def ag_news() -> Dataset[tuple[str, ...]]:
-    """AG News; `source` says whether it is the full training set (120,000 rows) or a subset, and how many were dropped.
+    """AG News; `source` says whether it is the full training set (120,000 rows) or a subset, and
+    how many were dropped.
 
-    From the training rows are dropped those that are there twice, and those whose article is in the test set, also in
-    another edition (the same first 60 letters and digits). The test set is the official one, 7,600 rows, untouched.
+    From the training rows are dropped those that are there twice, and those whose article is in the
+    test set, also in another edition (the same first 60 letters and digits). The test set is the
+    official one, 7,600 rows, untouched.
     """
     found = obtain("ag-news")
     *training, test = ([*read_csv(found.paths[file.name])] for file in found.edition.files)
@@ -40,7 +42,8 @@ def ag_news() -> Dataset[tuple[str, ...]]:
 def read_csv(path: Path) -> Rows:
     """The ``(text, label)`` rows of a file, label 0 … 3, texts cleaned by `clean`.
 
-    A row is in the official layout (class 1 … 4, title, description), or is ``text,label`` (label 0 … 3).
+    A row is in the official layout (class 1 … 4, title, description), or is ``text,label`` (label 0
+    … 3).
 
     Raises
     ------
@@ -71,12 +74,14 @@ def _row(row: list[str], where: str) -> tuple[str, int]:
         return clean(row[0]), int(row[1])
     found = ", ".join(repr(each[:20]) for each in row[:4])
     raise UserError(
-        f"{where}: should be a class 1 to 4, title, description (or text, label 0 to 3), and is {found or 'empty'}"
+        f"{where}: should be a class 1 to 4, title, description (or text, label 0 to 3), and is"
+        f" {found or 'empty'}"
     )
 
 
 def clean(text: str) -> str:
-    """The text as it was written: a backslash stands for a line's end, `` #39;`` and ``quot;`` for signs in HTML.
+    """The text as it was written: a backslash stands for a line's end, `` #39;`` and ``quot;`` for
+    signs in HTML.
 
     Tags, which hold links and share-price tickers, go; runs of white space become one space.
     """
@@ -103,7 +108,9 @@ def without_overlap(rows: Rows, test: Rows) -> Rows:
 
 
 def _letters(text: str) -> str:
-    """Lower-case letters and digits only: the editions differ in white space, quotes and line ends."""
+    """Lower-case letters and digits only: the editions differ in white space, quotes and
+    line ends.
+    """
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 

@@ -1,4 +1,6 @@
-"""Pictures of which more is told than one class: boxes with labels, and data sets in the three parts they come in."""
+"""Pictures of which more is told than one class: boxes with labels, and data sets in the three
+parts they come in.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,10 @@ class Boxed:
 
     Args:
         images: uint8 (n, 3, height, width).
-        boxes: float32 (n, most, 4): left, top, right and bottom edge in pixels; zeros where there is none.
-        labels: int64 (n, most): the class of each box, and -1 where there is none; boxes come first.
+        boxes: float32 (n, most, 4): left, top, right and bottom edge in pixels; zeros where there
+            is none.
+        labels: int64 (n, most): the class of each box, and -1 where there is none; boxes come
+            first.
     """
 
     images: Tensor
@@ -55,7 +59,9 @@ class Boxed:
 
 @dataclass(frozen=True, eq=False)
 class Parts(Generic[Part]):
-    """A data set as its makers part it, the names of the classes, and in `source` what it is and who made it."""
+    """A data set as its makers part it, the names of the classes, and in `source` what it is and
+    who made it.
+    """
 
     train: Part
     validation: Part
@@ -70,5 +76,7 @@ def centred(images: Tensor) -> Tensor:
 
 
 def padded(rows: list[Tensor], value: float) -> Tensor:
-    """Rows of different lengths, (lengths, …) each, in one tensor (n, longest, …), filled up with `value`."""
+    """Rows of different lengths, (lengths, …) each, in one tensor (n, longest, …), filled up with
+    `value`.
+    """
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)

@@ -22,7 +22,8 @@ class Corpus:
 
 
 def tiny_shakespeare() -> Corpus:
-    """Forty thousand lines of Shakespeare's plays, 1,115,394 characters; the last tenth is the test part.
+    """Forty thousand lines of Shakespeare's plays, 1,115,394 characters; the last tenth is the test
+    part.
 
     It is cut where nanoGPT cuts it, which calls the second part validation.
 

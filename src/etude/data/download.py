@@ -25,10 +25,12 @@ class Unreachable(Exception):
 
 
 def download(urls: Sequence[str], path: Path, checksum: str) -> None:
-    """Get `path` from the first of `urls` that has it, and check it (``"md5:…"`` or ``"sha256:…"``).
+    """Get `path` from the first of `urls` that has it, and check it (``"md5:…"`` or
+    ``"sha256:…"``).
 
-    What has come is kept in ``<path>.part``; a later call goes on from there, by an HTTP Range request. `path` itself
-    appears, at once and whole, only when the checksum is right. If it is there already and right, nothing is done.
+    What has come is kept in ``<path>.part``; a later call goes on from there, by an HTTP Range
+    request. `path` itself appears, at once and whole, only when the checksum is right. If it is
+    there already and right, nothing is done.
 
     Raises
     ------
@@ -54,7 +56,8 @@ def download(urls: Sequence[str], path: Path, checksum: str) -> None:
                 return
     if wrong is not None:
         raise UserError(
-            f"{wrong}; it was removed, nothing is left of it: try again later, or put the file there yourself"
+            f"{wrong}; it was removed, nothing is left of it: try again later, or put the file"
+            " there yourself"
         )
     raise Unreachable("; ".join(reasons) or "no address is known for it")
 
@@ -77,7 +80,10 @@ def _retrieve(url: str, path: Path, checksum: str) -> str | None:
             return None
         except ValueError as error:  # a wrong checksum: pooch has removed the file
             if not resumed:
-                return f"{path.name} from {urlsplit(url).netloc} is not what it should be: {_checksums(error)}"
+                return (
+                    f"{path.name} from {urlsplit(url).netloc} is not what it should be:"
+                    f" {_checksums(error)}"
+                )
 
 
 def _checksums(error: ValueError) -> str:
@@ -102,9 +108,9 @@ def _stream(url: str, part: Path) -> None:
                 part.unlink()
                 continue
             response.raise_for_status()
-            if response.status_code != 206 or not response.headers.get("Content-Range", "").startswith(
-                f"bytes {have}-"
-            ):
+            if response.status_code != 206 or not response.headers.get(
+                "Content-Range", ""
+            ).startswith(f"bytes {have}-"):
                 have = 0  # the server sends the whole file
             length = response.headers.get("Content-Length")
             total = have + int(length) if length is not None and length.isdigit() else None
@@ -122,7 +128,9 @@ def _stream(url: str, part: Path) -> None:
 
 
 def _save(response: Response, part: Path, have: int, total: int | None) -> int:
-    """Write the body behind the first `have` bytes of `part`, with a bar on a terminal; how many bytes came."""
+    """Write the body behind the first `have` bytes of `part`, with a bar on a terminal; how many
+    bytes came.
+    """
     from tqdm import tqdm
 
     name, shown = part.name.removesuffix(".part"), sys.stderr.isatty()
@@ -130,7 +138,13 @@ def _save(response: Response, part: Path, have: int, total: int | None) -> int:
         size = "" if total is None else f" ({total / 1e6:,.1f} MB)"
         print(f"downloading {name}{size} from {urlsplit(response.url).netloc}", file=sys.stderr)
     bar: Any = tqdm(
-        total=total, initial=have, desc=name, unit="B", unit_scale=True, unit_divisor=1000, disable=not shown
+        total=total,
+        initial=have,
+        desc=name,
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1000,
+        disable=not shown,
     )
     came = 0
     with part.open("ab" if have else "wb") as file, bar:

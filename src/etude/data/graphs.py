@@ -14,11 +14,30 @@ from etude.data.unpickling import CSR, read_value
 from etude.errors import UserError
 
 CORA = (
-    "theory", "reinforcement learning", "genetic algorithms", "neural networks", "probabilistic methods",
-    "case based", "rule learning",
-)  # fmt: skip
-CITESEER = ("artificial intelligence", "machine learning", "retrieval", "databases", "agents", "interaction")
-PARTS = {"y": np.ndarray, "allx": CSR, "ally": np.ndarray, "tx": CSR, "ty": np.ndarray, "graph": dict}
+    "theory",
+    "reinforcement learning",
+    "genetic algorithms",
+    "neural networks",
+    "probabilistic methods",
+    "case based",
+    "rule learning",
+)
+CITESEER = (
+    "artificial intelligence",
+    "machine learning",
+    "retrieval",
+    "databases",
+    "agents",
+    "interaction",
+)
+PARTS = {
+    "y": np.ndarray,
+    "allx": CSR,
+    "ally": np.ndarray,
+    "tx": CSR,
+    "ty": np.ndarray,
+    "graph": dict,
+}
 VALIDATION = 500  # nodes behind the labelled ones
 
 
@@ -53,7 +72,8 @@ class LabelledGraph:
 def karate_club() -> LabelledGraph:
     """Friendships in a karate club that fell apart: 34 members, 78 friendships, two factions.
 
-    Only the two heads of the factions are labelled, and the other 32 are the test; a node's feature is who it is.
+    Only the two heads of the factions are labelled, and the other 32 are the test; a node's feature
+    is who it is.
 
     References
     ----------
@@ -67,17 +87,23 @@ def karate_club() -> LabelledGraph:
     train = torch.tensor([0, 33])
     test = torch.tensor([member for member in sorted(club) if member not in (0, 33)])
     return LabelledGraph(
-        torch.eye(len(labels)).to_sparse(), torch.cat([one_way, one_way.flip(0)], 1), labels, train,
-        torch.empty(0, dtype=torch.long), test, ("the instructor", "the president"),
+        torch.eye(len(labels)).to_sparse(),
+        torch.cat([one_way, one_way.flip(0)], 1),
+        labels,
+        train,
+        torch.empty(0, dtype=torch.long),
+        test,
+        ("the instructor", "the president"),
         "W. W. Zachary: karate club (1977), as in NetworkX",
-    )  # fmt: skip
+    )
 
 
 def planetoid(name: str) -> LabelledGraph:
-    """Cora (2,708 papers) or Citeseer (3,327) with the public split: 20 labels a class, 500 and 1,000 nodes.
+    """Cora (2,708 papers) or Citeseer (3,327) with the public split: 20 labels a class, 500 and
+    1,000 nodes.
 
-    A feature says whether a word occurs; rows are scaled to add up to 1. 15 papers of Citeseer have neither words nor a
-    class: they are nodes with zeros as features, and in no part.
+    A feature says whether a word occurs; rows are scaled to add up to 1. 15 papers of Citeseer have
+    neither words nor a class: they are nodes with zeros as features, and in no part.
 
     Raises
     ------
@@ -86,37 +112,59 @@ def planetoid(name: str) -> LabelledGraph:
 
     References
     ----------
-    Z. Yang, W. Cohen, R. Salakhutdinov: Revisiting semi-supervised learning with graph embeddings (2016)
+    Z. Yang, W. Cohen, R. Salakhutdinov: Revisiting semi-supervised learning
+    with graph embeddings (2016)
     """
     found = obtain("planetoid")
-    read = {part: read_value(content(path := found.paths[f"ind.{name}.{part}"]), path) for part in PARTS}
+    read = {
+        part: read_value(content(path := found.paths[f"ind.{name}.{part}"]), path) for part in PARTS
+    }
     for part, kind in PARTS.items():
         if not isinstance(read[part], kind):
             path = found.paths[f"ind.{name}.{part}"]
-            raise UserError(f"{path} should hold a {kind.__name__}, and holds a {type(read[part]).__name__}")
+            raise UserError(
+                f"{path} should hold a {kind.__name__}, and holds a {type(read[part]).__name__}"
+            )
     index = found.paths[f"ind.{name}.test.index"]
     nodes, (known, width) = len(read["graph"]), read["allx"].shape
     try:
-        test = torch.tensor([int(line) for line in content(index).split()])  # of the rows of tx, in their order
+        test = torch.tensor(
+            [int(line) for line in content(index).split()]
+        )  # of the rows of tx, in their order
         rows, columns, values = (
             torch.cat(pair)
-            for pair in zip(entries(read["allx"], torch.arange(known)), entries(read["tx"], test), strict=True)
+            for pair in zip(
+                entries(read["allx"], torch.arange(known)), entries(read["tx"], test), strict=True
+            )
         )
-        features = torch.sparse_coo_tensor(torch.stack([rows, columns]), values, (nodes, width), check_invariants=True)
+        features = torch.sparse_coo_tensor(
+            torch.stack([rows, columns]), values, (nodes, width), check_invariants=True
+        )
         labels = torch.zeros(nodes, dtype=torch.long)
-        labels[:known], labels[test] = (torch.from_numpy(read[part].argmax(1)) for part in ("ally", "ty"))
-        one_way = torch.tensor([(node, other) for node, others in read["graph"].items() for other in others]).T
+        labels[:known], labels[test] = (
+            torch.from_numpy(read[part].argmax(1)) for part in ("ally", "ty")
+        )
+        one_way = torch.tensor(
+            [(node, other) for node, others in read["graph"].items() for other in others]
+        ).T
     except (ValueError, TypeError, IndexError, RuntimeError) as error:
-        raise UserError(f"{index.parent}: the files of {name} do not fit together ({error})") from error
+        raise UserError(
+            f"{index.parent}: the files of {name} do not fit together ({error})"
+        ) from error
     features = features.coalesce()
     total = torch.sparse.sum(features, 1).to_dense().clamp_min(1e-12)  # (nodes,)
     features.values().div_(total[features.indices()[0]])
     labelled = len(read["y"])
     return LabelledGraph(
-        features, torch.unique(torch.cat([one_way, one_way.flip(0)], 1), dim=1), labels, torch.arange(labelled),
-        torch.arange(labelled, labelled + VALIDATION), test.sort().values,
-        CORA if name == "cora" else CITESEER, found.set.source,
-    )  # fmt: skip
+        features,
+        torch.unique(torch.cat([one_way, one_way.flip(0)], 1), dim=1),
+        labels,
+        torch.arange(labelled),
+        torch.arange(labelled, labelled + VALIDATION),
+        test.sort().values,
+        CORA if name == "cora" else CITESEER,
+        found.set.source,
+    )
 
 
 def content(path: Path) -> bytes:

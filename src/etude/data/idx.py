@@ -19,14 +19,25 @@ LARGEST = 1 << 32  # bytes; four times the largest IDX set in use
 HEADER = 4 + 4 * 255  # bytes, at most
 DEFLATE = 1032  # deflate makes no more of a byte than this many
 
-FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 
 
 def read_idx(path: str | Path) -> Tensor:
     """The tensor in an IDX file, plain or gzipped, of the file's own type and shape.
 
-    The header (two zero bytes, type, number of dimensions, and each as a big-endian 32-bit number) is checked against
-    the bytes that are there before anything of its size is allocated.
+    The header (two zero bytes, type, number of dimensions, and each as a big-endian 32-bit number)
+    is checked against the bytes that are there before anything of its size is allocated.
 
     Raises
     ------
@@ -47,19 +58,29 @@ def read_idx(path: str | Path) -> Tensor:
     dtype, shape = _header(head, path)
     start, size = 4 + 4 * len(shape), math.prod(shape) * dtype.itemsize
     if size > min(DEFLATE * len(raw) if gzipped else len(raw), LARGEST):
-        raise UserError(f"{path} says it holds {size:,} bytes {shape}, and it cannot: it is of {len(raw):,} bytes")
+        raise UserError(
+            f"{path} says it holds {size:,} bytes {shape}, and it cannot: it is of {len(raw):,}"
+            " bytes"
+        )
     content, whole = _inflate(raw, start + size + 1, path) if gzipped else (raw, True)
     held = len(content) - start
     if held < size or (held == size and not whole):
-        raise UserError(f"{path} is cut short: it should hold {size:,} bytes {shape}, and holds {max(held, 0):,}")
+        raise UserError(
+            f"{path} is cut short: it should hold {size:,} bytes {shape}, and holds"
+            f" {max(held, 0):,}"
+        )
     if held > size:
-        raise UserError(f"{path} should hold {size:,} bytes {shape} behind its header, and holds more")
+        raise UserError(
+            f"{path} should hold {size:,} bytes {shape} behind its header, and holds more"
+        )
     values = np.frombuffer(content, dtype, offset=start).reshape(shape)
     return torch.from_numpy(values.astype(dtype.newbyteorder("="), copy=True))
 
 
 def _inflate(raw: bytes, most: int, path: Path) -> tuple[bytes, bool]:
-    """The first bytes, at most so many, of a gzip stream, and whether it ends there, with nothing behind it."""
+    """The first bytes, at most so many, of a gzip stream, and whether it ends there, with nothing
+    behind it.
+    """
     unpack = zlib.decompressobj(wbits=31)
     try:
         content = unpack.decompress(raw, most)
@@ -73,7 +94,8 @@ def _inflate(raw: bytes, most: int, path: Path) -> tuple[bytes, bool]:
 def _header(head: bytes, path: Path) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
     if len(head) < 4 or head[:2] != b"\0\0":
         raise UserError(
-            f"{path} is no IDX file: it should begin with 00 00, and begins with {head[:4].hex(' ') or 'nothing'}"
+            f"{path} is no IDX file: it should begin with 00 00, and begins with"
+            f" {head[:4].hex(' ') or 'nothing'}"
         )
     if head[2] not in TYPES:
         known = ", ".join(f"{code:02x}" for code in TYPES)
@@ -83,7 +105,8 @@ def _header(head: bytes, path: Path) -> tuple[np.dtype[np.generic], tuple[int, .
         raise UserError(f"{path} is no IDX file: it has no dimensions")
     if len(head) < 4 + 4 * ndim:
         raise UserError(
-            f"{path} is cut short: its header of {ndim} dimensions takes {4 + 4 * ndim} bytes, there are {len(head)}"
+            f"{path} is cut short: its header of {ndim} dimensions takes {4 + 4 * ndim} bytes,"
+            f" there are {len(head)}"
         )
     if ndim > 8:
         raise UserError(f"{path} has {ndim} dimensions; no data set has more than 8")
@@ -97,7 +120,9 @@ def mnist() -> Dataset[Tensor]:
 
 
 def fashion_mnist() -> Dataset[Tensor]:
-    """Fashion-MNIST: ten kinds of clothing in MNIST's form, uint8 (60000, 1, 28, 28) and (10000, 1, 28, 28)."""
+    """Fashion-MNIST: ten kinds of clothing in MNIST's form, uint8 (60000, 1, 28, 28) and (10000, 1,
+    28, 28).
+    """
     return _images(obtain("fashion-mnist"), FASHION)
 
 
@@ -110,10 +135,14 @@ def _images(found: Found, classes: tuple[str, ...]) -> Dataset[Tensor]:
 def _labelled(images: Path, labels: Path, classes: int) -> Labelled[Tensor]:
     x, y = read_idx(images), read_idx(labels)
     if x.dtype != torch.uint8 or x.shape[1:] != (28, 28):
-        raise UserError(f"{images} should hold bytes (n, 28, 28), and holds {x.dtype} {tuple(x.shape)}")
+        raise UserError(
+            f"{images} should hold bytes (n, 28, 28), and holds {x.dtype} {tuple(x.shape)}"
+        )
     if y.dtype != torch.uint8 or y.shape != x.shape[:1]:
         found = f"{y.dtype} {tuple(y.shape)}"
-        raise UserError(f"{labels} should hold a label for each of the {len(x):,} images, and holds {found}")
+        raise UserError(
+            f"{labels} should hold a label for each of the {len(x):,} images, and holds {found}"
+        )
     if len(y) == 0 or int(y.max()) >= classes:
         raise UserError(f"{labels} should hold labels from 0 to {classes - 1}")
     return Labelled(x.unsqueeze(1), y.long())

@@ -20,15 +20,24 @@ if TYPE_CHECKING:
     Picture: TypeAlias = str | Path | np.ndarray[Any, Any] | Tensor | Image
 
 MOST_PIXELS = 64_000_000
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "ICO")  # none that starts another program
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "GIF",
+    "BMP",
+    "TIFF",
+    "WEBP",
+    "PPM",
+    "ICO",
+)  # none that starts another program
 
 
 def read_image(picture: Picture) -> Tensor:
     """A picture as uint8 (channels, height, width), one channel for gray and three for colour.
 
-    From a file (turned as its EXIF data say), a PIL image, an array (height, width[, channels]) or a tensor
-    ([channels,] height, width), in bytes or in floating point from 0 to 1. Transparent parts are laid on white, or on
-    black where what is drawn is itself light.
+    From a file (turned as its EXIF data say), a PIL image, an array (height, width[, channels]) or
+    a tensor ([channels,] height, width), in bytes or in floating point from 0 to 1. Transparent
+    parts are laid on white, or on black where what is drawn is itself light.
 
     Raises
     ------
@@ -45,19 +54,30 @@ def read_image(picture: Picture) -> Tensor:
     name = str(picture) if isinstance(picture, str | Path) else "the picture"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is lower
+            warnings.simplefilter(
+                "ignore", Image.DecompressionBombWarning
+            )  # the limit here is lower
             image: Any = picture
-            if isinstance(picture, str | Path):  # whole, for of a file Pillow asks for as much as a damaged length says
+            if isinstance(
+                picture, str | Path
+            ):  # whole, for of a file Pillow asks for as much as a damaged length says
                 image = Image.open(BytesIO(Path(picture).read_bytes()), formats=FORMATS)
             if not isinstance(image, Image.Image):
                 kind = type(image).__name__
-                raise UserError(f"a picture is a file's name, an array, a tensor or a PIL image, and this is a {kind}")
+                raise UserError(
+                    "a picture is a file's name, an array, a tensor or a PIL image, and this is a"
+                    f" {kind}"
+                )
             _check_size(image.height, image.width, name)
             return _from_array(_pixels(ImageOps.exif_transpose(image)), name)
     except UnidentifiedImageError as error:
-        raise UserError(f"{name} is no picture that can be read; {', '.join(FORMATS)} can") from error
+        raise UserError(
+            f"{name} is no picture that can be read; {', '.join(FORMATS)} can"
+        ) from error
     except Image.DecompressionBombError as error:
-        raise UserError(f"{name} is too large: at most {MOST_PIXELS:,} pixels can be read") from error
+        raise UserError(
+            f"{name} is too large: at most {MOST_PIXELS:,} pixels can be read"
+        ) from error
     except UserError:
         raise
     except OSError as error:
@@ -69,7 +89,9 @@ def read_image(picture: Picture) -> Tensor:
 def _pixels(image: Image) -> np.ndarray[Any, Any]:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # 16 bits, or measurements
         values = np.array(image, dtype=np.float32)  # changed in place: there may be many
-        values *= 255 / (65535 if image.mode != "F" and values.max() > 255 else max(255, values.max()))
+        values *= 255 / (
+            65535 if image.mode != "F" and values.max() > 255 else max(255, values.max())
+        )
         return values.clip(0, 255, out=values).round(out=values).astype(np.uint8)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         return np.asarray(image.convert("RGBA"))
@@ -83,7 +105,8 @@ def _from_array(array: np.ndarray[Any, Any], name: str = "the picture") -> Tenso
         array = np.moveaxis(array, 0, -1)
     if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
         raise UserError(
-            f"{name} should have the shape (height, width) or (height, width, channels), and has {array.shape}"
+            f"{name} should have the shape (height, width) or (height, width, channels), and has"
+            f" {array.shape}"
         )
     _check_size(array.shape[0], array.shape[1], name)
     if array.dtype == np.bool_:
@@ -91,12 +114,16 @@ def _from_array(array: np.ndarray[Any, Any], name: str = "the picture") -> Tenso
     if array.dtype.kind == "f":
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
             raise UserError(
-                f"{name} in floating point should lie between 0 and 1, and lies between {array.min()} and {array.max()}"
+                f"{name} in floating point should lie between 0 and 1, and lies between"
+                f" {array.min()} and {array.max()}"
             )
         array = (array * 255).round().astype(np.uint8)
     if array.dtype.kind in "iu" and array.dtype != np.uint8:
         if array.min() < 0 or array.max() > 255:
-            raise UserError(f"{name} should hold numbers from 0 to 255, and holds {array.min()} to {array.max()}")
+            raise UserError(
+                f"{name} should hold numbers from 0 to 255, and holds {array.min()} to"
+                f" {array.max()}"
+            )
         array = array.astype(np.uint8)
     if array.dtype != np.uint8:
         raise UserError(f"{name} should hold numbers, and holds {array.dtype}")
@@ -106,7 +133,10 @@ def _from_array(array: np.ndarray[Any, Any], name: str = "the picture") -> Tenso
 
 def _check_size(height: int, width: int, name: str) -> None:
     if height * width > MOST_PIXELS:
-        raise UserError(f"{name} is too large: {width:,}×{height:,} pixels, and at most {MOST_PIXELS:,} can be read")
+        raise UserError(
+            f"{name} is too large: {width:,}×{height:,} pixels, and at most {MOST_PIXELS:,} can be"
+            " read"
+        )
     if height * width == 0:
         raise UserError(f"{name} has no pixels: it is {width}×{height}")
 
@@ -126,10 +156,11 @@ def gray(pixels: Tensor) -> Tensor:
 
 
 def ink(picture: Picture) -> Tensor:
-    """How much of each pixel is drawn, float (height, width), 0 (the ground) to 1, cut to what is drawn.
+    """How much of each pixel is drawn, float (height, width), 0 (the ground) to 1, cut to what is
+    drawn.
 
-    The ground is the median along the border. What differs from it, in that direction, lighter or darker, in which
-    there is more of it, is ink; a tenth of the strongest is taken for noise.
+    The ground is the median along the border. What differs from it, in that direction, lighter or
+    darker, in which there is more of it, is ink; a tenth of the strongest is taken for noise.
 
     Raises
     ------
@@ -139,7 +170,11 @@ def ink(picture: Picture) -> Tensor:
     brightness = gray(read_image(picture))
     border = torch.cat([brightness[0], brightness[-1], brightness[:, 0], brightness[:, -1]])
     difference = brightness - border.median()
-    drawn = max(difference.clamp(min=0), (-difference).clamp(min=0), key=lambda side: float(side.square().sum()))
+    drawn = max(
+        difference.clamp(min=0),
+        (-difference).clamp(min=0),
+        key=lambda side: float(side.square().sum()),
+    )
     strongest = drawn.max()
     if strongest < 16:
         raise UserError("the picture is blank: nothing on it is lighter or darker than its border")
@@ -153,8 +188,8 @@ def ink(picture: Picture) -> Tensor:
 def like_mnist(picture: Picture) -> Tensor:
     """A drawn digit as MNIST has them: uint8 (1, 28, 28), light on dark.
 
-    Its bounding box is scaled, smoothly and with its aspect kept, to fit in 20×20, and placed so that its centre of
-    mass is at the centre of 28×28.
+    Its bounding box is scaled, smoothly and with its aspect kept, to fit in 20×20, and placed so
+    that its centre of mass is at the centre of 28×28.
 
     References
     ----------
@@ -173,18 +208,22 @@ def like_mnist(picture: Picture) -> Tensor:
 
 
 def like_uci(picture: Picture) -> Tensor:
-    """A drawn digit as the UCI set has them: uint8 (1, 8, 8), each pixel the count (0 to 16) of ink in a 4×4 block.
+    """A drawn digit as the UCI set has them: uint8 (1, 8, 8), each pixel the count (0 to 16) of ink
+    in a 4×4 block.
 
     References
     ----------
-    E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits (1998): 32×32 bitmaps, 4×4 blocks
+    E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits (1998):
+    32×32 bitmaps, 4×4 blocks
     """
     small = _fit(ink(picture), 32)
     height, width = small.shape
     top, left = (32 - height) // 2, (32 - width) // 2
     bitmap = torch.zeros(32, 32)
     bitmap[top : top + height, left : left + width] = (small > 0.5 * small.max()).float()
-    while _stroke(bitmap) < 3.5:  # pixels: the set's ink covers 30 % of its bitmaps, as wide a pen as this
+    while (
+        _stroke(bitmap) < 3.5
+    ):  # pixels: the set's ink covers 30 % of its bitmaps, as wide a pen as this
         bitmap = _dilate(bitmap)
     return bitmap.reshape(8, 4, 8, 4).sum((1, 3)).byte().unsqueeze(0)
 
@@ -217,4 +256,6 @@ def _fit(drawing: Tensor, size: int) -> Tensor:
     """(height, width) scaled, its aspect kept, so that the longer side is `size`."""
     scale = size / max(drawing.shape)
     shape = [max(1, round(side * scale)) for side in drawing.shape]
-    return interpolate(drawing[None, None], shape, mode="bilinear", antialias=True)[0, 0].clamp(0, 1)
+    return interpolate(drawing[None, None], shape, mode="bilinear", antialias=True)[0, 0].clamp(
+        0, 1
+    )

@@ -16,10 +16,11 @@ Inputs = TypeVar("Inputs", Tensor, tuple[str, ...])
 
 @dataclass(frozen=True, eq=False)
 class Labelled(Generic[Inputs]):
-    """`inputs`, a tensor (n, …) or n texts, and `labels`: classes, int64 (n,), or numbers to predict, float32 (n,).
+    """`inputs`, a tensor (n, …) or n texts, and `labels`: classes, int64 (n,), or numbers to
+    predict, float32 (n,).
 
-    Its length is n, an index (tensor, slice or list of numbers) gives those examples, and `pair` is what a study hands
-    on: ``Batches(data.train.pair, 128)``.
+    Its length is n, an index (tensor, slice or list of numbers) gives those examples, and `pair` is
+    what a study hands on: ``Batches(data.train.pair, 128)``.
     """
 
     inputs: Inputs
@@ -27,14 +28,18 @@ class Labelled(Generic[Inputs]):
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.labels):
-            raise UserError(f"there are {len(self.inputs):,} inputs, and {len(self.labels):,} labels for them")
+            raise UserError(
+                f"there are {len(self.inputs):,} inputs, and {len(self.labels):,} labels for them"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __repr__(self) -> str:
         each = (
-            "text" if isinstance(self.inputs, tuple) else f"{str(self.inputs.dtype)[6:]} {tuple(self.inputs.shape[1:])}"
+            "text"
+            if isinstance(self.inputs, tuple)
+            else f"{str(self.inputs.dtype)[6:]} {tuple(self.inputs.shape[1:])}"
         )
         return f"Labelled({len(self):,} × {each})"
 
@@ -58,7 +63,9 @@ class Labelled(Generic[Inputs]):
 
 @dataclass(frozen=True, eq=False)
 class Dataset(Generic[Inputs]):
-    """A training and a test part, the names of the classes, and in `source` what it is and who made it."""
+    """A training and a test part, the names of the classes, and in `source` what it is and who made
+    it.
+    """
 
     train: Labelled[Inputs]
     test: Labelled[Inputs]
@@ -69,11 +76,13 @@ class Dataset(Generic[Inputs]):
 def hold_out(
     split: Labelled[Inputs], n: int, generator: torch.Generator | None = None
 ) -> tuple[Labelled[Inputs], Labelled[Inputs]]:
-    """Part `split` into (train, validation) with n examples in the second, each class in proportion to its share.
+    """Part `split` into (train, validation) with n examples in the second, each class in proportion
+    to its share.
 
     Numbers to predict are no classes: they are parted at random.
 
-    Both keep the order of `split`. Classes whose share is no whole number are rounded by largest remainder.
+    Both keep the order of `split`. Classes whose share is no whole number are rounded by largest
+    remainder.
 
     Raises
     ------
@@ -81,7 +90,9 @@ def hold_out(
         if n is not between 1 and ``len(split) - 1``
     """
     if not 0 < n < len(split):
-        raise UserError(f"{n:,} of {len(split):,} examples cannot be held out; from 1 to {len(split) - 1:,} can")
+        raise UserError(
+            f"{n:,} of {len(split):,} examples cannot be held out; from 1 to {len(split) - 1:,} can"
+        )
     labels = _classes(split)
     count = torch.bincount(labels)  # (classes,)
     share = count.double() * n / len(split)
@@ -97,7 +108,8 @@ def hold_out(
 def folds(
     split: Labelled[Inputs], k: int, generator: torch.Generator | None = None
 ) -> Iterator[tuple[Labelled[Inputs], Labelled[Inputs]]]:
-    """The k pairs (train, validation) of stratified cross-validation; each example is in one validation part.
+    """The k pairs (train, validation) of stratified cross-validation; each example is in one
+    validation part.
 
     Raises
     ------
@@ -105,7 +117,10 @@ def folds(
         if k is not between 2 and ``len(split)``
     """
     if not 2 <= k <= len(split):
-        raise UserError(f"{len(split):,} examples cannot be parted into {k} folds; 2 to {len(split):,} can be made")
+        raise UserError(
+            f"{len(split):,} examples cannot be parted into {k} folds; 2 to {len(split):,} can be"
+            " made"
+        )
     shuffled = torch.randperm(len(split), generator=generator)
     by_class = shuffled[_classes(split)[shuffled].argsort(stable=True)]
     fold = torch.empty(len(split), dtype=torch.long)
@@ -115,4 +130,8 @@ def folds(
 
 def _classes(split: Labelled[Inputs]) -> Tensor:
     """What to stratify by. int64 (n,)."""
-    return torch.zeros(len(split), dtype=torch.long) if split.labels.is_floating_point() else split.labels
+    return (
+        torch.zeros(len(split), dtype=torch.long)
+        if split.labels.is_floating_point()
+        else split.labels
+    )

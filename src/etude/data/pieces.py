@@ -16,12 +16,14 @@ PAD, BEGIN, END, UNKNOWN, FIRST = range(5)  # the tokens; piece 0 is token FIRST
 class Pieces:
     """Letters, and pieces made of them: texts to tokens and back.
 
-    A word, with the space before it, begins as letters; then pairs of pieces that stand side by side are joined, in
-    the order in which they were learned.
+    A word, with the space before it, begins as letters; then pairs of pieces that stand side by
+    side are joined, in the order in which they were learned.
 
     Args:
-        texts: to learn from. All letters become pieces; then, over and over, the most frequent pair of pieces does.
-        vocabulary: how many tokens there are at most, with those for padding, begin, end and unknown letters.
+        texts: to learn from. All letters become pieces; then, over and over, the most frequent pair
+            of pieces does.
+        vocabulary: how many tokens there are at most, with those for padding, begin, end and
+            unknown letters.
 
     Source: Sennrich, Haddow & Birch (2016), algorithm 1.
     """
@@ -32,7 +34,9 @@ class Pieces:
         self.pieces = sorted({letter for word in words for letter in word})
         self.rank: dict[tuple[str, str], int] = {}  # when a pair was learned
         found: Counter[tuple[str, str]] = Counter()
-        where: defaultdict[tuple[str, str], set[int]] = defaultdict(set)  # in which words a pair stands, or has stood
+        where: defaultdict[tuple[str, str], set[int]] = defaultdict(
+            set
+        )  # in which words a pair stands, or has stood
         for i, word in enumerate(words):
             for pair in pairwise(word):
                 found[pair] += times[i]
@@ -87,7 +91,9 @@ class Pieces:
         names = []
         for token in takewhile(lambda token: token != END, tokens):
             if token not in (PAD, BEGIN):  # a network may score more tokens than there are pieces
-                names.append(self.pieces[token - FIRST] if FIRST <= token < FIRST + len(self.pieces) else "?")
+                names.append(
+                    self.pieces[token - FIRST] if FIRST <= token < FIRST + len(self.pieces) else "?"
+                )
         return names
 
 

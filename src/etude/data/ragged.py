@@ -16,8 +16,8 @@ from etude.errors import UserError
 class Ragged:
     """Row i is ``values[offsets[i] : offsets[i + 1]]``.
 
-    Its length is the number of rows, and an index of rows gives another Ragged; so it can be batched like a tensor:
-    ``Batches((ragged, labels), 32)``.
+    Its length is the number of rows, and an index of rows gives another Ragged; so it can be
+    batched like a tensor: ``Batches((ragged, labels), 32)``.
 
     Args:
         values: (total, …), all rows one after the other.
@@ -28,9 +28,14 @@ class Ragged:
     offsets: Tensor
 
     def __post_init__(self) -> None:
-        if self.offsets.ndim != 1 or not len(self.offsets) or int(self.offsets[-1]) != len(self.values):
+        if (
+            self.offsets.ndim != 1
+            or not len(self.offsets)
+            or int(self.offsets[-1]) != len(self.values)
+        ):
             raise UserError(
-                f"offsets {tuple(self.offsets.shape)} do not end at the {len(self.values):,} values there are"
+                f"offsets {tuple(self.offsets.shape)} do not end at the {len(self.values):,} values"
+                " there are"
             )
 
     @classmethod
@@ -54,19 +59,22 @@ class Ragged:
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        # value j of the result stands in row i at j - offsets[i], so in the source at j - offsets[i] + starts[i]
+        # value j of the result stands in row i at j - offsets[i], so in the source at j -
+        # offsets[i] + starts[i]
         where = torch.arange(int(offsets[-1]), device=rows.device) + torch.repeat_interleave(
             starts - offsets[:-1], lengths
         )
         return Ragged(self.values[where], offsets)
 
     def padded(self, value: int) -> Tensor:
-        """The rows as one tensor, the shorter ones filled up with a value. Shape: (rows, longest)."""
+        """The rows as one tensor, the shorter ones filled up with a value. Shape: (rows,
+        longest).
+        """
         lengths = self.lengths
         there = torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]
-        return torch.full(there.shape, value, dtype=self.values.dtype, device=lengths.device).masked_scatter(
-            there, self.values
-        )
+        return torch.full(
+            there.shape, value, dtype=self.values.dtype, device=lengths.device
+        ).masked_scatter(there, self.values)
 
     def to(self, device: torch.device | str) -> Ragged:
         """The same on another device."""

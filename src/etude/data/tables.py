@@ -1,7 +1,8 @@
-"""The small tables that come with scikit-learn: rows of measurements, each with a class or a number to predict.
+"""The small tables that come with scikit-learn: rows of measurements, each with a class or a number
+to predict.
 
-Inputs are float32 (rows, columns) in the table's own units; scaling is the study's business, from training rows alone.
-A quarter of the rows is the test part, always the same one.
+Inputs are float32 (rows, columns) in the table's own units; scaling is the study's business, from
+training rows alone. A quarter of the rows is the test part, always the same one.
 """
 
 from __future__ import annotations
@@ -26,10 +27,16 @@ def iris() -> Dataset[Tensor]:
 
     References
     ----------
-    R. A. Fisher: The use of multiple measurements in taxonomic problems, Annals of Eugenics 7 (1936)
+    R. A. Fisher: The use of multiple measurements in taxonomic problems,
+    Annals of Eugenics 7 (1936)
     """
     table = table_of("iris", delimiter=",", skiprows=1)
-    return _parted(table[:, :4], table[:, 4], ("setosa", "versicolor", "virginica"), "R. A. Fisher: Iris (1936)")
+    return _parted(
+        table[:, :4],
+        table[:, 4],
+        ("setosa", "versicolor", "virginica"),
+        "R. A. Fisher: Iris (1936)",
+    )
 
 
 def wine() -> Dataset[Tensor]:
@@ -40,15 +47,19 @@ def wine() -> Dataset[Tensor]:
     M. Forina et al.: PARVUS (1988); S. Aeberhard, UCI Machine Learning Repository (1991)
     """
     table = table_of("wine", "wine_data.csv", delimiter=",", skiprows=1)
-    return _parted(table[:, :13], table[:, 13], ("first", "second", "third"), "M. Forina: Wine (UCI, 1991)")
+    return _parted(
+        table[:, :13], table[:, 13], ("first", "second", "third"), "M. Forina: Wine (UCI, 1991)"
+    )
 
 
 def breast_cancer() -> Dataset[Tensor]:
-    """Tumours, malignant (0) or benign (1), by 30 measurements of cell nuclei: (427, 30) and (142, 30).
+    """Tumours, malignant (0) or benign (1), by 30 measurements of cell nuclei: (427, 30) and (142,
+    30).
 
     References
     ----------
-    W. N. Street, W. H. Wolberg, O. L. Mangasarian: Nuclear feature extraction for breast tumor diagnosis (1993)
+    W. N. Street, W. H. Wolberg, O. L. Mangasarian: Nuclear feature extraction
+    for breast tumor diagnosis (1993)
     """
     table = table_of("breast_cancer", delimiter=",", skiprows=1)
     source = "W. H. Wolberg et al.: Breast Cancer Wisconsin, diagnostic (UCI, 1995)"
@@ -59,19 +70,24 @@ DIABETES = ("age", "sex", "BMI", "pressure", "TC", "LDL", "HDL", "TCH", "LTG", "
 
 
 def diabetes() -> Dataset[Tensor]:
-    """Progress of diabetes a year later (25 to 346; labels are float32) by ten measurements: (332, 10) and (110, 10).
+    """Progress of diabetes a year later (25 to 346; labels are float32) by ten measurements: (332,
+    10) and (110, 10).
 
     References
     ----------
-    B. Efron, T. Hastie, I. Johnstone, R. Tibshirani: Least angle regression, Annals of Statistics 32 (2004)
+    B. Efron, T. Hastie, I. Johnstone, R. Tibshirani: Least angle regression,
+    Annals of Statistics 32 (2004)
     """
     rows = table_of("diabetes", "diabetes_data_raw.csv.gz", scaled=False)
     progress = table_of("diabetes", "diabetes_target.csv.gz", target=True)
     return _parted(rows[:, :10], progress, (), "B. Efron et al.: Diabetes (2004)")
 
 
-def table_of(name: str, file: str = "", *, scaled: bool | None = None, target: bool = False, **reading: Any) -> Array:
-    """A table from the file in scikit-learn's folder, in 0.05 s; where it is not there, from scikit-learn, in a second.
+def table_of(
+    name: str, file: str = "", *, scaled: bool | None = None, target: bool = False, **reading: Any
+) -> Array:
+    """A table from the file in scikit-learn's folder, in 0.05 s; where it is not there, from
+    scikit-learn, in a second.
 
     Args:
         name: scikit-learn's, as in ``load_<name>``.

@@ -1,4 +1,6 @@
-"""Texts as numbers: words, and n-grams of words and letters by a hash, so that no vocabulary has to be kept."""
+"""Texts as numbers: words, and n-grams of words and letters by a hash, so that no vocabulary has to
+be kept.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +21,24 @@ MIX = 116_049_371  # odd and large, from fastText's own hash of word n-grams
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words, with an apostrophe inside, and the signs that stand for money, parts and questions."""
+    """Lower-case words, with an apostrophe inside, and the signs that stand for money, parts and
+    questions.
+    """
     return WORD.findall(text.lower().replace("’", "'"))
 
 
 def subwords(word: str, letters: int) -> list[str]:
     """The pieces of ``<word>`` of 3 to ``letters`` letters: ``<oi``, ``oil``, ``il>`` … for oil."""
     whole = f"<{word}>"
-    return [whole[i : i + n] for n in range(SHORTEST, letters + 1) for i in range(len(whole) - n + 1)]
+    return [
+        whole[i : i + n] for n in range(SHORTEST, letters + 1) for i in range(len(whole) - n + 1)
+    ]
 
 
 def fingerprint(text: str) -> int:
-    """CRC-32 of the text in UTF-8: the same on every machine and in every process, as Python's own hash is not."""
+    """CRC-32 of the text in UTF-8: the same on every machine and in every process, as Python's own
+    hash is not.
+    """
     return zlib.crc32(text.encode())
 
 
@@ -43,7 +51,8 @@ def ngrams(texts: Iterable[str], buckets: int, phrase: int = 2, letters: int = 5
         phrase: words of the longest phrase; 1: words alone.
         letters: of the longest subword; below 3: none.
 
-    Sources: Joulin et al. (2017), Bag of tricks; Bojanowski et al. (2017), Enriching word vectors with subwords.
+    Sources: Joulin et al. (2017), Bag of tricks; Bojanowski et al. (2017), Enriching word vectors
+    with subwords.
     """
     word_hash: dict[str, int] = {}
     piece_hash: dict[str, list[int]] = {}
@@ -53,7 +62,9 @@ def ngrams(texts: Iterable[str], buckets: int, phrase: int = 2, letters: int = 5
         for word in found:
             if word not in word_hash:
                 word_hash[word] = fingerprint(word)
-                piece_hash[word] = [fingerprint(f"#{piece}") % buckets for piece in subwords(word, letters)]
+                piece_hash[word] = [
+                    fingerprint(f"#{piece}") % buckets for piece in subwords(word, letters)
+                ]
         hashes = [word_hash[word] for word in found]
         row = [each % buckets for each in hashes]
         longer = hashes

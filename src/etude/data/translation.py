@@ -42,7 +42,8 @@ class Parallel:
 def number_words(train: int, validation: int = 500) -> Parallel:
     """Numbers below a million in words, English and German: "twenty-one", "einundzwanzig".
 
-    A thousand are tested; they, those for validation and those of training are different numbers, always the same ones.
+    A thousand are tested; they, those for validation and those of training are different numbers,
+    always the same ones.
 
     Raises
     ------
@@ -51,10 +52,15 @@ def number_words(train: int, validation: int = 500) -> Parallel:
     """
     if train + validation + TESTED > NUMBERS:
         raise UserError(
-            f"{train:,} numbers to train on are too many; expected {NUMBERS - TESTED - validation:,} at most"
+            f"{train:,} numbers to train on are too many; expected"
+            f" {NUMBERS - TESTED - validation:,} at most"
         )
     order = torch.randperm(NUMBERS, generator=torch.Generator().manual_seed(SPLIT_SEED)).tolist()
-    parts = order[:TESTED], order[TESTED : TESTED + validation], order[TESTED + validation :][:train]
+    parts = (
+        order[:TESTED],
+        order[TESTED : TESTED + validation],
+        order[TESTED + validation :][:train],
+    )
     test, checked, trained = (in_words(numbers) for numbers in parts)
     return Parallel(trained, checked, test, "numbers from 0 to 999,999 in words (num2words)")
 
@@ -68,7 +74,8 @@ def in_words(numbers: list[int]) -> Pairs:
 
 
 def multi30k() -> Parallel:
-    """Captions of pictures, 29,000 to learn from, 1,014 to choose by, and the 1,000 of the test of 2016.
+    """Captions of pictures, 29,000 to learn from, 1,014 to choose by, and the 1,000 of the test of
+    2016.
 
     Raises
     ------
@@ -78,11 +85,13 @@ def multi30k() -> Parallel:
     found = obtain("multi30k")
     parts = []
     for name in ("train", "val", "test_2016_flickr"):
-        english, german = (_lines(found.paths[f"{name}.{language}.gz"]) for language in ("en", "de"))
+        english, german = (
+            _lines(found.paths[f"{name}.{language}.gz"]) for language in ("en", "de")
+        )
         if len(english) != len(german) or not english:
             raise UserError(
-                f"{name}.en.gz of multi30k has {len(english):,} lines and {name}.de.gz {len(german):,}; "
-                f"expected as many, at least one"
+                f"{name}.en.gz of multi30k has {len(english):,} lines and {name}.de.gz"
+                f" {len(german):,}; expected as many, at least one"
             )
         parts.append(Pairs(english, german))
     train, validation, test = parts
@@ -94,7 +103,9 @@ def _lines(path: Path) -> tuple[str, ...]:
         with gzip.open(path) as file:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise UserError(f"{path} unpacks to more than {LARGEST:,} bytes; expected some captions of pictures")
+            raise UserError(
+                f"{path} unpacks to more than {LARGEST:,} bytes; expected some captions of pictures"
+            )
         return tuple(line.strip() for line in content.decode("utf-8").splitlines())
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as gzip'd text: {error}") from error

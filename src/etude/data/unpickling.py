@@ -38,7 +38,9 @@ def read_pickle(content: bytes, path: Path | str) -> dict[str, Any]:
     value = read_value(content, path)
     if not isinstance(value, dict):
         raise UserError(f"{path} should hold a dictionary, and holds a {type(value).__name__}")
-    return {_text(key): each.values if isinstance(each, _Array) else each for key, each in value.items()}
+    return {
+        _text(key): each.values if isinstance(each, _Array) else each for key, each in value.items()
+    }
 
 
 def read_value(content: bytes, path: Path | str) -> Any:
@@ -46,9 +48,10 @@ def read_value(content: bytes, path: Path | str) -> Any:
 
     Byte strings of Python 2 stay bytes.
 
-    A pickle is a program. This reader knows only the words that rebuild a plain numeric array, as NumPy 1 and 2 spell
-    them, and gives each a meaning of its own, so that no code of the pickle's choice runs, and no part of NumPy that
-    trusts its input; at any other word it stops. The arrays are not writable. `path` is for the message.
+    A pickle is a program. This reader knows only the words that rebuild a plain numeric array, as
+    NumPy 1 and 2 spell them, and gives each a meaning of its own, so that no code of the pickle's
+    choice runs, and no part of NumPy that trusts its input; at any other word it stops. The arrays
+    are not writable. `path` is for the message.
 
     Raises
     ------
@@ -63,12 +66,22 @@ def read_value(content: bytes, path: Path | str) -> Any:
             f"{path} is refused: it should hold arrays and plain values only, and asks for {error}"
         ) from error
     except Exception as error:  # a damaged pickle can fail in any way
-        raise UserError(f"{path} is damaged: its pickle cannot be read ({type(error).__name__}: {error})") from error
-    return value.values if isinstance(value, _Array) else value.matrix if isinstance(value, _Matrix) else value
+        raise UserError(
+            f"{path} is damaged: its pickle cannot be read ({type(error).__name__}: {error})"
+        ) from error
+    return (
+        value.values
+        if isinstance(value, _Array)
+        else value.matrix
+        if isinstance(value, _Matrix)
+        else value
+    )
 
 
 def _check_lengths(content: bytes) -> None:
-    """Raise a ValueError where a part of the pickle claims to be longer than what is there; room is made only then."""
+    """Raise a ValueError where a part of the pickle claims to be longer than what is there; room is
+    made only then.
+    """
     for word, argument, _ in pickletools.genops(content):  # which checks all lengths but these
         if word.name in ("PUT", "LONG_BINPUT") and not 0 <= (argument or 0) <= len(content):
             raise ValueError(f"it numbers a value {argument:,} and has {len(content):,} bytes")
@@ -132,11 +145,15 @@ class _Array:
             raise _Refused("an array of other things than numbers")
         if min(shape, default=0) < 0 or math.prod(shape) * number.dtype.itemsize != len(content):
             raise ValueError(f"{len(content):,} bytes for an array of shape {shape}")
-        self.values = np.frombuffer(content, number.dtype).reshape(shape, order="F" if _text(order) == "F" else "C")
+        self.values = np.frombuffer(content, number.dtype).reshape(
+            shape, order="F" if _text(order) == "F" else "C"
+        )
 
 
 class _Matrix:
-    """Stands for a ``csr_matrix``: of its state, shape and the three arrays are taken, if they fit together."""
+    """Stands for a ``csr_matrix``: of its state, shape and the three arrays are taken, if they fit
+    together.
+    """
 
     matrix: CSR
 
@@ -147,9 +164,17 @@ class _Matrix:
         if not all(isinstance(array, _Array) and array.values.ndim == 1 for array in arrays):
             raise ValueError("a sparse matrix without its arrays")
         starts, places, values = (array.values for array in arrays)  # type: ignore[union-attr]
-        if starts.dtype.kind not in "iu" or places.dtype.kind not in "iu" or len(starts) != rows + 1:
+        if (
+            starts.dtype.kind not in "iu"
+            or places.dtype.kind not in "iu"
+            or len(starts) != rows + 1
+        ):
             raise ValueError("a sparse matrix whose rows are not told")
-        if starts[0] != 0 or (np.diff(starts) < 0).any() or not starts[-1] == len(places) == len(values):
+        if (
+            starts[0] != 0
+            or (np.diff(starts) < 0).any()
+            or not starts[-1] == len(places) == len(values)
+        ):
             raise ValueError("a sparse matrix whose rows do not add up")
         if len(places) and not 0 <= places.min() <= places.max() < columns:
             raise ValueError("a sparse matrix with an entry outside")

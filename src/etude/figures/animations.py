@@ -20,8 +20,9 @@ class Film:
 
     Attributes:
         figure: what is drawn on.
-        draw: puts a frame, by its number from 0 on, on the figure, and returns all that it changes; the rest is drawn
-            once for all frames. Where it returns None, each frame is drawn as a whole.
+        draw: puts a frame, by its number from 0 on, on the figure, and returns all that it changes;
+            the rest is drawn once for all frames. Where it returns None, each frame is drawn as a
+            whole.
         frames: how many there are.
     """
 
@@ -67,4 +68,6 @@ def write_gif(shots: Sequence[Image.Image], path: Path, fps: int) -> None:
         sheet.paste(shot, (0, i * height))
     palette = sheet.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     first, *others = (shot.quantize(palette=palette, dither=Image.Dither.NONE) for shot in shots)
-    first.save(path, format="GIF", save_all=True, append_images=others, duration=1000 // fps, loop=0)
+    first.save(
+        path, format="GIF", save_all=True, append_images=others, duration=1000 // fps, loop=0
+    )

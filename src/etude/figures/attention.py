@@ -13,8 +13,11 @@ from torch import Tensor
 from etude.figures.style import DIVERGING, PALETTE, QUIET, SEQUENTIAL, canvas
 
 
-def attention_maps(maps: Mapping[str, Tensor], queries: Sequence[str], keys: Sequence[str]) -> Figure:
-    """One panel for each head, one row of panels for each layer; a row of a panel is how one query spreads its look.
+def attention_maps(
+    maps: Mapping[str, Tensor], queries: Sequence[str], keys: Sequence[str]
+) -> Figure:
+    """One panel for each head, one row of panels for each layer; a row of a panel is how one query
+    spreads its look.
 
     Args:
         maps: by layer, (heads, queries, keys), each row adding up to 1.
@@ -39,7 +42,9 @@ def attention_maps(maps: Mapping[str, Tensor], queries: Sequence[str], keys: Seq
             panel.set_yticks(range(len(queries)), list(queries) if head == 0 else [], fontsize=7)
             panel.tick_params(length=0, pad=2)
             panel.spines[:].set_visible(False)
-            panel.set_title(f"{layer}, head {head + 1}" if heads > 1 else layer, fontsize=9, loc="center", pad=4)
+            panel.set_title(
+                f"{layer}, head {head + 1}" if heads > 1 else layer, fontsize=9, loc="center", pad=4
+            )
             if row == len(maps) - 1:
                 panel.set_xlabel("read", fontsize=9)
             if head == 0:
@@ -49,7 +54,8 @@ def attention_maps(maps: Mapping[str, Tensor], queries: Sequence[str], keys: Seq
 
 
 def position_kinds(table: Tensor, distances: Tensor, cosines: Tensor, bias: Tensor) -> Figure:
-    """Three ways to tell a position: waves that are added, turns that are multiplied, a slope that is subtracted.
+    """Three ways to tell a position: waves that are added, turns that are multiplied, a slope that
+    is subtracted.
 
     Args:
         table: what is added to the rows, (time, width).
@@ -58,20 +64,34 @@ def position_kinds(table: Tensor, distances: Tensor, cosines: Tensor, bias: Tens
         bias: of each head at each distance, (heads, n).
     """
     figure, (added, turned, lowered) = canvas(12.2, 3.7, columns=3)
-    image = added.imshow(table.numpy(), cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
-    added.set(title="sinusoidal: added to the rows", xlabel="place in the row", ylabel="position $t$")
+    image = added.imshow(
+        table.numpy(), cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", interpolation="nearest"
+    )
+    added.set(
+        title="sinusoidal: added to the rows", xlabel="place in the row", ylabel="position $t$"
+    )
     figure.colorbar(image, ax=added, pad=0.02, ticks=[-1, 0, 1])
     apart = distances.numpy()
     shades = mpl.colormaps["Blues"](np.linspace(0.75, 0.3, len(cosines)))
     for number, (line, shade) in enumerate(zip(cosines, shades, strict=True)):
-        turned.plot(apart, line.numpy(), color=shade, linewidth=1.0, label="of a pair" if number == 0 else None)
-    turned.plot(apart, cosines.mean(0).numpy(), color=PALETTE[1], linewidth=2.2, label="of all pairs, mean")
+        turned.plot(
+            apart,
+            line.numpy(),
+            color=shade,
+            linewidth=1.0,
+            label="of a pair" if number == 0 else None,
+        )
+    turned.plot(
+        apart, cosines.mean(0).numpy(), color=PALETTE[1], linewidth=2.2, label="of all pairs, mean"
+    )
     turned.set(title="rotary: score of a vector with itself", xlabel="distance $t - s$")
     turned.legend(fontsize=8, loc="lower center", ncols=2, bbox_to_anchor=(0.5, -0.02))
     turned.set_ylim(-1.5, 1.1)
     turned.set_yticks([-1, 0, 1])
     for head, line in enumerate(bias):
-        lowered.plot(apart, line.numpy(), color=PALETTE[head % len(PALETTE)], label=f"head {head + 1}")
+        lowered.plot(
+            apart, line.numpy(), color=PALETTE[head % len(PALETTE)], label=f"head {head + 1}"
+        )
     lowered.set(title="ALiBi: added to the scores", xlabel="distance $t - s$")
     lowered.legend(fontsize=8, loc="lower center")
     for panel in (turned, lowered):
@@ -80,7 +100,9 @@ def position_kinds(table: Tensor, distances: Tensor, cosines: Tensor, bias: Tens
     return figure
 
 
-def by_length(lengths: Sequence[int], reached: Sequence[float], trained: tuple[int, int], measure: str) -> Figure:
+def by_length(
+    lengths: Sequence[int], reached: Sequence[float], trained: tuple[int, int], measure: str
+) -> Figure:
     """What is reached at each length; those of training are shaded.
 
     Args:
@@ -91,7 +113,16 @@ def by_length(lengths: Sequence[int], reached: Sequence[float], trained: tuple[i
     """
     figure, (axes,) = canvas(6.2, 3.4)
     axes.axvspan(trained[0] - 0.5, trained[1] + 0.5, color=PALETTE[0], alpha=0.1, linewidth=0)
-    axes.text(trained[1] + 0.3, 0.5, "trained on", ha="right", va="center", rotation=90, fontsize=9, color=PALETTE[0])
+    axes.text(
+        trained[1] + 0.3,
+        0.5,
+        "trained on",
+        ha="right",
+        va="center",
+        rotation=90,
+        fontsize=9,
+        color=PALETTE[0],
+    )
     axes.plot(lengths, reached, "o-", color=PALETTE[1], markersize=4)
     axes.set(xlabel="length of the sequence", ylabel=measure, ylim=(-0.03, 1.05))
     axes.set_xticks([length for length in lengths if length % 2 == 0])
@@ -100,7 +131,8 @@ def by_length(lengths: Sequence[int], reached: Sequence[float], trained: tuple[i
 
 
 def gradient_by_depth(depths: Sequence[int], sizes: Mapping[str, Sequence[float]]) -> Figure:
-    r"""The last block's gradient before the first step, against how many blocks there are; $1 / \sqrt L$ is dashed.
+    r"""The last block's gradient before the first step, against how many blocks there are; $1 /
+    \sqrt L$ is dashed.
 
     Args:
         depths: L, rising.

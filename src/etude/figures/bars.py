@@ -25,7 +25,13 @@ def ranked(panels: Mapping[str, Mapping[str, float]], measure: str) -> Figure:
     figure, axes = canvas(3.4 * columns, (0.8 + 0.21 * tallest) * rows, rows, columns)
     longest = max(value for items in panels.values() for value in items.values())
     for place, (panel, (title, items)) in enumerate(zip(axes, panels.items(), strict=False)):
-        panel.barh(range(len(items)), list(items.values()), height=0.7, color=PALETTE[place % len(PALETTE)], alpha=0.85)
+        panel.barh(
+            range(len(items)),
+            list(items.values()),
+            height=0.7,
+            color=PALETTE[place % len(PALETTE)],
+            alpha=0.85,
+        )
         panel.set_yticks(range(len(items)), list(items))
         panel.set(title=title, xlim=(0, 1.04 * longest), ylim=(tallest - 0.4, -0.6))
         panel.spines["left"].set_visible(False)
@@ -39,11 +45,13 @@ def ranked(panels: Mapping[str, Mapping[str, float]], measure: str) -> Figure:
 def strongest(
     terms: Sequence[str], scores: Tensor, classes: Sequence[str], most: int = 12
 ) -> dict[str, dict[str, float]]:
-    """For each class the terms that speak most for it, as :func:`ranked` takes them; of those that begin alike, one.
+    """For each class the terms that speak most for it, as :func:`ranked` takes them; of those that
+    begin alike, one.
 
     Args:
         terms: words, or several words with spaces between them.
-        scores: of each term for each class, (terms, classes); what is told is how far they lie above the term's mean.
+        scores: of each term for each class, (terms, classes); what is told is how far they lie
+            above the term's mean.
         classes: their names.
         most: terms for each class.
     """
@@ -60,7 +68,8 @@ def strongest(
 
 
 def spread(values: Sequence[float], measure: str, each: str) -> Figure:
-    """A point for each measurement, their mean as a line, one standard deviation to each side as a band.
+    """A point for each measurement, their mean as a line, one standard deviation to each side as a
+    band.
 
     Args:
         values: two or more.
@@ -72,7 +81,9 @@ def spread(values: Sequence[float], measure: str, each: str) -> Figure:
     axes.axhspan(mean - sd, mean + sd, color=PALETTE[0], alpha=0.12, linewidth=0)
     axes.axhline(mean, color=QUIET, linewidth=1.2)
     axes.plot(range(1, len(values) + 1), values, "o", color=PALETTE[0], markersize=6)
-    axes.set(xlabel=each, ylabel=measure, xlim=(0.5, len(values) + 0.5), title=f"{mean:.4f} ± {sd:.4f}")
+    axes.set(
+        xlabel=each, ylabel=measure, xlim=(0.5, len(values) + 0.5), title=f"{mean:.4f} ± {sd:.4f}"
+    )
     axes.title.set_color(INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

@@ -34,12 +34,14 @@ def moving_pictures(frames: Tensor, steps: Sequence[int]) -> Film:
 
 
 def annealing(log_w: Tensor, log_z: float, errors: Mapping[int, Tensor]) -> Figure:
-    """Left the spread of importance weights, right how the estimate nears the truth with more temperatures.
+    """Left the spread of importance weights, right how the estimate nears the truth with more
+    temperatures.
 
     Args:
         log_w: log weights of the large machine, (chains,).
         log_z: the logarithm of their mean.
-        errors: temperatures → estimate less truth of a machine whose truth is known, one for each repetition.
+        errors: temperatures → estimate less truth of a machine whose truth is known, one for each
+    repetition.
     """
     figure, (left, right) = canvas(9.6, 3.5, columns=2)
     left.hist(log_w.cpu().numpy(), bins=30, color=PALETTE[0], alpha=0.75)
@@ -49,10 +51,19 @@ def annealing(log_w: Tensor, log_z: float, errors: Mapping[int, Tensor]) -> Figu
     right.axhline(0, color=INK, linewidth=1.1, linestyle=(0, (4, 3)), label="exact")
     right.axhspan(-0.1, 0.1, color=QUIET, alpha=0.15, linewidth=0)
     for temperatures, error in errors.items():
-        right.scatter([temperatures] * len(error), error.cpu().numpy(), s=16, color=PALETTE[0], alpha=0.6, linewidth=0)
+        right.scatter(
+            [temperatures] * len(error),
+            error.cpu().numpy(),
+            s=16,
+            color=PALETTE[0],
+            alpha=0.6,
+            linewidth=0,
+        )
     means = [float(error.mean()) for error in errors.values()]
     right.plot(list(errors), means, color=PALETTE[0], linewidth=1.3, label="annealed, mean")
-    right.set(xscale="log", xlabel="temperatures", title=r"error of $\log Z$ in nats, small machine")
+    right.set(
+        xscale="log", xlabel="temperatures", title=r"error of $\log Z$ in nats, small machine"
+    )
     right.legend(fontsize=9)
     return figure
 
@@ -66,9 +77,17 @@ def rising(lines: Mapping[str, Tensor], alone: float) -> Figure:
     """
     figure, (axes,) = canvas(6.4, 3.8)
     for (name, line), colour in zip(lines.items(), PALETTE, strict=False):
-        axes.plot(line[:, 0].numpy(), line[:, 1].numpy(), "o-", markersize=3.5, color=colour, label=name)
-    axes.axhline(alone, color=QUIET, linewidth=1.2, linestyle=(0, (4, 3)), label="independent pixels")
-    axes.set(xlabel="epoch", ylabel="nats a validation image", title=r"$\log p(v)$, by annealed importance sampling")
+        axes.plot(
+            line[:, 0].numpy(), line[:, 1].numpy(), "o-", markersize=3.5, color=colour, label=name
+        )
+    axes.axhline(
+        alone, color=QUIET, linewidth=1.2, linestyle=(0, (4, 3)), label="independent pixels"
+    )
+    axes.set(
+        xlabel="epoch",
+        ylabel="nats a validation image",
+        title=r"$\log p(v)$, by annealed importance sampling",
+    )
     axes.grid(visible=True, axis="y")
     axes.legend(fontsize=9)
     return figure

@@ -12,7 +12,8 @@ from etude.figures.style import INK, PALETTE, QUIET, canvas
 
 
 def confusion_matrix(predicted: Tensor, labels: Tensor, classes: Sequence[str]) -> Figure:
-    """How often each class was taken for each other; the shade shows the mistakes, the right ones are only counted.
+    """How often each class was taken for each other; the shade shows the mistakes, the right ones
+    are only counted.
 
     Args:
         predicted: (rows,), class numbers.
@@ -32,13 +33,25 @@ def confusion_matrix(predicted: Tensor, labels: Tensor, classes: Sequence[str]) 
             for j in range(n):
                 if counts[i, j]:
                     colour = QUIET if i == j else INK
-                    axes.text(j, i, f"{int(counts[i, j]):,}", ha="center", va="center", fontsize=8, color=colour)
+                    axes.text(
+                        j,
+                        i,
+                        f"{int(counts[i, j]):,}",
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color=colour,
+                    )
     ticks = range(0, n, max(1, n // 25))
     turned = 45 if max(map(len, classes)) > 3 else 0
-    axes.set_xticks(ticks, [classes[i] for i in ticks], rotation=turned, ha="right" if turned else "center")
+    axes.set_xticks(
+        ticks, [classes[i] for i in ticks], rotation=turned, ha="right" if turned else "center"
+    )
     axes.set_yticks(ticks, [classes[i] for i in ticks])
     axes.set(
-        xlabel="taken for", ylabel="is", title=f"{int(counts.sum() - counts.trace()):,} of {int(counts.sum()):,} wrong"
+        xlabel="taken for",
+        ylabel="is",
+        title=f"{int(counts.sum() - counts.trace()):,} of {int(counts.sum()):,} wrong",
     )
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(length=0)
@@ -46,14 +59,17 @@ def confusion_matrix(predicted: Tensor, labels: Tensor, classes: Sequence[str]) 
 
 
 def reliability(probabilities: Tensor, labels: Tensor, bins: int = 10) -> Figure:
-    """Accuracy against confidence: a calibrated classifier lies on the diagonal. Below: how often it is how sure.
+    """Accuracy against confidence: a calibrated classifier lies on the diagonal.
+
+    Below: how often it is how sure.
 
     Args:
         probabilities: (rows, classes), each row sums to one.
         labels: (rows,), class numbers.
         bins: of equal width between 0 and 1.
 
-    Source: Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks, figure 1.
+    Source: Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks, figure
+    1.
     """
     confidence, predicted = probabilities.cpu().max(1)
     right = (predicted == labels.cpu()).float()
@@ -75,8 +91,20 @@ def reliability(probabilities: Tensor, labels: Tensor, bins: int = 10) -> Figure
         color=PALETTE[0],
         capsize=3,
     )
-    above.set(xlim=(0, 1.02), ylim=(0, 1.05), ylabel="accuracy", title=f"expected calibration error {error:.4f}")
+    above.set(
+        xlim=(0, 1.02),
+        ylim=(0, 1.05),
+        ylabel="accuracy",
+        title=f"expected calibration error {error:.4f}",
+    )
     edges = torch.linspace(0, 1, bins + 1)
-    below.bar(edges[:-1].numpy(), counts.numpy(), width=1 / bins, align="edge", color=PALETTE[0], alpha=0.8)
+    below.bar(
+        edges[:-1].numpy(),
+        counts.numpy(),
+        width=1 / bins,
+        align="edge",
+        color=PALETTE[0],
+        alpha=0.8,
+    )
     below.set(xlim=(0, 1.02), yscale="log", xlabel="confidence", ylabel="examples")
     return figure

@@ -18,7 +18,8 @@ View = tuple[int, int, float, float]
 
 
 def over_steps(logged: Mapping[str, Mapping[str, Series]], metric: str) -> dict[str, Series]:
-    """``{stage: (steps of the environment, values)}`` of a metric that was logged along with ``steps``.
+    """``{stage: (steps of the environment, values)}`` of a metric that was logged along with
+    ``steps``.
 
     Args:
         logged: ``{metric: {stage: (step, values)}}``, as ``RunFolder.curves`` gives.
@@ -31,8 +32,11 @@ def over_steps(logged: Mapping[str, Mapping[str, Series]], metric: str) -> dict[
     return found
 
 
-def learning(curves: Mapping[str, Sequence[Series]], goal: float | None = None, ylabel: str = "return") -> Figure:
-    """Returns over steps of the environment; a method has one colour and a line for each of its runs.
+def learning(
+    curves: Mapping[str, Sequence[Series]], goal: float | None = None, ylabel: str = "return"
+) -> Figure:
+    """Returns over steps of the environment; a method has one colour and a line for each of its
+    runs.
 
     Args:
         curves: ``{method: [(steps, returns), …]}``.
@@ -43,11 +47,27 @@ def learning(curves: Mapping[str, Sequence[Series]], goal: float | None = None, 
     for number, (name, runs) in enumerate(curves.items()):
         for k, (steps, values) in enumerate(runs):
             colour = PALETTE[number % len(PALETTE)]
-            axes.plot(steps, values, color=colour, linewidth=1.6, alpha=0.85, label=name if k == 0 else None)
+            axes.plot(
+                steps,
+                values,
+                color=colour,
+                linewidth=1.6,
+                alpha=0.85,
+                label=name if k == 0 else None,
+            )
     if goal is not None:
         axes.axhline(goal, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-        axes.annotate(f"goal {goal:g}", (0, goal), (4, 3), xycoords=("axes fraction", "data"),
-                      textcoords="offset points", ha="left", va="bottom", fontsize=8, color=QUIET)  # fmt: skip
+        axes.annotate(
+            f"goal {goal:g}",
+            (0, goal),
+            (4, 3),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="left",
+            va="bottom",
+            fontsize=8,
+            color=QUIET,
+        )
     axes.set(xlabel="steps of the environment", ylabel=ylabel)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:,.0f}k" if x else "0")
     axes.grid(visible=True, axis="y")
@@ -59,7 +79,9 @@ def diagnostics(panels: Mapping[str, Series], columns: int = 2) -> Figure:
     """Small panels, one for each logged number, over steps of the environment."""
     rows = -(-len(panels) // columns)
     figure, axes = canvas(3.9 * columns, 2.1 * rows + 0.2, rows, columns)
-    for number, (cell, (title, (steps, values))) in enumerate(zip(axes, panels.items(), strict=False)):
+    for number, (cell, (title, (steps, values))) in enumerate(
+        zip(axes, panels.items(), strict=False)
+    ):
         cell.plot(steps, values, color=PALETTE[number % len(PALETTE)], linewidth=1.4)
         cell.set_title(title)
         cell.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:,.0f}k" if x else "0")
@@ -72,9 +94,13 @@ def diagnostics(panels: Mapping[str, Series], columns: int = 2) -> Figure:
 
 
 def maps(
-    functions: Callable[[Tensor], Mapping[str, Tensor]], states: Tensor, view: View, labels: tuple[str, str]
+    functions: Callable[[Tensor], Mapping[str, Tensor]],
+    states: Tensor,
+    view: View,
+    labels: tuple[str, str],
 ) -> Figure:
-    """Functions of a state, as two of its numbers change and the others are what they were on average on a path.
+    """Functions of a state, as two of its numbers change and the others are what they were on
+    average on a path.
 
     Those within 0 … 1 are shown as probabilities, others each on a scale of its own.
 
@@ -95,12 +121,25 @@ def maps(
         z = values.detach().cpu().numpy()
         probable = z.min() >= 0 and z.max() <= 1
         shade = cell.pcolormesh(
-            x, y, z, cmap=DIVERGING if probable else SEQUENTIAL, vmin=0 if probable else None,
-            vmax=1 if probable else None, rasterized=True, linewidth=0,
-        )  # fmt: skip
+            x,
+            y,
+            z,
+            cmap=DIVERGING if probable else SEQUENTIAL,
+            vmin=0 if probable else None,
+            vmax=1 if probable else None,
+            rasterized=True,
+            linewidth=0,
+        )
         if probable and z.min() < 0.5 < z.max():
             cell.contour(x, y, z, levels=[0.5], colors=[INK], linewidths=1.2)
-        cell.plot(*states[:, [i, j]].cpu().numpy().T, ".", color=INK, markersize=2.5, alpha=0.5, markeredgewidth=0)
+        cell.plot(
+            *states[:, [i, j]].cpu().numpy().T,
+            ".",
+            color=INK,
+            markersize=2.5,
+            alpha=0.5,
+            markeredgewidth=0,
+        )
         cell.set(title=title, xlabel=labels[0], xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
         figure.colorbar(shade, ax=cell, shrink=0.9)
     axes[0].set_ylabel(labels[1])
@@ -125,7 +164,10 @@ def filmed(frames: Mapping[int, np.ndarray], traces: Mapping[str, Tensor], title
     chosen = sorted(frames)
     picture = top.imshow(frames[chosen[0]][::2, ::2], interpolation="bilinear")
     values = {name: trace.detach().cpu().numpy() for name, trace in traces.items()}
-    lines = {name: below.plot([], [], color=PALETTE[k], linewidth=1.4, label=name)[0] for k, name in enumerate(values)}
+    lines = {
+        name: below.plot([], [], color=PALETTE[k], linewidth=1.4, label=name)[0]
+        for k, name in enumerate(values)
+    }
     every = np.concatenate([v[np.isfinite(v)] for v in values.values()])
     low, high = (every.min(), every.max()) if every.size else (0.0, 1.0)
     middle, half = (low + high) / 2, max(0.56 * (high - low), 0.05 * abs(low + high) / 2, 1e-3)
@@ -145,7 +187,8 @@ def filmed(frames: Mapping[int, np.ndarray], traces: Mapping[str, Tensor], title
 
 
 def noises(bars: Mapping[str, tuple[float, float]]) -> Figure:
-    """Of several estimates of one gradient: how much they scatter, and how far their mean lies from the right one.
+    """Of several estimates of one gradient: how much they scatter, and how far their mean lies from
+    the right one.
 
     Args:
         bars: name → (variance, squared bias), both relative to the squared length of the right one.
@@ -156,7 +199,14 @@ def noises(bars: Mapping[str, tuple[float, float]]) -> Figure:
         values = [bars[name][column] for name in names]
         cell.barh(names, values, color=PALETTE[column], height=0.65)
         for k, value in enumerate(values):
-            cell.annotate(f"{value:.2g}", (value, k), (4, 0), textcoords="offset points", va="center", fontsize=8)
+            cell.annotate(
+                f"{value:.2g}",
+                (value, k),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
         cell.set(title=title, xlim=(0, 1.18 * max([*values, 1e-9])))
         cell.invert_yaxis()
         cell.tick_params(axis="y", length=0)
@@ -178,7 +228,14 @@ def against(panels: Mapping[str, tuple[Tensor, Tensor]], xlabel: str, ylabel: st
     room = 0.04 * (high - low) + 1e-3
     for cell, (title, (true, said)) in zip(axes, panels.items(), strict=True):
         cell.plot([low, high], [low, high], color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
-        cell.scatter(true.cpu(), said.cpu(), s=5, color=PALETTE[0], alpha=0.25, linewidth=0, rasterized=True)
-        cell.set(title=title, xlabel=xlabel, xlim=(low - room, high + room), ylim=(low - room, high + room))
+        cell.scatter(
+            true.cpu(), said.cpu(), s=5, color=PALETTE[0], alpha=0.25, linewidth=0, rasterized=True
+        )
+        cell.set(
+            title=title,
+            xlabel=xlabel,
+            xlim=(low - room, high + room),
+            ylim=(low - room, high + room),
+        )
     axes[0].set_ylabel(ylabel)
     return figure

@@ -13,9 +13,11 @@ Series = tuple[Sequence[float], Sequence[float]]
 
 
 def curves(logged: Mapping[str, Mapping[str, Series]]) -> Figure:
-    """One panel for each kind of metric (the last part of its name), one line for each metric and stage.
+    """One panel for each kind of metric (the last part of its name), one line for each metric and
+    stage.
 
-    Repetitions of one variant, stages ``adam #1``, ``adam #2`` …, are thin lines of one colour under one name.
+    Repetitions of one variant, stages ``adam #1``, ``adam #2`` …, are thin lines of one colour
+    under one name.
 
     Args:
         logged: ``{metric: {stage: (steps, values)}}``, as ``RunFolder.curves`` gives.
@@ -27,7 +29,11 @@ def curves(logged: Mapping[str, Mapping[str, Series]]) -> Figure:
     rows = -(-len(kinds) // columns)
     figure, panels = canvas(4.2 * columns + 0.6, 2.9 * rows, rows, columns)
     for axes, (kind, metrics) in zip(panels, kinds.items(), strict=False):
-        lines = [(metric, stage, series) for metric in metrics for stage, series in logged[metric].items()]
+        lines = [
+            (metric, stage, series)
+            for metric in metrics
+            for stage, series in logged[metric].items()
+        ]
         names: list[str] = []
         for metric, stage, (steps, values) in lines:
             variant = re.sub(r" #\d+", "", stage)
@@ -36,10 +42,15 @@ def curves(logged: Mapping[str, Mapping[str, Series]]) -> Figure:
             names += [] if again else [name]
             marker = "o" if len(steps) < 25 else ""
             axes.plot(
-                steps, values, label=None if again else name, marker=marker, markersize=3,
+                steps,
+                values,
+                label=None if again else name,
+                marker=marker,
+                markersize=3,
                 color=PALETTE[names.index(name) % len(PALETTE)],
-                linewidth=1.4 if variant == stage else 0.8, alpha=0.9 if variant == stage else 0.6,
-            )  # fmt: skip
+                linewidth=1.4 if variant == stage else 0.8,
+                alpha=0.9 if variant == stage else 0.6,
+            )
         axes.set(title=kind if len(metrics) > 1 else metrics[0], xlabel="step")
         positive = [v for _, _, (_, values) in lines for v in values if v is not None]
         if "loss" in kind and positive and min(positive) > 0 and max(positive) > 20 * min(positive):
@@ -61,16 +72,23 @@ def compared(runs: Mapping[str, Mapping[str, Mapping[str, Series]]]) -> Figure:
     metrics = list(dict.fromkeys(metric for logged in runs.values() for metric in logged))
     columns = min(len(metrics), 2)
     rows = -(-len(metrics) // columns)
-    figure, panels = canvas(4.2 * columns + 0.6, 2.9 * rows + 0.3 * (1 + len(runs) // 2), rows, columns)
+    figure, panels = canvas(
+        4.2 * columns + 0.6, 2.9 * rows + 0.3 * (1 + len(runs) // 2), rows, columns
+    )
     lines = {}
     for axes, metric in zip(panels, metrics, strict=False):
         shown = []
         for index, (label, logged) in enumerate(runs.items()):
             for steps, values in logged.get(metric, {}).values():
                 (lines[label],) = axes.plot(
-                    steps, values, marker="o" if len(steps) < 25 else "", markersize=3,
-                    color=PALETTE[index % len(PALETTE)], linewidth=1.4, alpha=0.9,
-                )  # fmt: skip
+                    steps,
+                    values,
+                    marker="o" if len(steps) < 25 else "",
+                    markersize=3,
+                    color=PALETTE[index % len(PALETTE)],
+                    linewidth=1.4,
+                    alpha=0.9,
+                )
                 shown += [value for value in values if value is not None]
         axes.set(title=metric, xlabel="step")
         if "loss" in metric and shown and min(shown) > 0 and max(shown) > 20 * min(shown):
@@ -78,5 +96,7 @@ def compared(runs: Mapping[str, Mapping[str, Mapping[str, Series]]]) -> Figure:
         axes.grid(visible=True, axis="y")
     for axes in panels[len(metrics) :]:
         axes.remove()
-    figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=2, fontsize=8)
+    figure.legend(
+        list(lines.values()), list(lines), loc="outside lower center", ncols=2, fontsize=8
+    )
     return figure

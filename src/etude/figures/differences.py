@@ -10,7 +10,8 @@ from etude.figures.style import PALETTE, QUIET, canvas
 
 
 def error_by_step(errors: Mapping[str, Mapping[float, float]]) -> Figure:
-    """Relative error of central differences against the step: truncation on the right, rounding on the left.
+    """Relative error of central differences against the step: truncation on the right, rounding on
+    the left.
 
     Args:
         errors: name → {h: error}.
@@ -32,13 +33,25 @@ def error_by_step(errors: Mapping[str, Mapping[float, float]]) -> Figure:
     for slope, ends in ((2, h[-5:]), (-1, h[:5])):
         outer = ends[-1] if slope > 0 else ends[0]
         scale = 5 * max(found[outer] for found in errors.values()) / outer**slope
-        axes.plot(ends, [scale * x**slope for x in ends], color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
+        axes.plot(
+            ends, [scale * x**slope for x in ends], color=QUIET, linewidth=1, linestyle=(0, (4, 3))
+        )
         middle, text = ends[len(ends) // 2], "$h^2$: truncation" if slope > 0 else "$1/h$: rounding"
         place, side = (-6, "right") if slope > 0 else (6, "left")
         axes.annotate(
-            text, (middle, scale * middle**slope), xytext=(place, 4), textcoords="offset points", ha=side, fontsize=9
+            text,
+            (middle, scale * middle**slope),
+            xytext=(place, 4),
+            textcoords="offset points",
+            ha=side,
+            fontsize=9,
         )
-    axes.set(xscale="log", yscale="log", xlabel="step $h$", ylabel="relative error of the difference quotient")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="step $h$",
+        ylabel="relative error of the difference quotient",
+    )
     axes.legend(fontsize=9, loc="lower left")
     return figure
 

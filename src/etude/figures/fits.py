@@ -11,7 +11,12 @@ from etude.figures.style import INK, PALETTE, QUIET, canvas
 
 
 def fitted_curve(
-    x: Tensor, y: Tensor, grid: Tensor, fit: Tensor, truth: Tensor | None = None, truth_name: str = "truth"
+    x: Tensor,
+    y: Tensor,
+    grid: Tensor,
+    fit: Tensor,
+    truth: Tensor | None = None,
+    truth_name: str = "truth",
 ) -> Figure:
     """Data, the function that was fitted to them and, where it is known, the one they came from.
 
@@ -25,9 +30,27 @@ def fitted_curve(
     """
     figure, (axes,) = canvas(6.4, 4.0)
     if truth is not None:
-        axes.plot(grid.cpu(), truth.cpu(), color=INK, linewidth=1.2, linestyle=(0, (5, 3)), label=truth_name)
-    axes.plot(grid.cpu(), fit.detach().cpu(), color=PALETTE[1], linewidth=2.2, label=r"fit $\hat y$")
-    axes.scatter(x.cpu(), y.cpu(), s=22, color=PALETTE[0], edgecolor="white", linewidth=0.5, label="data", zorder=3)
+        axes.plot(
+            grid.cpu(),
+            truth.cpu(),
+            color=INK,
+            linewidth=1.2,
+            linestyle=(0, (5, 3)),
+            label=truth_name,
+        )
+    axes.plot(
+        grid.cpu(), fit.detach().cpu(), color=PALETTE[1], linewidth=2.2, label=r"fit $\hat y$"
+    )
+    axes.scatter(
+        x.cpu(),
+        y.cpu(),
+        s=22,
+        color=PALETTE[0],
+        edgecolor="white",
+        linewidth=0.5,
+        label="data",
+        zorder=3,
+    )
     axes.axhline(0, color="#e6e8eb", linewidth=0.8, zorder=0)
     axes.set(xlabel="$x$", ylabel="$y$")
     axes.legend()
@@ -42,7 +65,8 @@ def families(
     data: Tensor | None = None,
     labels: Sequence[str] = (),
 ) -> Figure:
-    """Families of functions, one below the other; a function and what belongs to it have one colour.
+    """Families of functions, one below the other; a function and what belongs to it have one
+    colour.
 
     Args:
         grid: (cells,).
@@ -58,11 +82,20 @@ def families(
             cell.plot(grid.cpu(), curve, color=colour, linewidth=1.6)
             if before is not None and number == 0:
                 start = before.detach().cpu()[:, j]
-                cell.plot(grid.cpu(), start, color=colour, linewidth=0.9, linestyle=(0, (3, 2)), alpha=0.7)
+                cell.plot(
+                    grid.cpu(), start, color=colour, linewidth=0.9, linestyle=(0, (3, 2)), alpha=0.7
+                )
         if data is not None:
             low, high = cell.get_ylim()
             floor = low - 0.04 * (high - low)
-            cell.plot(data.cpu(), data.cpu() * 0 + floor, "|", color=QUIET, markersize=7, markeredgewidth=0.9)
+            cell.plot(
+                data.cpu(),
+                data.cpu() * 0 + floor,
+                "|",
+                color=QUIET,
+                markersize=7,
+                markeredgewidth=0.9,
+            )
         cell.set(title=title, xlabel="$x$" if number + 1 == len(panels) else "")
         if number < len(labels):
             cell.set_ylabel(labels[number])

@@ -15,7 +15,9 @@ from etude.figures.latent import CELL, mosaic, tiled
 from etude.figures.style import INK, PALETTE, QUIET, canvas
 
 
-def sheets(panels: Mapping[str, Tensor], columns: Sequence[str], rows: Sequence[str] = (), below: str = "") -> Figure:
+def sheets(
+    panels: Mapping[str, Tensor], columns: Sequence[str], rows: Sequence[str] = (), below: str = ""
+) -> Figure:
     """Blocks of small pictures side by side, every column named below.
 
     Args:
@@ -57,7 +59,8 @@ def developing(frames: Tensor, captions: Sequence[str], hold: int = 15) -> Film:
 
 
 def mixtures(kinds: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:
-    """What part of a mixture is picture and what noise, over time; and the logarithm of their ratio.
+    """What part of a mixture is picture and what noise, over time; and the logarithm of their
+    ratio.
 
     Args:
         kinds: name → (time, picture's factor, noise's factor), (points,) each.
@@ -76,7 +79,13 @@ def mixtures(kinds: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:
     return figure
 
 
-def trade(weights: Sequence[float], right: Sequence[float], far: Sequence[float], real: float, chosen: float) -> Figure:
+def trade(
+    weights: Sequence[float],
+    right: Sequence[float],
+    far: Sequence[float],
+    real: float,
+    chosen: float,
+) -> Figure:
     """What guidance buys and what it costs.
 
     Args:
@@ -91,7 +100,14 @@ def trade(weights: Sequence[float], right: Sequence[float], far: Sequence[float]
     one.set(title="judged to be of the class asked for", ylim=(min(0.9, *right) - 0.04, 1.02))
     two.plot(weights, far, "o-", color=PALETTE[1])
     two.axhline(real, color=INK, linestyle=(0, (4, 3)), linewidth=1.1)
-    two.annotate("training digits", (max(weights), real), (0, -4), textcoords="offset points", va="top", ha="right")
+    two.annotate(
+        "training digits",
+        (max(weights), real),
+        (0, -4),
+        textcoords="offset points",
+        va="top",
+        ha="right",
+    )
     two.set(title="Fréchet distance to validation digits", ylim=(0, None))
     for axes in (one, two):
         axes.axvline(chosen, color=QUIET, linewidth=0.8, zorder=0)
@@ -119,7 +135,10 @@ def coverage_bars(shares: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
     axes.axhline(1 / len(names), color=QUIET, linewidth=0.8, zorder=0)
     axes.set_xticks(range(len(names)), names)
     axes.tick_params(axis="x", length=0)
-    axes.set(ylabel="share of pictures", ylim=(0, 1.3 * max(float(share.max()) for share in shares.values())))
+    axes.set(
+        ylabel="share of pictures",
+        ylim=(0, 1.3 * max(float(share.max()) for share in shares.values())),
+    )
     axes.legend(ncols=len(shares), loc="upper right")
     return figure
 
@@ -133,19 +152,28 @@ def score_histogram(sets: Mapping[str, Tensor], title: str, measure: str) -> Fig
         measure: what a score is.
     """
     figure, (axes,) = canvas(6.4, 3.4)
-    low, high = (float(f(torch.stack([f(s) for s in sets.values()]))) for f in (torch.min, torch.max))
+    low, high = (
+        float(f(torch.stack([f(s) for s in sets.values()]))) for f in (torch.min, torch.max)
+    )
     for i, (name, values) in enumerate(sets.items()):
         axes.hist(
-            values.tolist(), bins=30, range=(low, high), density=True, alpha=0.5, color=PALETTE[i],
+            values.tolist(),
+            bins=30,
+            range=(low, high),
+            density=True,
+            alpha=0.5,
+            color=PALETTE[i],
             label=f"{name}: mean {float(values.mean()):.2f}",
-        )  # fmt: skip
+        )
     axes.set(title=title, xlabel=measure, yticks=())
     axes.spines["left"].set_visible(False)
     axes.legend()
     return figure
 
 
-def clouds(films: Mapping[str, tuple[Sequence[int], Sequence[Tensor]]], centres: Tensor, columns: int = 6) -> Figure:
+def clouds(
+    films: Mapping[str, tuple[Sequence[int], Sequence[Tensor]]], centres: Tensor, columns: int = 6
+) -> Figure:
     """Points in the plane at several steps, a row for each film.
 
     Args:
@@ -159,9 +187,20 @@ def clouds(films: Mapping[str, tuple[Sequence[int], Sequence[Tensor]]], centres:
     for row, (name, (steps, pictures)) in enumerate(films.items()):
         for column in range(columns):
             at, cell = (column + 1) * len(steps) // columns - 1, axes[row * columns + column]
-            cell.scatter(centres[:, 0], centres[:, 1], s=70, facecolor="none", edgecolor=QUIET, linewidth=0.9)
-            cell.scatter(pictures[at][:, 0], pictures[at][:, 1], s=5, color=PALETTE[row], alpha=0.6, linewidth=0)
-            cell.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=(), yticks=())
+            cell.scatter(
+                centres[:, 0], centres[:, 1], s=70, facecolor="none", edgecolor=QUIET, linewidth=0.9
+            )
+            cell.scatter(
+                pictures[at][:, 0],
+                pictures[at][:, 1],
+                s=5,
+                color=PALETTE[row],
+                alpha=0.6,
+                linewidth=0,
+            )
+            cell.set(
+                xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=(), yticks=()
+            )
             cell.spines[:].set_visible(False)
             cell.set_title(f"step {steps[at]:,}", loc="center", fontsize=9)
         axes[row * columns].set_ylabel(name)

@@ -1,9 +1,12 @@
-"""Graphs drawn: what their nodes are taken for, where their features lie, which edges are looked along."""
+"""Graphs drawn: what their nodes are taken for, where their features lie, which edges are looked
+along.
+"""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +23,8 @@ MOST = 250  # nodes that are drawn
 
 
 def shown_part(edges: Tensor, nodes: int, most: int = MOST) -> Tensor:
-    """The nodes to draw, rising: all, or of a large graph those nearest to the one with the most edges.
+    """The nodes to draw, rising: all, or of a large graph those nearest to the one with the most
+    edges.
 
     Args:
         edges: (2, edges).
@@ -59,8 +63,11 @@ def among(edges: Tensor, chosen: Tensor) -> Tensor:
     return edges[:, member]
 
 
-def labelled_graph(edges: Tensor, predicted: Tensor, labels: Tensor, told: Tensor, classes: Sequence[str]) -> Figure:
-    """Nodes in the colour of what they are taken for; a ring in the true colour where that is wrong.
+def labelled_graph(
+    edges: Tensor, predicted: Tensor, labels: Tensor, told: Tensor, classes: Sequence[str]
+) -> Figure:
+    """Nodes in the colour of what they are taken for; a ring in the true colour where that is
+    wrong.
 
     Args:
         edges: (2, edges).
@@ -72,16 +79,26 @@ def labelled_graph(edges: Tensor, predicted: Tensor, labels: Tensor, told: Tenso
     chosen = shown_part(edges, len(labels))
     places, size = layout(edges, chosen), sizes(edges, chosen)
     figure, (axes,) = canvas(7.6, 5.6)
-    axes.add_collection(LineCollection(list(segments(edges, chosen, places)), colors=QUIET, linewidths=0.7, alpha=0.45))
+    axes.add_collection(
+        LineCollection(
+            list(segments(edges, chosen, places)), colors=QUIET, linewidths=0.7, alpha=0.45
+        )
+    )
     given = torch.isin(chosen, told).numpy()
     wrong = (predicted != labels)[chosen].numpy()
     colours = np.array(PALETTE)[predicted[chosen].numpy() % len(PALETTE)]
     truth = np.array(PALETTE)[labels[chosen].numpy() % len(PALETTE)]
     for mask, marker, factor in ((~given, "o", 1.0), (given, "s", 1.3)):
         axes.scatter(
-            places[mask, 0], places[mask, 1], s=factor * size[mask], marker=marker, c=colours[mask],
-            edgecolors="white", linewidths=0.9, zorder=3,
-        )  # fmt: skip
+            places[mask, 0],
+            places[mask, 1],
+            s=factor * size[mask],
+            marker=marker,
+            c=colours[mask],
+            edgecolors="white",
+            linewidths=0.9,
+            zorder=3,
+        )
     axes.scatter(
         places[wrong, 0],
         places[wrong, 1],
@@ -93,22 +110,29 @@ def labelled_graph(edges: Tensor, predicted: Tensor, labels: Tensor, told: Tenso
     )
     if len(chosen) <= 50:
         for node, (x, y) in zip(chosen.tolist(), places, strict=True):
-            axes.annotate(str(node), (x, y), ha="center", va="center", fontsize=7, color="white", zorder=5)
+            axes.annotate(
+                str(node), (x, y), ha="center", va="center", fontsize=7, color="white", zorder=5
+            )
     handles = [
         Line2D([], [], marker="o", linestyle="", color=PALETTE[k % len(PALETTE)], label=name)
         for k, name in enumerate(classes)
     ]
     handles.append(Line2D([], [], marker="s", linestyle="", color=INK, label="label was told"))
     if wrong.any():
-        ring = {"markerfacecolor": "none", "markeredgewidth": 2, "markersize": 11}
-        handles.append(Line2D([], [], marker="o", linestyle="", color=INK, label="wrong; ring: the truth", **ring))  # type: ignore[arg-type]
+        ring: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 2, "markersize": 11}
+        handles.append(
+            Line2D(
+                [], [], marker="o", linestyle="", color=INK, label="wrong; ring: the truth", **ring
+            )
+        )
     axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
     bare(axes, "as predicted")
     return figure
 
 
 def attention_graph(edges: Tensor, weights: Tensor, labels: Tensor) -> Figure:
-    """How much each node looks at each neighbour, as the edge's width, and the same against what evenly would be.
+    """How much each node looks at each neighbour, as the edge's width, and the same against what
+    evenly would be.
 
     Args:
         edges: source and target, (2, edges).
@@ -124,7 +148,9 @@ def attention_graph(edges: Tensor, weights: Tensor, labels: Tensor) -> Figure:
     shown = ratio[kept].clamp(0, 4).numpy()
     colours = [PALETTE[int(k) % len(PALETTE)] for k in labels[edges[1, kept]]]
     lines = list(segments(edges[:, kept], chosen, places, bend=0.12))
-    axes.add_collection(LineCollection(lines, colors=colours, linewidths=0.3 + 1.2 * shown, alpha=0.5))
+    axes.add_collection(
+        LineCollection(lines, colors=colours, linewidths=0.3 + 1.2 * shown, alpha=0.5)
+    )
     axes.scatter(
         places[:, 0],
         places[:, 1],
@@ -154,12 +180,18 @@ def attention_graph(edges: Tensor, weights: Tensor, labels: Tensor) -> Figure:
                 label=name,
             )
             right.axvline(float(ratio[mask].mean()), color=colour, linewidth=1.5)
-    right.set(xlabel="weight over the even one; lines: means", ylabel="part of the edges", title="where the look goes")
+    right.set(
+        xlabel="weight over the even one; lines: means",
+        ylabel="part of the edges",
+        title="where the look goes",
+    )
     right.legend(fontsize=9)
     return figure
 
 
-def feature_layers(states: Mapping[str, Tensor], labels: Tensor, told: Tensor, edges: Tensor) -> Figure:
+def feature_layers(
+    states: Mapping[str, Tensor], labels: Tensor, told: Tensor, edges: Tensor
+) -> Figure:
     """One panel a layer: the nodes in the plane of their two main directions.
 
     Args:
@@ -175,7 +207,9 @@ def feature_layers(states: Mapping[str, Tensor], labels: Tensor, told: Tensor, e
     return figure
 
 
-def moving_features(states: Tensor, epochs: Sequence[int], labels: Tensor, told: Tensor, edges: Tensor) -> Film:
+def moving_features(
+    states: Tensor, epochs: Sequence[int], labels: Tensor, told: Tensor, edges: Tensor
+) -> Film:
     """Two numbers of each node, over training.
 
     Args:
@@ -193,15 +227,21 @@ def moving_features(states: Tensor, epochs: Sequence[int], labels: Tensor, told:
         axes.clear()
         _scatter(axes, states[frame].numpy(), labels, told, edges)
         axes.set(
-            xlim=(float(low[0] - room[0]), float(high[0] + room[0])), xticks=(), yticks=(),
-            ylim=(float(low[1] - room[1]), float(high[1] + room[1])), title=f"after {epochs[frame]:,} steps",
-        )  # fmt: skip
+            xlim=(float(low[0] - room[0]), float(high[0] + room[0])),
+            xticks=(),
+            yticks=(),
+            ylim=(float(low[1] - room[1]), float(high[1] + room[1])),
+            title=f"after {epochs[frame]:,} steps",
+        )
 
     return Film(figure, draw, len(states))
 
 
 def smoothing(
-    depths: Sequence[int], accuracy: Sequence[list[float]], distance: Sequence[list[float]], alone: Sequence[float]
+    depths: Sequence[int],
+    accuracy: Sequence[list[float]],
+    distance: Sequence[list[float]],
+    alone: Sequence[float],
 ) -> Figure:
     """What more layers do: accuracy, and how far apart the nodes' features still are.
 
@@ -215,7 +255,13 @@ def smoothing(
     for cell, values, colour in ((left, accuracy, PALETTE[0]), (right, distance, PALETTE[1])):
         for depth, found in zip(depths, values, strict=True):
             cell.scatter([depth] * len(found), found, s=14, color=colour, alpha=0.35, linewidth=0)
-        cell.plot(depths, [statistics.fmean(found) for found in values], "o-", color=colour, label="trained networks")
+        cell.plot(
+            depths,
+            [statistics.fmean(found) for found in values],
+            "o-",
+            color=colour,
+            label="trained networks",
+        )
         cell.set(xlabel="layers", xscale="log")
         cell.set_xticks(list(depths), [str(depth) for depth in depths])
         cell.minorticks_off()
@@ -228,7 +274,9 @@ def smoothing(
 
 
 def plane(x: Tensor) -> np.ndarray:
-    """Rows in their two main directions, (rows, width) → (rows, 2); such of two numbers stay as they are."""
+    """Rows in their two main directions, (rows, width) → (rows, 2); such of two numbers stay as
+    they are.
+    """
     if x.shape[1] == 2:
         return np.asarray(x.cpu())
     centred = x.double().cpu() - x.double().cpu().mean(0)
@@ -238,8 +286,12 @@ def plane(x: Tensor) -> np.ndarray:
 
 def sizes(edges: Tensor, chosen: Tensor) -> np.ndarray:
     """Areas of nodes, growing with their edges."""
-    degree = torch.bincount(edges[1], minlength=int(max(chosen.max(), edges.max())) + 1)[chosen].float()
-    return np.asarray((60 if len(chosen) > 50 else 170) * (0.6 + 0.4 * (degree / degree.mean()).sqrt()))
+    degree = torch.bincount(edges[1], minlength=int(max(chosen.max(), edges.max())) + 1)[
+        chosen
+    ].float()
+    return np.asarray(
+        (60 if len(chosen) > 50 else 170) * (0.6 + 0.4 * (degree / degree.mean()).sqrt())
+    )
 
 
 def segments(edges: Tensor, chosen: Tensor, places: np.ndarray, bend: float = 0.0) -> np.ndarray:
@@ -261,13 +313,21 @@ def _scatter(axes: Axes, places: np.ndarray, labels: Tensor, told: Tensor, edges
     few = len(labels) <= MOST
     if few:
         axes.add_collection(
-            LineCollection(list(places[edges.T.numpy()]), colors=QUIET, linewidths=0.5, alpha=0.35, zorder=1)
+            LineCollection(
+                list(places[edges.T.numpy()]), colors=QUIET, linewidths=0.5, alpha=0.35, zorder=1
+            )
         )
     given = np.isin(np.arange(len(labels)), told.numpy())
     colours = np.array(PALETTE)[labels.numpy() % len(PALETTE)]
     for mask, marker, size in ((~given, "o", 45 if few else 7), (given, "s", 85 if few else 22)):
         axes.scatter(
-            places[mask, 0], places[mask, 1], s=size, marker=marker, c=colours[mask],
-            edgecolors="white", linewidths=0.8 if few else 0.2,
-            alpha=1 if few or marker == "s" else 0.6, zorder=3 if marker == "s" else 2,
-        )  # fmt: skip
+            places[mask, 0],
+            places[mask, 1],
+            s=size,
+            marker=marker,
+            c=colours[mask],
+            edgecolors="white",
+            linewidths=0.8 if few else 0.2,
+            alpha=1 if few or marker == "s" else 0.6,
+            zorder=3 if marker == "s" else 2,
+        )

@@ -11,7 +11,9 @@ from torch import Tensor
 from etude.figures.style import DIVERGING, INK, canvas
 
 
-def image_grid(images: Tensor, captions: Sequence[str] = (), columns: int = 8, title: str = "") -> Figure:
+def image_grid(
+    images: Tensor, captions: Sequence[str] = (), columns: int = 8, title: str = ""
+) -> Figure:
     """Small images in rows, each with a caption.
 
     Args:
@@ -28,7 +30,8 @@ def filter_grid(weights: Tensor, title: str = "", columns: int = 8) -> Figure:
     """A convolution's filters; each on its own scale: white is zero, red positive, blue negative.
 
     Args:
-        weights: (filters, channels, height, width); three channels are shown in colour, others by their mean.
+        weights: (filters, channels, height, width); three channels are shown in colour, others by
+            their mean.
         title: above them.
         columns: filters in a row.
     """
@@ -36,11 +39,24 @@ def filter_grid(weights: Tensor, title: str = "", columns: int = 8) -> Figure:
     largest = weights.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
     if weights.shape[1] == 3:
         return image_grid(weights / largest / 2 + 0.5, columns=columns, title=title)
-    return _grid((weights / largest).mean(1, keepdim=True), (), columns, 0.7, title, cmap=DIVERGING, vmin=-1, vmax=1)
+    return _grid(
+        (weights / largest).mean(1, keepdim=True),
+        (),
+        columns,
+        0.7,
+        title,
+        cmap=DIVERGING,
+        vmin=-1,
+        vmax=1,
+    )
 
 
-def _grid(images: Tensor, captions: Sequence[str], columns: int, side: float, title: str, **shades: Any) -> Figure:
-    """All in one pair of axes, in inches from the upper left: a pair for each would take ten times as long to draw."""
+def _grid(
+    images: Tensor, captions: Sequence[str], columns: int, side: float, title: str, **shades: Any
+) -> Figure:
+    """All in one pair of axes, in inches from the upper left: a pair for each would take ten times
+    as long to draw.
+    """
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     scale = side / max(images.shape[2:])

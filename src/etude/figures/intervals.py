@@ -23,7 +23,8 @@ class Interval(NamedTuple):
 
 
 def intervals(measured: Mapping[str, Interval], measure: str, *, better: str = "higher") -> Figure:
-    """One row for each variant: its values as pale dots, their mean, its interval as a bar; the best mean marked.
+    """One row for each variant: its values as pale dots, their mean, its interval as a bar; the
+    best mean marked.
 
     Args:
         measured: by variant, in the order from top to bottom.
@@ -35,13 +36,18 @@ def intervals(measured: Mapping[str, Interval], measure: str, *, better: str = "
     for row, (mean, half, values) in enumerate(measured.values()):
         colour = PALETTE[1] if mean == best else PALETTE[0]
         axes.plot([mean - half, mean + half], [row, row], color=colour, linewidth=2.2, zorder=3)
-        axes.scatter(values, [row] * len(values), s=16, color=colour, alpha=0.3, linewidth=0, zorder=2)
+        axes.scatter(
+            values, [row] * len(values), s=16, color=colour, alpha=0.3, linewidth=0, zorder=2
+        )
         axes.scatter([mean], [row], s=42, color=colour, edgecolor="white", linewidth=0.8, zorder=4)
     low = min(min(line.values) for line in measured.values())
     high = max(max(line.values) for line in measured.values())
     room = 0.1 * (high - low) or 0.01 * abs(high) or 0.01
     axes.set(
-        xlim=(low - room, high + room),  # an interval from few values can be far wider than they are: it may be cut
+        xlim=(
+            low - room,
+            high + room,
+        ),  # an interval from few values can be far wider than they are: it may be cut
         ylim=(len(measured) - 0.4, -0.6),
         xlabel=f"{measure} ({better} is better)",
     )

@@ -1,4 +1,6 @@
-"""A kernel machine in the plane: the boundary, the margins on both sides of it, and the points that hold them."""
+"""A kernel machine in the plane: the boundary, the margins on both sides of it, and the points that
+hold them.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,24 @@ from torch import Tensor, nn
 from etude.figures.style import INK, PALETTE, canvas
 
 
-def margins(machine: nn.Module, points: Tensor, labels: Tensor, alpha: Tensor, bound: float) -> Figure:
-    """The score f over the plane, the lines f = 0 (solid) and f = ±1 (dashed), and the support vectors.
+def margins(
+    machine: nn.Module, points: Tensor, labels: Tensor, alpha: Tensor, bound: float
+) -> Figure:
+    """The score f over the plane, the lines f = 0 (solid) and f = ±1 (dashed), and the support
+    vectors.
 
     Args:
         machine: gives a score for each point: (batch, 2) → (batch,).
         points: (rows, 2).
         labels: (rows,), 0 or 1.
-        alpha: (rows,), multipliers from 0 to `bound`. Points at 0 are pale, those at the bound full, and those between,
-            which lie on a dashed line, are ringed.
+        alpha: (rows,), multipliers from 0 to `bound`. Points at 0 are pale, those at the bound
+            full, and those between, which lie on a dashed line, are ringed.
         bound: the largest value that a multiplier may have.
     """
     low, high = points.min(0).values - 0.3, points.max(0).values + 0.3
-    xs, ys = (torch.linspace(float(low[i]), float(high[i]), 240, dtype=points.dtype) for i in (0, 1))
+    xs, ys = (
+        torch.linspace(float(low[i]), float(high[i]), 240, dtype=points.dtype) for i in (0, 1)
+    )
     grid = torch.cartesian_prod(ys, xs).flip(1)  # (240², 2): x fastest
     with torch.inference_mode():
         f = (
@@ -34,8 +41,18 @@ def margins(machine: nn.Module, points: Tensor, labels: Tensor, alpha: Tensor, b
     figure, (axes,) = canvas(7.0, 4.0)
     colours = LinearSegmentedColormap.from_list("classes", [PALETTE[0], "white", PALETTE[1]])
     x, y = xs.numpy(), ys.numpy()
-    shade = axes.pcolormesh(x, y, f, cmap=colours, vmin=-2, vmax=2, alpha=0.35, rasterized=True, linewidth=0)
-    axes.contour(x, y, f, levels=[-1, 0, 1], colors=[INK], linewidths=[1, 1.6, 1], linestyles=["--", "-", "--"])
+    shade = axes.pcolormesh(
+        x, y, f, cmap=colours, vmin=-2, vmax=2, alpha=0.35, rasterized=True, linewidth=0
+    )
+    axes.contour(
+        x,
+        y,
+        f,
+        levels=[-1, 0, 1],
+        colors=[INK],
+        linewidths=[1, 1.6, 1],
+        linestyles=["--", "-", "--"],
+    )
     held, full = (alpha > 1e-9 * bound).cpu(), (alpha > (1 - 1e-9) * bound).cpu()
     xy, classes = points.cpu(), labels.cpu()
     for k in (0, 1):
@@ -46,9 +63,22 @@ def margins(machine: nn.Module, points: Tensor, labels: Tensor, alpha: Tensor, b
             (held & ~full, {"s": 42, "edgecolor": INK, "linewidth": 1.5}),
         ):
             axes.scatter(*xy[mine & shown].numpy().T, color=PALETTE[k], zorder=3, **look)
-    names = {r"$\alpha = 0$": (4, 0.3, "none"), r"$\alpha = C$": (5, 1, "none"), r"$0 < \alpha < C$": (7, 1, INK)}
+    names = {
+        r"$\alpha = 0$": (4, 0.3, "none"),
+        r"$\alpha = C$": (5, 1, "none"),
+        r"$0 < \alpha < C$": (7, 1, INK),
+    }
     for name, (size, opacity, edge) in names.items():
-        axes.plot([], [], "o", color=PALETTE[1], markersize=size, alpha=opacity, markeredgecolor=edge, label=name)
+        axes.plot(
+            [],
+            [],
+            "o",
+            color=PALETTE[1],
+            markersize=size,
+            alpha=opacity,
+            markeredgecolor=edge,
+            label=name,
+        )
     title = f"{int(held.sum()):,} of {len(points):,} points are support vectors"
     axes.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$", title=title)
     axes.legend(loc="upper right", handletextpad=0.2)

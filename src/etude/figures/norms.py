@@ -11,23 +11,32 @@ from torch import Tensor
 from etude.figures.style import PALETTE, QUIET, canvas
 
 
-def noise_of_statistics(errors: Mapping[str, Mapping[int, Tensor]], pixels: Mapping[str, int]) -> Figure:
+def noise_of_statistics(
+    errors: Mapping[str, Mapping[int, Tensor]], pixels: Mapping[str, int]
+) -> Figure:
     r"""How far the mean of a mini-batch lies from the running mean, in running standard deviations.
 
-    Left its distribution in the last layer, right its root mean square in every layer, with $1 / \sqrt m$ of $m$
-    independent values dashed.
+    Left its distribution in the last layer, right its root mean square in every layer, with $1 /
+    \sqrt m$ of $m$ independent values dashed.
 
     Args:
-        errors: layer → batch size → (mean of a batch - running mean) / running deviation, (batches, channels).
+        errors: layer → batch size → (mean of a batch - running mean) / running deviation, (batches,
+            channels).
         pixels: layer → pixels of its channels, so that m is this times the size.
     """
     figure, (left, right) = canvas(8.6, 3.8, columns=2)
     last = list(errors)[-1]
     for (size, found), colour in zip(errors[last].items(), PALETTE, strict=False):
         left.hist(
-            found.flatten().numpy(), bins=60, range=(-2.5, 2.5), density=True, histtype="step", linewidth=1.6,
-            color=colour, label=f"of {size}",
-        )  # fmt: skip
+            found.flatten().numpy(),
+            bins=60,
+            range=(-2.5, 2.5),
+            density=True,
+            histtype="step",
+            linewidth=1.6,
+            color=colour,
+            label=f"of {size}",
+        )
     left.set(title=last, xlabel=r"$d = (\mu_B - \mu) / \sigma$", ylabel="density", xlim=(-2.5, 2.5))
     left.legend(title="mini-batches", alignment="left", fontsize=9)
     sizes = list(errors[last])
@@ -37,7 +46,12 @@ def noise_of_statistics(errors: Mapping[str, Mapping[int, Tensor]], pixels: Mapp
         expected = [(size * pixels[layer]) ** -0.5 for size in sizes]
         right.plot(sizes, expected, color=colour, linewidth=1.1, linestyle=(0, (4, 3)))
     right.plot([], [], color=QUIET, linewidth=1.1, linestyle=(0, (4, 3)), label=r"$1 / \sqrt{m}$")
-    right.set(xscale="log", yscale="log", xlabel="images in a mini-batch", ylabel="root mean square of $d$")
+    right.set(
+        xscale="log",
+        yscale="log",
+        xlabel="images in a mini-batch",
+        ylabel="root mean square of $d$",
+    )
     right.xaxis.set_major_locator(FixedLocator(sizes))
     right.xaxis.set_major_formatter(ScalarFormatter())
     right.yaxis.set_major_locator(FixedLocator([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]))

@@ -18,12 +18,15 @@ def gaps(reached: Mapping[str, Sequence[float]]) -> Figure:
     """One row for each method: accuracy on training data (pale) and on test data, joined.
 
     Args:
-        reached: ``{method: (train, test)}``, the first without regularisation: its test accuracy is marked.
+        reached: ``{method: (train, test)}``, the first without regularisation: its test accuracy is
+            marked.
     """
     figure, (axes,) = canvas(6.6, 0.9 + 0.36 * len(reached))
     for row, (train, test) in enumerate(reached.values()):
         axes.plot([test, train], [row, row], color=QUIET, linewidth=1.2, zorder=1)
-        axes.scatter([train], [row], s=44, color="white", edgecolor=PALETTE[1], linewidth=1.6, zorder=2)
+        axes.scatter(
+            [train], [row], s=44, color="white", edgecolor=PALETTE[1], linewidth=1.6, zorder=2
+        )
         axes.scatter([test], [row], s=48, color=PALETTE[0], zorder=3)
     train, test = next(iter(reached.values()))
     axes.axvline(test, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
@@ -39,21 +42,33 @@ def gaps(reached: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def overfitting(train: Sequence[Series], validation: Sequence[Series]) -> Figure:
-    """Accuracy on training and on validation data over the steps: every run pale, their mean, its best step marked.
+    """Accuracy on training and on validation data over the steps: every run pale, their mean, its
+    best step marked.
 
     Args:
         train: (steps, values) of each run.
         validation: the same.
     """
     figure, (axes,) = canvas(6.4, 3.6)
-    for name, colour, lines in (("training", PALETTE[1], train), ("validation", PALETTE[0], validation)):
+    for name, colour, lines in (
+        ("training", PALETTE[1], train),
+        ("validation", PALETTE[0], validation),
+    ):
         for steps, values in lines:
             axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.25)
         steps = lines[0][0]
         mean = [fmean(values) for values in zip(*(values for _, values in lines), strict=True)]
         axes.plot(steps, mean, color=colour, label=name)
     top = max(mean)
-    axes.plot(steps[mean.index(top)], top, "o", color=PALETTE[0], markersize=8, markeredgecolor="white", zorder=4)
+    axes.plot(
+        steps[mean.index(top)],
+        top,
+        "o",
+        color=PALETTE[0],
+        markersize=8,
+        markeredgecolor="white",
+        zorder=4,
+    )
     axes.set(xlabel="step", ylabel="accuracy")
     axes.grid(visible=True, axis="y")
     axes.legend(loc="lower right")
@@ -61,7 +76,8 @@ def overfitting(train: Sequence[Series], validation: Sequence[Series]) -> Figure
 
 
 def histograms(weights: Mapping[str, Tensor]) -> Figure:
-    """How weights spread, a panel for each matrix, all to one scale; told is how many are exactly 0.
+    """How weights spread, a panel for each matrix, all to one scale; told is how many are exactly
+    0.
 
     Args:
         weights: by name, of any shape.
@@ -72,7 +88,9 @@ def histograms(weights: Mapping[str, Tensor]) -> Figure:
     for axes, (name, w), colour in zip(panels, weights.items(), PALETTE, strict=False):
         axes.hist(w.flatten().tolist(), bins=bins, color=colour)
         zero = float((w == 0).float().mean())
-        axes.set(title=f"{name}: {zero:.0%} are 0", xlabel="weight", yscale="log", ylim=(0.7, w.numel()))
+        axes.set(
+            title=f"{name}: {zero:.0%} are 0", xlabel="weight", yscale="log", ylim=(0.7, w.numel())
+        )
         axes.label_outer()
     panels[0].set_ylabel("how many")
     return figure

@@ -1,4 +1,6 @@
-"""Units with a hard limit: what they say over the plane, where their weights go, how many mistakes they make."""
+"""Units with a hard limit: what they say over the plane, where their weights go, how many mistakes
+they make.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,13 @@ class TruthTable:
     Args:
         title: above it.
         targets: of the corners (0, 0), (0, 1), (1, 0), (1, 1): (4,), 0 or 1.
-        output: gives a value from 0 to 1 for each point, (rows, 2) → (rows,); without it nothing is shaded.
-        lines: weights (w_1, w_2, b) of lines, each with an arrow to where its unit fires: (lines, 3).
+        output: gives a value from 0 to 1 for each point, (rows, 2) → (rows,); without it nothing is
+            shaded.
+        lines: weights (w_1, w_2, b) of lines, each with an arrow to where its unit fires: (lines,
+            3).
         tried: the same of lines that are drawn thin: (lines, 3).
-        meeting: a point (2,) in the convex hulls of both classes, joined to the corners that it lies between.
+        meeting: a point (2,) in the convex hulls of both classes, joined to the corners that it
+            lies between.
     """
 
     title: str
@@ -52,27 +57,50 @@ def truth_tables(panels: Sequence[TruthTable], columns: int = 3) -> Figure:
         if panel.output is not None:
             with torch.inference_mode():
                 value = panel.output(grid).view(200, 200).numpy()
-            cell.pcolormesh(side, side, value, cmap=colours, vmin=0, vmax=1, alpha=0.35, rasterized=True, linewidth=0)
+            cell.pcolormesh(
+                side,
+                side,
+                value,
+                cmap=colours,
+                vmin=0,
+                vmax=1,
+                alpha=0.35,
+                rasterized=True,
+                linewidth=0,
+            )
         for w in torch.unique(panel.tried, dim=0) if panel.tried is not None else ():
             _line(cell, w, thin=True)
         for w in panel.lines if panel.lines is not None else ():
             _line(cell, w)
         for (x1, x2), target in zip(CORNERS.tolist(), panel.targets.tolist(), strict=True):
-            cell.plot(x1, x2, "o", color=PALETTE[target], markersize=9, markeredgecolor="white", zorder=4)
-            cell.text(1.3 * x1 - 0.15, 1.3 * x2 - 0.15, str(target), ha="center", va="center", zorder=4)
+            cell.plot(
+                x1, x2, "o", color=PALETTE[target], markersize=9, markeredgecolor="white", zorder=4
+            )
+            cell.text(
+                1.3 * x1 - 0.15, 1.3 * x2 - 0.15, str(target), ha="center", va="center", zorder=4
+            )
             if panel.meeting is not None:
                 m1, m2 = panel.meeting.tolist()
                 cell.plot([x1, m1], [x2, m2], color=PALETTE[target], zorder=2)
         if panel.meeting is not None:
             cell.plot(*panel.meeting.tolist(), "*", color=INK, markersize=12, zorder=4)
-        cell.set(aspect="equal", xlim=(LOW, HIGH), ylim=(LOW, HIGH), title=panel.title, xticks=(0, 1), yticks=(0, 1))
+        cell.set(
+            aspect="equal",
+            xlim=(LOW, HIGH),
+            ylim=(LOW, HIGH),
+            title=panel.title,
+            xticks=(0, 1),
+            yticks=(0, 1),
+        )
     for cell in axes[len(panels) :]:
         cell.remove()
     return figure
 
 
 def _line(cell: Axes, w: Tensor, *, thin: bool = False) -> None:
-    """The line w₁x₁ + w₂x₂ + b = 0; unless thin with an arrow, from its point nearest to the middle."""
+    """The line w₁x₁ + w₂x₂ + b = 0; unless thin with an arrow, from its point nearest to the
+    middle.
+    """
     normal, b = w[:2], w[2]
     if not normal.any():
         return  # the unit says the same everywhere
@@ -81,17 +109,26 @@ def _line(cell: Axes, w: Tensor, *, thin: bool = False) -> None:
     unit = normal / normal.norm()
     along = 4 * torch.stack([-unit[1], unit[0]])
     (x1, y1), (x2, y2) = (foot - along).tolist(), (foot + along).tolist()
-    cell.plot([x1, x2], [y1, y2], color=QUIET if thin else INK, linewidth=0.7 if thin else 1.4, zorder=1)
+    cell.plot(
+        [x1, x2], [y1, y2], color=QUIET if thin else INK, linewidth=0.7 if thin else 1.4, zorder=1
+    )
     if not thin:
         (x, y), (across, up) = foot.tolist(), (0.22 * unit).tolist()
-        cell.annotate("", (x + across, y + up), (x, y), arrowprops={"arrowstyle": "-|>", "color": INK, "shrinkA": 0})
+        cell.annotate(
+            "",
+            (x + across, y + up),
+            (x, y),
+            arrowprops={"arrowstyle": "-|>", "color": INK, "shrinkA": 0},
+        )
 
 
 def weight_paths(paths: Mapping[str, tuple[Tensor, int]], most: int = 32) -> Figure:
-    """Two weights and a bias after each mistake, one panel for each unit; the three are drawn a little apart.
+    """Two weights and a bias after each mistake, one panel for each unit; the three are drawn a
+    little apart.
 
     Args:
-        paths: title → the weights (mistakes + 1, 3), and after how many mistakes they come back in the end (0: never).
+        paths: title → the weights (mistakes + 1, 3), and after how many mistakes they come back in
+            the end (0: never).
         most: mistakes shown.
     """
     figure, axes = canvas(7.2, 2.3 * len(paths), rows=len(paths))
@@ -99,15 +136,26 @@ def weight_paths(paths: Mapping[str, tuple[Tensor, int]], most: int = 32) -> Fig
     for cell, (title, (path, period)) in zip(axes, paths.items(), strict=True):
         for j, name in enumerate((r"$w_1$", r"$w_2$", r"$b$")):
             values = path[:, j] + 0.1 * (1 - j)
-            cell.step(range(len(path)), values.numpy(), where="post", color=PALETTE[j], linewidth=1.6, label=name)
+            cell.step(
+                range(len(path)),
+                values.numpy(),
+                where="post",
+                color=PALETTE[j],
+                linewidth=1.6,
+                label=name,
+            )
             if not period and len(path) <= longest:
-                cell.hlines(values[-1].item(), len(path) - 1, longest, color=PALETTE[j], linewidth=1.6)
+                cell.hlines(
+                    values[-1].item(), len(path) - 1, longest, color=PALETTE[j], linewidth=1.6
+                )
         if period:
             back = (path[:-period] == path[period:]).all(1)
             first = int((~back).nonzero()[-1]) + 1 if not back.all() else 0
             turns = range(first, longest + 1, period)
             for number, (start, end) in enumerate(pairwise(turns)):
-                cell.axvspan(start, end, color=QUIET, alpha=0.16 * (number % 2 == 0), linewidth=0, zorder=0)
+                cell.axvspan(
+                    start, end, color=QUIET, alpha=0.16 * (number % 2 == 0), linewidth=0, zorder=0
+                )
         else:
             cell.axvline(len(path) - 1, color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
         cell.set(title=title, xlim=(0, longest), xlabel="mistakes" if cell is axes[-1] else "")
@@ -116,29 +164,51 @@ def weight_paths(paths: Mapping[str, tuple[Tensor, int]], most: int = 32) -> Fig
     return figure
 
 
-def mistake_bound(bounds: Sequence[float], mistakes: Mapping[str, Sequence[float]], path: Tensor) -> Figure:
-    """Mistakes against the bound (R/γ)², and the proof: how long the weights may have grown by then, and must have.
+def mistake_bound(
+    bounds: Sequence[float], mistakes: Mapping[str, Sequence[float]], path: Tensor
+) -> Figure:
+    """Mistakes against the bound (R/γ)², and the proof: how long the weights may have grown by
+    then, and must have.
 
     Args:
         bounds: (R/γ)² of data sets.
         mistakes: name → mistakes made, on the first so many of these sets.
-        path: weights from zero on after each mistake on the last of them, where R = 1: (mistakes + 1, inputs).
+        path: weights from zero on after each mistake on the last of them, where R = 1: (mistakes +
+    1, inputs).
     """
     figure, (left, right) = canvas(9.6, 3.9, columns=2)
     span = [min(bounds), max(bounds)]
     left.plot(span, span, color=INK, linewidth=1.2, label=r"the bound $(R / \gamma)^2$")
     for j, (name, values) in enumerate(mistakes.items()):
-        left.plot(bounds[: len(values)], values, "os"[j % 2], color=PALETTE[j], markersize=6, label=name)
+        left.plot(
+            bounds[: len(values)], values, "os"[j % 2], color=PALETTE[j], markersize=6, label=name
+        )
     left.set(
-        xscale="log", yscale="log", xlabel=r"$(R / \gamma)^2$", ylabel="mistakes", title="mistakes and their bound"
+        xscale="log",
+        yscale="log",
+        xlabel=r"$(R / \gamma)^2$",
+        ylabel="mistakes",
+        title="mistakes and their bound",
     )
     left.legend(loc="upper left")
     k = torch.logspace(0, torch.tensor(2 * bounds[-1]).log10().item(), 50)
     right.plot(k, k.sqrt(), color=PALETTE[1], linestyle="--", label=r"at most $R \sqrt{k}$")
-    right.plot(k, k / bounds[-1] ** 0.5, color=PALETTE[2], linestyle="--", label=r"at least $\gamma k$")
-    right.plot(range(1, len(path)), path[1:].norm(dim=1), color=PALETTE[0], linewidth=2.4, label=r"$\|w_k\|$")
+    right.plot(
+        k, k / bounds[-1] ** 0.5, color=PALETTE[2], linestyle="--", label=r"at least $\gamma k$"
+    )
+    right.plot(
+        range(1, len(path)),
+        path[1:].norm(dim=1),
+        color=PALETTE[0],
+        linewidth=2.4,
+        label=r"$\|w_k\|$",
+    )
     right.axvline(bounds[-1], color=QUIET, linewidth=0.9, linestyle=":")
     right.set(xscale="log", yscale="log", xlabel="mistakes $k$", ylabel="length of the weights")
-    right.set(title=rf"why they must end: $\gamma$ = 1/{bounds[-1] ** 0.5:.0f}", xlim=(1, None), ylim=(0.5, None))
+    right.set(
+        title=rf"why they must end: $\gamma$ = 1/{bounds[-1] ** 0.5:.0f}",
+        xlim=(1, None),
+        ylim=(0.5, None),
+    )
     right.legend(loc="upper left")
     return figure

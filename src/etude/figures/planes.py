@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from etude.figures.style import INK, PALETTE, canvas
 
 
-def decision_boundary(net: nn.Module, points: Tensor, labels: Tensor, title: str = "", resolution: int = 300) -> Figure:
+def decision_boundary(
+    net: nn.Module, points: Tensor, labels: Tensor, title: str = "", resolution: int = 300
+) -> Figure:
     """The probability of class 1 over the plane, the boundary p = 0.5, and the points.
 
     Args:
@@ -32,7 +34,9 @@ def decision_boundary(net: nn.Module, points: Tensor, labels: Tensor, title: str
     return figure
 
 
-def decision_boundaries(nets: Mapping[str, nn.Module], points: Tensor, labels: Tensor, columns: int = 4) -> Figure:
+def decision_boundaries(
+    nets: Mapping[str, nn.Module], points: Tensor, labels: Tensor, columns: int = 4
+) -> Figure:
     """The same of several networks on the same points, small and side by side.
 
     Args:
@@ -52,7 +56,9 @@ def decision_boundaries(nets: Mapping[str, nn.Module], points: Tensor, labels: T
     return figure
 
 
-def _decisions(axes: Axes, net: nn.Module, points: Tensor, labels: Tensor, resolution: int, dot: float) -> QuadMesh:
+def _decisions(
+    axes: Axes, net: nn.Module, points: Tensor, labels: Tensor, resolution: int, dot: float
+) -> QuadMesh:
     """Shade, boundary and points of one network; gives the shade."""
     low, high = points.min(0).values - 0.15, points.max(0).values + 0.15
     xs = torch.linspace(float(low[0]), float(high[0]), resolution)
@@ -66,12 +72,23 @@ def _decisions(axes: Axes, net: nn.Module, points: Tensor, labels: Tensor, resol
     net.train(was)
     colours = LinearSegmentedColormap.from_list("classes", [PALETTE[0], "white", PALETTE[1]])
     x, y, p = xs.numpy(), ys.numpy(), probability.numpy()
-    shade = axes.pcolormesh(x, y, p, cmap=colours, vmin=0, vmax=1, alpha=0.55, rasterized=True, linewidth=0)
+    shade = axes.pcolormesh(
+        x, y, p, cmap=colours, vmin=0, vmax=1, alpha=0.55, rasterized=True, linewidth=0
+    )
     if p.min() < 0.5 < p.max():
         axes.contour(x, y, p, levels=[0.5], colors=[INK], linewidths=1.4)
     for label, colour in ((0, PALETTE[0]), (1, PALETTE[1])):
         x1, x2 = points[labels == label].cpu().numpy().T
         edge = 0.4 * (dot / 14) ** 0.5
-        axes.scatter(x1, x2, s=dot, color=colour, edgecolor="white", linewidth=edge, label=f"class {label}", zorder=3)
+        axes.scatter(
+            x1,
+            x2,
+            s=dot,
+            color=colour,
+            edgecolor="white",
+            linewidth=edge,
+            label=f"class {label}",
+            zorder=3,
+        )
     axes.set(aspect="equal")
     return shade

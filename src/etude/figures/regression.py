@@ -1,4 +1,6 @@
-"""Linear models: how descent nears its goal, what a penalty does to coefficients, and what they say of each column."""
+"""Linear models: how descent nears its goal, what a penalty does to coefficients, and what they say
+of each column.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,14 @@ Series = tuple[Sequence[float], Sequence[float]]
 DASHED = (0, (4, 3))
 
 
-def approach(panels: Mapping[str, tuple[Mapping[str, Series], float]], goal: str, steps: str, measure: str) -> Figure:
-    """Methods that climb towards one level: the measure itself and, to its right, how much is missing.
+def approach(
+    panels: Mapping[str, tuple[Mapping[str, Series], float]], goal: str, steps: str, measure: str
+) -> Figure:
+    """Methods that climb towards one level: the measure itself and, to its right, how much is
+    missing.
 
-    Of a line with more points than can be told apart, some 150 are drawn that lie evenly along the axis.
+    Of a line with more points than can be told apart, some 150 are drawn that lie evenly along the
+    axis.
 
     Args:
         panels: ``{title: ({method: (steps, values)}, level)}``; each a row.
@@ -42,7 +48,12 @@ def approach(panels: Mapping[str, tuple[Mapping[str, Series], float]], goal: str
             colour, marker = PALETTE[number], "o" if len(x) < 25 else ""
             value.plot(x, y, color=colour, linewidth=1.4, marker=marker, markersize=4, label=method)
             missing.plot(
-                x, np.where(y < level, level - y, np.nan), color=colour, linewidth=1.4, marker=marker, markersize=4
+                x,
+                np.where(y < level, level - y, np.nan),
+                color=colour,
+                linewidth=1.4,
+                marker=marker,
+                markersize=4,
             )
         value.set(title=title, ylabel=measure, xlabel=steps, xscale="log")
         missing.set(title="what is missing", xlabel=steps, xscale="log", yscale="log")
@@ -74,7 +85,8 @@ class Path:
 
 
 def penalty_paths(paths: Mapping[str, Path], names: Sequence[str]) -> Figure:
-    """A column for each method: coefficients, degrees of freedom and validation error; the penalty falls to the right.
+    """A column for each method: coefficients, degrees of freedom and validation error; the penalty
+    falls to the right.
 
     Args:
         paths: ``{method: path}``.
@@ -90,11 +102,17 @@ def penalty_paths(paths: Mapping[str, Path], names: Sequence[str]) -> Figure:
         above.axhline(0, color="#e6e8eb", linewidth=0.8, zorder=0)
         above.set(title=method, ylabel="coefficient" if column == 0 else "")
         middle.plot(
-            x, path.freedom, color=INK, drawstyle="steps-post" if not path.freedom.is_floating_point() else None
+            x,
+            path.freedom,
+            color=INK,
+            drawstyle="steps-post" if not path.freedom.is_floating_point() else None,
         )
         middle.set(ylabel="degrees of freedom" if column == 0 else "", ylim=(0, len(names) + 0.5))
         middle.grid(visible=True, axis="y")
-        mean, error = path.errors.mean(0).numpy(), (path.errors.std(0) / len(path.errors) ** 0.5).numpy()
+        mean, error = (
+            path.errors.mean(0).numpy(),
+            (path.errors.std(0) / len(path.errors) ** 0.5).numpy(),
+        )
         below.fill_between(x, mean - error, mean + error, color=PALETTE[0], alpha=0.15, linewidth=0)
         below.plot(x, mean, color=PALETTE[0])
         below.plot(x[path.chosen], mean[path.chosen], "o", color=PALETTE[1], zorder=3)
@@ -119,9 +137,16 @@ def _label_ends(axes: Axes, values: Sequence[float], names: Sequence[str]) -> No
                 places[i + 1] += lack / 2
     for j, place in zip(order, places, strict=True):
         axes.annotate(
-            names[j], (1, place), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
-            va="center", fontsize=8, color=PALETTE[j % len(PALETTE)], annotation_clip=False,
-        )  # fmt: skip
+            names[j],
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=PALETTE[j % len(PALETTE)],
+            annotation_clip=False,
+        )
 
 
 def growing_fits(
@@ -138,7 +163,8 @@ def growing_fits(
         data: ``(x, y)``, each (rows,).
         grid: (cells,), where the curves are drawn.
         truth: (cells,), the values without noise.
-        fits: ``{title: {name: (cells,)}}``, up to three panels; a legend where a panel has several curves.
+        fits: ``{title: {name: (cells,)}}``, up to three panels; a legend where a panel has several
+            curves.
         errors: ``{name: (m,)}``, root mean square errors with 1 … m bases: the last panel.
         noise: the standard deviation of the noise, below which no error on fresh data can fall.
     """
@@ -151,7 +177,12 @@ def growing_fits(
         for number, (name, curve) in enumerate(curves.items()):
             cell.plot(grid, curve, color=PALETTE[1 + number], linewidth=2, label=name)
         cell.scatter(x, y, s=20, color=PALETTE[0], edgecolor="white", linewidth=0.5, zorder=3)
-        cell.set(title=title, xlabel="$x$", ylabel="$y$", ylim=(float(y.min()) - span, float(y.max()) + span))
+        cell.set(
+            title=title,
+            xlabel="$x$",
+            ylabel="$y$",
+            ylim=(float(y.min()) - span, float(y.max()) + span),
+        )
         if len(curves) > 1:
             cell.legend(fontsize=9)
     for cell in cells[len(fits) :]:
@@ -162,39 +193,63 @@ def growing_fits(
         sizes = range(1, len(values) + 1)
         last.plot(sizes, values, marker="o", markersize=4, color=PALETTE[number], label=name)
     last.set(title="error", xlabel="bases", ylabel="root mean square error", yscale="log")
-    last.set_ylim(top=min(last.get_ylim()[1], 100 * float(y.std())))  # beyond it lies nothing to compare
+    last.set_ylim(
+        top=min(last.get_ylim()[1], 100 * float(y.std()))
+    )  # beyond it lies nothing to compare
     last.xaxis.set_major_locator(MaxNLocator(integer=True))
     last.grid(visible=True, axis="y")
     last.legend(fontsize=9)
     return figure
 
 
-def lost_digits(errors: Mapping[str, tuple[Sequence[float], Sequence[float]]], condition: Sequence[float]) -> Figure:
-    """Relative errors of solved coefficients, and of the values that they give, for ever worse conditioned problems.
+def lost_digits(
+    errors: Mapping[str, tuple[Sequence[float], Sequence[float]]], condition: Sequence[float]
+) -> Figure:
+    """Relative errors of solved coefficients, and of the values that they give, for ever worse
+    conditioned problems.
 
     Args:
-        errors: ``{way to solve: (errors of the coefficients, errors of the values)}``, one for each problem; NaN where
-            it failed.
-        condition: κ(X) of each problem; dotted lines show what rounding ε is worth when it grows by κ and by κ².
+        errors: ``{way to solve: (errors of the coefficients, errors of the values)}``, one for each
+            problem; NaN where it failed.
+        condition: κ(X) of each problem; dotted lines show what rounding ε is worth when it grows by
+    κ and by κ².
     """
     figure, axes = canvas(9.4, 4.0, columns=2)
     kappa = np.array(condition)
-    for axis, title in zip(axes, ("error of the coefficients", "error of the fitted values"), strict=True):
-        axis.set(title=title, xlabel=r"condition number $\kappa(X)$", xscale="log", yscale="log", ylim=(3e-17, 3e5))
+    for axis, title in zip(
+        axes, ("error of the coefficients", "error of the fitted values"), strict=True
+    ):
+        axis.set(
+            title=title,
+            xlabel=r"condition number $\kappa(X)$",
+            xscale="log",
+            yscale="log",
+            ylim=(3e-17, 3e5),
+        )
         axis.grid(visible=True, axis="y")
     for power, name in ((1, r"$\epsilon\,\kappa$"), (2, r"$\epsilon\,\kappa^2$")):
         line = np.finfo(np.float64).eps * kappa**power
         axes[0].plot(kappa, line, color=QUIET, linewidth=1, linestyle=(0, (1, 2)))
-        axes[0].annotate(name, (kappa[6], line[6]), (-6, 3), textcoords="offset points", color=QUIET, ha="right")
+        axes[0].annotate(
+            name, (kappa[6], line[6]), (-6, 3), textcoords="offset points", color=QUIET, ha="right"
+        )
     for number, (way, pair) in enumerate(errors.items()):
         for axis, values in zip(axes, pair, strict=True):
-            axis.plot(kappa, values, marker="osD"[number % 3], markersize=4, color=PALETTE[number], label=way)
+            axis.plot(
+                kappa,
+                values,
+                marker="osD"[number % 3],
+                markersize=4,
+                color=PALETTE[number],
+                label=way,
+            )
     axes[0].legend(fontsize=9, loc="upper left")
     return figure
 
 
 def signed_bars(panels: Mapping[str, Tensor], items: Sequence[str], measure: str) -> Figure:
-    """Numbers with their sign, as bars to the left and right of zero; the panels share items and scale.
+    """Numbers with their sign, as bars to the left and right of zero; the panels share items and
+    scale.
 
     Args:
         panels: ``{title: (items,)}``.
@@ -218,7 +273,8 @@ def signed_bars(panels: Mapping[str, Tensor], items: Sequence[str], measure: str
 
 
 def spectra(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """Eigenvalues of symmetric matrices, the largest first; what is zero but for rounding is drawn hollow, at the foot.
+    """Eigenvalues of symmetric matrices, the largest first; what is zero but for rounding is drawn
+    hollow, at the foot.
 
     Args:
         panels: ``{title: {matrix: (n,)}}``.
@@ -233,9 +289,13 @@ def spectra(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
             rank, zero = np.arange(1, len(falling) + 1), abs(falling) <= 1e-12 * largest
             look: dict[str, Any] = {"color": PALETTE[number], "marker": "o", "markersize": 3.5}
             axis.plot(rank, np.where(zero, np.nan, falling), linewidth=1, label=name, **look)
-            axis.plot(rank[zero], np.full(zero.sum(), foot), linestyle="", markerfacecolor="white", **look)
+            axis.plot(
+                rank[zero], np.full(zero.sum(), foot), linestyle="", markerfacecolor="white", **look
+            )
             if number == 0 and zero.any():
-                axis.annotate("0", (rank[zero][0], foot), (-6, -3), textcoords="offset points", ha="right")
+                axis.annotate(
+                    "0", (rank[zero][0], foot), (-6, -3), textcoords="offset points", ha="right"
+                )
         axis.set(title=title, xlabel="rank", ylabel="eigenvalue", yscale="log")
         axis.grid(visible=True, axis="y")
         axis.legend(fontsize=9)
@@ -249,7 +309,8 @@ def decision_regions(
     classes: Sequence[str],
     axes_names: Sequence[str],
 ) -> Figure:
-    """Which of several classes is the most probable where: the paler, the less sure; lines where two are even.
+    """Which of several classes is the most probable where: the paler, the less sure; lines where
+    two are even.
 
     Args:
         probabilities: of the classes at each point: (batch, 2) → (batch, classes).
@@ -267,12 +328,16 @@ def decision_regions(
     image = 0.5 + 0.5 * (p @ colours)  # mixed by probability, half as strong as the points
     figure, (axes,) = canvas(6.0, 4.6)
     extent = (float(xs[0]), float(xs[-1]), float(ys[0]), float(ys[-1]))
-    axes.imshow(image.numpy(), origin="lower", extent=extent, aspect="auto", interpolation="bilinear")
+    axes.imshow(
+        image.numpy(), origin="lower", extent=extent, aspect="auto", interpolation="bilinear"
+    )
     for k, name in enumerate(classes):
         others = torch.cat([p[:, :, :k], p[:, :, k + 1 :]], 2).max(2).values
         axes.contour(xs, ys, p[:, :, k] - others, levels=[0], colors=[INK], linewidths=1.2)
         x, y = points[labels == k].T
-        axes.scatter(x, y, s=22, color=PALETTE[k], edgecolor="white", linewidth=0.5, label=name, zorder=3)
+        axes.scatter(
+            x, y, s=22, color=PALETTE[k], edgecolor="white", linewidth=0.5, label=name, zorder=3
+        )
     axes.set(xlabel=axes_names[0], ylabel=axes_names[1])
     axes.legend(loc="upper left", handletextpad=0.2, frameon=True, framealpha=0.8, edgecolor="none")
     return figure

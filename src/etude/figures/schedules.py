@@ -20,7 +20,8 @@ def settings(
     Args:
         rates: by schedule.
         batches: images behind one update, of the schedules where that changes.
-        names: the schedules in the order of the palette, so that each has one colour in every figure.
+        names: the schedules in the order of the palette, so that each has one colour in every
+            figure.
     """
     figure, (left, right) = canvas(9.0, 3.6, 1, 2)
     for axes, lines in ((left, rates), (right, batches)):
@@ -38,7 +39,8 @@ def settings(
 
 
 def progress(lines: Mapping[str, Series], goal: float, measure: str) -> Figure:
-    """A measure of each schedule over the steps; a dot where it first reaches the goal, which is dashed.
+    """A measure of each schedule over the steps; a dot where it first reaches the goal, which is
+    dashed.
 
     Args:
         lines: ``{schedule: (steps, values)}``.
@@ -55,7 +57,11 @@ def progress(lines: Mapping[str, Series], goal: float, measure: str) -> Figure:
             axes.plot(*reached, "o", color=own, markersize=7, markeredgecolor="white", zorder=4)
     last = [values[-1] for _, values in lines.values()]
     low = min(*last, goal) - 0.04
-    axes.set(xlabel="step", ylabel=measure, ylim=(low, max(max(values) for _, values in lines.values()) + 0.005))
+    axes.set(
+        xlabel="step",
+        ylabel=measure,
+        ylim=(low, max(max(values) for _, values in lines.values()) + 0.005),
+    )
     axes.grid(visible=True, axis="y")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=9)
     return figure

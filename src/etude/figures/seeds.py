@@ -11,7 +11,9 @@ from etude.figures.style import PALETTE, canvas
 
 
 class Band(NamedTuple):
-    """A metric over the steps: its mean over seeds, the ends of its interval, and each seed's own values."""
+    """A metric over the steps: its mean over seeds, the ends of its interval, and each seed's own
+    values.
+    """
 
     steps: Sequence[float]
     mean: Sequence[float]
@@ -20,8 +22,11 @@ class Band(NamedTuple):
     each: Sequence[Sequence[float]]
 
 
-def bands(logged: Mapping[str, Mapping[str, Band]], *, what: str = "95 % interval of the mean") -> Figure:
-    """One panel a metric; for each stage the mean as a line, its interval as a band, the seeds as thin lines.
+def bands(
+    logged: Mapping[str, Mapping[str, Band]], *, what: str = "95 % interval of the mean"
+) -> Figure:
+    """One panel a metric; for each stage the mean as a line, its interval as a band, the seeds as
+    thin lines.
 
     Args:
         logged: ``{metric: {stage: band}}``.
@@ -44,13 +49,20 @@ def bands(logged: Mapping[str, Mapping[str, Band]], *, what: str = "95 % interva
             axes.set_yscale("log")
         room = 0.08 * (max(shown) - min(shown)) or 0.01
         if axes.get_yscale() == "linear":
-            axes.set_ylim(min(shown) - room, max(shown) + room)  # an interval from few seeds can be far wider
+            axes.set_ylim(
+                min(shown) - room, max(shown) + room
+            )  # an interval from few seeds can be far wider
         axes.grid(visible=True, axis="y")
         if 1 < len(stages) <= 12:
             axes.legend(fontsize=8)
     for axes in panels[len(logged) :]:
         axes.remove()
     panels[0].annotate(
-        f"thin: each seed; shaded: {what}", (0, -0.3), xycoords="axes fraction", fontsize=8, va="top", color="#5f6670"
+        f"thin: each seed; shaded: {what}",
+        (0, -0.3),
+        xycoords="axes fraction",
+        fontsize=8,
+        va="top",
+        color="#5f6670",
     )
     return figure

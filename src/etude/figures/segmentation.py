@@ -46,9 +46,15 @@ def painted(truth: Tensor, classes: int, ground: bool, images: Tensor | None = N
 
 
 def overlays(
-    images: Tensor, truth: Tensor, predicted: Tensor, classes: Sequence[str], *, ground: bool = False
+    images: Tensor,
+    truth: Tensor,
+    predicted: Tensor,
+    classes: Sequence[str],
+    *,
+    ground: bool = False,
 ) -> Figure:
-    """Pictures in the top row, below them the truth, below that what was predicted; the mistakes in the last.
+    """Pictures in the top row, below them the truth, below that what was predicted; the mistakes in
+    the last.
 
     Args:
         images: (n, 3, height, width), from 0 to 1.
@@ -80,8 +86,15 @@ def overlays(
     return figure
 
 
-def development(image: Tensor, truth: Tensor, maps: Tensor, steps: Sequence[int], classes: Sequence[str],
-                *, ground: bool = False) -> Figure:  # fmt: skip
+def development(
+    image: Tensor,
+    truth: Tensor,
+    maps: Tensor,
+    steps: Sequence[int],
+    classes: Sequence[str],
+    *,
+    ground: bool = False,
+) -> Figure:
     """One picture, its truth, and what was predicted for it along the way.
 
     Args:
@@ -108,7 +121,9 @@ def development(image: Tensor, truth: Tensor, maps: Tensor, steps: Sequence[int]
     return figure
 
 
-def class_bars(values: Tensor, classes: Sequence[str], measure: str, *, ground: bool = False) -> Figure:
+def class_bars(
+    values: Tensor, classes: Sequence[str], measure: str, *, ground: bool = False
+) -> Figure:
     """A bar for each class, and their mean as a line.
 
     Args:
@@ -121,7 +136,9 @@ def class_bars(values: Tensor, classes: Sequence[str], measure: str, *, ground: 
     mean = float(values.nanmean())
     shown = values.nan_to_num(0).tolist()
     colours = class_colours(len(classes), ground)
-    axes.barh(range(len(classes)), shown, color=colours, edgecolor=QUIET, linewidth=0.5, height=0.72)
+    axes.barh(
+        range(len(classes)), shown, color=colours, edgecolor=QUIET, linewidth=0.5, height=0.72
+    )
     axes.axvline(mean, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     for k, value in enumerate(shown):
         dark = sum(colours[k]) < 1.9 and value > 0.1
@@ -134,7 +151,8 @@ def class_bars(values: Tensor, classes: Sequence[str], measure: str, *, ground: 
 
 
 def shares(counts: Tensor, classes: Sequence[str]) -> Figure:
-    """A confusion matrix in per cent of each row: of the pixels of a class, how many were taken for which.
+    """A confusion matrix in per cent of each row: of the pixels of a class, how many were taken for
+    which.
 
     Args:
         counts: (classes, classes); rows are the truth.
@@ -143,12 +161,20 @@ def shares(counts: Tensor, classes: Sequence[str]) -> Figure:
     n = len(classes)
     percent = 100 * counts.double() / counts.sum(1, keepdim=True).clamp_min(1)
     figure, (axes,) = canvas(2.4 + 0.5 * n, 1.9 + 0.46 * n)
-    axes.imshow(percent.sqrt().numpy(), cmap=SEQUENTIAL, vmin=0, vmax=10)  # the root shows what is small
+    axes.imshow(
+        percent.sqrt().numpy(), cmap=SEQUENTIAL, vmin=0, vmax=10
+    )  # the root shows what is small
     for i in range(n):
         for j in range(n):
             if (value := float(percent[i, j])) >= 0.05:
                 axes.text(
-                    j, i, f"{value:.1f}", ha="center", va="center", fontsize=8, color="white" if value < 40 else INK
+                    j,
+                    i,
+                    f"{value:.1f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if value < 40 else INK,
                 )
     axes.set_xticks(range(n), list(classes), rotation=45, ha="right")
     axes.set_yticks(range(n), list(classes))
@@ -162,6 +188,11 @@ def _legend(figure: Figure, classes: Sequence[str], ground: bool) -> None:
     colours = class_colours(len(classes), ground)
     handles = [Patch(facecolor=c, edgecolor=QUIET, linewidth=0.5) for c in colours]
     figure.legend(
-        handles, list(classes), loc="outside lower center", ncols=min(len(classes), 6), fontsize=8,
-        handlelength=1.1, handleheight=1.1,
-    )  # fmt: skip
+        handles,
+        list(classes),
+        loc="outside lower center",
+        ncols=min(len(classes), 6),
+        fontsize=8,
+        handlelength=1.1,
+        handleheight=1.1,
+    )

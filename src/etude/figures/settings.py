@@ -13,12 +13,14 @@ from etude.figures.style import INK, PALETTE, canvas
 Lines = Mapping[str, Sequence[Interval]]
 
 
-def by_setting(panels: Mapping[str, tuple[Sequence[str], Lines]], measure: str, *, logarithmic: bool = False) -> Figure:
+def by_setting(
+    panels: Mapping[str, tuple[Sequence[str], Lines]], measure: str, *, logarithmic: bool = False
+) -> Figure:
     """One line for each variant, with its interval at every setting.
 
     Args:
-        panels: what is set → (its settings, {variant: an interval for each setting}). A variant has the same colour in
-            every panel, and is explained in the first.
+        panels: what is set → (its settings, {variant: an interval for each setting}). A variant has
+            the same colour in every panel, and is explained in the first.
         measure: what was measured, from 0 to 1.
         logarithmic: its axis, for errors.
     """
@@ -31,7 +33,9 @@ def by_setting(panels: Mapping[str, tuple[Sequence[str], Lines]], measure: str, 
             aside = 0.04 * (number - (len(lines) - 1) / 2)  # intervals stand side by side
             places = [place + aside for place in range(len(settings))]
             means, halves = [line.mean for line in found], [line.half for line in found]
-            panel.errorbar(places, means, halves, fmt="none", ecolor=colour, elinewidth=1.1, alpha=0.7)
+            panel.errorbar(
+                places, means, halves, fmt="none", ecolor=colour, elinewidth=1.1, alpha=0.7
+            )
             panel.plot(places, means, "o-", color=colour, markersize=4, label=name)
         panel.set_xticks(range(len(settings)), settings)
         panel.tick_params(axis="x", labelcolor=INK)

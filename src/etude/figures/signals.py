@@ -1,4 +1,6 @@
-"""Activations and their derivatives, and what becomes of a signal and of its gradient from layer to layer."""
+"""Activations and their derivatives, and what becomes of a signal and of its gradient from layer to
+layer.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ from etude.figures.style import PALETTE, QUIET, canvas
 
 
 def curves_with_slopes(
-    z: Tensor, functions: Mapping[str, tuple[Tensor, Tensor]], lent: Collection[str] = (), columns: int = 4
+    z: Tensor,
+    functions: Mapping[str, tuple[Tensor, Tensor]],
+    lent: Collection[str] = (),
+    columns: int = 4,
 ) -> Figure:
     """Functions and their derivatives, a small panel each, all to one scale.
 
@@ -33,32 +38,46 @@ def curves_with_slopes(
         (slope,) = axes.plot(z, slopes, color=PALETTE[1], linewidth=1.6, linestyle=dashes)
         (value,) = axes.plot(z, values, color=PALETTE[0], linewidth=2.0)
         axes.set(
-            title=name, xlim=(float(z[0]), float(z[-1])), ylim=(-1.6, 3.2), xticks=(-3, 0, 3), yticks=(-1, 0, 1, 2)
+            title=name,
+            xlim=(float(z[0]), float(z[-1])),
+            ylim=(-1.6, 3.2),
+            xticks=(-3, 0, 3),
+            yticks=(-1, 0, 1, 2),
         )
         axes.tick_params(labelsize=8)
     for axes in panels[len(functions) :]:
         axes.remove()
     slope.set_linestyle("-")
-    figure.legend([value, slope], [r"$\phi(z)$", r"$\phi'(z)$"], loc="outside lower center", ncols=2)
+    figure.legend(
+        [value, slope], [r"$\phi(z)$", r"$\phi'(z)$"], loc="outside lower center", ncols=2
+    )
     return figure
 
 
-def through_layers(sizes: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]) -> Figure:
-    """Powers of ten of signal (above) and gradient (below) in every layer; a column for each activation.
+def through_layers(
+    sizes: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+) -> Figure:
+    """Powers of ten of signal (above) and gradient (below) in every layer; a column for each
+    activation.
 
     Args:
-        sizes: activation → initialisation → sizes of the signal and of the gradient, one a layer, all above 0.
+        sizes: activation → initialisation → sizes of the signal and of the gradient, one a layer,
+    all above 0.
     """
     figure, panels = canvas(3.1 * len(sizes), 5.4, 2, len(sizes))
     names = list(dict.fromkeys(name for by_name in sizes.values() for name in by_name))
     lines = {}
     for column, (activation, by_name) in enumerate(sizes.items()):
-        for row, (axes, what) in enumerate(zip(panels[column :: len(sizes)], ("signal", "gradient"), strict=True)):
+        for row, (axes, what) in enumerate(
+            zip(panels[column :: len(sizes)], ("signal", "gradient"), strict=True)
+        ):
             for name, measured in by_name.items():
                 dashes = (0, (4, 2)) if name == names[-1] else "-"  # it may lie on another
                 layers, colour = range(1, len(measured[row]) + 1), PALETTE[names.index(name)]
                 powers = [math.log10(size) for size in measured[row]]
-                (lines[name],) = axes.plot(layers, powers, color=colour, linewidth=1.8, linestyle=dashes)
+                (lines[name],) = axes.plot(
+                    layers, powers, color=colour, linewidth=1.8, linestyle=dashes
+                )
             axes.set(title=f"{activation}: {what}", xlabel="layer" if row else "")
             if column == 0:
                 axes.set_ylabel(r"$\log_{10}$ of its size")
@@ -69,7 +88,8 @@ def through_layers(sizes: Mapping[str, Mapping[str, tuple[Sequence[float], Seque
 
 
 def spread_by_layer(values: Mapping[str, Sequence[Tensor]], reach: float) -> Figure:
-    """How numbers are spread in every layer: a panel for each name, a column of cells for each layer.
+    """How numbers are spread in every layer: a panel for each name, a column of cells for each
+    layer.
 
     Args:
         values: name → the numbers of each layer, of any shape.
@@ -79,8 +99,18 @@ def spread_by_layer(values: Mapping[str, Sequence[Tensor]], reach: float) -> Fig
     figure, panels = canvas(2.6 * len(values), 2.7, columns=len(values))
     for axes, (name, layers) in zip(panels, values.items(), strict=True):
         counts = [torch.histc(numbers.flatten().float(), 41, -reach, reach) for numbers in layers]
-        shares = torch.stack([count / count.max() for count in counts], 1)  # the fullest cell of each layer is darkest
+        shares = torch.stack(
+            [count / count.max() for count in counts], 1
+        )  # the fullest cell of each layer is darkest
         extent = (0.5, len(layers) + 0.5, -reach, reach)
-        axes.imshow(shares.numpy(), origin="lower", extent=extent, aspect="auto", cmap=shades, vmin=0, vmax=1)
+        axes.imshow(
+            shares.numpy(),
+            origin="lower",
+            extent=extent,
+            aspect="auto",
+            cmap=shades,
+            vmin=0,
+            vmax=1,
+        )
         axes.set(title=name, xlabel="layer", yticks=(-reach, 0, reach) if axes is panels[0] else ())
     return figure

@@ -1,4 +1,6 @@
-"""The one style of Etude's pictures: quiet axes, few colours that print and that colour-blind readers tell apart."""
+"""The one style of Etude's pictures: quiet axes, few colours that print and that colour-blind
+readers tell apart.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,18 @@ from matplotlib.figure import Figure
 
 INK = "#22252b"
 QUIET = "#8a8f98"
-PALETTE = ("#2f6db3", "#d9622b", "#3a9a6b", "#8e5bb0", "#c0a02c", "#4bb3c4", "#b8476b", "#6b7280", "#9c6b3c", "#1f3f66")
+PALETTE = (
+    "#2f6db3",
+    "#d9622b",
+    "#3a9a6b",
+    "#8e5bb0",
+    "#c0a02c",
+    "#4bb3c4",
+    "#b8476b",
+    "#6b7280",
+    "#9c6b3c",
+    "#1f3f66",
+)
 SEQUENTIAL = "cividis"
 DIVERGING = "RdBu_r"
 
@@ -49,7 +62,9 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def canvas(width: float = 6.4, height: float = 4.0, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def canvas(
+    width: float = 6.4, height: float = 4.0, rows: int = 1, columns: int = 1
+) -> tuple[Figure, list[Axes]]:
     """A figure in the house style, size in inches, and its axes row by row."""
     mpl.rcParams.update(STYLE)
     figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)

@@ -1,4 +1,6 @@
-"""What a search over fields has found: how it went, which fields matter, which values go together."""
+"""What a search over fields has found: how it went, which fields matter, which values go
+together.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from etude.figures.style import INK, PALETTE, QUIET, SEQUENTIAL, canvas
 
 
 class Line(NamedTuple):
-    """One upright axis of a parallel plot: each trial's value; its choices from bottom to top, where it has such."""
+    """One upright axis of a parallel plot: each trial's value; its choices from bottom to top,
+    where it has such.
+    """
 
     values: Sequence[float | str]
     choices: Sequence[str] = ()
@@ -41,7 +45,13 @@ def history(trials: Sequence[tuple[int, float, bool]], metric: str, *, lower: bo
             marks.append(best)
         numbers = [number for number, _ in whole]
         last = max(number for number, _, _ in trials)
-        axes.step([*numbers, last], [*marks, marks[-1]], where="post", color=PALETTE[1], label="best so far")
+        axes.step(
+            [*numbers, last],
+            [*marks, marks[-1]],
+            where="post",
+            color=PALETTE[1],
+            label="best so far",
+        )
         axes.scatter(
             [n for n, _ in whole],
             [v for _, v in whole],
@@ -83,17 +93,28 @@ def importance(shares: Mapping[str, float], metric: str) -> Figure:
     """
     ordered = sorted(shares.items(), key=lambda pair: pair[1])
     figure, (axes,) = canvas(6.0, 0.9 + 0.42 * len(ordered))
-    bars = axes.barh([name for name, _ in ordered], [share for _, share in ordered], color=PALETTE[0], height=0.62)
+    bars = axes.barh(
+        [name for name, _ in ordered],
+        [share for _, share in ordered],
+        color=PALETTE[0],
+        height=0.62,
+    )
     axes.bar_label(bars, [f"{share:.0%}" for _, share in ordered], padding=4, fontsize=9, color=INK)
-    axes.set(xlim=(0, max(max(shares.values()) * 1.12, 0.1)), xlabel=f"part of the variance of {metric} (fANOVA)")
+    axes.set(
+        xlim=(0, max(max(shares.values()) * 1.12, 0.1)),
+        xlabel=f"part of the variance of {metric} (fANOVA)",
+    )
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.spines["left"].set_visible(False)
     return figure
 
 
-def parallel(axes_of: Mapping[str, Line], values: Sequence[float], metric: str, *, lower: bool) -> Figure:
-    """One curve a trial through all its fields to its value; the better, the darker and the further in front.
+def parallel(
+    axes_of: Mapping[str, Line], values: Sequence[float], metric: str, *, lower: bool
+) -> Figure:
+    """One curve a trial through all its fields to its value; the better, the darker and the further
+    in front.
 
     Args:
         axes_of: by field, in the order from left to right.
@@ -101,7 +122,9 @@ def parallel(axes_of: Mapping[str, Line], values: Sequence[float], metric: str, 
         metric: what was measured; the last axis, better above.
         lower: whether less of it is better.
     """
-    ordered = sorted(range(len(values)), key=lambda i: values[i], reverse=lower)  # the best is drawn last
+    ordered = sorted(
+        range(len(values)), key=lambda i: values[i], reverse=lower
+    )  # the best is drawn last
     places = {name: _places(line) for name, line in axes_of.items()}
     low, high = min(values), max(values)
     room = (high - low) or abs(high) or 1.0
@@ -117,8 +140,12 @@ def parallel(axes_of: Mapping[str, Line], values: Sequence[float], metric: str, 
     for at, (name, (_, ticks)) in enumerate(places.items()):
         _upright(axes, at, name, ticks)
     steps = [low + room * k / 4 for k in range(5)] if high > low else [low]
-    spots = [(high - v) / room if lower else (v - low) / room for v in steps] if high > low else [0.5]
-    _upright(axes, len(columns) - 1, metric, list(zip(spots, [f"{v:.4g}" for v in steps], strict=True)))
+    spots = (
+        [(high - v) / room if lower else (v - low) / room for v in steps] if high > low else [0.5]
+    )
+    _upright(
+        axes, len(columns) - 1, metric, list(zip(spots, [f"{v:.4g}" for v in steps], strict=True))
+    )
     axes.set(xlim=(-0.45, len(columns) - 0.45), ylim=(-0.06, 1.14))
     axes.set_axis_off()
     return figure
@@ -129,9 +156,16 @@ def _upright(axes: Axes, at: float, name: str, ticks: Sequence[tuple[float, str]
     axes.text(at, 1.07, name, ha="center", va="bottom", fontsize=10, color=INK)
     for place, label in ticks:
         axes.text(
-            at + 0.05, place, label, ha="left", va="center", fontsize=8, color=INK, zorder=5,
+            at + 0.05,
+            place,
+            label,
+            ha="left",
+            va="center",
+            fontsize=8,
+            color=INK,
+            zorder=5,
             bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},
-        )  # fmt: skip
+        )
 
 
 def _places(line: Line) -> tuple[list[float], list[tuple[float, str]]]:
@@ -139,7 +173,9 @@ def _places(line: Line) -> tuple[list[float], list[tuple[float, str]]]:
     if line.choices:
         step = 1 / max(len(line.choices) - 1, 1)
         at = {choice: i * step for i, choice in enumerate(line.choices)}
-        return [at[str(value)] for value in line.values], [(place, choice) for choice, place in at.items()]
+        return [at[str(value)] for value in line.values], [
+            (place, choice) for choice, place in at.items()
+        ]
     numbers = [float(value) for value in line.values]
     scaled = [math.log10(number) for number in numbers] if line.log else numbers
     low, high = min(scaled), max(scaled)
@@ -147,11 +183,15 @@ def _places(line: Line) -> tuple[list[float], list[tuple[float, str]]]:
         return [0.5] * len(scaled), [(0.5, f"{numbers[0]:.3g}")]
     marks = [low + (high - low) * k / 4 for k in range(5)]
     labels = [f"{10**mark if line.log else mark:.3g}" for mark in marks]
-    return [(v - low) / (high - low) for v in scaled], [(k / 4, label) for k, label in enumerate(labels)]
+    return [(v - low) / (high - low) for v in scaled], [
+        (k / 4, label) for k, label in enumerate(labels)
+    ]
 
 
 def _smooth(heights: Sequence[float]) -> tuple[list[float], list[float]]:
-    """A curve through points at 0, 1, 2, …, level at each of them: crossings can be followed by eye."""
+    """A curve through points at 0, 1, 2, …, level at each of them: crossings can be followed by
+    eye.
+    """
     x, y = [0.0], [heights[0]]
     for at in range(len(heights) - 1):
         for k in range(1, 21):

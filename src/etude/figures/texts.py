@@ -27,7 +27,9 @@ def shaded(panels: Mapping[str, tuple[str, Sequence[float]]], columns: int = 92)
     heights = [len(grid) for _, grid in grids.values()]
     size = 7.5  # points; a letter is 0.602 of it wide, and lines stand 1.25 apart
     wide, high = 0.602 * size / 72, 1.25 * size / 72
-    figure, axes = canvas(columns * wide + 0.9, (sum(heights) + 2.2 * len(grids) + 0.8) * high, len(grids))
+    figure, axes = canvas(
+        columns * wide + 0.9, (sum(heights) + 2.2 * len(grids) + 0.8) * high, len(grids)
+    )
     figure.set_layout_engine("none")
     bottom = float(figure.get_figheight())
     for panel, (title, (lines, grid)) in zip(axes, grids.items(), strict=True):
@@ -46,12 +48,20 @@ def shaded(panels: Mapping[str, tuple[str, Sequence[float]]], columns: int = 92)
             for column, letter in enumerate(line):
                 if not letter.isspace():
                     panel.text(
-                        column + 0.5, row + 0.72, letter, family=PITCH, fontsize=size, ha="center",
-                        va="baseline", color=INK,
-                    )  # fmt: skip
+                        column + 0.5,
+                        row + 0.72,
+                        letter,
+                        family=PITCH,
+                        fontsize=size,
+                        ha="center",
+                        va="baseline",
+                        color=INK,
+                    )
         panel.set_title(title, fontsize=9, pad=3)
         panel.set_axis_off()
-    bar = figure.add_axes((1 - 0.62 / figure.get_figwidth(), 0.3, 0.12 / figure.get_figwidth(), 0.4))
+    bar = figure.add_axes(
+        (1 - 0.62 / figure.get_figwidth(), 0.3, 0.12 / figure.get_figwidth(), 0.4)
+    )
     figure.colorbar(image, cax=bar, boundaries=np.linspace(0, MOST, 65), ticks=[0, 2, 4, 6, MOST])
     bar.set_yticklabels(["0", "2", "4", "6", f"{MOST:g}+"])
     bar.set_title("bits", fontsize=8, loc="center", pad=4)
@@ -60,7 +70,9 @@ def shaded(panels: Mapping[str, tuple[str, Sequence[float]]], columns: int = 92)
 
 
 def _laid_out(text: str, bits: Sequence[float], columns: int) -> tuple[list[str], np.ndarray]:
-    """Lines of at most so many letters, and the bits of each place; a line's end costs its bits behind the line."""
+    """Lines of at most so many letters, and the bits of each place; a line's end costs its bits
+    behind the line.
+    """
     lines: list[str] = [""]
     costs: list[list[float]] = [[]]
     known = get_font(findfont(PITCH)).get_char_index
@@ -80,7 +92,8 @@ def _laid_out(text: str, bits: Sequence[float], columns: int) -> tuple[list[str]
 
 
 def by_place(bits: Mapping[str, Sequence[float]], measure: str) -> Figure:
-    """The mean surprise at each place of the context; both axes show how soon more context is of no more use.
+    """The mean surprise at each place of the context; both axes show how soon more context is of no
+    more use.
 
     Args:
         bits: name → the mean at places 1, 2 ….

@@ -16,21 +16,33 @@ FLOOR = 1e-12  # smaller gradients are not shown
 def back_in_time(
     panels: Mapping[str, Mapping[str, Tensor]], colours: Sequence[str], bounds: Mapping[str, Tensor]
 ) -> Figure:
-    """The size of a gradient against the steps that it went back, on a logarithmic axis; bounds of it dashed.
+    """The size of a gradient against the steps that it went back, on a logarithmic axis; bounds of
+    it dashed.
 
     Args:
         panels: ``{title: {line: sizes}}``, sizes (steps,) from 0 steps back on.
-        colours: names of lines in the order of the palette, so that one has its colour in every panel.
+        colours: names of lines in the order of the palette, so that one has its colour in every
+            panel.
         bounds: by the name of their line.
     """
     figure, all_axes = canvas(10.2, 3.9, columns=len(panels))
-    high = 10 * max(1.0, *(float(sizes.max()) for lines in panels.values() for sizes in lines.values()))
+    high = 10 * max(
+        1.0, *(float(sizes.max()) for lines in panels.values() for sizes in lines.values())
+    )
     for axes, (title, lines) in zip(all_axes, panels.items(), strict=True):
         for name, sizes in lines.items():
             colour = PALETTE[list(colours).index(name) % len(PALETTE)]
-            axes.plot(range(len(sizes)), sizes.clamp(min=FLOOR / 1e3).numpy(), color=colour, label=name)
+            axes.plot(
+                range(len(sizes)), sizes.clamp(min=FLOOR / 1e3).numpy(), color=colour, label=name
+            )
             if name in bounds:
-                axes.plot(range(len(sizes)), bounds[name].numpy(), color=colour, linewidth=1.1, linestyle=(0, (4, 3)))
+                axes.plot(
+                    range(len(sizes)),
+                    bounds[name].numpy(),
+                    color=colour,
+                    linewidth=1.1,
+                    linestyle=(0, (4, 3)),
+                )
         axes.set(title=title, xlabel="steps back $k$", yscale="log", ylim=(FLOOR, high))
         axes.grid(visible=True, axis="y")
         axes.legend(fontsize=8, loc="lower left")
@@ -40,7 +52,9 @@ def back_in_time(
     return figure
 
 
-def cliff(u: Tensor, b: Tensor, losses: Tensor, paths: Mapping[str, Tensor], falls: Mapping[str, Tensor]) -> Figure:
+def cliff(
+    u: Tensor, b: Tensor, losses: Tensor, paths: Mapping[str, Tensor], falls: Mapping[str, Tensor]
+) -> Figure:
     """Two descents from one point: on the surface of the loss, and their loss over the steps.
 
     Args:
@@ -53,12 +67,26 @@ def cliff(u: Tensor, b: Tensor, losses: Tensor, paths: Mapping[str, Tensor], fal
     figure, (plane, line) = canvas(9.4, 3.9, columns=2)
     shown = losses.clamp(min=1e-4).T.numpy()
     norm = LogNorm(1e-4, float(losses.max()))
-    shade = plane.pcolormesh(u.numpy(), b.numpy(), shown, norm=norm, cmap=SEQUENTIAL, rasterized=True)
+    shade = plane.pcolormesh(
+        u.numpy(), b.numpy(), shown, norm=norm, cmap=SEQUENTIAL, rasterized=True
+    )
     figure.colorbar(shade, ax=plane, label="loss", shrink=0.85)
     for places, colour in zip(paths.values(), (INK, PALETTE[1]), strict=True):
         plane.plot(*places.T.numpy(), "-", color=colour, linewidth=1.2, marker="o", markersize=2.4)
-    plane.plot(*next(iter(paths.values()))[0].tolist(), "o", color="white", markeredgecolor=INK, markersize=7, zorder=5)
-    plane.set(xlim=(float(u[0]), float(u[-1])), ylim=(float(b[0]), float(b[-1])), xlabel="$u$", ylabel="$b$")
+    plane.plot(
+        *next(iter(paths.values()))[0].tolist(),
+        "o",
+        color="white",
+        markeredgecolor=INK,
+        markersize=7,
+        zorder=5,
+    )
+    plane.set(
+        xlim=(float(u[0]), float(u[-1])),
+        ylim=(float(b[0]), float(b[-1])),
+        xlabel="$u$",
+        ylabel="$b$",
+    )
     for (name, values), colour in zip(falls.items(), (INK, PALETTE[1]), strict=True):
         line.plot(values.clamp(min=1e-12).numpy(), color=colour, label=name)
     line.set(xlabel="step", yscale="log", ylim=(1e-6, 10), title="loss")

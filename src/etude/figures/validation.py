@@ -12,7 +12,8 @@ from etude.figures.style import INK, PALETTE, QUIET, canvas
 
 
 def decomposition(degrees: Sequence[int], parts: Tensor) -> Figure:
-    """Noise, squared bias and variance on top of each other, and the error measured apart from them.
+    """Noise, squared bias and variance on top of each other, and the error measured apart from
+    them.
 
     Args:
         degrees: of the models, in order.
@@ -24,9 +25,13 @@ def decomposition(degrees: Sequence[int], parts: Tensor) -> Figure:
     for name, column, colour in zip(
         ("noise", "bias²", "variance"), parts.T, (QUIET, PALETTE[0], PALETTE[1]), strict=False
     ):
-        axes.bar(places, column, 0.72, bottom=below, color=colour, alpha=0.75, linewidth=0, label=name)
+        axes.bar(
+            places, column, 0.72, bottom=below, color=colour, alpha=0.75, linewidth=0, label=name
+        )
         below = below + column
-    axes.plot(places, parts[:, 3], "o", color=INK, markersize=5, label="error on new points, measured")
+    axes.plot(
+        places, parts[:, 3], "o", color=INK, markersize=5, label="error on new points, measured"
+    )
     axes.set_xticks(list(places), [str(degree) for degree in degrees])
     axes.set(xlabel="degree of the polynomial", ylabel="mean squared error")
     axes.legend(loc="upper center")
@@ -34,7 +39,8 @@ def decomposition(degrees: Sequence[int], parts: Tensor) -> Figure:
 
 
 def draws_of(grid: Tensor, answers: Mapping[int, Tensor], truth: Tensor, noise: float) -> Figure:
-    """The same method on many draws, one panel for each degree; the truth dashed, with a band of the noise.
+    """The same method on many draws, one panel for each degree; the truth dashed, with a band of
+    the noise.
 
     Args:
         grid: (cells,).
@@ -49,12 +55,18 @@ def draws_of(grid: Tensor, answers: Mapping[int, Tensor], truth: Tensor, noise: 
         axes.plot(x, curves.T, color=PALETTE[1], linewidth=0.7, alpha=0.5)
         axes.plot(x, curves.mean(0), color=PALETTE[0], linewidth=2, label="their mean")
         axes.plot(x, truth, color=INK, linewidth=1.3, linestyle=(0, (5, 3)), label="$f$")
-        axes.set(title=f"degree {degree}", xlabel="$x$", ylim=(float(truth.min()) - 1.4, float(truth.max()) + 1.2))
+        axes.set(
+            title=f"degree {degree}",
+            xlabel="$x$",
+            ylim=(float(truth.min()) - 1.4, float(truth.max()) + 1.2),
+        )
     panels[0].legend(fontsize=8, loc="lower right")
     return figure
 
 
-def learning_curves(sizes: Sequence[int], curves: Mapping[str, Sequence[tuple[float, float]]], floor: float) -> Figure:
+def learning_curves(
+    sizes: Sequence[int], curves: Mapping[str, Sequence[tuple[float, float]]], floor: float
+) -> Figure:
     """Error on the points fitted (dashed) and on new ones (solid) against their number.
 
     Args:
@@ -68,7 +80,13 @@ def learning_curves(sizes: Sequence[int], curves: Mapping[str, Sequence[tuple[fl
         axes.plot(sizes, test, color=PALETTE[number], marker="o", markersize=3.5, label=name)
         axes.plot(sizes, fitted, color=PALETTE[number], linestyle=(0, (4, 2)), linewidth=1.3)
     axes.axhline(floor, color=QUIET, linewidth=1)
-    axes.annotate("variance of the noise", (sizes[0], floor), xytext=(0, 3), textcoords="offset points", fontsize=8)
+    axes.annotate(
+        "variance of the noise",
+        (sizes[0], floor),
+        xytext=(0, 3),
+        textcoords="offset points",
+        fontsize=8,
+    )
     axes.set(xscale="log", yscale="log", xlabel="points", ylabel="mean squared error")
     axes.set_ylim(top=20 * floor if floor else None)
     axes.xaxis.set_major_locator(FixedLocator(list(sizes)))
@@ -79,7 +97,8 @@ def learning_curves(sizes: Sequence[int], curves: Mapping[str, Sequence[tuple[fl
 
 
 def selection(penalties: Tensor, errors: Tensor, chosen: int, test: float) -> Figure:
-    """What each fold says of each penalty, their mean, the choice, and the test error that it then had.
+    """What each fold says of each penalty, their mean, the choice, and the test error that it then
+    had.
 
     Args:
         penalties: (m,).
@@ -91,7 +110,14 @@ def selection(penalties: Tensor, errors: Tensor, chosen: int, test: float) -> Fi
     x, mean = penalties.numpy(), errors.square().mean(0).sqrt()
     axes.plot(x, errors.T, color=PALETTE[0], linewidth=0.7, alpha=0.35)
     axes.plot(x, mean, color=PALETTE[0], linewidth=2.2, label="mean over the folds")
-    axes.plot(x[chosen], mean[chosen], "o", color=PALETTE[0], markersize=7, label=f"chosen: λ = {x[chosen]:.3g}")
+    axes.plot(
+        x[chosen],
+        mean[chosen],
+        "o",
+        color=PALETTE[0],
+        markersize=7,
+        label=f"chosen: λ = {x[chosen]:.3g}",
+    )
     axes.plot(x[chosen], test, "D", color=PALETTE[1], markersize=7, label="its error on test rows")
     axes.set(xscale="log", xlabel="penalty λ", ylabel="root mean squared error, held-out rows")
     axes.legend(fontsize=9)

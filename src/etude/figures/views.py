@@ -28,7 +28,9 @@ class Weighed(Protocol):
 
 
 class Looks(Protocol):
-    """A rendering by a coarse field and by a fine one, and the distances of their samples, (rays, samples)."""
+    """A rendering by a coarse field and by a fine one, and the distances of their samples, (rays,
+    samples).
+    """
 
     @property
     def coarse(self) -> Weighed:
@@ -72,7 +74,8 @@ class Taken(Protocol):
 
 
 def near_and_far(depth: Tensor, like: Tensor | None = None) -> np.ndarray:
-    """Distances as colours, near ones light, and white where there is nothing: (…,) → (…, 3), from 0 to 1.
+    """Distances as colours, near ones light, and white where there is nothing: (…,) → (…, 3), from
+    0 to 1.
 
     Args:
         depth: distances; inf: nothing is there.
@@ -80,7 +83,11 @@ def near_and_far(depth: Tensor, like: Tensor | None = None) -> np.ndarray:
     """
     depth, like = depth.cpu(), (depth if like is None else like).cpu()
     there = like[like.isfinite()]
-    near, far = torch.quantile(there, torch.tensor([0.01, 0.99])) if len(there) else torch.tensor([0.0, 1.0])
+    near, far = (
+        torch.quantile(there, torch.tensor([0.01, 0.99]))
+        if len(there)
+        else torch.tensor([0.0, 1.0])
+    )
     part = ((far - depth) / (far - near).clamp_min(1e-6)).clamp(0, 1)
     colours = colormaps[NEARNESS](0.08 + 0.87 * part.numpy())[..., :3]
     return np.where(depth.isfinite().numpy()[..., None], colours, 1.0)
@@ -98,9 +105,12 @@ def beside_the_truth(taken: Taken, rendered: Rendered, nearest: Tensor, most: in
     error = (rendered.fine - taken.images).abs().mean(-1, keepdim=True)[:most]
     red = torch.lerp(torch.ones(3), torch.tensor(RED), (error / 0.3).clamp_max(1))
     rows: dict[str, Tensor | np.ndarray] = {
-        "truth": taken.images, "rendered": rendered.fine, "mistakes": red,
-        "nearest photograph": nearest, "depth": near_and_far(rendered.depth[:most], taken.depth),
-    }  # fmt: skip
+        "truth": taken.images,
+        "rendered": rendered.fine,
+        "mistakes": red,
+        "nearest photograph": nearest,
+        "depth": near_and_far(rendered.depth[:most], taken.depth),
+    }
     if taken.depth is not None:
         rows["true depth"] = near_and_far(taken.depth[:most], taken.depth)
     n = len(error)
@@ -135,8 +145,11 @@ def turning(colour: Tensor, depth: np.ndarray) -> Film:
     return Film(figure, draw, len(colour))
 
 
-def along_a_ray(looks: Looks, view: Tensor, pixel: tuple[int, int], truth: float | None = None) -> Figure:
-    """Where light comes from along one ray: the coarse field's weights, and the samples and weights of the fine one.
+def along_a_ray(
+    looks: Looks, view: Tensor, pixel: tuple[int, int], truth: float | None = None
+) -> Figure:
+    """Where light comes from along one ray: the coarse field's weights, and the samples and weights
+    of the fine one.
 
     Args:
         looks: of this one ray.
@@ -150,19 +163,34 @@ def along_a_ray(looks: Looks, view: Tensor, pixel: tuple[int, int], truth: float
     grid.set_width_ratios([2.6, 1])
     t, weights = looks.coarse_t[0].cpu().numpy(), looks.coarse.weights[0].cpu().numpy()
     axes.bar(
-        t, weights, 0.94 * (t[-1] - t[0]) / max(1, len(t) - 1), color=PALETTE[0], alpha=0.35, label="coarse weights"
+        t,
+        weights,
+        0.94 * (t[-1] - t[0]) / max(1, len(t) - 1),
+        color=PALETTE[0],
+        alpha=0.35,
+        label="coarse weights",
     )
     t, weights = looks.fine_t[0].cpu().numpy(), looks.fine.weights[0].cpu().numpy()
     axes.vlines(t, 0, weights, color=PALETTE[1], linewidth=1.4)
     axes.plot(t, weights, "o", color=PALETTE[1], markersize=4, label="fine weights")
     low = -0.07 * float(max(looks.coarse.weights[0].max(), looks.fine.weights[0].max()))
-    axes.plot(t, np.full_like(t, low), "|", color=INK, markersize=8, label="samples of the fine field")
+    axes.plot(
+        t, np.full_like(t, low), "|", color=INK, markersize=8, label="samples of the fine field"
+    )
     if truth is not None:
         axes.axvline(truth, color=QUIET, linewidth=1.1, linestyle=(0, (4, 3)), label="the surface")
     axes.set(xlabel="distance from the camera", title="weights along one ray", ylim=(2 * low, None))
     axes.legend(fontsize=9, loc="upper left")
     picture.imshow(view.numpy().clip(0, 1))
-    picture.plot(pixel[1], pixel[0], "o", markersize=11, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=2)
+    picture.plot(
+        pixel[1],
+        pixel[0],
+        "o",
+        markersize=11,
+        markerfacecolor="none",
+        markeredgecolor=INK,
+        markeredgewidth=2,
+    )
     picture.set_title("the ray's pixel")
     _bare(picture)
     return figure

@@ -1,4 +1,6 @@
-"""Optimisers on a surface: where they walked, how the loss fell, all of them in motion; and how fast they may be."""
+"""Optimisers on a surface: where they walked, how the loss fell, all of them in motion; and how
+fast they may be.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ def walks(
     minima: Sequence[Place],
     paths: Mapping[str, Mapping[str, Sequence[Place]]],
 ) -> Figure:
-    """A column for each group of walkers: their paths over the surface's contours and, below, their loss.
+    """A column for each group of walkers: their paths over the surface's contours and, below, their
+    loss.
 
     Args:
         loss: (…, 2) → (…), 0 at the minima.
@@ -56,7 +59,13 @@ def walks(
         above.plot(*start, "o", color="white", markeredgecolor=INK, markersize=6, zorder=5)
         above.set_title(group)
         above.legend(
-            fontsize=8, loc="best", handlelength=1.2, labelspacing=0.25, frameon=True, framealpha=0.85, edgecolor="none"
+            fontsize=8,
+            loc="best",
+            handlelength=1.2,
+            labelspacing=0.25,
+            frameon=True,
+            framealpha=0.85,
+            edgecolor="none",
         )
         below.set(xscale="log", yscale="log", xlabel="step", ylabel="loss" if column == 0 else "")
         below.grid(visible=True, axis="y")
@@ -74,7 +83,8 @@ def animate(
     minima: Sequence[Place],
     paths: Mapping[str, Sequence[Place]],
 ) -> Film:
-    """All walkers together, at first step by step, then faster and faster: the frames lie evenly in log(step).
+    """All walkers together, at first step by step, then faster and faster: the frames lie evenly in
+    log(step).
 
     Args:
         loss: (…, 2) → (…).
@@ -84,13 +94,32 @@ def animate(
     """
     figure, (axes,) = canvas(6.8, 4.1)
     _ground(axes, loss, view, minima)
-    axes.plot(*next(iter(paths.values()))[0], "o", color="white", markeredgecolor=INK, markersize=7, zorder=5)
+    axes.plot(
+        *next(iter(paths.values()))[0],
+        "o",
+        color="white",
+        markeredgecolor=INK,
+        markersize=7,
+        zorder=5,
+    )
     colours = _colours(list(paths))
     places = {name: _clipped(np.array(path), view) for name, path in paths.items()}
     kept = {name: _told_apart(path, view) for name, path in places.items()}
-    trails = {n: axes.plot([], [], color=colours[n], linewidth=1.4, alpha=0.75, zorder=3)[0] for n in paths}
+    trails = {
+        n: axes.plot([], [], color=colours[n], linewidth=1.4, alpha=0.75, zorder=3)[0]
+        for n in paths
+    }
     heads = {
-        n: axes.plot([], [], "o", color=colours[n], markeredgecolor="white", markersize=7.5, zorder=6, label=n)[0]
+        n: axes.plot(
+            [],
+            [],
+            "o",
+            color=colours[n],
+            markeredgecolor="white",
+            markersize=7.5,
+            zorder=6,
+            label=n,
+        )[0]
         for n in paths
     }
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
@@ -103,7 +132,10 @@ def animate(
             here = min(step, len(path) - 1)
             trails[name].set_data(*path[[*kept[name][kept[name] < here], here]].T)
             heads[name].set_data(*path[here][:, None])
-        return [*axes.lines, axes.set_title(f"step {step:,}")]  # the start and the minima, too: trails run below them
+        return [
+            *axes.lines,
+            axes.set_title(f"step {step:,}"),
+        ]  # the start and the minima, too: trails run below them
 
     return Film(figure, draw, len(steps))
 
@@ -114,7 +146,8 @@ def stills(
     minima: Sequence[Place],
     paths: Mapping[str, Sequence[Place]],
 ) -> tuple[list[np.ndarray], list[str]]:
-    """The frames of :func:`animate` as images (height, width, 3) from 0 to 1, and their titles; drawn in a second.
+    """The frames of :func:`animate` as images (height, width, 3) from 0 to 1, and their titles;
+    drawn in a second.
 
     The ground is drawn once by Matplotlib, and the walkers on it as lines and discs of pixels.
     """
@@ -156,9 +189,12 @@ def stills(
 
 
 def digit_times(
-    condition: Sequence[float], measured: Mapping[str, Sequence[float]], theory: Mapping[str, Sequence[float]]
+    condition: Sequence[float],
+    measured: Mapping[str, Sequence[float]],
+    theory: Mapping[str, Sequence[float]],
 ) -> Figure:
-    """Steps for each further decimal digit against the condition number: measured as dots, in theory as lines.
+    """Steps for each further decimal digit against the condition number: measured as dots, in
+    theory as lines.
 
     Args:
         condition: κ of each quadratic.
@@ -170,10 +206,20 @@ def digit_times(
         axes.plot(condition, theory[name], color=PALETTE[number], linewidth=1.3)
         axes.plot(condition, steps, "o", color=PALETTE[number], markersize=6)
         axes.annotate(
-            name, (condition[-1], steps[-1]), (8, 0), textcoords="offset points", va="center", color=PALETTE[number],
+            name,
+            (condition[-1], steps[-1]),
+            (8, 0),
+            textcoords="offset points",
+            va="center",
+            color=PALETTE[number],
             annotation_clip=False,
-        )  # fmt: skip
-    axes.set(xscale="log", yscale="log", xlabel=r"condition number $\kappa$", ylabel="steps for a decimal digit")
+        )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel=r"condition number $\kappa$",
+        ylabel="steps for a decimal digit",
+    )
     axes.grid(visible=True)
     return figure
 
@@ -182,26 +228,37 @@ def _colours(names: Sequence[str]) -> dict[str, str]:
     return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
 
 
-def _ground(axes: Axes, loss: Callable[[Tensor], Tensor], view: View, minima: Sequence[Place]) -> None:
+def _ground(
+    axes: Axes, loss: Callable[[Tensor], Tensor], view: View, minima: Sequence[Place]
+) -> None:
     """Contours that lie evenly in the logarithm of the loss, and the minima."""
     left, right, bottom, top = view
     xs, ys = torch.linspace(left, right, 150), torch.linspace(bottom, top, 130)
     values = loss(torch.cartesian_prod(ys, xs).flip(1)).view(130, 150).numpy()  # x fastest
     levels = np.geomspace(max(values.min(), 1e-3 * np.median(values)), values.max(), 20)
-    axes.contour(xs, ys, values, levels=levels, colors=[QUIET], linewidths=0.6, alpha=0.65, zorder=1)
-    axes.plot(*zip(*minima, strict=True), linestyle="", marker="*", color=INK, markersize=11, zorder=5)
+    axes.contour(
+        xs, ys, values, levels=levels, colors=[QUIET], linewidths=0.6, alpha=0.65, zorder=1
+    )
+    axes.plot(
+        *zip(*minima, strict=True), linestyle="", marker="*", color=INK, markersize=11, zorder=5
+    )
     axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="$x$", ylabel="$y$")
 
 
 def _clipped(places: np.ndarray, view: View) -> np.ndarray:
     """Places beyond three times the view, and those that are no numbers, become gaps. (n, 2)."""
     left, right, bottom, top = view
-    far = np.abs(places - [(left + right) / 2, (bottom + top) / 2]) > [1.5 * (right - left), 1.5 * (top - bottom)]
+    far = np.abs(places - [(left + right) / 2, (bottom + top) / 2]) > [
+        1.5 * (right - left),
+        1.5 * (top - bottom),
+    ]
     return np.where((far | ~np.isfinite(places)).any(1, keepdims=True), np.nan, places)
 
 
 def _told_apart(places: np.ndarray, view: View) -> np.ndarray:
-    """The places (numbers of rows) that can be told in the picture from the last one so kept; and the last of all."""
+    """The places (numbers of rows) that can be told in the picture from the last one so kept; and
+    the last of all.
+    """
     least = 0.003 * np.array([view[1] - view[0], view[3] - view[2]])
     kept, (x, y) = [0], places[0]
     for k, place in enumerate(places.tolist()):

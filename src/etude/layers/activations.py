@@ -27,19 +27,23 @@ from etude.errors import UserError
 class HardLimit(nn.Module):
     r"""$h(z) = 1$ if $z > 0$, else 0, with a derivative that it does not have.
 
-    Its own is 0 wherever there is one, and nothing could be learned through it. Backwards it is taken for the line
-    that is clipped to 0 and 1, $\min(1, \max(0, (z + 1) / 2))$, whose derivative is 1/2 for $|z| < 1$, else 0: a
-    *straight-through estimator*, of Hinton (2012), lecture 9c, and Bengio, Léonard & Courville (2013).
+    Its own is 0 wherever there is one, and nothing could be learned through it. Backwards it is
+    taken for the line that is clipped to 0 and 1, $\min(1, \max(0, (z + 1) / 2))$, whose derivative
+    is 1/2 for $|z| < 1$, else 0: a *straight-through estimator*, of Hinton (2012), lecture 9c, and
+    Bengio, Léonard & Courville (2013).
     """
 
     def forward(self, z: Tensor) -> Tensor:
         """Any shape, kept."""
         line = ((z + 1) / 2).clamp(0, 1)
-        return (z > 0).to(z.dtype) + (line - line.detach())  # the bracket is 0, and has the line's derivative
+        return (z > 0).to(z.dtype) + (
+            line - line.detach()
+        )  # the bracket is 0, and has the line's derivative
 
 
 class Maxout(nn.Module):
-    r"""$h_i = \max_j z_{ij}$: a unit takes the largest of several affine maps, and so learns a convex activation.
+    r"""$h_i = \max_j z_{ij}$: a unit takes the largest of several affine maps, and so learns a
+    convex activation.
 
     Args:
         pieces: k, affine maps of each unit; the layer before has k outputs for each unit.
@@ -55,18 +59,31 @@ class Maxout(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(…, k units) → (…, units); the k numbers of a unit stand side by side."""
         if z.shape[-1] % self.pieces:
-            raise UserError(f"Maxout: {z.shape[-1]} numbers can't be parted into units of {self.pieces} each")
+            raise UserError(
+                f"Maxout: {z.shape[-1]} numbers can't be parted into units of {self.pieces} each"
+            )
         return z.reshape(*z.shape[:-1], z.shape[-1] // self.pieces, self.pieces).amax(-1)
 
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "identity": nn.Identity, "hard_limit": HardLimit, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "selu": nn.SELU, "swish": nn.SiLU, "gelu": nn.GELU, "maxout": Maxout,
-}  # fmt: skip
+    "identity": nn.Identity,
+    "hard_limit": HardLimit,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "swish": nn.SiLU,
+    "gelu": nn.GELU,
+    "maxout": Maxout,
+}
 
 
 def dense(activation: str, inputs: int, outputs: int) -> nn.Sequential:
-    r"""$h = \phi(W x + b)$, (batch, inputs) → (batch, outputs); $W$ and $b$ begin as PyTorch's, evenly drawn."""
+    r"""$h = \phi(W x + b)$, (batch, inputs) → (batch, outputs); $W$ and $b$ begin as PyTorch's,
+    evenly drawn.
+    """
     phi = ACTIVATIONS[activation]()
     pieces = phi.pieces if isinstance(phi, Maxout) else 1
     return nn.Sequential(nn.Linear(inputs, pieces * outputs), phi)

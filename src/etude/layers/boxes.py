@@ -1,7 +1,7 @@
 r"""Boxes in pictures: how much they overlap, how a network tells them, which of many are kept.
 
-A box is its left, top, right and bottom edge, in pixels: (…, 4). Everything here works on whole batches, and is meant
-for any detector: with anchors or with proposals, dense or sparse.
+A box is its left, top, right and bottom edge, in pixels: (…, 4). Everything here works on whole
+batches, and is meant for any detector: with anchors or with proposals, dense or sparse.
 """
 
 from __future__ import annotations
@@ -37,39 +37,62 @@ def area(boxes: Tensor) -> Tensor:
 
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
-    r"""$|A \cap B| / |A \cup B|$ of all pairs: (…, n, 4), (…, m, 4) → (…, n, m). 0 for two empty boxes."""
+    r"""$|A \cap B| / |A \cup B|$ of all pairs: (…, n, 4), (…, m, 4) → (…, n, m).
+
+    0 for two empty boxes.
+    """
     a, b = a[..., :, None, :], b[..., None, :, :]
-    both = area(torch.cat([torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])], -1))
+    both = area(
+        torch.cat(
+            [torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])], -1
+        )
+    )
     return both / (area(a) + area(b) - both).clamp_min(torch.finfo(both.dtype).tiny)
 
 
 def giou(a: Tensor, b: Tensor) -> Tensor:
-    r"""$\mathrm{IoU} - |C \setminus (A \cup B)| / |C|$ of pairs, $C$ the smallest box around both: (…, 4) twice → (…).
+    r"""$\mathrm{IoU} - |C \setminus (A \cup B)| / |C|$ of pairs, $C$ the smallest box around both:
+    (…, 4) twice → (…).
 
     From -1 to 1. Unlike the IoU it has a gradient where the boxes are apart.
 
     Source: Rezatofighi et al. (2019), algorithm 1.
     """
     tiny = torch.finfo(a.dtype).tiny
-    both = area(torch.cat([torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])], -1))
-    around = area(torch.cat([torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])], -1))
+    both = area(
+        torch.cat(
+            [torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])], -1
+        )
+    )
+    around = area(
+        torch.cat(
+            [torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])], -1
+        )
+    )
     either = area(a) + area(b) - both
     return both / either.clamp_min(tiny) - (around - either) / around.clamp_min(tiny)
 
 
 def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
-    r"""Boxes as seen from their anchors, $((x - x_a) / w_a, (y - y_a) / h_a, \log(w / w_a), \log(h / h_a))$: (…, 4).
+    r"""Boxes as seen from their anchors, $((x - x_a) / w_a, (y - y_a) / h_a, \log(w / w_a), \log(h
+    / h_a))$: (…, 4).
 
     Source: Girshick, Donahue, Darrell & Malik (2014), appendix C.
     """
     size, size_a = boxes[..., 2:] - boxes[..., :2], anchors[..., 2:] - anchors[..., :2]
-    centre, centre_a = (boxes[..., :2] + boxes[..., 2:]) / 2, (anchors[..., :2] + anchors[..., 2:]) / 2
+    centre, centre_a = (
+        (boxes[..., :2] + boxes[..., 2:]) / 2,
+        (anchors[..., :2] + anchors[..., 2:]) / 2,
+    )
     return torch.cat([(centre - centre_a) / size_a, (size / size_a).log()], -1)
 
 
 def decode(offsets: Tensor, anchors: Tensor) -> Tensor:
     """The boxes that offsets from anchors stand for; undoes :func:`encode`. (…, 4)."""
-    size_a, centre_a = anchors[..., 2:] - anchors[..., :2], (anchors[..., :2] + anchors[..., 2:]) / 2
+    size_a, centre_a = (
+        anchors[..., 2:] - anchors[..., :2],
+        (anchors[..., :2] + anchors[..., 2:]) / 2,
+    )
     centre = centre_a + offsets[..., :2] * size_a
     half = size_a * offsets[..., 2:].clamp(max=MOST_GROWTH).exp() / 2
     return torch.cat([centre - half, centre + half], -1)
@@ -78,8 +101,9 @@ def decode(offsets: Tensor, anchors: Tensor) -> Tensor:
 def box_losses(offsets: Tensor, anchors: Tensor, boxes: Tensor, kind: str = "giou") -> Tensor:
     r"""What is lost by each of n boxes, told as offsets from its anchor: (n, 4) three times → (n,).
 
-    ``giou``: 1 - GIoU, from 0 to 2 (Rezatofighi et al., 2019). ``smooth``: the sum of the four offsets' distances $d$,
-    $d^2 / 0.2$ below 0.1 and $d - 0.05$ beyond (Girshick, 2015, equation 3, with a narrower bend).
+    ``giou``: 1 - GIoU, from 0 to 2 (Rezatofighi et al., 2019). ``smooth``: the sum of the four
+    offsets' distances $d$, $d^2 / 0.2$ below 0.1 and $d - 0.05$ beyond (Girshick, 2015, equation 3,
+    with a narrower bend).
     """
     if kind == "giou":
         return 1 - giou(decode(offsets, anchors), boxes)
@@ -87,9 +111,15 @@ def box_losses(offsets: Tensor, anchors: Tensor, boxes: Tensor, kind: str = "gio
 
 
 def grid_anchors(
-    height: int, width: int, strides: Sequence[int], size: float, scales: Sequence[float], ratios: Sequence[float]
+    height: int,
+    width: int,
+    strides: Sequence[int],
+    size: float,
+    scales: Sequence[float],
+    ratios: Sequence[float],
 ) -> Tensor:
-    """Anchors around the middle of every cell of every level; (levels · cells · scales · ratios, 4), in that order.
+    """Anchors around the middle of every cell of every level; (levels · cells · scales · ratios,
+    4), in that order.
 
     Args:
         height: of the picture; a level has as many rows as strides fit in, rounded up.
@@ -105,16 +135,19 @@ def grid_anchors(
         centre = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)  # (rows, columns, 2)
         shapes = [(s / r**0.5, s * r**0.5) for s in scales for r in ratios]
         half = stride * size * torch.tensor(shapes) / 2  # (anchors of a cell, 2)
-        levels.append(torch.cat([centre[:, :, None] - half, centre[:, :, None] + half], -1).flatten(0, 2))
+        levels.append(
+            torch.cat([centre[:, :, None] - half, centre[:, :, None] + half], -1).flatten(0, 2)
+        )
     return torch.cat(levels)
 
 
 def match(anchors: Tensor, boxes: Tensor, labels: Tensor, low: float, high: float) -> Tensor:
-    """For each anchor in each picture the number of the box that it stands for, or BACKGROUND, or NEITHER.
+    """For each anchor in each picture the number of the box that it stands for, or BACKGROUND, or
+    NEITHER.
 
-    An anchor stands for the box that it overlaps most, if the IoU is at least ``high``; below ``low`` it is background,
-    between them neither. The anchors that overlap a box more than all others do stand for it in any case, if they touch
-    it at all, so that no box goes without.
+    An anchor stands for the box that it overlaps most, if the IoU is at least ``high``; below
+    ``low`` it is background, between them neither. The anchors that overlap a box more than all
+    others do stand for it in any case, if they touch it at all, so that no box goes without.
 
     Args:
         anchors: (anchors, 4).
@@ -138,7 +171,8 @@ def match(anchors: Tensor, boxes: Tensor, labels: Tensor, low: float, high: floa
 
 
 def tally(matched: Tensor, levels: Sequence[int]) -> Tensor:
-    """How many anchors of a picture stand for an object, for neither, for background, in the mean over pictures.
+    """How many anchors of a picture stand for an object, for neither, for background, in the mean
+    over pictures.
 
     Args:
         matched: (pictures, anchors), as :func:`match` gives.
@@ -148,7 +182,8 @@ def tally(matched: Tensor, levels: Sequence[int]) -> Tensor:
         (levels + 1, 3); the last row is the sum.
     """
     rows = [
-        torch.stack([(part >= 0).sum(), (part == NEITHER).sum(), (part == BACKGROUND).sum()]) / len(matched)
+        torch.stack([(part >= 0).sum(), (part == NEITHER).sum(), (part == BACKGROUND).sum()])
+        / len(matched)
         for part in torch.split(matched, list(levels), 1)
     ]
     return torch.stack([*rows, torch.stack(rows).sum(0)])
@@ -157,10 +192,12 @@ def tally(matched: Tensor, levels: Sequence[int]) -> Tensor:
 def nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
     r"""Non-maximum suppression in many pictures at once: which boxes are kept; (batch, n), bool.
 
-    Greedy: going from the highest score down, a box is kept unless one of its class that was kept overlaps it by an IoU
-    above the threshold. With boxes in that order and $S_{ij}$ saying that $i < j$ are of one class and overlap so, what
-    is kept is the one solution of $k_j = \neg \exists i: k_i \wedge S_{ij}$. Begin with $k = 1$ and put it in again and
-    again: after $t$ rounds every box is right whose chain of suppressors is at most $t$ long, so it ends, and soon.
+    Greedy: going from the highest score down, a box is kept unless one of its class that was kept
+    overlaps it by an IoU above the threshold. With boxes in that order and $S_{ij}$ saying that $i
+    < j$ are of one class and overlap so, what is kept is the one solution of $k_j = \neg \exists i:
+    k_i \wedge S_{ij}$. Begin with $k = 1$ and put it in again and
+    again: after $t$ rounds every box is right whose chain of suppressors is at most $t$ long, so it
+        ends, and soon.
 
     Args:
         boxes: (batch, n, 4).
@@ -194,14 +231,18 @@ def candidates(scores: Tensor, boxes: Tensor, floor: float = 0.05, most: int = 3
     best, index = scores.flatten(1).topk(min(most, scores[0].numel()), dim=1)
     there = best >= floor
     found = boxes.gather(1, (index // classes)[..., None].expand(-1, -1, 4))
-    return Detections(found * there[..., None], best * there, (index % classes).masked_fill(~there, -1))
+    return Detections(
+        found * there[..., None], best * there, (index % classes).masked_fill(~there, -1)
+    )
 
 
 def suppressed(found: Detections, threshold: float = 0.5, most: int = 100) -> Detections:
     """What non-maximum suppression leaves, the surest first, at most ``most`` of each picture."""
     kept = nms(*found, threshold)
     scores = found.scores.masked_fill(~kept, -1.0)
-    order = scores.argsort(dim=1, descending=True, stable=True)[:, : min(most, int(kept.sum(1).max()))]
+    order = scores.argsort(dim=1, descending=True, stable=True)[
+        :, : min(most, int(kept.sum(1).max()))
+    ]
     there = kept.gather(1, order)
     boxes = found.boxes.gather(1, order[..., None].expand(-1, -1, 4)) * there[..., None]
     labels = found.labels.gather(1, order).masked_fill(~there, -1)

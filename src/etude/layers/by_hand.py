@@ -1,9 +1,11 @@
-r"""Layers with their backward passes written by hand, in NumPy: no graph, no automatic differentiation.
+r"""Layers with their backward passes written by hand, in NumPy: no graph, no automatic
+differentiation.
 
-Each keeps from ``forward`` what ``backward`` needs. ``backward`` is given $\partial L / \partial y$ for the output
-$y$, puts the gradients of its own numbers into ``gradients``, and returns $\partial L / \partial x$. Images are (batch,
-channels, height, width), and names and shapes of ``values`` are those of ``torch.nn``. Random draws come from NumPy's
-global generator, which a run seeds and resumes.
+Each keeps from ``forward`` what ``backward`` needs. ``backward`` is given $\partial L / \partial y$
+for the output $y$, puts the gradients of its own numbers into ``gradients``, and returns $\partial
+L / \partial x$. Images are (batch, channels, height, width), and names and shapes of ``values`` are
+those of ``torch.nn``. Random draws come from NumPy's global generator, which a run seeds and
+resumes.
 """
 
 from __future__ import annotations
@@ -39,9 +41,9 @@ class Layer:
 class Affine(Layer):
     r"""$y = x W^\top + b$.
 
-    $L$ depends on $W_{oi}$ through $y_{no}$ for every row $n$, so
-    $\partial L / \partial W_{oi} = \sum_n \partial L / \partial y_{no} \; x_{ni}$: a product of matrices, like the others.
-    """  # noqa: E501
+    $L$ depends on $W_{oi}$ through $y_{no}$ for every row $n$, so $\partial L / \partial W_{oi} =
+    \sum_n \partial L / \partial y_{no} \; x_{ni}$: a product of matrices, like the others.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -62,10 +64,12 @@ class Affine(Layer):
 
 
 class Convolution(Layer):
-    r"""$y_{o}(i, j) = \sum_{c, u, v} W_{ocuv} \, x_c(i + u - p, j + v - p)$, with $p$ rows of zeros around the picture.
+    r"""$y_{o}(i, j) = \sum_{c, u, v} W_{ocuv} \, x_c(i + u - p, j + v - p)$, with $p$ rows of zeros
+    around the picture.
 
-    Every output is a product of one patch with the filters. With all patches as rows of a matrix $X$ the convolution is
-    affine, and so is its backward pass; a pixel that lies in several patches gets the sum of their gradients.
+    Every output is a product of one patch with the filters. With all patches as rows of a matrix
+    $X$ the convolution is affine, and so is its backward pass; a pixel that lies in several patches
+    gets the sum of their gradients.
     """
 
     def __init__(self, channels: int, filters: int, kernel: int) -> None:
@@ -79,7 +83,9 @@ class Convolution(Layer):
         n, c, h, w = x.shape
         p, k = self.padding, self.kernel
         padded = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), (2, 3))  # (n, c, h, w, k, k)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            padded, (k, k), (2, 3)
+        )  # (n, c, h, w, k, k)
         self.X = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * h * w, c * k * k)
         self.shape = x.shape
         y: Array = self.X @ self._matrix().T
@@ -104,7 +110,10 @@ class Convolution(Layer):
 
 
 class MaxPool(Layer):
-    """The largest of each 2 × 2 pixels; it alone gets the gradient. Of equal ones it is the first."""
+    """The largest of each 2 × 2 pixels; it alone gets the gradient.
+
+    Of equal ones it is the first.
+    """
 
     def forward(self, x: Array, training: bool) -> Array:
         """(n, c, h, w) → (n, c, h/2, w/2); an odd last row or column is left out."""
@@ -126,13 +135,16 @@ class MaxPool(Layer):
 
 
 class BatchNorm(Layer):
-    r"""$\hat x = (x - \mu) / s$ with $s = \sqrt{\sigma^2 + \epsilon}$ over rows and pixels, $y = \gamma \hat x + \beta$.
+    r"""$\hat x = (x - \mu) / s$ with $s = \sqrt{\sigma^2 + \epsilon}$ over rows and pixels, $y =
+    \gamma \hat x + \beta$.
 
-    $\mu$ and $\sigma$ depend on every $x$ of the channel. Collecting the three ways in which $x$ acts,
+    $\mu$ and $\sigma$ depend on every $x$ of the channel. Collecting the three ways in which $x$
+    acts,
 
     $$\frac{\partial L}{\partial x} = \frac{\gamma}{s} \Big( dy - \overline{dy} - \hat x \, \overline{dy \, \hat x} \Big),$$
 
-    the bar being the mean over the batch: what would move mean or variance is taken out, for normalising undoes it.
+    the bar being the mean over the batch: what would move mean or variance is taken out, for
+    normalising undoes it.
     Source: Ioffe & Szegedy (2015), section 3.
     """  # noqa: E501
 
@@ -143,23 +155,31 @@ class BatchNorm(Layer):
         self.epsilon, self.momentum = epsilon, momentum
 
     def forward(self, x: Array, training: bool) -> Array:
-        """(n, c, h, w) → the same; by the batch's statistics in training, else by the running ones."""
+        """(n, c, h, w) → the same; by the batch's statistics in training, else by the
+        running ones.
+        """
         if training:
             mean, variance, n = x.mean((0, 2, 3)), x.var((0, 2, 3)), x.size / x.shape[1]
             for name, value in (("running_mean", mean), ("running_var", variance * n / (n - 1))):
-                self.statistics[name] = (1 - self.momentum) * self.statistics[name] + self.momentum * value
+                self.statistics[name] = (1 - self.momentum) * self.statistics[
+                    name
+                ] + self.momentum * value
         else:
             mean, variance = self.statistics["running_mean"], self.statistics["running_var"]
         self.s = np.sqrt(variance + self.epsilon)[:, None, None]
         self.x̂ = ((x - mean[:, None, None]) / self.s).astype(x.dtype)
-        y: Array = self.values["weight"][:, None, None] * self.x̂ + self.values["bias"][:, None, None]
+        y: Array = (
+            self.values["weight"][:, None, None] * self.x̂ + self.values["bias"][:, None, None]
+        )
         return y.astype(x.dtype)
 
     def backward(self, dy: Array) -> Array:
         """Of a pass in training."""
         over = (0, 2, 3)
         self.gradients = {"weight": (dy * self.x̂).sum(over), "bias": dy.sum(over)}
-        centred = dy - dy.mean(over, keepdims=True) - self.x̂ * (dy * self.x̂).mean(over, keepdims=True)
+        centred = (
+            dy - dy.mean(over, keepdims=True) - self.x̂ * (dy * self.x̂).mean(over, keepdims=True)
+        )
         dx: Array = self.values["weight"][:, None, None] / self.s * centred
         return dx.astype(dy.dtype)
 
@@ -179,7 +199,9 @@ class ReLU(Layer):
 
 
 class Dropout(Layer):
-    """In training each entry is 0 with probability p, else divided by 1 − p; its derivative is that same factor."""
+    """In training each entry is 0 with probability p, else divided by 1 − p; its derivative is that
+    same factor.
+    """
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -211,14 +233,16 @@ class Flatten(Layer):
 
 
 def softmax_cross_entropy(z: Array, labels: Array) -> tuple[float, Array]:
-    r"""$L = -\frac{1}{n} \sum_n \log p_{n y_n}$ with $p = \mathrm{softmax}(z)$, and $\partial L / \partial z = (p - e_y) / n$.
+    r"""$L = -\frac{1}{n} \sum_n \log p_{n y_n}$ with $p = \mathrm{softmax}(z)$, and $\partial L /
+    \partial z = (p - e_y) / n$.
 
-    The exponents are taken from the largest score of each row, which changes no probability and never overflows.
+    The exponents are taken from the largest score of each row, which changes no probability and
+    never overflows.
 
     Args:
         z: scores, (n, classes).
         labels: (n,), whole numbers.
-    """  # noqa: E501
+    """
     rows = np.arange(len(z))
     shifted = z - z.max(1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
@@ -246,17 +270,25 @@ class CrossEntropy(Layer):
 
 
 class Network:
-    """Layers in a row, trained by momentum; its state has the names of the same ``torch.nn.Sequential``."""
+    """Layers in a row, trained by momentum; its state has the names of the same
+    ``torch.nn.Sequential``.
+    """
 
     def __init__(self, layers: list[Layer], dtype: type = np.float32) -> None:
         self.layers = layers
         for layer in layers:
             layer.values = {name: value.astype(dtype) for name, value in layer.values.items()}
-        self.velocity = {key: np.zeros_like(layer.values[name]) for key, layer, name in self.learned()}
+        self.velocity = {
+            key: np.zeros_like(layer.values[name]) for key, layer, name in self.learned()
+        }
 
     def learned(self) -> list[tuple[str, Layer, str]]:
         """Every array that is learned: its key, its layer, its name there."""
-        return [(f"{i}.{name}", layer, name) for i, layer in enumerate(self.layers) for name in layer.values]
+        return [
+            (f"{i}.{name}", layer, name)
+            for i, layer in enumerate(self.layers)
+            for name in layer.values
+        ]
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """(n, 1, side, side) → scores (n, classes)."""
@@ -265,7 +297,9 @@ class Network:
         return x
 
     def backward(self, dy: Array) -> list[float]:
-        """Fill every layer's gradients; the norms of what each hands to the one before it, the last layer first."""
+        """Fill every layer's gradients; the norms of what each hands to the one before it, the last
+        layer first.
+        """
         norms = []
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
@@ -281,9 +315,15 @@ class Network:
             w -= (rate * self.velocity[key]).astype(w.dtype)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What is learned, the running statistics, and the velocities, as tensors, so that PyTorch can load them."""
+        """What is learned, the running statistics, and the velocities, as tensors, so that PyTorch
+        can load them.
+        """
         state = {key: layer.values[name] for key, layer, name in self.learned()}
-        state |= {f"{i}.{name}": v for i, layer in enumerate(self.layers) for name, v in layer.statistics.items()}
+        state |= {
+            f"{i}.{name}": v
+            for i, layer in enumerate(self.layers)
+            for name, v in layer.statistics.items()
+        }
         state |= {f"velocity.{key}": v for key, v in self.velocity.items()}
         return {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
 
@@ -296,10 +336,12 @@ class Network:
 
 
 def differences(layer: Layer, x: Array, steps: Array | None = None) -> dict[float, float]:
-    """For each h, ``steps``, the largest difference of gradient and central difference, over the largest gradient.
+    """For each h, ``steps``, the largest difference of gradient and central difference, over the
+    largest gradient.
 
-    The loss is a random weighting of the outputs, put through a sine so that it is curved; all of ``x`` and of the
-    layer's values are moved in turn, in place. Random draws of the layer are the same at each evaluation.
+    The loss is a random weighting of the outputs, put through a sine so that it is curved; all of
+    ``x`` and of the layer's values are moved in turn, in place. Random draws of the layer are the
+    same at each evaluation.
     """
     drawn = np.random.get_state()
 

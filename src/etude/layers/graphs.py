@@ -1,16 +1,18 @@
 r"""Layers on graphs: what a node computes from its neighbours.
 
-A graph has $n$ nodes, and edges $s \to t$ along which messages go. Its adjacency matrix $A$ has an entry in row $t$
-and column $s$, so that $A x$ sums over neighbours. It is sparse: an entry for each edge. All layers are made of two
-products, in which $P$ is a matrix with the value $v_e$ at edge $e$:
+A graph has $n$ nodes, and edges $s \to t$ along which messages go. Its adjacency matrix $A$ has an
+entry in row $t$ and column $s$, so that $A x$ sums over neighbours. It is sparse: an entry for each
+edge. All layers are made of two products, in which $P$ is a matrix with the value $v_e$ at edge
+$e$:
 
-$$(P x)_t = \sum_{e:\, s \to t} v_e \, x_s, \qquad \mathrm{inner}(p, q)_e = p_t \cdot q_s \text{ for } e:\, s \to t.$$
+$$(P x)_t = \sum_{e:\, s \to t} v_e \, x_s, \qquad
+\mathrm{inner}(p, q)_e = p_t \cdot q_s \text{ for } e:\, s \to t.$$
 
-They are each other's gradients. For $y = P x$, and $\bar y$ the loss's gradient by $y$, the one by $v$ is
-$\mathrm{inner}(\bar y, x)$, and the one by $x$ is $P^\top \bar y$. Both run in the kernels of ``torch.sparse`` on
-compressed rows (CSR). At 10⁶ edges and 16 numbers a node, on one CPU thread, the product took 9 ms; ``index_add_``,
-``scatter_add_`` and ``segment_reduce`` took 140 ms and more, and need memory for a row each edge.
-`benchmarks/beside/works/graphs.py` measures layers.
+They are each other's gradients. For $y = P x$, and $\bar y$ the loss's gradient by $y$, the one by
+$v$ is $\mathrm{inner}(\bar y, x)$, and the one by $x$ is $P^\top \bar y$. Both run in the kernels
+of ``torch.sparse`` on compressed rows (CSR). At 10⁶ edges and 16 numbers a node, on one CPU thread,
+the product took 9 ms; ``index_add_``, ``scatter_add_`` and ``segment_reduce`` took 140 ms and more,
+and need memory for a row each edge. `benchmarks/beside/works/graphs.py` measures layers.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ Kind = Literal["gcn", "cheb", "sage", "gat", "gin"]
 
 
 class Sparse:
-    """Where the entries of a sparse matrix stand, sorted by row and then by column, each place once.
+    """Where the entries of a sparse matrix stand, sorted by row and then by column, each place
+    once.
 
     Args:
-        places: rows and columns, int64 (2, entries), in any order; twice the same place is one entry.
+        places: rows and columns, int64 (2, entries), in any order; twice the same place is one
+            entry.
         rows: of the matrix.
         columns: of the matrix.
 
@@ -42,13 +46,19 @@ class Sparse:
 
     def __init__(self, places: Tensor, rows: int, columns: int) -> None:
         if places.ndim != 2 or len(places) != 2 or places.is_floating_point():
-            raise UserError(f"edges are {places.dtype} {tuple(places.shape)}; expected whole numbers (2, edges)")
+            raise UserError(
+                f"edges are {places.dtype} {tuple(places.shape)}; expected whole numbers (2, edges)"
+            )
         limits = places.new_tensor([[rows], [columns]])
         if (outside := (places < 0) | (places >= limits)).any():
             wrong = int(places[outside][0])
-            raise UserError(f"an edge names node {wrong}; expected nodes from 0 to {max(rows, columns) - 1}")
+            raise UserError(
+                f"an edge names node {wrong}; expected nodes from 0 to {max(rows, columns) - 1}"
+            )
         self.shape = rows, columns
-        self.rows, self.columns = torch.stack(quotients(torch.unique(places[0] * columns + places[1]), columns))
+        self.rows, self.columns = torch.stack(
+            quotients(torch.unique(places[0] * columns + places[1]), columns)
+        )
         self.order = self.columns.argsort(stable=True)  # of the transpose's entries among these
         self._csr = starts(self.rows, rows), self.columns.int()
         self._transposed = starts(self.columns[self.order], columns), self.rows[self.order].int()
@@ -59,19 +69,27 @@ class Sparse:
     def to(self, device: Any) -> Sparse:
         """The same on a device."""
         places = torch.stack([self.rows, self.columns])
-        return self if places.device == torch.device(device) else type(self)._made(places.to(device), self.shape)
+        return (
+            self
+            if places.device == torch.device(device)
+            else type(self)._made(places.to(device), self.shape)
+        )
 
     @classmethod
     def _made(cls, places: Tensor, shape: tuple[int, int]) -> Sparse:
         return cls(places, *shape)
 
     def times(self, values: Tensor, x: Tensor) -> Tensor:
-        """The sum over each row's entries of values times rows of x: (entries,), (columns, width) → (rows, width)."""
+        """The sum over each row's entries of values times rows of x: (entries,), (columns, width) →
+        (rows, width).
+        """
         out: Tensor = _Times.apply(self, values, x.to(values.dtype))  # type: ignore[no-untyped-call]
         return out
 
     def inner(self, p: Tensor, q: Tensor) -> Tensor:
-        """For each entry, p at its row times q at its column: (rows, d), (columns, d) → (entries,)."""
+        """For each entry, p at its row times q at its column: (rows, d), (columns, d) →
+        (entries,).
+        """
         out: Tensor = _Inner.apply(self, p, q)  # type: ignore[no-untyped-call]
         return out
 
@@ -97,7 +115,9 @@ class Sparse:
 
 def csr(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     """A CSR tensor of places that are known to be right."""
-    return torch.sparse_csr_tensor(starts, columns, values.contiguous(), shape, check_invariants=False)
+    return torch.sparse_csr_tensor(
+        starts, columns, values.contiguous(), shape, check_invariants=False
+    )
 
 
 def starts(sorted_rows: Tensor, rows: int) -> Tensor:
@@ -126,7 +146,11 @@ class _Times(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
         (g,), (values, x) = gradients, ctx.saved_tensors
         by_values = ctx.places._inner(g.contiguous(), x) if ctx.needs_input_grad[1] else None
-        by_x = ctx.places._product_of_transpose(values, g.contiguous()) if ctx.needs_input_grad[2] else None
+        by_x = (
+            ctx.places._product_of_transpose(values, g.contiguous())
+            if ctx.needs_input_grad[2]
+            else None
+        )
         return None, by_values, by_x
 
 
@@ -178,11 +202,15 @@ class Graph(Sparse):
         if wanted not in self._looped:
             edges = self.edges[:, self.rows != self.columns]
             own = torch.arange(self.shape[0], device=edges.device).expand(2, -1)
-            self._looped[wanted] = Graph(torch.cat([edges, own], 1) if wanted else edges, self.shape[0])
+            self._looped[wanted] = Graph(
+                torch.cat([edges, own], 1) if wanted else edges, self.shape[0]
+            )
         return self._looped[wanted]
 
     def normalised(self, dtype: torch.dtype = torch.float) -> Tensor:
-        r"""$1 / \sqrt{d_t d_s}$ for each edge, with the degrees d of the graph as it is: (edges,)."""
+        r"""$1 / \sqrt{d_t d_s}$ for each edge, with the degrees d of the graph as it is:
+        (edges,).
+        """
         if dtype not in self._normalised:
             root = self.degree.double().rsqrt().masked_fill(self.degree == 0, 0)
             self._normalised[dtype] = (root[self.rows] * root[self.columns]).to(dtype)
@@ -193,7 +221,9 @@ class Graph(Sparse):
         return self.times(self._ones.to(x.dtype), x)
 
     def mean(self, x: Tensor) -> Tensor:
-        """Over each node's neighbours, zero where there are none: (nodes, width) → (nodes, width)."""
+        """Over each node's neighbours, zero where there are none: (nodes, width) → (nodes,
+        width).
+        """
         return self.sum(x) / self.degree.clamp_min(1).to(x.dtype)[:, None]
 
 
@@ -233,7 +263,9 @@ def dropped(x: Nodes, p: float, training: bool) -> Nodes:
 
 
 class Projection(nn.Module):
-    """x W of dense or sparse x, (nodes, inputs) → (nodes, outputs); W begins as Glorot & Bengio (2010) propose."""
+    """x W of dense or sparse x, (nodes, inputs) → (nodes, outputs); W begins as Glorot & Bengio
+    (2010) propose.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -246,10 +278,12 @@ class Projection(nn.Module):
 
 
 class Chebyshev(nn.Module):
-    r"""A polynomial of the Laplacian: $\sum_{k<K} T_k(\tilde L)\, X W_k + b$, $\tilde L = 2 L / \lambda_\max - I$.
+    r"""A polynomial of the Laplacian: $\sum_{k<K} T_k(\tilde L)\, X W_k + b$, $\tilde L = 2 L /
+    \lambda_\max - I$.
 
-    $L = I - D^{-1/2} A D^{-1/2}$, without edges to oneself. The sum is taken from its end by Clenshaw's recurrence,
-    $B_k = X W_k + 2 \tilde L B_{k+1} - B_{k+2}$, on rows that are projected already.
+    $L = I - D^{-1/2} A D^{-1/2}$, without edges to oneself. The sum is taken from its end by
+    Clenshaw's recurrence, $B_k = X W_k + 2 \tilde L B_{k+1} - B_{k+2}$, on rows that are projected
+    already.
 
     Input (nodes, inputs), output (nodes, outputs).
 
@@ -280,7 +314,8 @@ class Chebyshev(nn.Module):
 
 
 class Convolution(nn.Module):
-    r"""$\hat A X W + b$ with $\hat A = \tilde D^{-1/2} (A + I) \tilde D^{-1/2}$: the renormalised first order.
+    r"""$\hat A X W + b$ with $\hat A = \tilde D^{-1/2} (A + I) \tilde D^{-1/2}$: the renormalised
+    first order.
 
     Input (nodes, inputs), output (nodes, outputs).
 
@@ -303,7 +338,8 @@ class Sage(nn.Module):
 
     Input (nodes, inputs), output (nodes, outputs).
 
-    Source: Hamilton, Ying & Leskovec (2017), algorithm 1 with the mean and without its normalisation of lengths.
+    Source: Hamilton, Ying & Leskovec (2017), algorithm 1 with the mean and without its
+    normalisation of lengths.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -320,28 +356,38 @@ class Sage(nn.Module):
 class Attention(nn.Module):
     r"""A mean over neighbours and oneself whose weights are learned, in several heads.
 
-    $\alpha_{ts} = \mathrm{softmax}_s\, \mathrm{LeakyReLU}(a^\top W x_t + b^\top W x_s)$, with a slope of 0.2.
+    $\alpha_{ts} = \mathrm{softmax}_s\, \mathrm{LeakyReLU}(a^\top W x_t + b^\top W x_s)$, with a
+    slope of 0.2.
 
-    Input (nodes, inputs), output (nodes, heads · outputs), or with ``averaged`` the heads' mean, (nodes, outputs).
+    Input (nodes, inputs), output (nodes, heads · outputs), or with ``averaged`` the heads' mean,
+    (nodes, outputs).
 
     Source: Veličković et al. (2018), equations 1 to 6.
     """
 
-    def __init__(self, inputs: int, outputs: int, heads: int = 1, averaged: bool = False, drop: float = 0.0) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, heads: int = 1, averaged: bool = False, drop: float = 0.0
+    ) -> None:
         super().__init__()
         self.heads, self.averaged, self.drop = heads, averaged, drop
         self.projection = Projection(inputs, heads * outputs)
         bound = math.sqrt(6 / (1 + outputs))
-        self.target, self.source = (nn.Parameter(torch.empty(heads, outputs).uniform_(-bound, bound)) for _ in range(2))
+        self.target, self.source = (
+            nn.Parameter(torch.empty(heads, outputs).uniform_(-bound, bound)) for _ in range(2)
+        )
         self.bias = nn.Parameter(torch.zeros(outputs if averaged else heads * outputs))
 
     def weights(self, z: Tensor, graph: Graph) -> list[Tensor]:
-        """Of each head, how much every edge counts: (nodes, heads · outputs) → (edges,), those of ``loops(True)``."""
+        """Of each head, how much every edge counts: (nodes, heads · outputs) → (edges,), those of
+        ``loops(True)``.
+        """
         z, found = z.view(len(z), self.heads, -1), []
         to, of = (z * self.target).sum(2), (z * self.source).sum(2)  # (nodes, heads)
         one = torch.ones_like(to[:, 0])
         for head in range(self.heads):  # a sum of two is an inner product: (to, 1) · (1, of)
-            scores = graph.inner(torch.stack([to[:, head], one], 1), torch.stack([one, of[:, head]], 1))
+            scores = graph.inner(
+                torch.stack([to[:, head], one], 1), torch.stack([one, of[:, head]], 1)
+            )
             found.append(graph.softmax(leaky_relu(scores, 0.2)))
         return found
 
@@ -355,10 +401,12 @@ class Attention(nn.Module):
 
 
 class Isomorphism(nn.Module):
-    r"""A perceptron of oneself and the sum of one's neighbours: $\mathrm{MLP}((1 + \epsilon)\, x_t + \sum_s x_s)$.
+    r"""A perceptron of oneself and the sum of one's neighbours: $\mathrm{MLP}((1 + \epsilon)\, x_t
+    + \sum_s x_s)$.
 
-    Neither a mean nor a maximum can count; a sum tells apart all multisets of rows, so this layer tells apart whatever
-    graphs the test of Weisfeiler & Leman does. The perceptron's first map is taken before the sum: it commutes.
+    Neither a mean nor a maximum can count; a sum tells apart all multisets of rows, so this layer
+    tells apart whatever graphs the test of Weisfeiler & Leman does. The perceptron's first map is
+    taken before the sum: it commutes.
 
     Input (nodes, inputs), output (nodes, outputs).
 

@@ -1,9 +1,11 @@
-r"""Normalisation: numbers inside a network brought to mean 0 and variance 1, then scaled and shifted as is learned.
+r"""Normalisation: numbers inside a network brought to mean 0 and variance 1, then scaled and
+shifted as is learned.
 
 $$\hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}, \qquad y = \gamma \hat x + \beta.$$
 
-The layers differ in what $\mu$ and $\sigma^2$ are taken over. Inputs are (batch, channels), or have more axes behind:
-(batch, channels, height, width). $\gamma$ and $\beta$ have one number for each channel and begin at 1 and 0.
+The layers differ in what $\mu$ and $\sigma^2$ are taken over. Inputs are (batch, channels), or have
+more axes behind: (batch, channels, height, width). $\gamma$ and $\beta$ have one number for each
+channel and begin at 1 and 0.
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ def moments(x: Tensor, axes: Iterable[int]) -> tuple[Tensor, Tensor]:
     axes = list(axes)
     if math.prod(x.shape[axis] for axis in axes) < 2:
         raise UserError(
-            f"a norm takes its statistics over axes {axes} of an input of shape {tuple(x.shape)}, one value for each; "
-            f"expected two or more: a larger batch or picture, or another norm"
+            f"a norm takes its statistics over axes {axes} of an input of shape {tuple(x.shape)},"
+            " one value for each; expected two or more: a larger batch or picture, or another norm"
         )
-    exact = x.to(torch.promote_types(x.dtype, torch.float32))  # a mean of many bf16 numbers would be lost
+    exact = x.to(
+        torch.promote_types(x.dtype, torch.float32)
+    )  # a mean of many bf16 numbers would be lost
     variance, mean = torch.var_mean(exact, axes, correction=0, keepdim=True)
     return mean, variance
 
@@ -48,7 +52,9 @@ def per_channel(numbers: Tensor, x: Tensor) -> Tensor:
 
 
 class Affine(nn.Module):
-    r"""$y = \gamma x + \beta$: what every norm ends with, and all that is left where nothing is normalised."""
+    r"""$y = \gamma x + \beta$: what every norm ends with, and all that is left where nothing is
+    normalised.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -63,7 +69,8 @@ class Affine(nn.Module):
 class LayerNorm(Affine):
     """Over all channels and pixels of one example.
 
-    Source: Ba, Kiros & Hinton (2016), equation 3; with γ and β for each channel, as Wu & He (2018) have them.
+    Source: Ba, Kiros & Hinton (2016), equation 3; with γ and β for each channel, as Wu & He (2018)
+    have them.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +90,8 @@ class InstanceNorm(Affine):
 
 
 class GroupNorm(Affine):
-    """Over the pixels of the channels of one group of one example: between layer norm and instance norm.
+    """Over the pixels of the channels of one group of one example: between layer norm and instance
+    norm.
 
     Source: Wu & He (2018), equations 1 and 7.
 
@@ -95,7 +103,8 @@ class GroupNorm(Affine):
     def __init__(self, groups: int, channels: int) -> None:
         if channels % groups:
             raise UserError(
-                f"{channels} channels make no {groups} groups of one size; expected a divisor of {channels}"
+                f"{channels} channels make no {groups} groups of one size; expected a divisor of"
+                f" {channels}"
             )
         super().__init__(channels)
         self.groups = groups
@@ -107,7 +116,8 @@ class GroupNorm(Affine):
 
 
 class BatchNorm(Affine):
-    r"""Over one channel of the whole mini-batch; in evaluation by running statistics, which training leaves behind.
+    r"""Over one channel of the whole mini-batch; in evaluation by running statistics, which
+    training leaves behind.
 
     $\mu \leftarrow \mu + \alpha (\mu_B - \mu)$, and so the variance, by its unbiased estimate.
 
@@ -147,11 +157,13 @@ class BatchRenorm(Affine):
     r = \mathrm{clip}_{[1 / r_{max}, r_{max}]} \frac{\sigma_B}{\sigma}, \qquad
     d = \mathrm{clip}_{[-d_{max}, d_{max}]} \frac{\mu_B - \mu}{\sigma},$$
 
-    where $r$ and $d$ count as constants for the gradient. Where nothing is clipped, $\hat x = (x - \mu) / \sigma$.
+    where $r$ and $d$ count as constants for the gradient. Where nothing is clipped, $\hat x = (x -
+    \mu) / \sigma$.
 
-    The bounds are the paper's: batch norm alone for 5,000 of 160,000 steps, then relaxed along straight lines,
-    $d_{max}$ until step 25,000 and $r_{max}$ until step 40,000; for another number of steps, in proportion. The
-    running statistics begin as the plain mean of the first mini-batches, until that is longer than their memory.
+    The bounds are the paper's: batch norm alone for 5,000 of 160,000 steps, then relaxed along
+    straight lines, $d_{max}$ until step 25,000 and $r_{max}$ until step 40,000; for another number
+    of steps, in proportion. The running statistics begin as the plain mean of the first
+    mini-batches, until that is longer than their memory.
 
     Source: Ioffe (2017), algorithm 1; the bounds from section 4.
 
@@ -168,10 +180,17 @@ class BatchRenorm(Affine):
     seen: Tensor
 
     def __init__(
-        self, channels: int, steps: int = 160_000, alpha: float = 0.01, r_max: float = 3.0, d_max: float = 5.0
+        self,
+        channels: int,
+        steps: int = 160_000,
+        alpha: float = 0.01,
+        r_max: float = 3.0,
+        d_max: float = 5.0,
     ) -> None:
         if r_max < 1:
-            raise UserError(f"r_max of batch renorm is {r_max:g}; expected at least 1, which corrects nothing")
+            raise UserError(
+                f"r_max of batch renorm is {r_max:g}; expected at least 1, which corrects nothing"
+            )
         super().__init__(channels)
         self.steps, self.alpha, self.r_max, self.d_max = steps, alpha, r_max, d_max
         self.register_buffer("mean", torch.zeros(channels))

@@ -1,13 +1,15 @@
 r"""Recurrent layers, written from their equations: Elman's network, the GRU and the LSTM.
 
-A cell takes the input $x_t$ and its state at $t - 1$ to its state at $t$; the same weights serve at every step.
-$\sigma$ is the logistic function, $\odot$ the product number by number, and each $a$ is a sum of two linear maps,
-$a = (W x_t + b) + (U h_{t-1} + b')$. The first does not wait for the cell: for all gates and all steps it is one matrix
-product before the loop. Only $U h_{t-1}$ is left inside, and $b'$ too where a gate acts on it.
+A cell takes the input $x_t$ and its state at $t - 1$ to its state at $t$; the same weights serve at
+every step. $\sigma$ is the logistic function, $\odot$ the product number by number, and each $a$ is
+a sum of two linear maps, $a = (W x_t + b) + (U h_{t-1} + b')$. The first does not wait for the
+cell: for all gates and all steps it is one matrix product before the loop. Only $U h_{t-1}$ is left
+inside, and $b'$ too where a gate acts on it.
 
-Parameters have the names, shapes and order of gates of ``torch.nn.RNN``, ``GRU`` and ``LSTM``, so that state dicts load
-both ways: ``weight_ih_l0`` is $W$ of all gates, one below another, ``weight_hh_l0`` is $U$, ``bias_ih_l0`` $b$ and
-``bias_hh_l0`` $b'$; ``l1`` is the layer above, and ``_reverse`` reads from the end.
+Parameters have the names, shapes and order of gates of ``torch.nn.RNN``, ``GRU`` and ``LSTM``, so
+that state dicts load both ways: ``weight_ih_l0`` is $W$ of all gates, one below another,
+``weight_hh_l0`` is $U$, ``bias_ih_l0`` $b$ and ``bias_hh_l0`` $b'$; ``l1`` is the layer above, and
+``_reverse`` reads from the end.
 """
 
 from __future__ import annotations
@@ -32,24 +34,34 @@ class Recurrent(nn.Module):
         inputs: features of the input at one step.
         hidden: units, so features of the state.
         layers: stacked: each reads the outputs of the one below.
-        bidirectional: every layer also reads from the end, with weights of its own; its outputs are both, side by side.
+        bidirectional: every layer also reads from the end, with weights of its own; its outputs are
+            both, side by side.
     """
 
     gates: ClassVar[int] = 1
     states: ClassVar[int] = 1
     gated_bias: ClassVar[bool] = False  # b' does more than to be added to b
 
-    def __init__(self, inputs: int, hidden: int, layers: int = 1, *, bidirectional: bool = False) -> None:
+    def __init__(
+        self, inputs: int, hidden: int, layers: int = 1, *, bidirectional: bool = False
+    ) -> None:
         super().__init__()
         self.inputs, self.hidden, self.layers = inputs, hidden, layers
         self.directions = 2 if bidirectional else 1
         for layer in range(layers):
             below = inputs if layer == 0 else self.directions * hidden
             for direction in ("", "_reverse")[: self.directions]:
-                shapes = {"weight_ih": (below,), "weight_hh": (hidden,), "bias_ih": (), "bias_hh": ()}
+                shapes = {
+                    "weight_ih": (below,),
+                    "weight_hh": (hidden,),
+                    "bias_ih": (),
+                    "bias_hh": (),
+                }
                 for name, columns in shapes.items():
                     weight = torch.empty(self.gates * hidden, *columns)
-                    nn.init.uniform_(weight, -1 / math.sqrt(hidden), 1 / math.sqrt(hidden))  # as in PyTorch
+                    nn.init.uniform_(
+                        weight, -1 / math.sqrt(hidden), 1 / math.sqrt(hidden)
+                    )  # as in PyTorch
                     self.register_parameter(f"{name}_l{layer}{direction}", nn.Parameter(weight))
 
     def step(self, wx: Tensor, state: State, u: Tensor, b: Tensor) -> State:
@@ -64,12 +76,14 @@ class Recurrent(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Outputs of the last layer, (batch, time, directions · hidden), and the state after the last step.
+        """Outputs of the last layer, (batch, time, directions · hidden), and the state after the
+        last step.
 
         Args:
             x: (batch, time, inputs).
-            state: of every layer and direction before the first step, each (layers · directions, batch, hidden); zero
-                by default. What a call gives is taken by the next one, so a sequence can come in pieces.
+            state: of every layer and direction before the first step, each (layers · directions,
+                batch, hidden); zero by default. What a call gives is taken by the next one, so a
+                sequence can come in pieces.
 
         Raises:
             UserError: x has another number of axes or of features.
@@ -90,16 +104,25 @@ class Recurrent(nn.Module):
             read = []
             for direction in ("", "_reverse")[: self.directions]:
                 began = tuple(part[len(last)] for part in state)
-                outputs, ended = self.read(x, began, f"l{layer}{direction}", backwards=bool(direction))
+                outputs, ended = self.read(
+                    x, began, f"l{layer}{direction}", backwards=bool(direction)
+                )
                 read.append(outputs)
                 last.append(ended)
             x = torch.cat(read, 2) if self.directions == 2 else read[0]
         return x, tuple(torch.stack(parts) for parts in zip(*last, strict=True))
 
     def read(self, x: Tensor, state: State, name: str, *, backwards: bool) -> tuple[Tensor, State]:
-        """One layer in one direction: outputs (batch, time, hidden), and its state, each (batch, hidden)."""
-        w, u, b, b_u = (getattr(self, f"{kind}_{name}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-        steps = linear(x.transpose(0, 1), w, b if self.gated_bias else b + b_u).unbind()  # all gates and steps at once
+        """One layer in one direction: outputs (batch, time, hidden), and its state, each (batch,
+        hidden).
+        """
+        w, u, b, b_u = (
+            getattr(self, f"{kind}_{name}")
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        steps = linear(
+            x.transpose(0, 1), w, b if self.gated_bias else b + b_u
+        ).unbind()  # all gates and steps at once
         u, outputs = u.T, []
         for wx in reversed(steps) if backwards else steps:
             state = self.step(wx, state, u, b_u)
@@ -140,34 +163,45 @@ class GRU(Recurrent):
 
 
 class LSTM(Recurrent):
-    r"""A cell $c$ that is added to, and gates that say what is written ($i$), kept ($f$) and shown ($o$).
+    r"""A cell $c$ that is added to, and gates that say what is written ($i$), kept ($f$) and shown
+    ($o$).
 
     $$i = \sigma(a_i), \quad f = \sigma(a_f), \quad g = \tanh(a_g), \quad o = \sigma(a_o), \qquad
     c_t = f \odot c_{t-1} + i \odot g, \quad h_t = o \odot \tanh c_t.$$
 
-    Source: Hochreiter & Schmidhuber (1997); the forget gate $f$ from Gers, Schmidhuber & Cummins (2000).
+    Source: Hochreiter & Schmidhuber (1997); the forget gate $f$ from Gers, Schmidhuber & Cummins
+    (2000).
 
     Args:
         inputs: features of the input at one step.
         hidden: units.
         layers: stacked.
         bidirectional: every layer also reads from the end.
-        fused: compute by PyTorch's kernel with these very weights: the same but for rounding, and on a CPU two to three
-            times as fast. (Of the other cells its kernels are no faster than the loop.)
+        fused: compute by PyTorch's kernel with these very weights: the same but for rounding, and
+            on a CPU two to three times as fast. (Of the other cells its kernels are no faster than
+            the loop.)
     """
 
     gates = 4
     states = 2
 
     def __init__(
-        self, inputs: int, hidden: int, layers: int = 1, *, bidirectional: bool = False, fused: bool = False
+        self,
+        inputs: int,
+        hidden: int,
+        layers: int = 1,
+        *,
+        bidirectional: bool = False,
+        fused: bool = False,
     ) -> None:
         super().__init__(inputs, hidden, layers, bidirectional=bidirectional)
         self.fused = fused
 
     @torch.no_grad()
     def set_biases(self, *, i: float | Tensor, f: float | Tensor) -> None:
-        """Set b + b' of the input and the forget gates in every layer and direction: one number, or (hidden,)."""
+        """Set b + b' of the input and the forget gates in every layer and direction: one number, or
+        (hidden,).
+        """
         for name, bias in self.named_parameters():
             if name.startswith("bias"):
                 for of_gate, value in zip(bias.chunk(4), (i, f), strict=False):
@@ -179,7 +213,9 @@ class LSTM(Recurrent):
             return super().compute(x, state)
         weights: list[Tensor] = list(self.parameters())
         two = self.directions == 2
-        outputs, h, c = torch.lstm(x, state, weights, True, self.layers, 0.0, self.training, two, True)
+        outputs, h, c = torch.lstm(
+            x, state, weights, True, self.layers, 0.0, self.training, two, True
+        )
         return outputs, (h, c)
 
     def step(self, wx: Tensor, state: State, u: Tensor, b: Tensor) -> State:
@@ -191,10 +227,11 @@ class LSTM(Recurrent):
 
 
 def through_time(cells: Recurrent, x: Tensor) -> Tensor:
-    r"""The size of $\partial s_T / \partial s_{T-k}$ for k = 0, 1 …: (time,); s is the whole state, h or (h, c).
+    r"""The size of $\partial s_T / \partial s_{T-k}$ for k = 0, 1 …: (time,); s is the whole state,
+    h or (h, c).
 
-    It is the root mean square of the Jacobian's singular values, over them and the sequences, from one random direction
-    for each sequence.
+    It is the root mean square of the Jacobian's singular values, over them and the sequences, from
+    one random direction for each sequence.
 
     Args:
         cells: in one direction.
@@ -205,7 +242,9 @@ def through_time(cells: Recurrent, x: Tensor) -> Tensor:
         states.append(cells(x[:, t : t + 1], states[-1] if states else None)[1])
     last = torch.cat(states[-1], 2)
     v = torch.randn_like(last)
-    v = v / v.norm(dim=(0, 2), keepdim=True)  # |vᵀJ|² is on average the mean square of J's singular values
+    v = v / v.norm(
+        dim=(0, 2), keepdim=True
+    )  # |vᵀJ|² is on average the mean square of J's singular values
     gradients = torch.autograd.grad((last * v).sum(), [part for state in states for part in state])
     squares = torch.stack([g.square().sum((0, 2)).mean() for g in gradients])
     return squares.view(len(states), -1).sum(1).sqrt().flip(0).cpu()

@@ -1,7 +1,8 @@
 r"""Volume rendering: what light along a ray adds up to, and where along it one had better look.
 
-A ray $r(t) = o + t d$ goes through fog with density $\sigma$ and colour $c$ at each place. All functions take rays in
-their first axis and samples along them in the second, sorted by their distances $t$.
+A ray $r(t) = o + t d$ goes through fog with density $\sigma$ and colour $c$ at each place. All
+functions take rays in their first axis and samples along them in the second, sorted by their
+distances $t$.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ class Rendering(NamedTuple):
     """What rays see."""
 
     colour: Tensor  # (rays, 3)
-    depth: Tensor  # (rays,), the mean distance of where the light comes from; the far end for what passes through
+    # (rays,), the mean distance of where the light comes from; the far end for what passes through
+    depth: Tensor
     weights: Tensor  # (rays, samples), how much each sample counts for; they sum to at most 1
 
 
 def chord(origins: Tensor, directions: Tensor, radius: float) -> tuple[Tensor, Tensor]:
-    """Where rays enter a ball around the origin and where they leave it; twice the same where they miss it.
+    """Where rays enter a ball around the origin and where they leave it; twice the same where they
+    miss it.
 
     Args:
         origins: (rays, 3), outside of the ball.
@@ -55,9 +58,12 @@ def stratified(near: Tensor, far: Tensor, bins: int, *, random: bool) -> Tensor:
     return near + (far - near) * (first + part) / bins
 
 
-def composite(density: Tensor, colour: Tensor, t: Tensor, far: Tensor, ground: float = 1.0) -> Rendering:
-    r"""What rays see of a fog that is constant from each sample to the next: $C = \sum_i T_i (1 - e^{-\sigma_i
-    \delta_i}) c_i$, $T_i = e^{-\sum_{j<i} \sigma_j \delta_j}$, and ground for what light passes through all of it.
+def composite(
+    density: Tensor, colour: Tensor, t: Tensor, far: Tensor, ground: float = 1.0
+) -> Rendering:
+    r"""What rays see of a fog that is constant from each sample to the next: $C = \sum_i T_i (1 -
+    e^{-\sigma_i \delta_i}) c_i$, $T_i = e^{-\sum_{j<i} \sigma_j \delta_j}$, and ground for what
+    light passes through all of it.
 
     Args:
         density: σ, (rays, samples), not negative.
@@ -77,7 +83,8 @@ def composite(density: Tensor, colour: Tensor, t: Tensor, far: Tensor, ground: f
 
 
 def inverted(edges: Tensor, weights: Tensor, samples: int, *, random: bool) -> Tensor:
-    r"""Distances drawn from a histogram, by the inverse of its distribution function: (rays, samples), rising.
+    r"""Distances drawn from a histogram, by the inverse of its distribution function: (rays,
+    samples), rising.
 
     One draw from each of so many equal parts of the probability, or its middle.
 

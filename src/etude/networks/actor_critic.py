@@ -11,17 +11,22 @@ from etude.networks.mlp import MLP
 
 
 class ActorCritic(nn.Module):
-    r"""Two perceptrons on the same observation: $\log \pi(a \mid s)$ for each of some actions, and $V(s)$.
+    r"""Two perceptrons on the same observation: $\log \pi(a \mid s)$ for each of some actions, and
+    $V(s)$.
 
-    They share nothing, so that neither loss disturbs the other's features. The last weights of the policy begin a
-    hundred times smaller than the others: at first all actions are about as probable, whatever is seen.
+    They share nothing, so that neither loss disturbs the other's features. The last weights of the
+    policy begin a hundred times smaller than the others: at first all actions are about as
+    probable, whatever is seen.
 
     Input (…, inputs), output (…, actions + 1): log-probabilities, then the value.
     """
 
     def __init__(self, inputs: int, hidden: Sequence[int], actions: int) -> None:
         super().__init__()
-        self.actor, self.critic = MLP(inputs, hidden, actions, "tanh"), MLP(inputs, hidden, 1, "tanh")
+        self.actor, self.critic = (
+            MLP(inputs, hidden, actions, "tanh"),
+            MLP(inputs, hidden, 1, "tanh"),
+        )
         last = self.actor.layers[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():

@@ -12,7 +12,9 @@ from torch.nn.functional import interpolate, silu
 
 
 class PixelNorm(nn.LayerNorm):
-    """Mean 0 and variance 1 over the channels of each pixel, then scaled and shifted: (batch, channels, side, side)."""
+    """Mean 0 and variance 1 over the channels of each pixel, then scaled and shifted: (batch,
+    channels, side, side).
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, side, side) → the same shape."""
@@ -20,7 +22,8 @@ class PixelNorm(nn.LayerNorm):
 
 
 class Residual(nn.Module):
-    """Two convolutions beside a shortcut; between them every channel is scaled and shifted by what is told.
+    """Two convolutions beside a shortcut; between them every channel is scaled and shifted by what
+    is told.
 
     Input (batch, before, side, side) and (batch, told), output (batch, after, side, side).
 
@@ -50,7 +53,8 @@ class Residual(nn.Module):
 class Denoiser(nn.Module):
     """Down through smaller pictures and up again, with bridges between pictures of one size.
 
-    Input: pictures (batch, channels, side, side), the time (batch,) from 0 to 1, labels (batch,), where ``classes``
+    Input: pictures (batch, channels, side, side), the time (batch,) from 0 to 1, labels (batch,),
+    where ``classes``
     stands for no class. Output: as the pictures.
 
     Source: Ronneberger, Fischer & Brox (2015), U-Net; Ho, Jain & Abbeel (2020), appendix B.
@@ -59,10 +63,13 @@ class Denoiser(nn.Module):
         channels: of the pictures.
         classes: how many there are.
         width: channels at full size, an even number.
-        grow: how many times as many at each smaller size, the first at full size; each halves the side.
+        grow: how many times as many at each smaller size, the first at full size; each halves the
+            side.
     """
 
-    def __init__(self, channels: int = 1, classes: int = 10, width: int = 32, grow: Sequence[int] = (1, 2)) -> None:
+    def __init__(
+        self, channels: int = 1, classes: int = 10, width: int = 32, grow: Sequence[int] = (1, 2)
+    ) -> None:
         super().__init__()
         told = 4 * width
         widths = [width * factor for factor in grow]
@@ -96,7 +103,9 @@ class Denoiser(nn.Module):
                 bridges.append(x)
                 x = self.shrink[i](x)
         x = self.middle(x, told)
-        for bridge, enlarge, block in zip(reversed(bridges), reversed(self.enlarge), reversed(self.up), strict=True):
+        for bridge, enlarge, block in zip(
+            reversed(bridges), reversed(self.enlarge), reversed(self.up), strict=True
+        ):
             x = enlarge(interpolate(x, size=bridge.shape[-2:]))
             x = block(torch.cat([x, bridge], dim=1), told)
         out: Tensor = self.last(silu(self.norm(x)))

@@ -10,10 +10,11 @@ from torch.nn.functional import leaky_relu, one_hot
 class Generator(nn.Module):
     """A linear map to a quarter of the side, then transposed convolutions that double it twice.
 
-    Input: codes z (batch, latent) and labels (batch,), which are not looked at where ``classes`` is 0. Output: pictures
-    (batch, 1, side, side) with values from 0 to 1.
+    Input: codes z (batch, latent) and labels (batch,), which are not looked at where ``classes`` is
+    0. Output: pictures (batch, 1, side, side) with values from 0 to 1.
 
-    Source: Radford, Metz & Chintala (2016), DCGAN; the class beside the code, as Mirza & Osindero (2014) have it.
+    Source: Radford, Metz & Chintala (2016), DCGAN; the class beside the code, as Mirza & Osindero
+    (2014) have it.
 
     Args:
         side: of the pictures, in pixels; a multiple of 4.
@@ -48,12 +49,14 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    r"""Convolutions that halve the side twice, and one score: $s(x, y) = \psi(x) \cdot (w + v_y) + b$.
+    r"""Convolutions that halve the side twice, and one score: $s(x, y) = \psi(x) \cdot (w + v_y) +
+    b$.
 
-    Without normalisation, since a norm over the batch would make a picture's score depend on the others.
+    Without normalisation, since a norm over the batch would make a picture's score depend on the
+    others.
 
-    Input: pictures (batch, 1, side, side) and labels (batch,), which are not looked at where ``classes`` is 0. Output:
-    (batch,).
+    Input: pictures (batch, 1, side, side) and labels (batch,), which are not looked at where
+    ``classes`` is 0. Output: (batch,).
 
     Source: Radford et al. (2016); the class by a projection, Miyato & Koyama (2018), equation 3.
 
@@ -90,15 +93,21 @@ class Critic(nn.Module):
 
 
 class Plane(nn.Module):
-    """Either player for points in the plane: a perceptron of two hidden layers, which looks at no labels.
+    """Either player for points in the plane: a perceptron of two hidden layers, which looks at no
+    labels.
 
-    Input (batch, inputs) and labels (batch,), output (batch, outputs), or (batch,) for one output: scores.
+    Input (batch, inputs) and labels (batch,), output (batch, outputs), or (batch,) for one output:
+    scores.
     """
 
     def __init__(self, inputs: int, outputs: int, hidden: int = 128) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, outputs)
+            nn.Linear(inputs, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, outputs),
         )
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:

@@ -24,15 +24,21 @@ from etude.layers.graphs import (
 class GNN(nn.Module):
     """Layers of one kind with an activation between them; dropout before each.
 
-    Attention has ``heads`` heads of the width of the others side by side, and one in the last layer, without dropout of
-    weights; its activation is ELU, that of the others ReLU.
+    Attention has ``heads`` heads of the width of the others side by side, and one in the last
+    layer, without dropout of weights; its activation is ELU, that of the others ReLU.
 
-    Input: features (nodes, inputs), dense or :class:`Features`, and edges (2, edges), whole numbers or a
-    :class:`Graph`. Output (nodes, outputs).
+    Input: features (nodes, inputs), dense or :class:`Features`, and edges (2, edges), whole numbers
+    or a :class:`Graph`. Output (nodes, outputs).
     """
 
     def __init__(
-        self, kind: Kind, inputs: int, hidden: Sequence[int], outputs: int, drop: float = 0.5, heads: int = 8
+        self,
+        kind: Kind,
+        inputs: int,
+        hidden: Sequence[int],
+        outputs: int,
+        drop: float = 0.5,
+        heads: int = 8,
     ) -> None:
         super().__init__()
         self.drop, self.activation = drop, elu if kind == "gat" else relu
@@ -57,7 +63,9 @@ class GNN(nn.Module):
         return found
 
     def looks(self, x: Nodes, graph: Graph) -> Tensor:
-        """What each edge of ``graph.loops(True)`` weighs in a first layer of attention, the heads' mean: (edges,)."""
+        """What each edge of ``graph.loops(True)`` weighs in a first layer of attention, the heads'
+        mean: (edges,).
+        """
         first = self.layers[0]
         assert isinstance(first, Attention)
         return torch.stack(first.weights(first.projection(x), graph.loops(True))).mean(0)
@@ -79,12 +87,16 @@ def layer(kind: Kind, inputs: int, outputs: int, heads: int = 1) -> nn.Module:
 
 
 def distance(x: Tensor) -> Tensor:
-    """The mean cosine distance of two nodes, (nodes, width) → (): their mean cosine is the mean direction, squared."""
+    """The mean cosine distance of two nodes, (nodes, width) → (): their mean cosine is the mean
+    direction, squared.
+    """
     return 1 - normalize(x).mean(0).square().sum()
 
 
 def averaged(graph: Graph, steps: Sequence[int]) -> list[float]:
-    """The :func:`distance` of random features after so many steps of x ← Â x, as graph convolution has it."""
+    """The :func:`distance` of random features after so many steps of x ← Â x, as graph convolution
+    has it.
+    """
     graph = graph.loops(True)
     x, found = torch.randn(graph.shape[0], 16, dtype=torch.double), []
     for k in range(1, max(steps) + 1):

@@ -11,20 +11,27 @@ from torch import Tensor, nn
 
 Activation = Literal["relu", "tanh", "sigmoid", "identity"]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "identity": lambda z: z,
-}  # fmt: skip
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "identity": lambda z: z,
+}
 
 
 class MLP(nn.Module):
-    r"""Affine maps with an activation between them: $h_{l+1} = \phi(W_l h_l + b_l)$, and none after the last.
+    r"""Affine maps with an activation between them: $h_{l+1} = \phi(W_l h_l + b_l)$, and none after
+    the last.
 
-    Weights begin as He et al. (2015) propose for ReLU, $W \sim N(0, 2 / n_\text{in})$, or as Glorot & Bengio (2010) for
-    the other activations, $N(0, 2 / (n_\text{in} + n_\text{out}))$; biases at zero.
+    Weights begin as He et al. (2015) propose for ReLU, $W \sim N(0, 2 / n_\text{in})$, or as Glorot
+    & Bengio (2010) for the other activations, $N(0, 2 / (n_\text{in} + n_\text{out}))$; biases at
+    zero.
 
     Input (batch, inputs), output (batch, outputs).
     """
 
-    def __init__(self, inputs: int, hidden: Sequence[int], outputs: int, activation: Activation = "relu") -> None:
+    def __init__(
+        self, inputs: int, hidden: Sequence[int], outputs: int, activation: Activation = "relu"
+    ) -> None:
         super().__init__()
         sizes = [inputs, *hidden, outputs]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))

@@ -1,4 +1,6 @@
-"""A neural radiance field: a scene as a function of place and direction, and how it is looked at."""
+"""A neural radiance field: a scene as a function of place and direction, and how it is
+looked at.
+"""
 
 from __future__ import annotations
 
@@ -39,17 +41,21 @@ def encoded(x: Tensor, levels: int) -> Tensor:
 
     Source: Mildenhall et al. (2020), equation 4, to which their code adds x itself.
     """
-    angles = (x[..., None] * (math.pi * 2.0 ** torch.arange(levels, device=x.device, dtype=x.dtype))).flatten(-2)
+    angles = (
+        x[..., None] * (math.pi * 2.0 ** torch.arange(levels, device=x.device, dtype=x.dtype))
+    ).flatten(-2)
     return torch.cat([x, angles.sin(), angles.cos()], -1)
 
 
 class Field(nn.Module):
-    """Density, which depends on the place alone, and colour, which depends on the direction it is seen from as well.
+    """Density, which depends on the place alone, and colour, which depends on the direction it is
+    seen from as well.
 
-    The encoded place comes in again half way up. Density is a softplus where the paper has a ReLU, which may die.
+    The encoded place comes in again half way up. Density is a softplus where the paper has a ReLU,
+    which may die.
 
-    Input: places (n, 3), within the cube from -1 to 1, and encoded directions (n, …). Output: densities (n,) and
-    colours (n, 3), from 0 to 1.
+    Input: places (n, 3), within the cube from -1 to 1, and encoded directions (n, …). Output:
+    densities (n,) and colours (n, 3), from 0 to 1.
 
     Source: Mildenhall et al. (2020), figure 7; Barron et al. (2021), Mip-NeRF, for the softplus.
     """
@@ -60,7 +66,8 @@ class Field(nn.Module):
         place, direction = 3 + 6 * levels, 3 + 6 * direction_levels
         widths = [place] + [width] * depth
         self.trunk = nn.ModuleList(
-            nn.Linear(a + place * (0 < k == self.again), b) for k, (a, b) in enumerate(pairwise(widths))
+            nn.Linear(a + place * (0 < k == self.again), b)
+            for k, (a, b) in enumerate(pairwise(widths))
         )
         self.density = nn.Linear(width, 1)
         self.feature = nn.Linear(width, width)
@@ -77,10 +84,12 @@ class Field(nn.Module):
 
 
 class NeRF(nn.Module):
-    """Two fields: by the coarse one it is found out where along a ray there is something, by the fine one it is seen.
+    """Two fields: by the coarse one it is found out where along a ray there is something, by the
+    fine one it is seen.
 
-    Input: origins and directions of rays, (rays, 3) each, directions of length 1. Output: the colours that the coarse
-    and the fine field give, (rays, 2, 3). In training, samples are drawn anew each time.
+    Input: origins and directions of rays, (rays, 3) each, directions of length 1. Output: the
+    colours that the coarse and the fine field give, (rays, 2, 3). In training, samples are drawn
+    anew each time.
 
     Args:
         radius: everything lies within this distance of the origin.
@@ -95,9 +104,15 @@ class NeRF(nn.Module):
     """
 
     def __init__(
-        self, radius: float, levels: int = 10, direction_levels: int = 4, width: int = 256,
-        depth: int = 8, coarse: int = 64, fine: int = 128,
-    ) -> None:  # fmt: skip
+        self,
+        radius: float,
+        levels: int = 10,
+        direction_levels: int = 4,
+        width: int = 256,
+        depth: int = 8,
+        coarse: int = 64,
+        fine: int = 128,
+    ) -> None:
         super().__init__()
         self.radius, self.samples, self.direction_levels = radius, (coarse, fine), direction_levels
         self.coarse, self.fine = (Field(levels, direction_levels, width, depth) for _ in range(2))
@@ -115,23 +130,36 @@ class NeRF(nn.Module):
         t = stratified(near, far, coarse, random=random)
         first = self.rendered(self.coarse, origins, directions, ahead, t, far)
         edges = torch.lerp(near, far, torch.linspace(0, 1, coarse + 1, device=t.device))
-        weights = first.weights.detach() + 1e-3  # of each bin; a little everywhere, in case it is wrong
+        weights = (
+            first.weights.detach() + 1e-3
+        )  # of each bin; a little everywhere, in case it is wrong
         more = inverted(edges, weights, fine, random=random)
         both = torch.cat([t, more], 1).sort(1).values
-        return Looks(first, self.rendered(self.fine, origins, directions, ahead, both, far), t, both)
+        return Looks(
+            first, self.rendered(self.fine, origins, directions, ahead, both, far), t, both
+        )
 
     def rendered(
-        self, field: Field, origins: Tensor, directions: Tensor, ahead: Tensor, t: Tensor, far: Tensor
+        self,
+        field: Field,
+        origins: Tensor,
+        directions: Tensor,
+        ahead: Tensor,
+        t: Tensor,
+        far: Tensor,
     ) -> Rendering:
         """One field, at distances t: (rays, samples)."""
         rays, samples = t.shape
         places = (origins[:, None] + t[:, :, None] * directions[:, None]) / self.radius
         density, colour = field(places.view(-1, 3), ahead.repeat_interleave(samples, 0))
-        return composite(density.view(rays, samples) / self.radius, colour.view(rays, samples, 3), t, far)
+        return composite(
+            density.view(rays, samples) / self.radius, colour.view(rays, samples, 3), t, far
+        )
 
     @torch.inference_mode()
     def pictures(self, origins: Tensor, directions: Tensor) -> Seen:
-        """What cameras see, always the same way, on the CPU; rays that miss the ball are white unseen.
+        """What cameras see, always the same way, on the CPU; rays that miss the ball are white
+        unseen.
 
         Args:
             origins: of each pixel's ray, (n, side, side, 3).
@@ -152,6 +180,10 @@ class NeRF(nn.Module):
         return Seen(coarse, fine, depth.view(origins.shape[:-1]))
 
     def at(self, places: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """Density, for distances in the world's units, and colour by the fine field: (n, 3), (n, 3) → (n,), (n, 3)."""
-        density, colour = self.fine(places / self.radius, encoded(directions, self.direction_levels))
+        """Density, for distances in the world's units, and colour by the fine field: (n, 3), (n, 3)
+        → (n,), (n, 3).
+        """
+        density, colour = self.fine(
+            places / self.radius, encoded(directions, self.direction_levels)
+        )
         return density / self.radius, colour

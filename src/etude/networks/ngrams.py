@@ -10,7 +10,9 @@ from torch.nn.functional import dropout, embedding, embedding_bag
 
 
 class Rows(Protocol):
-    """Rows of whole numbers, one after the other: row i is ``values[offsets[i] : offsets[i + 1]]``."""
+    """Rows of whole numbers, one after the other: row i is ``values[offsets[i] : offsets[i
+    + 1]]``.
+    """
 
     @property
     def values(self) -> Tensor:
@@ -26,14 +28,18 @@ class Rows(Protocol):
 
 
 class NGramBag(nn.Module):
-    r"""fastText with weights: $h = \sum_g w_g e_g / \lVert w \rVert$ over the n-grams $g$ of a text, scores $W h + b$.
+    r"""fastText with weights: $h = \sum_g w_g e_g / \lVert w \rVert$ over the n-grams $g$ of a
+    text, scores $W h + b$.
 
-    The weight of an n-gram is the logarithm of how rare it is, $w_g = \log \frac{1 + N}{1 + n_g}$, where $n_g$ of $N$
-    texts have it; :meth:`weigh` counts. In training, each n-gram is left out with probability ``drop``.
+    The weight of an n-gram is the logarithm of how rare it is, $w_g = \log \frac{1 + N}{1 + n_g}$,
+    where $n_g$ of $N$ texts have it; :meth:`weigh` counts. In training, each n-gram is left out
+    with probability ``drop``.
 
-    Input n rows of numbers below ``buckets``, as :class:`Rows` or padded with -1 to (n, longest); output (n, classes).
+    Input n rows of numbers below ``buckets``, as :class:`Rows` or padded with -1 to (n, longest);
+    output (n, classes).
 
-    Source: Joulin, Grave, Bojanowski & Mikolov (2017), Bag of tricks for efficient text classification.
+    Source: Joulin, Grave, Bojanowski & Mikolov (2017), Bag of tricks for efficient text
+    classification.
     """
 
     weight: Tensor
@@ -46,12 +52,17 @@ class NGramBag(nn.Module):
         self.register_buffer("weight", torch.ones(buckets))
 
     def weigh(self, frequency: Tensor, texts: int) -> None:
-        """Set the weights by the number of training texts that have each n-gram, of so many. Shape: (buckets,)."""
+        """Set the weights by the number of training texts that have each n-gram, of so many.
+
+        Shape: (buckets,).
+        """
         self.weight.copy_(torch.log((1 + texts) / (1 + frequency)))
 
     def forward(self, rows: Rows | Tensor) -> Tensor:
         """n rows → (n, classes)."""
-        scores: Tensor = self.head(self.mean_padded(rows) if isinstance(rows, Tensor) else self.mean(rows))
+        scores: Tensor = self.head(
+            self.mean_padded(rows) if isinstance(rows, Tensor) else self.mean(rows)
+        )
         return scores
 
     def mean(self, rows: Rows) -> Tensor:
@@ -59,10 +70,17 @@ class NGramBag(nn.Module):
         values, offsets = rows.values, rows.offsets
         lengths = offsets.diff()
         w = dropout(self.weight[values], self.drop, self.training)  # (total,)
-        norm = torch.segment_reduce(w.square(), "sum", lengths=lengths).sqrt().clamp_min(1e-6)  # (n,)
+        norm = (
+            torch.segment_reduce(w.square(), "sum", lengths=lengths).sqrt().clamp_min(1e-6)
+        )  # (n,)
         w = w / torch.repeat_interleave(norm, lengths)
         h: Tensor = embedding_bag(
-            values, self.embeddings, offsets, mode="sum", per_sample_weights=w, include_last_offset=True
+            values,
+            self.embeddings,
+            offsets,
+            mode="sum",
+            per_sample_weights=w,
+            include_last_offset=True,
         )
         return h
 

@@ -11,17 +11,20 @@ from etude.networks.mlp import MLP
 
 
 class QNetwork(nn.Module):
-    r"""A perceptron, whose last layer gives Q, or, *dueling*, a value and advantages: $Q = V + A - \bar A$.
+    r"""A perceptron, whose last layer gives Q, or, *dueling*, a value and advantages: $Q = V + A -
+    \bar A$.
 
-    With the mean of the advantages taken away, $V$ is the mean of Q over the actions, and nothing is left undetermined:
-    what all actions share is learned in one place, from every step.
+    With the mean of the advantages taken away, $V$ is the mean of Q over the actions, and nothing
+    is left undetermined: what all actions share is learned in one place, from every step.
 
     Input (…, inputs), output (…, actions).
 
     Source: Wang et al. (2016), Dueling network architectures, equation 9.
     """
 
-    def __init__(self, inputs: int, hidden: Sequence[int], actions: int, *, dueling: bool = True) -> None:
+    def __init__(
+        self, inputs: int, hidden: Sequence[int], actions: int, *, dueling: bool = True
+    ) -> None:
         super().__init__()
         *below, last = hidden
         self.body = MLP(inputs, below, last)

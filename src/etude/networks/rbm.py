@@ -1,4 +1,6 @@
-"""The restricted Boltzmann machine: two layers of bits, what they cost each other, and how probable they are."""
+"""The restricted Boltzmann machine: two layers of bits, what they cost each other, and how probable
+they are.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,11 @@ BLOCK = 1 << 14  # states at a time
 
 
 class RBM(nn.Module):
-    r"""Bits $v$ that are seen and $h$ that are not: $p(v, h) = e^{-E(v, h)} / Z$ with $E = -a v - b h - v W h$.
+    r"""Bits $v$ that are seen and $h$ that are not: $p(v, h) = e^{-E(v, h)} / Z$ with $E = -a v - b
+    h - v W h$.
 
-    Given one layer, the bits of the other are independent. Input (batch, visible) of bits, output their free energies,
-    (batch,): the smaller, the more probable.
+    Given one layer, the bits of the other are independent. Input (batch, visible) of bits, output
+    their free energies, (batch,): the smaller, the more probable.
 
     Source: Smolensky (1986), Harmony theory; Hinton (2002).
     """
@@ -31,7 +34,9 @@ class RBM(nn.Module):
         super().__init__()
         self.W = nn.Parameter(0.01 * torch.randn(visible, hidden))
         self.a, self.b = nn.Parameter(torch.zeros(visible)), nn.Parameter(torch.zeros(hidden))
-        self.register_buffer("log_z", torch.tensor(math.nan))  # whoever has measured it writes it here
+        self.register_buffer(
+            "log_z", torch.tensor(math.nan)
+        )  # whoever has measured it writes it here
 
     def hidden(self, v: Tensor) -> Tensor:
         """p(h = 1 | v): (…, visible) → (…, hidden)."""
@@ -64,12 +69,15 @@ class RBM(nn.Module):
 
     @torch.no_grad()
     def statistics(self, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        r"""The means of $v h^\top$, $v$ and $h$ with $h$ as expected: what -E has as gradients by W, a and b."""
+        r"""The means of $v h^\top$, $v$ and $h$ with $h$ as expected: what -E has as gradients by
+        W, a and b.
+        """
         h = self.hidden(v)
         return v.T @ h / len(v), v.mean(0), h.mean(0)
 
     def climb(self, data: Tensor, model: Tensor) -> None:
-        """Set the gradients, for an optimiser that goes down: the model's statistics less those of the data.
+        """Set the gradients, for an optimiser that goes down: the model's statistics less those of
+        the data.
 
         Args:
             data: (batch, visible).
@@ -98,7 +106,8 @@ class Chains:
 
 @torch.no_grad()
 def log_partition(net: RBM) -> Tensor:
-    """log Z, exact, in double precision: all states of the smaller layer are gone through, the other is a formula.
+    """log Z, exact, in double precision: all states of the smaller layer are gone through, the
+    other is a formula.
 
     Raises:
         UserError: the smaller layer has more than 20 bits.
@@ -109,9 +118,12 @@ def log_partition(net: RBM) -> Tensor:
     bits = W.shape[1]
     if bits > MOST:
         raise UserError(
-            f"the partition function of a machine of {bits} bits has 2^{bits} terms; expected at most {MOST} bits"
+            f"the partition function of a machine of {bits} bits has 2^{bits} terms; expected at"
+            f" most {MOST} bits"
         )
-    parts = [states @ b + softplus(states @ W.T + a).sum(1) for states in all_states(bits, W.device)]
+    parts = [
+        states @ b + softplus(states @ W.T + a).sum(1) for states in all_states(bits, W.device)
+    ]
     return torch.cat(parts).logsumexp(0)
 
 
@@ -126,9 +138,10 @@ def all_states(bits: int, device: torch.device | str = "cpu") -> Iterator[Tensor
 def annealed(net: RBM, base: Tensor, temperatures: int, chains: int) -> Tensor:
     r"""The logarithms of importance weights whose mean is Z: (chains,).
 
-    Between the distribution of independent bits with the log-odds ``base`` ($\beta = 0$) and the machine ($\beta = 1$)
-    lie $p_\beta(v) \propto e^{((1-\beta)\, \mathrm{base} + \beta\, a) \cdot v} \prod_j (1 + e^{\beta (v W + b)_j})$. A
-    chain is weighted by the ratio of the next to this one at the place where it is, and makes a Gibbs step there.
+    Between the distribution of independent bits with the log-odds ``base`` ($\beta = 0$) and the
+    machine ($\beta = 1$) lie $p_\beta(v) \propto e^{((1-\beta)\, \mathrm{base} + \beta\, a) \cdot
+    v} \prod_j (1 + e^{\beta (v W + b)_j})$. A chain is weighted by the ratio of the next to this
+    one at the place where it is, and makes a Gibbs step there.
 
     Args:
         net: the machine.
@@ -140,7 +153,9 @@ def annealed(net: RBM, base: Tensor, temperatures: int, chains: int) -> Tensor:
     """
     W, a, b = net.W, net.a, net.b
     betas = schedule(temperatures, W.device)
-    log_w = torch.full((chains,), float(softplus(base.double()).sum()) + len(b) * math.log(2), dtype=torch.double)
+    log_w = torch.full(
+        (chains,), float(softplus(base.double()).sum()) + len(b) * math.log(2), dtype=torch.double
+    )
     log_w = log_w.to(W.device)
     v = base.sigmoid().expand(chains, -1).bernoulli()
     for β, next_β in zip(betas[:-1].tolist(), betas[1:].tolist(), strict=True):
@@ -152,7 +167,9 @@ def annealed(net: RBM, base: Tensor, temperatures: int, chains: int) -> Tensor:
 
 
 def schedule(temperatures: int, device: torch.device | str = "cpu") -> Tensor:
-    """β from 0 to 1, (temperatures + 1,): a quarter of the steps up to 1/2, a quarter up to 0.9, half beyond."""
+    """β from 0 to 1, (temperatures + 1,): a quarter of the steps up to 1/2, a quarter up to 0.9,
+    half beyond.
+    """
     along = torch.linspace(0, 1, temperatures + 1, dtype=torch.double, device=device)
     low, middle, high = 2 * along, 0.5 + 1.6 * (along - 0.25), 0.9 + 0.2 * (along - 0.5)
     return torch.where(along < 0.25, low, torch.where(along < 0.5, middle, high))

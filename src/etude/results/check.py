@@ -1,4 +1,7 @@
-"""Every claim against what was measured, over seeds, each run in a process of its own. Needs no torch."""
+"""Every claim against what was measured, over seeds, each run in a process of its own.
+
+Needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,9 @@ class Judged:
 
     @property
     def partial(self) -> bool:
-        """Whether fewer seeds were run than the claim states: it then does not hold, nor, within its bounds, fail."""
+        """Whether fewer seeds were run than the claim states: it then does not hold, nor, within
+        its bounds, fail.
+        """
         return self.seeds < self.claim.seeds
 
     @property
@@ -71,7 +76,11 @@ class Judged:
     @property
     def mark(self) -> str:
         """✓, ✗, ?, or ``1 of 3 seeds``."""
-        return f"{self.seeds} of {self.claim.seeds} seeds" if self.partial and not self.failed else self.verdict.mark
+        return (
+            f"{self.seeds} of {self.claim.seeds} seeds"
+            if self.partial and not self.failed
+            else self.verdict.mark
+        )
 
 
 @dataclass(frozen=True)
@@ -85,8 +94,14 @@ class Checked:
 
     @property
     def seconds(self) -> float | None:
-        """The fastest run's time: all do the same work, and what else the machine does can only add to it."""
-        times = [o.result["seconds"] for o in self.outcomes if o.result and o.result.get("seconds") is not None]
+        """The fastest run's time: all do the same work, and what else the machine does can only add
+        to it.
+        """
+        times = [
+            o.result["seconds"]
+            for o in self.outcomes
+            if o.result and o.result.get("seconds") is not None
+        ]
         return min(times, default=None)
 
     @property
@@ -122,7 +137,12 @@ class Checked:
                 for judged in self.claims
             ],
             "runs": [
-                {"seed": o.seed, "run": o.folder and str(o.folder.path), "reused": o.reused, "failure": o.failure}
+                {
+                    "seed": o.seed,
+                    "run": o.folder and str(o.folder.path),
+                    "reused": o.reused,
+                    "failure": o.failure,
+                }
                 for o in self.outcomes
             ],
         }
@@ -141,7 +161,8 @@ def check(
     """Run the studies that claim something at ``scale``, and judge.
 
     Args:
-        entries: the studies; one without claims at this scale is not run, and comes back without verdicts.
+        entries: the studies; one without claims at this scale is not run, and comes back without
+            verdicts.
         scale: whose claims.
         seeds: run seeds 0 … seeds-1; by default each claim's own number.
         reuse: take finished, unchanged runs of the same source instead of running again.
@@ -155,14 +176,19 @@ def check(
     claims = [[claim for claim in entry.claims if claim.scale == scale] for entry in entries]
     if not any(claims):
         names = ", ".join(entry.name for entry in entries)
-        raise UserError(f"no claim at scale {scale} in {names or 'an empty catalogue'}; there is nothing to check")
+        raise UserError(
+            f"no claim at scale {scale} in {names or 'an empty catalogue'}; there is nothing to"
+            " check"
+        )
     work = []
     for entry, stated in zip(entries, claims, strict=True):
         most = max((seeds or claim.seeds for claim in stated), default=0)
         work += [(entry, seed, most) for seed in range(most)]
 
     with _Runners(scale, jobs, root, say) as runners, ThreadPoolExecutor(jobs) as pool:
-        pending = [pool.submit(_outcome, entry, seed, of, reuse, runners) for entry, seed, of in work]
+        pending = [
+            pool.submit(_outcome, entry, seed, of, reuse, runners) for entry, seed, of in work
+        ]
         try:
             done = [future.result() for future in pending]
         except BaseException:
@@ -179,8 +205,13 @@ def check(
 
 
 def _judge(claim: Claim, outcomes: Sequence[Outcome]) -> Judged:
-    held_out = [(outcome.result or {}).get("held_out", {}).get(claim.metric, 0) for outcome in outcomes]
-    return Judged(claim.judge([o.metric(claim.metric) for o in outcomes], max(held_out, default=0)), len(outcomes))
+    held_out = [
+        (outcome.result or {}).get("held_out", {}).get(claim.metric, 0) for outcome in outcomes
+    ]
+    return Judged(
+        claim.judge([o.metric(claim.metric) for o in outcomes], max(held_out, default=0)),
+        len(outcomes),
+    )
 
 
 def _outcome(entry: Entry, seed: int, of: int, reuse: bool, runners: _Runners) -> Outcome:
@@ -197,8 +228,10 @@ def _outcome(entry: Entry, seed: int, of: int, reuse: bool, runners: _Runners) -
 
 
 def reusable(entry: Entry, scale: str, seed: int, root: str | Path | None = None) -> Outcome | None:
-    """The newest finished run of this very source, with the scale's own fields and the default precision."""
-    digest = entry.digest
+    """The newest finished run of this very source, with the scale's own fields and the default
+    precision.
+    """
+    digest = entry.digest  # of all files that the numbers rest on
     for folder in reversed(find_runs(root)):
         if folder.path.parent.name != entry.name or not folder.result_json.is_file():
             continue
@@ -207,7 +240,11 @@ def reusable(entry: Entry, scale: str, seed: int, root: str | Path | None = None
         except UserError:
             continue
         same = (about.get("scale"), about.get("seed"), about.get("digest")) == (scale, seed, digest)
-        usual = about.get("changed") == {} and about.get("precision") == "auto" and about.get("compiled") is False
+        usual = (
+            about.get("changed") == {}
+            and about.get("precision") == "auto"
+            and about.get("compiled") is False
+        )
         if same and usual and is_whole(result):
             return Outcome(seed, folder, result, reused=True)
     return None
@@ -249,15 +286,22 @@ class _Runners:
         words = [sys.executable, "-P", "-m", "etude", "run", study, "--json"]
         words += ["--scale", self.scale, "--seed", str(seed)]
         words += ["--runs", str(self.root)] if self.root else []
-        words += ["--threads", str(max(1, (os.cpu_count() or 1) // self.jobs))] if self.jobs > 1 else []
+        words += (
+            ["--threads", str(max(1, (os.cpu_count() or 1) // self.jobs))] if self.jobs > 1 else []
+        )
         with self.lock:
             if self.stopping:
                 return Outcome(seed, failure="not started")
             # a session of its own: Ctrl-C comes once, from stop(), and not also from the terminal
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
-                errors="replace", start_new_session=True,
-            )  # fmt: skip
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
             self.processes.add(process)
         with process:
             said: deque[str] = deque(maxlen=20)
@@ -304,16 +348,23 @@ def why(code: int, said: Sequence[str]) -> str:
     """Why a run's process ended with ``code``, in one sentence, from its last lines."""
     if code < 0:
         name = signal.Signals(-code).name
-        return f"the run was killed by {name}{', perhaps for want of memory' if name == 'SIGKILL' else ''}"
+        return (
+            "the run was killed by"
+            f" {name}{', perhaps for want of memory' if name == 'SIGKILL' else ''}"
+        )
     lines = [line for line in said if line.strip()]
-    return lines[-1].removeprefix("etude: ") if lines else f"the run ended with code {code} and said nothing"
+    return (
+        lines[-1].removeprefix("etude: ")
+        if lines
+        else f"the run ended with code {code} and said nothing"
+    )
 
 
-# -- the record -----------------------------------------------------------------------------------------------------
+# -- the record ------------------------------------------------------------------------------------
 
 
 def record_of(checked: Checked, command: str) -> dict[str, Any]:
-    """What ``measured.json`` keeps of one study at one scale.
+    """What a study's ``record.json`` keeps of one scale.
 
     Args:
         checked: with no failed run.
@@ -326,7 +377,9 @@ def record_of(checked: Checked, command: str) -> dict[str, Any]:
     return {
         "seconds": checked.seconds,
         "peak_memory_bytes": max((peak for peak in peaks if peak is not None), default=None),
-        "machine": f"{machine.get('processor')}, {machine.get('cores')} cores, {about.get('device')}",
+        "machine": (
+            f"{machine.get('processor')}, {machine.get('cores')} cores, {about.get('device')}"
+        ),
         "versions": about.get("versions", {}),
         "date": max(str(folder.study().get("started", "")) for folder in folders)[:10],
         "command": command,
@@ -346,12 +399,3 @@ def record_of(checked: Checked, command: str) -> dict[str, Any]:
             for judged in checked.claims
         ],
     }
-
-
-def merged(record: dict[str, Any], checked: Sequence[Checked], command: Callable[[Checked], str]) -> dict[str, Any]:
-    """``measured.json`` with these results in the place of older ones; a study with a failed run is left as it was."""
-    studies = {name: dict(scales) for name, scales in record.get("studies", {}).items()}
-    for each in checked:
-        if each.claims and not each.failures:
-            studies.setdefault(each.entry.name, {})[each.scale] = record_of(each, command(each))
-    return {**record, "studies": {name: studies[name] for name in sorted(studies)}}

@@ -1,4 +1,7 @@
-"""Runs side by side: the fields that differ, what they reached, and their curves in one figure. Needs no torch."""
+"""Runs side by side: the fields that differ, what they reached, and their curves in one figure.
+
+Needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,14 @@ FORMATS = (".svg", ".png", ".pdf")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One list entry for each run, in the order in which they were given; None: that run has none."""
+    """One list entry for each run, in the order in which they were given; None: that run
+    has none.
+    """
 
     runs: list[str]
-    differing: dict[str, list[Any]]  # study, scale, seed, device, versions and fields, where not all are equal
+    differing: dict[
+        str, list[Any]
+    ]  # study, scale, seed, device, versions and fields, where not all are equal
     metrics: dict[str, list[float | None]]
     seconds: list[float | None]
     states: list[str]
@@ -40,21 +47,28 @@ def compare(folders: Sequence[RunFolder]) -> Comparison:
     metrics = dict.fromkeys(key for result in results for key in result.get("metrics", {}))
     return Comparison(
         runs=[folder.name for folder in folders],
-        differing={key: row for key, row in values.items() if any(value != row[0] for value in row)},
-        metrics={key: [result.get("metrics", {}).get(key) for result in results] for key in metrics},
+        differing={
+            key: row for key, row in values.items() if any(value != row[0] for value in row)
+        },
+        metrics={
+            key: [result.get("metrics", {}).get(key) for result in results] for key in metrics
+        },
         seconds=[result.get("seconds") for result in results],
         states=[folder.state for folder in folders],
     )
 
 
 def draw(folders: Sequence[RunFolder], labels: Sequence[str], path: Path) -> bool:
-    """Draw the curves of all the runs, one panel a metric, to ``path``; False where nothing was logged.
+    """Draw the curves of all the runs, one panel a metric, to ``path``; False where nothing was
+    logged.
 
     Raises:
         UserError: the ending is none of .svg, .png and .pdf, or the file can't be written.
     """
     if path.suffix not in FORMATS:
-        raise UserError(f"--figure {path}: the ending says the format; expected one of {', '.join(FORMATS)}")
+        raise UserError(
+            f"--figure {path}: the ending says the format; expected one of {', '.join(FORMATS)}"
+        )
     curves = {label: folder.curves() for label, folder in zip(labels, folders, strict=True)}
     if not any(curves.values()):
         return False
@@ -74,6 +88,10 @@ def draw(folders: Sequence[RunFolder], labels: Sequence[str], path: Path) -> boo
 def _settings(folder: RunFolder) -> dict[str, Any]:
     about = folder.study()
     versions, fields = about.get("versions"), about.get("fields")
-    plain = {key: about.get(key) for key in ("study", "scale", "seed", "device", "precision", "threads")}
-    versions = {f"{k} version": v for k, v in versions.items()} if isinstance(versions, dict) else {}
+    plain = {
+        key: about.get(key) for key in ("study", "scale", "seed", "device", "precision", "threads")
+    }
+    versions = (
+        {f"{k} version": v for k, v in versions.items()} if isinstance(versions, dict) else {}
+    )
     return {**plain, **versions, **(fields if isinstance(fields, dict) else {})}

@@ -5,62 +5,82 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from etude.catalogue import Entry
+from etude.catalogue import Entry, in_order
 from etude.claims import Claim
 
 
-def rows(
-    entries: Sequence[Entry], record: dict[str, Any]
-) -> Iterator[tuple[Entry, Claim, dict[str, Any], dict[str, Any]]]:
-    """``(study, claim, what was measured of the scale, and of the claim)``; the last two are empty where nothing was.
+def rows(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Claim, dict[str, Any], dict[str, Any]]]:
+    """``(study, claim, what was measured of the scale, and of the claim)``; the last two are empty
+    where nothing was.
 
     What was measured against another bound does not count.
     """
-    for entry in sorted(entries, key=lambda entry: (entry.topic, entry.name)):
+    for entry in in_order(entries):
         order = list(entry.scales)
-        for claim in sorted(entry.claims, key=lambda claim: order.index(claim.scale) if claim.scale in order else 99):
-            of_scale = record.get("studies", {}).get(entry.name, {}).get(claim.scale, {})
+        for claim in sorted(
+            entry.claims, key=lambda claim: order.index(claim.scale) if claim.scale in order else 99
+        ):
+            of_scale = entry.measured.get(claim.scale, {})
             found = [
-                m for m in of_scale.get("claims", [])
+                m
+                for m in of_scale.get("claims", [])
                 if (m["metric"], m["bound"], m["each"]) == (claim.metric, claim.bound, claim.each)
-            ]  # fmt: skip
+            ]
             yield entry, claim, of_scale if found else {}, found[0] if found else {}
 
 
-def table(entries: Sequence[Entry], record: dict[str, Any]) -> str:
+def table(entries: Sequence[Entry]) -> str:
     """Every claim of every scale, as Markdown."""
     lines = [
         "| study | scale | claim | measured | | time | source |",
         "|---|---|---|---|---|---:|---|",
     ]
-    for entry, claim, of_scale, found in rows(entries, record):
-        claimed = f"{claim.metric} {claim.bound}, {'each of' if claim.each else 'mean of'} {claim.seeds}"
+    for entry, claim, of_scale, found in rows(entries):
+        claimed = (
+            f"{claim.metric} {claim.bound}, {'each of' if claim.each else 'mean of'} {claim.seeds}"
+        )
         measured, mark, time = "not yet measured", "", ""
         if found:
-            measured, mark, time = found["measured"], _mark(claim, found), _duration(of_scale["seconds"])
+            measured, mark, time = (
+                found["measured"],
+                _mark(claim, found),
+                _duration(of_scale["seconds"]),
+            )
         cells = [f"`{entry.name}`", claim.scale, claimed, measured, mark, time, claim.source]
         lines.append(" | ".join(["", *[cell.replace("|", "\\|") for cell in cells], ""]).strip())
     return "\n".join(lines)
 
 
-def overview(entries: Sequence[Entry], record: dict[str, Any]) -> str:
-    """The README's Markdown table: one row a study; what its first quick claim measured, and which scales hold."""
-    lines = ["| study | what it is | measured at quick | holds | time | other scales |", "|---|---|---|---|---:|---|"]
+def overview(entries: Sequence[Entry]) -> str:
+    """The README's Markdown table: one row a study; what its first quick claim measured, and which
+    scales hold.
+    """
+    lines = [
+        "| study | what it is | measured at quick | holds | time | other scales |",
+        "|---|---|---|---|---:|---|",
+    ]
     by_study: dict[str, list[tuple[Entry, Claim, dict[str, Any], dict[str, Any]]]] = {}
-    for row in rows(entries, record):
+    for row in rows(entries):
         by_study.setdefault(row[0].name, []).append(row)
     for name, claimed in by_study.items():
         entry, quick = claimed[0][0], [row for row in claimed if row[1].scale == "quick"]
         first, time = "not yet", ""
         if quick and quick[0][3]:
             _, claim, of_scale, found = quick[0]
-            first, time = f"{claim.metric} {found['measured']} ({claim.bound})", _duration(of_scale["seconds"])
+            first, time = (
+                f"{claim.metric} {found['measured']} ({claim.bound})",
+                _duration(of_scale["seconds"]),
+            )
         others = []
         for scale in [scale for scale in entry.scales if scale != "quick"]:
             there = [row for row in claimed if row[1].scale == scale]
             if there:
                 _, claim, _, found = there[0]
-                others.append(f"{scale}: {found['measured']} {_mark(claim, found)}" if found else f"{scale}: not yet")
+                others.append(
+                    f"{scale}: {found['measured']} {_mark(claim, found)}"
+                    if found
+                    else f"{scale}: not yet"
+                )
         cells = [f"`{name}`", entry.title, first, _holding(quick), time, "; ".join(others)]
         lines.append(" | ".join(["", *[cell.replace("|", "\\|") for cell in cells], ""]).strip())
     return "\n".join(lines)
@@ -68,7 +88,9 @@ def overview(entries: Sequence[Entry], record: dict[str, Any]) -> str:
 
 def _holding(quick: Sequence[tuple[Entry, Claim, dict[str, Any], dict[str, Any]]]) -> str:
     marks = [_mark(claim, found) for _, claim, _, found in quick]
-    return marks[0] if len(marks) == 1 else f"{marks.count('✓')} of {len(marks)}" if any(marks) else ""
+    return (
+        marks[0] if len(marks) == 1 else f"{marks.count('✓')} of {len(marks)}" if any(marks) else ""
+    )
 
 
 def _mark(claim: Claim, found: dict[str, Any]) -> str:
@@ -79,26 +101,30 @@ def _mark(claim: Claim, found: dict[str, Any]) -> str:
     return f"{found['seeds']} of {claim.seeds} seeds" if few else str(found["mark"])
 
 
-def results_page(entries: Sequence[Entry], record: dict[str, Any]) -> str:
+def results_page(entries: Sequence[Entry]) -> str:
     """``docs/results.md``."""
     how = []
-    for entry in sorted(entries, key=lambda entry: (entry.topic, entry.name)):
-        for scale, found in record.get("studies", {}).get(entry.name, {}).items():
+    for entry in in_order(entries):
+        for scale, found in entry.measured.items():
             memory = found["peak_memory_bytes"]
             versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
             how.append(
-                f"- **{entry.name}, {scale}**: `{found['command']}`, {found['date']}, on {found['machine']}"
-                f"{f'; peak memory {memory / 1e6:,.0f} MB' if memory else ''}; {versions}"
+                f"- **{entry.name}, {scale}**: `{found['command']}`, {found['date']}, on"
+                f" {found['machine']}{f'; peak memory {memory / 1e6:,.0f} MB' if memory else ''};"
+                f" {versions}"
             )
     return "\n".join(
         [
             "# Results",
             "",
-            "Every claim beside what was measured: mean ± standard deviation over seeds 0, 1, …; ✓ holds, ✗ does not, "
-            "? is suspiciously perfect. The time is that of the fastest run. This page is written by "
-            "`etude check … --record`; nothing in it is typed by hand.",
+            (
+                "Every claim beside what was measured: mean ± standard deviation over seeds 0, 1,"
+                " …; ✓ holds, ✗ does not, ? is suspiciously perfect. The time is that of the"
+                " fastest run. This page is written by `etude check … --record`; nothing in it is"
+                " typed by hand."
+            ),
             "",
-            table(entries, record),
+            table(entries),
             "",
             "## How it was measured",
             "",
@@ -108,9 +134,34 @@ def results_page(entries: Sequence[Entry], record: dict[str, Any]) -> str:
     )
 
 
-def between_markers(page: str, content: str) -> str | None:
-    """``page`` with ``content`` between its ``results`` markers; None where it has no such part."""
-    begin, end = "<!-- results -->", "<!-- /results -->"
+def lesson_part(entry: Entry) -> str:
+    """What stands between the marks in a study's own README: its cover, and its claims beside what
+    was measured.
+    """
+    lines = [f"![{entry.title}](cover.webp)", ""] if entry.cover else []
+    lines += ["| scale | claim | measured | | time |", "|---|---|---|---|---:|"]
+    for _, claim, of_scale, found in rows([entry]):
+        measured = found["measured"] if found else "not yet measured"
+        time = _duration(of_scale["seconds"]) if found else ""
+        cells = [
+            claim.scale,
+            f"`{claim.metric}` {claim.bound}",
+            measured,
+            _mark(claim, found),
+            time,
+        ]
+        lines.append(" | ".join(["", *[cell.replace("|", "\\|") for cell in cells], ""]).strip())
+    commands = [f"`{found['command']}`" for found in entry.measured.values()]
+    if commands:
+        lines += ["", f"Measured by {', '.join(commands)}; ± is one standard deviation over seeds."]
+    return "\n".join(lines)
+
+
+def between_markers(page: str, content: str, name: str) -> str | None:
+    """``page`` with ``content`` between its markers of this name; None where it has no such
+    part.
+    """
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     head, found, rest = page.partition(begin)
     _, closed, tail = rest.partition(end)
     return f"{head}{begin}\n{content}\n{end}{tail}" if found and closed else None

@@ -21,44 +21,75 @@ from etude.study import Study
 if TYPE_CHECKING:
     from torch import Tensor
 
-ENDINGS = {"hdf5": (".h5", ".hdf5"), "safetensors": (".safetensors",), "onnx": (".onnx",), "notebook": (".ipynb",)}
+ENDINGS = {
+    "hdf5": (".h5", ".hdf5"),
+    "safetensors": (".safetensors",),
+    "onnx": (".onnx",),
+    "notebook": (".ipynb",),
+}
 TOLERANCE = 1e-5  # between PyTorch and onnxruntime, relative and absolute
 
 
-def export(folder: RunFolder, kind: str, output: str | Path | None = None, study: Source = None) -> Path:
+def export(
+    folder: RunFolder, kind: str, output: str | Path | None = None, study: Source = None
+) -> Path:
     """Write what a run made to one file, whole or not at all; returns its path.
 
     Args:
         folder: the run.
         kind: ``hdf5``, ``safetensors``, ``onnx`` or ``notebook``.
-        output: the file; by default ``<study>-<run>`` with the kind's ending, in the working folder.
+        output: the file; by default ``<study>-<run>`` with the kind's ending, in the working
+            folder.
         study: as for :func:`etude.load`.
 
     Raises:
-        UserError: a package is missing, the run kept no network, the study is not to be found, the network can't be
-            expressed in ONNX or gives other numbers there, or the file can't be written.
+        UserError: a package is missing, the run kept no network, the study is not to be found, the
+            network can't be expressed in ONNX or gives other numbers there, or the file can't be
+            written.
     """
     endings = ENDINGS[kind]
     path = Path(output) if output else Path(f"{folder.name.replace('/', '-')}{endings[0]}")
     if path.suffix not in endings:
-        raise UserError(f"{path} has the ending '{path.suffix}'; expected {' or '.join(endings)} for {kind}")
+        raise UserError(
+            f"{path} has the ending '{path.suffix}'; expected {' or '.join(endings)} for {kind}"
+        )
     writers: dict[str, Callable[[RunFolder, Path, Source], None]] = {
-        "hdf5": _hdf5, "safetensors": _safetensors, "onnx": _onnx, "notebook": _notebook,
-    }  # fmt: skip
+        "hdf5": _hdf5,
+        "safetensors": _safetensors,
+        "onnx": _onnx,
+        "notebook": _notebook,
+    }
     with whole(path) as part:
         writers[kind](folder, part, study)
     return path
 
 
 def metadata(folder: RunFolder) -> dict[str, str]:
-    """What an exported file says of itself: study, fields, scale, seed, metrics, versions; JSON where it is no text."""
+    """What an exported file says of itself: study, fields, scale, seed, metrics, versions; JSON
+    where it is no text.
+    """
     about = folder.study()
-    keys = ("study", "title", "source", "digest", "scale", "seed", "fields", "started", "commit", "versions")
+    keys = (
+        "study",
+        "title",
+        "source",
+        "digest",
+        "scale",
+        "seed",
+        "fields",
+        "started",
+        "commit",
+        "versions",
+    )
     said = {key: about[key] for key in keys if about.get(key) is not None}
     if said.get("source") not in (None, "catalogue"):
-        said["source"] = Path(str(said["source"])).name  # where it lies on this machine is nobody's business
+        said["source"] = Path(
+            str(said["source"])
+        ).name  # where it lies on this machine is nobody's business
     said["metrics"] = (folder.result() or {}).get("metrics", {})
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in said.items()}
+    return {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in said.items()
+    }
 
 
 def _need(kind: str, *packages: str) -> list[Any]:
@@ -67,7 +98,9 @@ def _need(kind: str, *packages: str) -> list[Any]:
         try:
             found.append(importlib.import_module(package))
         except ImportError:
-            raise UserError(f"exporting to {kind} needs {package}: pip install 'etude[export]'") from None
+            raise UserError(
+                f"exporting to {kind} needs {package}: pip install 'etude[export]'"
+            ) from None
     return found
 
 
@@ -76,18 +109,24 @@ def _hdf5(folder: RunFolder, path: Path, study: Source) -> None:
     import torch
 
     def write(to: Any, key: str, value: str) -> None:
-        """A text of fixed length: those of open length lie in a heap whose damage can lead libhdf5 in circles."""
+        """A text of fixed length: those of open length lie in a heap whose damage can lead libhdf5
+        in circles.
+        """
         text = value.encode() or b"\0"
         to.attrs.create(key, text, dtype=h5py.string_dtype("utf-8", len(text)))
 
     trained = load(folder, study=study)
-    with h5py.File(path, "w", libver=("v108", "latest")) as file:  # 1.8 lifts the limit of 64 KiB on an attribute
+    with h5py.File(
+        path, "w", libver=("v108", "latest")
+    ) as file:  # 1.8 lifts the limit of 64 KiB on an attribute
         for key, value in {**metadata(folder), "network": repr(trained.network)}.items():
             write(file, key, value)
         weights = file.create_group("weights")
         for key, tensor in trained.network.state_dict().items():
             half = tensor.dtype == torch.bfloat16  # which NumPy lacks: its bits are kept
-            dataset = weights.create_dataset(key, data=(tensor.view(torch.int16) if half else tensor).numpy())
+            dataset = weights.create_dataset(
+                key, data=(tensor.view(torch.int16) if half else tensor).numpy()
+            )
             write(dataset, "dtype", str(tensor.dtype).removeprefix("torch."))
 
 
@@ -96,7 +135,9 @@ def _safetensors(folder: RunFolder, path: Path, study: Source) -> None:
 
     if not folder.network.is_file():
         raise UserError(f"run {folder.name} has no network.safetensors; there is nothing to export")
-    path.write_bytes(save(read_safetensors(folder.network)[1], {**metadata(folder), "format": "pt"}))
+    path.write_bytes(
+        save(read_safetensors(folder.network)[1], {**metadata(folder), "format": "pt"})
+    )
 
 
 def _onnx(folder: RunFolder, path: Path, study: Source) -> None:
@@ -108,17 +149,27 @@ def _onnx(folder: RunFolder, path: Path, study: Source) -> None:
     inputs = example if isinstance(example, tuple) else (example,)
     names = ["input"] if len(inputs) == 1 else [f"input_{number}" for number in range(len(inputs))]
     batch = torch.export.Dim("batch")
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # else it tells that torchvision is not installed
+    logging.getLogger("torch.onnx").setLevel(
+        logging.ERROR
+    )  # else it tells that torchvision is not installed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             program = torch.onnx.export(
-                trained.network, inputs, dynamo=True, input_names=names, verbose=False,
+                trained.network,
+                inputs,
+                dynamo=True,
+                input_names=names,
+                verbose=False,
                 dynamic_shapes=tuple({0: batch} for _ in inputs),
-            )  # fmt: skip
+            )
         except Exception as error:  # the exporter raises whatever its parts stumble over
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise UserError(f"the network of run {folder.name} can't be expressed in ONNX: {reason}") from error
+            reason = (
+                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            )
+            raise UserError(
+                f"the network of run {folder.name} can't be expressed in ONNX: {reason}"
+            ) from error
     assert program
     program.model.metadata_props.update(metadata(folder))
     program.save(path, external_data=False)
@@ -126,15 +177,19 @@ def _onnx(folder: RunFolder, path: Path, study: Source) -> None:
 
 
 def _compare(trained: Trained, path: Path, names: list[str], inputs: tuple[Tensor, ...]) -> None:
-    """Raise a UserError where onnxruntime gives other numbers than PyTorch, on three random rows."""
+    """Raise a UserError where onnxruntime gives other numbers than PyTorch, on three random
+    rows.
+    """
     import onnxruntime
     import torch
 
     generator = torch.Generator().manual_seed(0)
     rows = [
-        torch.randn(3, *x.shape[1:], generator=generator)
-        if x.is_floating_point()
-        else x[torch.randint(len(x), (3,), generator=generator)]  # whole numbers mean something: rows of the example
+        (
+            torch.randn(3, *x.shape[1:], generator=generator)
+            if x.is_floating_point()
+            else x[torch.randint(len(x), (3,), generator=generator)]
+        )  # whole numbers mean something: rows of the example
         for x in inputs
     ]
     with torch.inference_mode():
@@ -144,23 +199,27 @@ def _compare(trained: Trained, path: Path, names: list[str], inputs: tuple[Tenso
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     theirs = session.run(None, {name: row.numpy() for name, row in zip(names, rows, strict=True)})
     same = len(ours) == len(theirs) and all(
-        a.shape == b.shape and torch.allclose(a, torch.from_numpy(b), rtol=TOLERANCE, atol=TOLERANCE)
+        a.shape == b.shape
+        and torch.allclose(a, torch.from_numpy(b), rtol=TOLERANCE, atol=TOLERANCE)
         for a, b in zip(ours, theirs, strict=True)
     )
     if not same:
         raise UserError(
-            f"onnxruntime gives other numbers than PyTorch for {path.name.removeprefix('.part-')}; not kept"
+            f"onnxruntime gives other numbers than PyTorch for {path.name.removeprefix('.part-')};"
+            " not kept"
         )
 
 
-# -- the notebook ---------------------------------------------------------------------------------------------------
+# -- the notebook ----------------------------------------------------------------------------------
 
 
 def _notebook(folder: RunFolder, path: Path, study: Source) -> None:
     (nbformat,) = _need("notebook", "nbformat")
     about = folder.study()
     if isinstance(study, type):
-        raise UserError("a notebook shows a study's source; expected the study's name or file, not its class")
+        raise UserError(
+            "a notebook shows a study's source; expected the study's name or file, not its class"
+        )
     entry = find(about, f"run {folder.name}", study, folder)
     new = nbformat.v4
     cells = [
@@ -168,7 +227,9 @@ def _notebook(folder: RunFolder, path: Path, study: Source) -> None:
         for kind, text in notebook_cells(entry, about, folder.network.is_file())
     ]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    notebook = new.new_notebook(cells=cells, metadata={**kernel, "language_info": {"name": "python"}})
+    notebook = new.new_notebook(
+        cells=cells, metadata={**kernel, "language_info": {"name": "python"}}
+    )
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 
@@ -176,7 +237,8 @@ def _notebook(folder: RunFolder, path: Path, study: Source) -> None:
 def notebook_cells(entry: Entry, about: Mapping[str, Any], kept: bool) -> list[tuple[str, str]]:
     """``("markdown" | "code", text)`` for each cell, which run from top to bottom.
 
-    The study stands in the notebook itself: change the cell, and what follows runs the changed study.
+    The study stands in the notebook itself: change the cell, and what follows runs the changed
+    study.
 
     Args:
         entry: the study.
@@ -184,29 +246,44 @@ def notebook_cells(entry: Entry, about: Mapping[str, Any], kept: bool) -> list[t
         kept: whether the run kept a network.
     """
     name = entry.class_name
-    settings = {"scale": about.get("scale", "quick"), "seed": about.get("seed", 0), **about.get("changed", {})}
-    words = ", ".join(f"{key}={tuple(v) if isinstance(v, list) else v!r}" for key, v in settings.items())
+    settings = {
+        "scale": about.get("scale", "quick"),
+        "seed": about.get("seed", 0),
+        **about.get("changed", {}),
+    }
+    words = ", ".join(
+        f"{key}={tuple(v) if isinstance(v, list) else v!r}" for key, v in settings.items()
+    )
     changed = about.get("digest") != entry.digest
-    aged = " The study has changed since the run of which this notebook was made." if changed else ""
+    aged = (
+        " The study has changed since the run of which this notebook was made." if changed else ""
+    )
     title, _, lesson = entry.lesson.partition("\n")
     cells = [
         ("markdown", f"# {title}\n{lesson}".strip()),
-        ("markdown", f"## The study\n\nThese cells need Etude in the notebook's environment.{aged}"),
+        (
+            "markdown",
+            f"## The study\n\nThese cells need Etude in the notebook's environment.{aged}",
+        ),
         ("code", _without_docstring(entry.path.read_text(encoding="utf-8"))),
         ("markdown", "## Training"),
         ("code", f"import etude\n\nrun = etude.run({name}, {words})"),
         ("markdown", "## What came out"),
         (
             "code",
-            "for metric, value in run.metrics.items():\n    print(f'{metric:<24} {value:.4g}')\n"
-            "for verdict in run.verdicts:\n"
-            "    print(verdict.mark, verdict.claim.metric, verdict.claim.bound, verdict.measured)",
+            (
+                "for metric, value in run.metrics.items():\n    print(f'{metric:<24}"
+                " {value:.4g}')\nfor verdict in run.verdicts:\n    print(verdict.mark,"
+                " verdict.claim.metric, verdict.claim.bound, verdict.measured)"
+            ),
         ),
         (
             "code",
-            "from IPython.display import SVG, Image, display\n\n"
-            "for picture in run.folder.pictures():\n"
-            "    display((SVG if picture.suffix == '.svg' else Image)(filename=str(picture)))",
+            (
+                "from IPython.display import SVG, Image, display\n\n"
+                "for picture in run.folder.pictures():\n"
+                "    display((SVG if picture.suffix == '.svg' else Image)(filename=str(picture)))"
+            ),
         ),
     ]
     if not kept:
@@ -217,14 +294,23 @@ def notebook_cells(entry: Entry, about: Mapping[str, Any], kept: bool) -> list[t
         ("code", f"trained = etude.load(run, study={name})\nprint(trained.network)"),
     ]
     if cls.example is not Study.example:
-        cells.append((
-            "code",
-            "import torch\n\nx = trained.study.example()  # two inputs of the right shape\n"
-            "with torch.inference_mode():\n"
-            "    y = trained.network(*x) if isinstance(x, tuple) else trained.network(x)\ny",
-        ))  # fmt: skip
+        cells.append(
+            (
+                "code",
+                (
+                    "import torch\n\nx = trained.study.example()  # two inputs of the right shape\n"
+                    "with torch.inference_mode():\n"
+                    "    y = trained.network(*x) if isinstance(x, tuple) else trained.network(x)\ny"
+                ),
+            )
+        )
     if cls.predict is not Study.predict:
-        cells.append(("markdown", "`trained.predict(…)` gives classes and probabilities for an input of your own."))
+        cells.append(
+            (
+                "markdown",
+                "`trained.predict(…)` gives classes and probabilities for an input of your own.",
+            )
+        )
     return cells
 
 

@@ -11,7 +11,8 @@ from etude.errors import UserError
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; what is written there gets its name when the block ends well.
+    """A temporary path beside ``path``; what is written there gets its name when the block ends
+    well.
 
     Raises:
         UserError: the folder is not there or can't be written; nothing half-written stays behind.
@@ -20,7 +21,9 @@ def whole(path: Path) -> Iterator[Path]:
         raise UserError(f"{path} can't be written: there is no folder {path.parent}")
     if path.is_dir():
         raise UserError(f"{path} can't be written: it is a folder; expected the name of a file")
-    part = path.with_name(f".part-{path.name}")  # the ending stays: some writers choose the format by it
+    part = path.with_name(
+        f".part-{path.name}"
+    )  # the ending stays: some writers choose the format by it
     try:
         yield part
         part.replace(path)

@@ -1,11 +1,13 @@
-"""A study's network as a graph: its modules and operations with shapes, parameters, FLOPs and receptive fields.
+"""A study's network as a graph: its modules and operations with shapes, parameters, FLOPs and
+receptive fields.
 
-The network is applied once to the study's example input, in fp32 on the processor, in evaluation mode. Hooks tell which
-module is entered and left, PyTorch's function mode which functions are called in between, and the tensors themselves
-what flows from one to the other. What follows itself, as the blocks of a residual network do, is shown once.
+The network is applied once to the study's example input, in fp32 on the processor, in evaluation
+mode. Hooks tell which module is entered and left, PyTorch's function mode which functions are
+called in between, and the tensors themselves what flows from one to the other. What follows itself,
+as the blocks of a residual network do, is shown once.
 
-FLOPs are those of the forward pass of one example: convolutions and products of matrices, a multiplication and an
-addition counted as two. PyTorch counts them.
+FLOPs are those of the forward pass of one example: convolutions and products of matrices, a
+multiplication and an addition counted as two. PyTorch counts them.
 """
 
 from __future__ import annotations
@@ -41,20 +43,34 @@ KINDS = {  # of functions, and of the layers that call them: colours in the pict
     "embedding": r"embedding|embedding_bag",
     "pooling": r"(adaptive_)?(max|avg|lp)_pool\dd|interpolate",
     "normalisation": r"\w+_norm|normalize",
-    "activation": r"relu6?|leaky_relu|prelu|elu|selu|celu|gelu|silu|mish|hardswish|hardtanh|hardsigmoid|softplus"
-    r"|softmax|log_softmax|sigmoid|logsigmoid|tanh|glu",
+    "activation": (
+        r"relu6?|leaky_relu|prelu|elu|selu|celu|gelu|silu|mish|hardswish|hardtanh|hardsigmoid|softplus"
+        r"|softmax|log_softmax|sigmoid|logsigmoid|tanh|glu"
+    ),
     "merge": r"add|sub|mul|div|cat|concat|concatenate|stack",
-    "reshape": r"flatten|unflatten|reshape|view|permute|transpose|squeeze|unsqueeze|expand|pad"
-    r"|(alpha_|feature_)?dropout\d?d?",
-}  # fmt: skip
+    "reshape": (
+        r"flatten|unflatten|reshape|view|permute|transpose|squeeze|unsqueeze|expand|pad"
+        r"|(alpha_|feature_)?dropout\d?d?"
+    ),
+}
 VECTORS = {  # products with a vector, which PyTorch does not count: FLOPs from the shapes
     torch.ops.aten.mv: lambda a, b, **_: 2 * math.prod(a),
     torch.ops.aten.addmv: lambda a, b, c, **_: 2 * math.prod(b),
     torch.ops.aten.dot: lambda a, b, **_: 2 * math.prod(a),
 }
 UNCHANGED = {  # not shown: the result stands for what went in
-    "contiguous", "detach", "clone", "to", "float", "double", "long", "type", "type_as", "data", "requires_grad_",
-}  # fmt: skip
+    "contiguous",
+    "detach",
+    "clone",
+    "to",
+    "float",
+    "double",
+    "long",
+    "type",
+    "type_as",
+    "data",
+    "requires_grad_",
+}
 
 
 @dataclass(eq=False)
@@ -71,7 +87,9 @@ class Step:
     trained: int = 0
     flops: int = 0
     steps: list[Step] = field(default_factory=list)
-    sources: list[Step] = field(default_factory=list)  # where its inputs come from, if it has no steps
+    sources: list[Step] = field(
+        default_factory=list
+    )  # where its inputs come from, if it has no steps
     alike: Hashable = None  # what must be equal in repetitions
     layer: bool = False  # of PyTorch's own: never opened
     simple: bool = False  # a module without modules in it: opened on request
@@ -81,7 +99,13 @@ class Step:
     @property
     def text(self) -> str:
         """``2 × Conv2d 3×3, 64 → 64``."""
-        times = "" if self.times == 1 else f"{self.times} parallel " if self.parallel else f"{self.times} × "
+        times = (
+            ""
+            if self.times == 1
+            else f"{self.times} parallel "
+            if self.parallel
+            else f"{self.times} × "
+        )
         return times + self.called
 
     @property
@@ -117,14 +141,18 @@ class Graph:
     axes: list[int]  # dimensions of the input along which a window slides somewhere
     batch: int
     idle: int  # parameters that the forward pass does not use
-    stands: dict[Step, Step] = field(default_factory=dict)  # for a step that is not shown, the one that is
+    stands: dict[Step, Step] = field(
+        default_factory=dict
+    )  # for a step that is not shown, the one that is
 
     def shape(self, step: Step) -> tuple[int, ...]:
         """Of the result for one example."""
         return step.shape[1:] if step.shape[:1] == (self.batch,) else step.shape
 
     def sees(self, step: Step) -> list[int | str]:
-        """The receptive field: places along each axis, or ``all``; empty where nobody knows or it means nothing."""
+        """The receptive field: places along each axis, or ``all``; empty where nobody knows or it
+        means nothing.
+        """
         sizes = [window.size for window in map(step.reach.get, self.axes) if window]
         known = len(sizes) == len(self.axes)
         return ["all" if math.isinf(size) else int(size) for size in sizes] if known else []
@@ -141,7 +169,10 @@ class Graph:
         return step
 
     def rows(self) -> list[dict[str, Any]]:
-        """Inputs, modules and operations in order. Numbers are of all times together, those inside of one time."""
+        """Inputs, modules and operations in order.
+
+        Numbers are of all times together, those inside of one time.
+        """
         order = [*self.inputs, *self.root.all()]
         number = {step: place for place, step in enumerate(order)}
         level = dict.fromkeys(self.inputs, 0) | {self.root: 0}
@@ -149,20 +180,31 @@ class Graph:
             level |= dict.fromkeys(step.steps, level[step] + 1)
         return [
             {
-                "level": level[step], "name": step.name, "operation": step.text, "output": [*self.shape(step)],
-                "parameters": step.parameters, "flops": step.flops, "receptive_field": self.sees(step),
+                "level": level[step],
+                "name": step.name,
+                "operation": step.text,
+                "output": [*self.shape(step)],
+                "parameters": step.parameters,
+                "flops": step.flops,
+                "receptive_field": self.sees(step),
                 "from": [number[source] for source in self.sources(step)],
             }
             for step in order
-        ]  # fmt: skip
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """What a program wants to know; ``from`` holds numbers of rows."""
-        totals = {"parameters": self.root.parameters, "trained": self.root.trained, "flops": self.root.flops}
+        totals = {
+            "parameters": self.root.parameters,
+            "trained": self.root.trained,
+            "flops": self.root.flops,
+        }
         return {"network": self.name, **totals, "idle": self.idle, "rows": self.rows()}
 
     def close(self, levels: int | None, full: bool) -> None:
-        """Take the insides of modules away that lie ``levels`` deep, and unless ``full`` of those without modules."""
+        """Take the insides of modules away that lie ``levels`` deep, and unless ``full`` of those
+        without modules.
+        """
 
         def visit(step: Step, level: int) -> None:
             for each in step.steps:
@@ -172,7 +214,10 @@ class Graph:
                 self.stands |= dict.fromkeys(inside, step)
                 kinds = {leaf.kind for leaf in inside} - {"", "reshape", "merge"}
                 step.kind = kinds.pop() if len(kinds) == 1 else ""
-                step.sources, step.steps = [source for leaf in inside for source in leaf.sources], []
+                step.sources, step.steps = (
+                    [source for leaf in inside for source in leaf.sources],
+                    [],
+                )
 
         visit(self.root, 0)
 
@@ -182,7 +227,9 @@ class Graph:
             step.steps = self._folded(step.steps)
 
     def _folded(self, steps: list[Step]) -> list[Step]:
-        """The repetition that saves most is shown once, then what is left and right of it is looked through."""
+        """The repetition that saves most is shown once, then what is left and right of it is looked
+        through.
+        """
         numbers: dict[Hashable, int] = {}
         forms = [numbers.setdefault(_form(step), len(numbers)) for step in steps]
         best: tuple[tuple[int, bool, int], int, list[list[Step]], str] | None = None
@@ -191,22 +238,35 @@ class Graph:
                 break
             for start in range(len(steps) - 2 * length + 1):
                 times = 1
-                while forms[start : start + length] == forms[start + times * length : start + (times + 1) * length]:
+                while (
+                    forms[start : start + length]
+                    == forms[start + times * length : start + (times + 1) * length]
+                ):
                     times += 1
                 worth = (times - 1) * length, bool(steps[start].name), -length
                 if times > 1 and (best is None or worth > best[0]):
-                    units = [steps[start + n * length : start + (n + 1) * length] for n in range(times)]
+                    units = [
+                        steps[start + n * length : start + (n + 1) * length] for n in range(times)
+                    ]
                     if flow := self._flow(units):
                         best = worth, start, units, flow
         if best is None:
             return steps
         _, start, units, flow = best
         once = self._once(units, flow == "parallel")
-        return [*self._folded(steps[:start]), once, *self._folded(steps[start + len(units) * len(units[0]) :])]
+        return [
+            *self._folded(steps[:start]),
+            once,
+            *self._folded(steps[start + len(units) * len(units[0]) :]),
+        ]
 
     def _flow(self, units: list[list[Step]]) -> str | None:
-        """``chain``: each unit is made of the one before, which none else uses; ``parallel``: they are side by side."""
-        where = {leaf: (n, i) for n, unit in enumerate(units) for i, leaf in enumerate(_leaves(unit))}
+        """``chain``: each unit is made of the one before, which none else uses; ``parallel``: they
+        are side by side.
+        """
+        where = {
+            leaf: (n, i) for n, unit in enumerate(units) for i, leaf in enumerate(_leaves(unit))
+        }
         inside: list[set[Any]] = [set() for _ in units]
         before: list[set[Any]] = [set() for _ in units]
         outside: list[set[Any]] = [set() for _ in units]
@@ -226,9 +286,15 @@ class Graph:
         fed = {i for i, _ in outside[0] - outside[1]}  # nothing where it begins with a constant
         if fed and fed != {i for i, _ in before[1]}:
             return None
-        passed = {leaf for leaf, (n, _) in where.items() if n < len(units) - 1}  # these only the next unit may use
+        passed = {
+            leaf for leaf, (n, _) in where.items() if n < len(units) - 1
+        }  # these only the next unit may use
         others = (leaf for leaf in self.root.leaves() if leaf not in where)
-        return "chain" if passed.isdisjoint(source for leaf in others for source in self.sources(leaf)) else None
+        return (
+            "chain"
+            if passed.isdisjoint(source for leaf in others for source in self.sources(leaf))
+            else None
+        )
 
     def _once(self, units: list[list[Step]], parallel: bool) -> Step:
         first = units[0]
@@ -275,10 +341,15 @@ class Graph:
 
         def box(first: Step) -> Node:
             steps = boxes[first]
-            then = " · ".join((step.operation if step.name else step.text).replace(" ", "\xa0") for step in steps[1:])
+            then = " · ".join(
+                (step.operation if step.name else step.text).replace(" ", "\xa0")
+                for step in steps[1:]
+            )
             words = [line.replace("\xa0", " ").strip(" ·") for line in textwrap.wrap(then, 32)]
             lines = (first.called, *words, " × ".join(map(str, self.shape(steps[-1]))))
-            return Node(key[first], tuple(filter(None, lines)), first.kind, "\n".join(map(self._tip, steps)))
+            return Node(
+                key[first], tuple(filter(None, lines)), first.kind, "\n".join(map(self._tip, steps))
+            )
 
         def members(step: Step) -> list[Node | Group]:
             inside = [each for part in step.steps for each in members(part)] if step.steps else []
@@ -289,7 +360,9 @@ class Graph:
             label = f"{step.times} parallel" if step.parallel else f"× {step.times}"
             return [Group(label, tuple(inside))]
 
-        ends = dict.fromkeys((key[head[source]], key[head[step]]) for step in leaves for source in self.sources(step))
+        ends = dict.fromkeys(
+            (key[head[source]], key[head[step]]) for step in leaves for source in self.sources(step)
+        )
         nodes = [*map(box, self.inputs), *members(self.root)]
         return svg(nodes, [Edge(a, b) for a, b in ends if a != b], self.name)
 
@@ -297,7 +370,9 @@ class Graph:
         words = [f"{step.name}: {step.text}" if step.name else step.text]
         words += [f"{step.parameters:,} parameters"] if step.parameters else []
         words += [f"{step.flops:,} FLOPs"] if step.flops else []
-        words += [f"receptive field {' × '.join(map(str, self.sees(step)))}"] if self.sees(step) else []
+        words += (
+            [f"receptive field {' × '.join(map(str, self.sees(step)))}"] if self.sees(step) else []
+        )
         return ", ".join(words)
 
 
@@ -318,7 +393,8 @@ def graph(study: Study, levels: int | None = None, full: bool = False) -> Graph:
 
     Args:
         study: one with a network and an example input.
-        levels: how many levels of modules are opened; by default every module that has modules in it.
+        levels: how many levels of modules are opened; by default every module that has modules in
+            it.
         full: open the others as well, and show every repetition.
 
     Raises:
@@ -332,14 +408,16 @@ def graph(study: Study, levels: int | None = None, full: bool = False) -> Graph:
             found = trace(network, example if isinstance(example, tuple) else (example,), name)
         except Exception as error:  # whatever its layers stumble over
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise UserError(f"the network of study {name} can't be applied to its example: {reason}") from error
+            raise UserError(
+                f"the network of study {name} can't be applied to its example: {reason}"
+            ) from error
     found.close(levels, full)
     if not full:
         found.fold()
     return found
 
 
-# -- the forward pass, watched -----------------------------------------------------------------------------------------
+# -- the forward pass, watched ---------------------------------------------------------------------
 
 
 def trace(network: nn.Module, inputs: Sequence[Tensor], name: str = "network") -> Graph:
@@ -358,14 +436,18 @@ def trace(network: nn.Module, inputs: Sequence[Tensor], name: str = "network") -
 
     with ExitStack() as stack:
         for path, module in network.named_modules():
-            before = module.register_forward_pre_hook(watch.entering(path.rpartition(".")[2]), with_kwargs=True)
+            before = module.register_forward_pre_hook(
+                watch.entering(path.rpartition(".")[2]), with_kwargs=True
+            )
             after = module.register_forward_hook(watch.leaving, with_kwargs=True)
             stack.callback(before.remove)
             stack.callback(after.remove)
         stack.enter_context(warnings.catch_warnings(action="ignore"))
         stack.enter_context(torch.no_grad())
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))  # in parts that PyTorch counts
-        stack.enter_context(mock.patch.object(torch.autograd.Function, "apply", classmethod(custom)))
+        stack.enter_context(
+            mock.patch.object(torch.autograd.Function, "apply", classmethod(custom))
+        )
         stack.enter_context(watch.counter)
         stack.enter_context(watch)
         network(*inputs)
@@ -381,9 +463,15 @@ def trace(network: nn.Module, inputs: Sequence[Tensor], name: str = "network") -
     watch.use(list(watch.unused.values()), root)
     for step in reversed([*root.all()]):
         for number in ("parameters", "trained", "flops"):
-            setattr(step, number, getattr(step, number) + sum(getattr(each, number) for each in step.steps))
+            setattr(
+                step,
+                number,
+                getattr(step, number) + sum(getattr(each, number) for each in step.steps),
+            )
     for step in root.all():  # checks and masks that a module makes by the way are left out
-        step.steps = [each for each in step.steps if each.parameters or not needed.isdisjoint(each.leaves())]
+        step.steps = [
+            each for each in step.steps if each.parameters or not needed.isdisjoint(each.leaves())
+        ]
     return Graph(name, watch.inputs, root, sorted(watch.receptive.slid), watch.batch, idle)
 
 
@@ -398,7 +486,9 @@ class _Watch(TorchFunctionMode):
         self.batch = len(inputs[0])
         self.stack = [Step("", "")]
         self.results: list[Step] = []  # that give the network's result
-        self.origin: dict[int, tuple[Tensor, Step, Reach]] = {}  # by id; a tensor is kept, else its id might come again
+        self.origin: dict[
+            int, tuple[Tensor, Step, Reach]
+        ] = {}  # by id; a tensor is kept, else its id might come again
         self.inputs = []
         given = inspect.signature(network.forward).parameters.values()
         names = [each.name for each in given if each.kind < each.VAR_POSITIONAL]
@@ -409,17 +499,31 @@ class _Watch(TorchFunctionMode):
             self.made([x], step, step.reach)
 
     def __torch_function__(
-        self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        function: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         name = function.__name__
         if name == "__get__":
             name = function.__self__.__name__  # x.T
         return self.called(name, function, args, kwargs or {})
 
-    def called(self, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def called(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
         """Call a function and note what came of it."""
         before = self.counter.get_total_flops()
-        with torch.backends.mkldnn.flags(enabled=False) if _kind(name) == "recurrent" else nullcontext():
+        with (
+            torch.backends.mkldnn.flags(enabled=False)
+            if _kind(name) == "recurrent"
+            else nullcontext()
+        ):
             result = function(*args, **kwargs)  # a recurrent layer in parts that PyTorch counts
         flops = self.counter.get_total_flops() - before
         outs = _tensors(args[0] if name == "__setitem__" else result)
@@ -435,9 +539,13 @@ class _Watch(TorchFunctionMode):
             step = Step("", plain, _numbers(plain, args))
             step.alike = (plain, step.detail)
             self.stack[-1].steps.append(step)
-        step.flops += flops // self.batch if known else flops  # what depends on no input is computed once
+        step.flops += (
+            flops // self.batch if known else flops
+        )  # what depends on no input is computed once
         self.use(given, step)
-        step.kind = _kind(plain) if step.kind in ("", "reshape") and (known or step.layer) else step.kind
+        step.kind = (
+            _kind(plain) if step.kind in ("", "reshape") and (known or step.layer) else step.kind
+        )
         if known:
             step.sources += [source for _, source, _ in known if source is not step]
             step.shape = tuple(outs[0].shape)
@@ -468,7 +576,9 @@ class _Watch(TorchFunctionMode):
                 self.stack.append(self.stack[-1])  # what a layer calls is the layer's
                 return
             inside = {key for key, _ in module.named_children()} - {"parametrizations"}
-            layer = _of_pytorch(module) and (not inside or isinstance(module, nn.MultiheadAttention))
+            layer = _of_pytorch(module) and (
+                not inside or isinstance(module, nn.MultiheadAttention)
+            )
             step = Step(name, type(module).__name__, _hyper(module), layer=layer, simple=not inside)
             sizes = tuple((key, p.shape) for key, p in module.named_parameters())
             step.alike = type(module), module.extra_repr(), sizes
@@ -491,7 +601,11 @@ class _Watch(TorchFunctionMode):
             known = [self.origin[id(x)] for x in _tensors([args, kwargs]) if id(x) in self.origin]
             step.sources = step.sources or [source for _, source, _ in known]
             for x in outs:
-                reach = self.origin[id(x)][2] if id(x) in self.origin else merged([reach for *_, reach in known])
+                reach = (
+                    self.origin[id(x)][2]
+                    if id(x) in self.origin
+                    else merged([reach for *_, reach in known])
+                )
                 self.made([x], step, reach)
         if outs:
             step.shape = tuple(outs[0].shape)
@@ -537,7 +651,11 @@ def _hyper(module: nn.Module) -> str:
     words: list[str] = []
     if isinstance(module, _ConvNd):
         words = [_by(m.kernel_size), f"{m.in_channels} → {m.out_channels}"]
-        words += [f"{name} {_even(getattr(m, name))}" for name in ("stride", "dilation") if {*getattr(m, name)} != {1}]
+        words += [
+            f"{name} {_even(getattr(m, name))}"
+            for name in ("stride", "dilation")
+            if {*getattr(m, name)} != {1}
+        ]
         words += [f"{m.groups} groups"] * (m.groups > 1)
     elif isinstance(module, nn.Linear):
         words = [f"{m.in_features} → {m.out_features}"]

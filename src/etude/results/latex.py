@@ -1,4 +1,6 @@
-"""Text and Markdown as LaTeX that needs nothing but the article class: ASCII, every special sign escaped."""
+"""Text and Markdown as LaTeX that needs nothing but the article class: ASCII, every special sign
+escaped.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,17 @@ def _encoder() -> UnicodeToLatexEncoder:
     from pylatexenc.latexencode import UnicodeToLatexEncoder
 
     return UnicodeToLatexEncoder(
-        replacement_latex_protection="braces", unknown_char_policy="ignore", unknown_char_warning=False
+        replacement_latex_protection="braces",
+        unknown_char_policy="ignore",
+        unknown_char_warning=False,
     )
 
 
 def latex(text: object) -> Latex:
-    r"""Any text, escaped: ``_ % & # $ { } ~ ^ \`` and all signs beyond ASCII. LaTeX stays as it is."""
+    r"""Any text, escaped: ``_ % & # $ { } ~ ^ \`` and all signs beyond ASCII.
+
+    LaTeX stays as it is.
+    """
     return text if isinstance(text, Latex) else Latex(_encoder().unicode_to_latex(str(text)))
 
 

@@ -9,8 +9,14 @@ from etude.runs.folder import RunFolder
 
 
 def describe(folder: RunFolder) -> dict[str, Any]:
-    """What a program wants to know of one run; a run whose files can't be read has the state ``damaged``."""
-    row: dict[str, Any] = {"run": folder.name, "path": str(folder.path), "study": folder.path.parent.name}
+    """What a program wants to know of one run; a run whose files can't be read has the state
+    ``damaged``.
+    """
+    row: dict[str, Any] = {
+        "run": folder.name,
+        "path": str(folder.path),
+        "study": folder.path.parent.name,
+    }
     try:
         about, result, last = folder.study(), folder.result(), folder.last_row()
     except UserError as error:
@@ -26,8 +32,12 @@ def describe(folder: RunFolder) -> dict[str, Any]:
         "state": folder.state,
         "steps": last.get("step"),
         "seconds": (result or last).get("seconds"),
-        "main": main_metric(metrics, claims) if result else next((k for k in last if k.endswith("loss")), None),
-        "metrics": metrics if result else {k: v for k, v in last.items() if k not in ("stage", "step", "seconds")},
+        "main": main_metric(metrics, claims)
+        if result
+        else next((k for k in last if k.endswith("loss")), None),
+        "metrics": metrics
+        if result
+        else {k: v for k, v in last.items() if k not in ("stage", "step", "seconds")},
         "claims": mark(claims),
     }
 
@@ -40,7 +50,9 @@ def main_metric(metrics: dict[str, Any], claims: list[dict[str, Any]]) -> str | 
 
 
 def mark(claims: list[dict[str, Any]]) -> str | None:
-    """✓ all hold on this seed, ? one is suspiciously perfect, ✗ one does not hold; None: nothing is claimed."""
+    """✓ all hold on this seed, ? one is suspiciously perfect, ✗ one does not hold; None: nothing is
+    claimed.
+    """
     if not claims:
         return None
     if any(claim.get("suspicious") for claim in claims):

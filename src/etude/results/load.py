@@ -1,7 +1,8 @@
 """A trained network out of a run folder, or out of an exported file.
 
-Both are data, and may come from anyone: nothing in them is executed. The code is that of the study, which is found by
-its name in the catalogue; or, for a user's own study, by the path of its file, as long as that lies outside the runs.
+Both are data, and may come from anyone: nothing in them is executed. The code is that of the study,
+which is found by its name in the catalogue; or, for a user's own study, by the path of its file, as
+long as that lies outside the runs.
 """
 
 from __future__ import annotations
@@ -56,30 +57,39 @@ class Trained:
         return self.study.write(self.network, input)
 
     def but(self, **changes: Any) -> Trained:
-        """The same network with some of the study's fields changed: how it is asked, not what it is.
+        """The same network with some of the study's fields changed: how it is asked, not what it
+        is.
 
         Raises:
-            UserError: no such field, a value that it can't take, or one that asks for another network.
+            UserError: no such field, a value that it can't take, or one that asks for another
+        network.
         """
         known = [field.name for field in fields(self.study)]
         for name in changes:
             if name not in known:
-                raise UserError(f"study {study_name(type(self.study))} has no field '{name}'{nearest(name, known)}")
+                raise UserError(
+                    f"study {study_name(type(self.study))} has no field"
+                    f" '{name}'{nearest(name, known)}"
+                )
         study = replace(self.study, **changes)
         return Trained(study, _filled(study, self.network.state_dict(), "this run"), self.folder)
 
 
-def load(run: str | Path | RunFolder | Run, *, study: Source = None, root: str | Path | None = None) -> Trained:
+def load(
+    run: str | Path | RunFolder | Run, *, study: Source = None, root: str | Path | None = None
+) -> Trained:
     """The trained network of a run: ``etude.load("runs/digits/…").predict("seven.png")``.
 
     Args:
-        run: a run's folder, (the beginning of) its name, a study's name for its last run, a run in hand; or the file
-            that ``etude export --to hdf5`` or ``--to safetensors`` wrote.
-        study: the study's name, file or class, where the run does not say it or is not to be believed.
+        run: a run's folder, (the beginning of) its name, a study's name for its last run, a run in
+            hand; or the file that ``etude export --to hdf5`` or ``--to safetensors`` wrote.
+        study: the study's name, file or class, where the run does not say it or is not to be
+            believed.
         root: the folder of all runs (else ``$ETUDE_RUNS``, else ``runs``).
 
     Raises:
-        UserError: there is no such run, it kept no network, its study is not to be found, or its weights do not fit.
+        UserError: there is no such run, it kept no network, its study is not to be found, or its
+            weights do not fit.
     """
     if isinstance(run, str | Path) and Path(run).suffix in (*HDF5, ".safetensors"):
         path = Path(run)
@@ -95,27 +105,40 @@ def load(run: str | Path | RunFolder | Run, *, study: Source = None, root: str |
     made = rebuild(folder.study(), f"run {folder.name}", study, folder)
     if not folder.network.is_file():
         unfinished = "" if folder.state == "finished" else f", for it is {folder.state}"
-        raise UserError(f"run {folder.name} has no network.safetensors{unfinished}; there is nothing to load")
-    return Trained(made, _filled(made, read_safetensors(folder.network)[1], str(folder.network)), folder)
+        raise UserError(
+            f"run {folder.name} has no network.safetensors{unfinished}; there is nothing to load"
+        )
+    return Trained(
+        made, _filled(made, read_safetensors(folder.network)[1], str(folder.network)), folder
+    )
 
 
-def rebuild(about: Mapping[str, Any], where: str, study: Source = None, folder: RunFolder | None = None) -> Study:
+def rebuild(
+    about: Mapping[str, Any], where: str, study: Source = None, folder: RunFolder | None = None
+) -> Study:
     """The study as it was run, from what was recorded of it.
 
     Args:
         about: ``study.json``, or the metadata of an exported file.
         where: whose record it is, for messages.
         study: instead of the study that the record names.
-        folder: the run's folder; nothing in it or in its root is executed. Without it no recorded path is followed.
+        folder: the run's folder; nothing in it or in its root is executed. Without it no recorded
+            path is followed.
 
     Raises:
-        UserError: the record is damaged, the study is not to be found, or it has no such fields any more.
+        UserError: the record is damaged, the study is not to be found, or it has no such fields any
+            more.
     """
     fields = about.get("fields")
     if not isinstance(fields, dict):
-        raise UserError(f"the record of {where} is damaged: its fields are {fields!r}; expected names and values")
+        raise UserError(
+            f"the record of {where} is damaged: its fields are {fields!r}; expected names and"
+            " values"
+        )
     cls = study if isinstance(study, type) else find(about, where, study, folder).load()
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    values = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
     try:
         return cls.at("quick", **values)
     except (UserError, TypeError) as error:
@@ -123,17 +146,28 @@ def rebuild(about: Mapping[str, Any], where: str, study: Source = None, folder: 
 
 
 def find(
-    about: Mapping[str, Any], where: str, study: str | Path | None = None, folder: RunFolder | None = None
+    about: Mapping[str, Any],
+    where: str,
+    study: str | Path | None = None,
+    folder: RunFolder | None = None,
 ) -> Entry:
-    """The catalogue's entry of the study that was run; arguments and errors are those of :func:`rebuild`."""
+    """The catalogue's entry of the study that was run; arguments and errors are those of
+    :func:`rebuild`.
+    """
     catalogue = Catalogue()
     if study is not None:
         return catalogue[str(study)]
     name, source = about.get("study"), about.get("source")
     if not isinstance(name, str) or not isinstance(source, str | None):
-        raise UserError(f"the record of {where} is damaged: its study is {name!r}, from {source!r}; expected two texts")
+        raise UserError(
+            f"the record of {where} is damaged: its study is {name!r}, from {source!r}; expected"
+            " two texts"
+        )
     if source is None:
-        raise UserError(f"{where} is that of a plain script, which has no study; load its network.safetensors yourself")
+        raise UserError(
+            f"{where} is that of a plain script, which has no study; load its network.safetensors"
+            " yourself"
+        )
     if source == "catalogue":
         if name not in catalogue.files:  # names only: the catalogue would follow a path
             near = nearest(name, catalogue.files)
@@ -144,10 +178,14 @@ def find(
         raise UserError(f"{where} was begun from a class that lies in no file; {yourself}")
     path = Path(source).resolve()
     if folder is None or not Path(source).is_absolute():
-        raise UserError(f"{where} is of a study in {source}, and a path in a file is not followed; {yourself}")
+        raise UserError(
+            f"{where} is of a study in {source}, and a path in a file is not followed; {yourself}"
+        )
     runs = folder.path.resolve().parents
     if any(path.is_relative_to(place) for place in (folder.path.resolve(), *runs[:2])):
-        raise UserError(f"{where} names a study among the runs, {source}: nothing there is executed; {yourself}")
+        raise UserError(
+            f"{where} names a study among the runs, {source}: nothing there is executed; {yourself}"
+        )
     return catalogue[str(path)]
 
 
@@ -182,7 +220,9 @@ def read_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise UserError(f"{path} needs h5py to be read: pip install 'etude[export]'") from None
 
     def read(of: Any, key: str) -> str:
-        if of.attrs.get_id(key).dtype.kind != "S":  # a text of open length is not followed: why, is told in export.py
+        if (
+            of.attrs.get_id(key).dtype.kind != "S"
+        ):  # a text of open length is not followed: why, is told in export.py
             raise ValueError(f"its attribute {key} is no text of fixed length")
         text: bytes = of.attrs[key]
         return text.decode()
@@ -195,17 +235,29 @@ def read_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
                 if dataset.dtype.kind not in "fiub":
                     raise ValueError(f"{key} has values of type {dataset.dtype}; expected numbers")
                 if dataset.nbytes > path.stat().st_size:  # it is not compressed
-                    raise ValueError(f"{key} would have {dataset.nbytes:,} bytes, more than the file")
-                tensor = torch.from_numpy(dataset[()].copy()) if dataset.shape else torch.tensor(dataset[()])
-                tensors[key] = tensor.view(torch.bfloat16) if read(dataset, "dtype") == "bfloat16" else tensor
+                    raise ValueError(
+                        f"{key} would have {dataset.nbytes:,} bytes, more than the file"
+                    )
+                tensor = (
+                    torch.from_numpy(dataset[()].copy())
+                    if dataset.shape
+                    else torch.tensor(dataset[()])
+                )
+                tensors[key] = (
+                    tensor.view(torch.bfloat16) if read(dataset, "dtype") == "bfloat16" else tensor
+                )
     except Exception as error:  # a damaged file can fail in many ways
-        raise UserError(f"{path} can't be read as what 'etude export --to hdf5' writes: {error}") from error
+        raise UserError(
+            f"{path} can't be read as what 'etude export --to hdf5' writes: {error}"
+        ) from error
     return _plain(about, path), tensors
 
 
 def _plain(about: Mapping[str, str], path: Path) -> dict[str, Any]:
     try:
-        return {**about, "fields": json.loads(about["fields"])} if "fields" in about else dict(about)
+        return (
+            {**about, "fields": json.loads(about["fields"])} if "fields" in about else dict(about)
+        )
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: its fields are no JSON ({error})") from error
 
@@ -220,5 +272,7 @@ def _filled(study: Study, tensors: Mapping[str, Tensor], where: str) -> nn.Modul
         net.load_state_dict(dict(tensors))
     except RuntimeError as error:
         first = " ".join(str(error).split("\n\t")[1:2]) or str(error)
-        raise UserError(f"the weights in {where} do not fit the network of their study: {first.strip()}") from None
+        raise UserError(
+            f"the weights in {where} do not fit the network of their study: {first.strip()}"
+        ) from None
     return net.eval()

@@ -13,7 +13,9 @@ SIZE = (480, 320)  # pixels, at most
 
 
 def cover(folder: RunFolder) -> Path | None:
-    """The figure that the study chose, else the one that was made first, as PNG; None where there is none."""
+    """The figure that the study chose, else the one that was made first, as PNG; None where there
+    is none.
+    """
     drawn = [path for path in folder.pictures() if path.suffix == ".png"]
     chosen = None
     with suppress(UserError):  # a damaged result is told where it is asked for

@@ -1,17 +1,19 @@
-r"""Receptive fields: how far along the input's axes an element of a tensor sees, from the functions that made it.
+r"""Receptive fields: how far along the input's axes an element of a tensor sees, from the functions
+that made it.
 
-A window of $k$ places with stride $s$, padding $p$ and dilation $d$ makes the element at place $i$ of those from
-$s i - p$ to $s i - p + (k - 1) d$. Followed back to the input, layer by layer, that gives the first and the last place
-that the element sees; where branches meet it sees what either sees. The field is the largest distance between the two,
-both included: all that *could* matter, beyond the border as well and whatever the weights are. Statistics of
-normalisation are not counted.
+A window of $k$ places with stride $s$, padding $p$ and dilation $d$ makes the element at place $i$
+of those from $s i - p$ to $s i - p + (k - 1) d$. Followed back to the input, layer by layer, that
+gives the first and the last place that the element sees; where branches meet it sees what either
+sees. The field is the largest distance between the two, both included: all that *could* matter,
+beyond the border as well and whatever the weights are. Statistics of normalisation are not counted.
 
-What any other function does is found by trying it: one that moves elements is given their places, and for every other
-one NaN is put at an end of the axis; where it comes out, that end is seen.
+What any other function does is found by trying it: one that moves elements is given their places,
+and for every other one NaN is put at an end of the axis; where it comes out, that end is seen.
 
 References
 ----------
-Araujo, A., Norris, W. & Sim, J. (2019). Computing receptive fields of convolutional neural networks. Distill.
+Araujo, A., Norris, W. & Sim, J. (2019). Computing receptive fields of
+convolutional neural networks. Distill.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class Window:
 
     Args:
         dim: the tensor's dimension along which the axis runs; None: it is left behind.
-        span: the first and the last place of the input that a place along ``dim`` sees; None: nobody knows.
+        span: the first and the last place of the input that a place along ``dim`` sees; None:
+            nobody knows.
         places: how many there are along ``dim``.
         fixed: the size, where there is no span.
     """
@@ -55,7 +58,12 @@ class Window:
     def over(self, low: Callable[[int], int], high: Callable[[int], int], places: int) -> Window:
         """Of a result whose place i is made of the places from ``low(i)`` to ``high(i)`` here."""
         span = self.span
-        return Window(self.dim, span and cache(lambda i: (span(low(i))[0], span(high(i))[1])), places, self.fixed)
+        return Window(
+            self.dim,
+            span and cache(lambda i: (span(low(i))[0], span(high(i))[1])),
+            places,
+            self.fixed,
+        )
 
     def moved(self, dim: int, stride: int, start: int, places: int) -> Window:
         """Of a result whose place i along ``dim`` is the place ``stride * i + start`` here."""
@@ -72,9 +80,13 @@ class Window:
 
 ALL = Window(None, fixed=math.inf)
 Reach = dict[int, Window | None]
-"""``{axis: window}``. An axis that is not named has no part in the tensor; None: nobody knows which."""
+"""``{axis: window}``. An axis that is not named has no part in the tensor; None: nobody
+knows which.
+"""
 
-SLIDING = re.compile(r"(conv|conv_transpose|max_pool|avg_pool|adaptive_max_pool|adaptive_avg_pool)([123])d")
+SLIDING = re.compile(
+    r"(conv|conv_transpose|max_pool|avg_pool|adaptive_max_pool|adaptive_avg_pool)([123])d"
+)
 ARGUMENTS = {
     "conv": "input weight bias stride padding dilation groups",
     "conv_transpose": "input weight bias stride padding output_padding groups dilation",
@@ -83,19 +95,71 @@ ARGUMENTS = {
     "interpolate": "input size scale_factor mode align_corners",
 }
 KEEPING = {  # each element stays where it is, but for statistics
-    "batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "normalize", "local_response_norm",
-    "embedding", "one_hot", "relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "mish", "sigmoid", "tanh", "dropout",
-}  # fmt: skip
+    "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "instance_norm",
+    "rms_norm",
+    "normalize",
+    "local_response_norm",
+    "embedding",
+    "one_hot",
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "silu",
+    "mish",
+    "sigmoid",
+    "tanh",
+    "dropout",
+}
 MOVING = {
-    "reshape", "view", "flatten", "unflatten", "ravel", "squeeze", "unsqueeze", "transpose", "swapaxes", "swapdims",
-    "permute", "movedim", "moveaxis", "T", "mT", "H", "mH", "t", "index", "select", "narrow", "chunk", "split",
-    "tensor_split", "unbind", "expand", "expand_as", "repeat", "tile", "flip", "roll", "repeat_interleave",
-    "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "view_as", "reshape_as",
-}  # fmt: skip
+    "reshape",
+    "view",
+    "flatten",
+    "unflatten",
+    "ravel",
+    "squeeze",
+    "unsqueeze",
+    "transpose",
+    "swapaxes",
+    "swapdims",
+    "permute",
+    "movedim",
+    "moveaxis",
+    "T",
+    "mT",
+    "H",
+    "mH",
+    "t",
+    "index",
+    "select",
+    "narrow",
+    "chunk",
+    "split",
+    "tensor_split",
+    "unbind",
+    "expand",
+    "expand_as",
+    "repeat",
+    "tile",
+    "flip",
+    "roll",
+    "repeat_interleave",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "channel_shuffle",
+    "view_as",
+    "reshape_as",
+}
 
 
 class Receptive:
-    """Reaches of the tensors of one forward pass; ``slid`` are the axes along which a window slides somewhere."""
+    """Reaches of the tensors of one forward pass; ``slid`` are the axes along which a window slides
+    somewhere.
+    """
 
     def __init__(self) -> None:
         self.slid: set[int] = set()
@@ -105,9 +169,14 @@ class Receptive:
         return {dim: Window(dim, lambda i: (i, i), x.shape[dim]) for dim in range(1, x.ndim)}
 
     def after(
-        self, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any],
-        inputs: Sequence[tuple[Tensor, Reach]], out: Tensor,
-    ) -> Reach:  # fmt: skip
+        self,
+        name: str,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        inputs: Sequence[tuple[Tensor, Reach]],
+        out: Tensor,
+    ) -> Reach:
         """The reach of a function's result.
 
         Args:
@@ -131,7 +200,11 @@ class Receptive:
                 elif sliding and window.dim >= x.ndim - int(sliding[2]):
                     self.slid.add(axis)
                     place = window.dim - x.ndim
-                    seen = _slide(kind, given, window, place, out.shape[place]) if window.span else None
+                    seen = (
+                        _slide(kind, given, window, place, out.shape[place])
+                        if window.span
+                        else None
+                    )
                 elif name == "interpolate" and window.dim >= 2:
                     self.slid.add(axis)
                     seen = _resize(given, window, out.shape[window.dim]) if window.span else None
@@ -139,7 +212,11 @@ class Receptive:
                     seen = ALL  # channels are summed over
                 else:
                     tried = _of(function, args, kwargs, x)
-                    seen = _move(tried, window, x) if name in MOVING else _spread(tried, window, x, out)
+                    seen = (
+                        _move(tried, window, x)
+                        if name in MOVING
+                        else _spread(tried, window, x, out)
+                    )
                 found[-1][axis] = seen
         return merged(found)
 
@@ -169,12 +246,16 @@ def _slide(kind: str, given: Mapping[str, Any], window: Window, place: int, afte
     if kind.startswith("adaptive"):
         if after == 1:
             return ALL
-        return window.over(lambda i: i * before // after, lambda i: -(-(i + 1) * before // after) - 1, after)
+        return window.over(
+            lambda i: i * before // after, lambda i: -(-(i + 1) * before // after) - 1, after
+        )
 
     def one(name: str, default: int) -> int:
         value = given.get(name)
         value = default if value is None or value == [] else value
-        return int(value[place if len(value) > 1 else 0] if isinstance(value, tuple | list) else value)
+        return int(
+            value[place if len(value) > 1 else 0] if isinstance(value, tuple | list) else value
+        )
 
     k = given["weight"].shape[place] if "weight" in given else one("kernel_size", 1)
     s, d = one("stride", 1 if "weight" in given else k), one("dilation", 1)
@@ -189,12 +270,18 @@ def _slide(kind: str, given: Mapping[str, Any], window: Window, place: int, afte
 def _resize(given: Mapping[str, Any], window: Window, after: int) -> Window | None:
     s, rest = divmod(after, window.places)
     mode = given.get("mode", "nearest")
-    if rest or given.get("align_corners") or mode not in ("nearest", "linear", "bilinear", "trilinear"):
+    if (
+        rest
+        or given.get("align_corners")
+        or mode not in ("nearest", "linear", "bilinear", "trilinear")
+    ):
         return None
     if mode == "nearest":
         return window.over(lambda i: i // s, lambda i: i // s, after)
     # The two places around (i + 1/2) / s - 1/2.
-    return window.over(lambda i: (2 * i + 1 - s) // (2 * s), lambda i: -((s - 1 - 2 * i) // (2 * s)), after)
+    return window.over(
+        lambda i: (2 * i + 1 - s) // (2 * s), lambda i: -((s - 1 - 2 * i) // (2 * s)), after
+    )
 
 
 def _of(
@@ -225,7 +312,9 @@ def _of(
 
 
 def _move(function: Callable[[Tensor], Tensor | None], window: Window, x: Tensor) -> Window | None:
-    """Elements are moved, and perhaps some left out: where the places along the window's dimension are then."""
+    """Elements are moved, and perhaps some left out: where the places along the window's dimension
+    are then.
+    """
     assert window.dim is not None
     size = x.shape[window.dim]
     shape = [size if dim == window.dim else 1 for dim in range(x.ndim)]
@@ -236,7 +325,9 @@ def _move(function: Callable[[Tensor], Tensor | None], window: Window, x: Tensor
     if len(along) != 1:
         return None if along else Window(None, fixed=window.size)
     (dim,) = along
-    line = places.movedim(dim, -1).flatten(0, -2)[0].tolist() if places.ndim > 1 else places.tolist()
+    line = (
+        places.movedim(dim, -1).flatten(0, -2)[0].tolist() if places.ndim > 1 else places.tolist()
+    )
     step = line[1] - line[0]
     if step > 0 and line == list(range(line[0], line[-1] + 1, step)):
         return window.moved(dim, step, line[0], len(line))
@@ -248,12 +339,20 @@ def _move(function: Callable[[Tensor], Tensor | None], window: Window, x: Tensor
     return Window(dim, fixed=window.size)
 
 
-def _spread(function: Callable[[Tensor], Tensor | None], window: Window, x: Tensor, out: Tensor) -> Window | None:
-    """Where NaN comes out that is put at the first or the last place along the window's dimension."""
+def _spread(
+    function: Callable[[Tensor], Tensor | None], window: Window, x: Tensor, out: Tensor
+) -> Window | None:
+    """Where NaN comes out that is put at the first or the last place along the window's
+    dimension.
+    """
     assert window.dim is not None
     size = x.shape[window.dim]
     if size == 1:  # whatever is made of it sees the same
-        return window if out.shape[window.dim : window.dim + 1] == (1,) else Window(None, fixed=window.size)
+        return (
+            window
+            if out.shape[window.dim : window.dim + 1] == (1,)
+            else Window(None, fixed=window.size)
+        )
     if not x.is_floating_point():
         return window if out.shape[window.dim : window.dim + 1] == (size,) else None
     ends = []
@@ -264,7 +363,12 @@ def _spread(function: Callable[[Tensor], Tensor | None], window: Window, x: Tens
         if result is None:
             return None
         nan = result.isnan()
-        ends.append([nan.movedim(dim, 0).flatten(1).any(1) if nan.ndim > 1 else nan for dim in range(nan.ndim)])
+        ends.append(
+            [
+                nan.movedim(dim, 0).flatten(1).any(1) if nan.ndim > 1 else nan
+                for dim in range(nan.ndim)
+            ]
+        )
     if not any(line.any() for end in ends for line in end):  # a comparison, say
         return window if out.shape == x.shape else None
     moved = []

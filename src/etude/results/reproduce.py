@@ -1,4 +1,6 @@
-"""A study's claims over seeds as a report that stands alone: one HTML file, and LaTeX with its figures beside it."""
+"""A study's claims over seeds as a report that stands alone: one HTML file, and LaTeX with its
+figures beside it.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ def reproduce(
     jobs: int = 1,
     say: Say = print,
 ) -> Reproduction:
-    """Run a study over seeds 0 … seeds-1, judge its claims, and write ``report.html`` and ``report.tex``.
+    """Run a study over seeds 0 … seeds-1, judge its claims, and write ``report.html`` and
+    ``report.tex``.
 
     Args:
         entry: the study.
@@ -63,45 +66,68 @@ def reproduce(
         say: gets lines of progress.
 
     Raises:
-        UserError: the study claims nothing at this scale, no run ended well, or the folder can't be written.
+        UserError: the study claims nothing at this scale, no run ended well, or the folder can't be
+    written.
     """
     folder = Path(out) if out else runs_root(root) / entry.name / "reproductions" / scale
     entry.defaults(scale)  # raises where there is no such scale
     (checked,) = check([entry], scale, seeds=seeds, reuse=reuse, root=root, jobs=jobs, say=say)
     if not any(outcome.folder for outcome in checked.outcomes):
-        raise UserError(f"no run of {entry.name} ended well, and there is nothing to report: {checked.failures[0]}")
+        raise UserError(
+            f"no run of {entry.name} ended well, and there is nothing to report:"
+            f" {checked.failures[0]}"
+        )
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the folder {folder} can't be made: {error.strerror or error}") from error
-    words = ["etude", "reproduce", entry.name if entry.module else str(entry.path), "--seeds", str(seeds)]
+    words = [
+        "etude",
+        "reproduce",
+        entry.name if entry.module else str(entry.path),
+        "--seeds",
+        str(seeds),
+    ]
     told = contents(checked, shlex.join([*words, "--scale", scale]))
     curves = _bands([outcome.folder for outcome in checked.outcomes if outcome.folder])
-    return Reproduction(checked, _html(folder, told, curves, checked), _tex(folder, told, curves, checked))
+    return Reproduction(
+        checked, _html(folder, told, curves, checked), _tex(folder, told, curves, checked)
+    )
 
 
 def contents(checked: Checked, command: str) -> dict[str, Any]:
-    """All that both reports say, as texts; a number of the runs is given to six digits, a mean with its interval."""
+    """All that both reports say, as texts; a number of the runs is given to six digits, a mean with
+    its interval.
+    """
     entry, outcomes = checked.entry, checked.outcomes
     ended = [outcome for outcome in outcomes if outcome.folder and outcome.result]
     assert ended[0].folder
     about = ended[0].folder.study()
     machine = about.get("machine", {})
     claimed = [judged.claim.metric for judged in checked.claims]
-    metrics = dict.fromkeys(key for outcome in ended for key in (outcome.result or {}).get("metrics", {}))
+    metrics = dict.fromkeys(
+        key for outcome in ended for key in (outcome.result or {}).get("metrics", {})
+    )
     helps = {field.name: field.help for field in entry.fields}
     return {
-        "study": entry.name, "title": entry.title, "scale": checked.scale, "command": command,
+        "study": entry.name,
+        "title": entry.title,
+        "scale": checked.scale,
+        "command": command,
         "seeds": [outcome.seed for outcome in outcomes],
         "claims": [_claimed(judged, outcomes) for judged in checked.claims],
         "metrics": [
             {"metric": name, "mean": _mean(_values(outcomes, name)), "each": _each(outcomes, name)}
-            for name in metrics if name not in claimed
+            for name in metrics
+            if name not in claimed
         ],
         "runs": [
             {
-                "seed": o.seed, "time": duration((o.result or {}).get("seconds")), "failure": o.failure or "",
-                "memory": _memory((o.result or {}).get("peak_memory_bytes")), "run": o.folder.name if o.folder else "",
+                "seed": o.seed,
+                "time": duration((o.result or {}).get("seconds")),
+                "failure": o.failure or "",
+                "memory": _memory((o.result or {}).get("peak_memory_bytes")),
+                "run": o.folder.name if o.folder else "",
             }
             for o in outcomes
         ],
@@ -111,26 +137,43 @@ def contents(checked: Checked, command: str) -> dict[str, Any]:
             for name, value in about.get("fields", {}).items()
         ],
         "machine": {
-            "processor": f"{machine.get('processor')}, {machine.get('cores')} cores, {machine.get('system')}",
+            "processor": (
+                f"{machine.get('processor')}, {machine.get('cores')} cores, {machine.get('system')}"
+            ),
             "device": f"{about.get('device')}, {about.get('threads')} threads",
             **{f"{name} version": version for name, version in about.get("versions", {}).items()},
             "commit": about.get("commit") or "unknown",
             "date": str(about.get("started", ""))[:10],
         },
-        "references": [" ".join(text.split()) for text in re.split(r"\n\s*\n", entry.references) if text.strip()],
-    }  # fmt: skip
+        "references": [
+            " ".join(text.split())
+            for text in re.split(r"\n\s*\n", entry.references)
+            if text.strip()
+        ],
+    }
 
 
 def _claimed(judged: Judged, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     claim = judged.claim
-    words = "suspiciously perfect" if judged.verdict.suspicious else "holds" if judged.held else "does not hold"
+    words = (
+        "suspiciously perfect"
+        if judged.verdict.suspicious
+        else "holds"
+        if judged.held
+        else "does not hold"
+    )
     if judged.partial and not judged.failed:
         words = f"on {judged.seeds} of the {claim.seeds} seeds that it states"
     return {
-        "metric": claim.metric, "bound": claim.bound, "of": "each seed" if claim.each else "the mean",
-        "mean": _mean(_values(outcomes, claim.metric)), "each": _each(outcomes, claim.metric), "verdict": words,
-        "held": judged.held, "source": claim.source,
-    }  # fmt: skip
+        "metric": claim.metric,
+        "bound": claim.bound,
+        "of": "each seed" if claim.each else "the mean",
+        "mean": _mean(_values(outcomes, claim.metric)),
+        "each": _each(outcomes, claim.metric),
+        "verdict": words,
+        "held": judged.held,
+        "source": claim.source,
+    }
 
 
 def _values(outcomes: Sequence[Outcome], metric: str) -> list[float]:
@@ -157,11 +200,13 @@ def _text(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-# -- curves ---------------------------------------------------------------------------------------------------------
+# -- curves ----------------------------------------------------------------------------------------
 
 
 def _bands(folders: Sequence[RunFolder]) -> dict[str, dict[str, Band]]:
-    """Mean and 95 % interval over the runs, of each metric and stage that all of them have logged at the same steps."""
+    """Mean and 95 % interval over the runs, of each metric and stage that all of them have logged
+    at the same steps.
+    """
     from etude.figures.seeds import Band
     from etude.training.comparison import interval
 
@@ -189,10 +234,12 @@ def _drawn(curves: dict[str, dict[str, Band]]) -> Figure:
     return bands(curves)
 
 
-# -- the two files --------------------------------------------------------------------------------------------------
+# -- the two files ---------------------------------------------------------------------------------
 
 
-def _html(folder: Path, told: dict[str, Any], curves: dict[str, dict[str, Band]], checked: Checked) -> Path:
+def _html(
+    folder: Path, told: dict[str, Any], curves: dict[str, dict[str, Band]], checked: Checked
+) -> Path:
     from matplotlib import pyplot
 
     from etude.runs.lesson import lesson_html
@@ -209,15 +256,18 @@ def _html(folder: Path, told: dict[str, Any], curves: dict[str, dict[str, Band]]
     page = paper(
         "results/reproduction.html",
         **{**told, "references": [lesson_html(text) for text in told["references"]]},
-        curves=image, first=first.seed,
+        curves=image,
+        first=first.seed,
         figures=[(path.stem.replace("_", " "), picture(path)) for path in first.folder.pictures()],
-    )  # fmt: skip
+    )
     with whole(folder / "report.html") as part:
         part.write_text(page, encoding="utf-8")
     return folder / "report.html"
 
 
-def _tex(folder: Path, told: dict[str, Any], curves: dict[str, dict[str, Band]], checked: Checked) -> Path:
+def _tex(
+    folder: Path, told: dict[str, Any], curves: dict[str, dict[str, Band]], checked: Checked
+) -> Path:
     from jinja2 import Environment, PackageLoader
     from matplotlib import pyplot
 
@@ -236,15 +286,30 @@ def _tex(folder: Path, told: dict[str, Any], curves: dict[str, dict[str, Band]],
             shutil.copyfile(path, part)
         kept.append({"caption": path.stem.replace("_", " "), "file": Latex(f"figures/{name}.png")})
     environment = Environment(
-        loader=PackageLoader("etude.results", "."), finalize=latex, trim_blocks=True, lstrip_blocks=True,
-        block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",
-        comment_start_string="<#", comment_end_string="#>", autoescape=False,
+        loader=PackageLoader("etude.results", "."),
+        finalize=latex,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        autoescape=False,
         keep_trailing_newline=True,
-    )  # fmt: skip
+    )
     page = environment.get_template("reproduction.tex").render(
-        **{**told, "title": from_markdown(told["title"]), "references": [*map(from_markdown, told["references"])]},
-        curves=bool(curves), first=first.seed, figures=kept, columns=Latex("r" * len(told["seeds"])),
-    )  # fmt: skip
+        **{
+            **told,
+            "title": from_markdown(told["title"]),
+            "references": [*map(from_markdown, told["references"])],
+        },
+        curves=bool(curves),
+        first=first.seed,
+        figures=kept,
+        columns=Latex("r" * len(told["seeds"])),
+    )
     with whole(folder / "report.tex") as part:
         part.write_text(page, encoding="utf-8")
     return folder / "report.tex"

@@ -1,4 +1,7 @@
-"""The search that all workers of a sweep share: trials in a database, drawn by Optuna. Needs the extra ``search``."""
+"""The search that all workers of a sweep share: trials in a database, drawn by Optuna.
+
+Needs the extra ``search``.
+"""
 
 from __future__ import annotations
 
@@ -29,19 +32,23 @@ from etude.errors import UserError
 from etude.results.axes import Axis
 from etude.results.trials import Plan
 
-BEAT, GRACE = 10, 60  # seconds between a worker's signs of life, and without one until its trial is taken over
+BEAT, GRACE = (
+    10,
+    60,
+)  # seconds between a worker's signs of life, and without one until its trial is taken over
 
 
 class Search:
     """A sweep's trials in their storage. Safe for many threads, processes and machines.
 
-    A trial whose worker is gone, or was stopped, goes back to those that wait, with its number, its fields and the
-    folder of its run; the next worker that is free takes it up.
+    A trial whose worker is gone, or was stopped, goes back to those that wait, with its number, its
+    fields and the folder of its run; the next worker that is free takes it up.
 
     Args:
         plan: what is searched.
         url: of the database.
-        turn: a file; who asks for a trial on this machine holds its lock, so that no two ask at once.
+        turn: a file; who asks for a trial on this machine holds its lock, so that no two ask at
+            once.
         beat: seconds between signs of life.
         grace: seconds without one until a worker counts as gone.
 
@@ -49,11 +56,17 @@ class Search:
         UserError: the database does not answer, or holds another search of this name.
     """
 
-    def __init__(self, plan: Plan, url: str, turn: Path, *, beat: int = BEAT, grace: int = GRACE) -> None:
+    def __init__(
+        self, plan: Plan, url: str, turn: Path, *, beat: int = BEAT, grace: int = GRACE
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore", ExperimentalWarning)
-        warnings.filterwarnings("ignore", message="Heartbeat of storage")  # beats are sent here, see alive()
-        warnings.filterwarnings("ignore", message="The reported value is ignored")  # by a run that is gone on with
+        warnings.filterwarnings(
+            "ignore", message="Heartbeat of storage"
+        )  # beats are sent here, see alive()
+        warnings.filterwarnings(
+            "ignore", message="The reported value is ignored"
+        )  # by a run that is gone on with
         self.plan, self.turn, self.beat = plan, turn, beat
         self.space = {axis.name: distribution(axis) for axis in plan.axes}
         self.title = f"{plan.entry.name}/{plan.name}"
@@ -77,24 +90,35 @@ class Search:
         try:
             shown = sql.make_url(url).render_as_string(hide_password=True)
         except sql.exc.ArgumentError:
-            raise UserError("--storage is no address of a database; expected postgresql://USER@HOST/NAME") from None
+            raise UserError(
+                "--storage is no address of a database; expected postgresql://USER@HOST/NAME"
+            ) from None
         options: dict[str, Any] = {"pool_pre_ping": True}
         if url.startswith("sqlite"):
             options = {"connect_args": {"timeout": 120}}
         for attempt in range(6):
             try:
-                storage = optuna.storages.RDBStorage(url, options, heartbeat_interval=beat, grace_period=grace)
+                storage = optuna.storages.RDBStorage(
+                    url, options, heartbeat_interval=beat, grace_period=grace
+                )
                 optuna.create_study(
-                    storage=storage, study_name=self.title, direction=self.plan.direction, load_if_exists=True
+                    storage=storage,
+                    study_name=self.title,
+                    direction=self.plan.direction,
+                    load_if_exists=True,
                 )
                 return storage
             except ImportError as error:
-                raise UserError(f"storage {shown} needs a driver ({error}): pip install 'etude[search]'") from None
+                raise UserError(
+                    f"storage {shown} needs a driver ({error}): pip install 'etude[search]'"
+                ) from None
             except (sql.exc.SQLAlchemyError, OptunaError) as error:
                 trouble: Exception = error
                 if not any(word in str(error) for word in ("exists", "duplicate", "UNIQUE")):
                     break
-                time.sleep(0.3 * (attempt + 1))  # another machine's worker makes the same tables at this moment
+                time.sleep(
+                    0.3 * (attempt + 1)
+                )  # another machine's worker makes the same tables at this moment
         reason = str(getattr(trouble, "orig", None) or trouble).strip().splitlines()[0]
         raise UserError(f"the storage {shown} can't be used: {reason}")
 
@@ -104,7 +128,10 @@ class Search:
         if not hasattr(self.local, "study"):
             pruner = optuna.pruners.MedianPruner(n_startup_trials=4)
             self.local.study = optuna.load_study(
-                study_name=self.title, storage=self.storage, sampler=sampler(self.plan), pruner=pruner
+                study_name=self.title,
+                storage=self.storage,
+                sampler=sampler(self.plan),
+                pruner=pruner,
             )
         study: optuna.Study = self.local.study
         return study
@@ -114,11 +141,15 @@ class Search:
         return self.study.get_trials(deepcopy=False)
 
     def take(self, total: int) -> Trial | None:
-        """The next trial to carry out: one that waits, else a new one; None where ``total`` are begun or done."""
+        """The next trial to carry out: one that waits, else a new one; None where ``total`` are
+        begun or done.
+        """
         with FileLock(self.turn):
             self._release_stale()
             trials = self.trials()
-            if len(trials) >= total and not any(trial.state == TrialState.WAITING for trial in trials):
+            if len(trials) >= total and not any(
+                trial.state == TrialState.WAITING for trial in trials
+            ):
                 return None
             trial = self.study.ask(self.space)
             self.storage.record_heartbeat(trial._trial_id)
@@ -160,7 +191,9 @@ class Search:
 
         def give() -> None:
             while not over.wait(self.beat):
-                with suppress(Exception):  # a database that is away for a moment is no reason to stop
+                with suppress(
+                    Exception
+                ):  # a database that is away for a moment is no reason to stop
                     self.storage.record_heartbeat(trial._trial_id)
 
         thread = threading.Thread(target=give, daemon=True)
@@ -172,7 +205,9 @@ class Search:
             thread.join()
 
     def importances(self) -> dict[str, float]:
-        """How much of the metric's variance each field explains (fANOVA); empty where too little is known."""
+        """How much of the metric's variance each field explains (fANOVA); empty where too little is
+        known.
+        """
         known = [trial for trial in self.trials() if trial.state == TrialState.COMPLETE]
         if len(known) < 4 or len({trial.value for trial in known}) < 2:
             return {}
@@ -194,10 +229,14 @@ def told(search: str) -> Iterator[None]:
         yield
     except sql.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise UserError(f"the storage of sweep {search} is lost: {reason}; the same command goes on") from error
+        raise UserError(
+            f"the storage of sweep {search} is lost: {reason}; the same command goes on"
+        ) from error
     except optuna.exceptions.StorageInternalError as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise UserError(f"the storage of sweep {search} is lost: {reason}; the same command goes on") from error
+        raise UserError(
+            f"the storage of sweep {search} is lost: {reason}; the same command goes on"
+        ) from error
 
 
 def distribution(axis: Axis) -> BaseDistribution:
@@ -210,7 +249,8 @@ def distribution(axis: Axis) -> BaseDistribution:
 
 
 def sampler(plan: Plan) -> BaseSampler:
-    """What draws the trials' fields: for each trial anew, seeded by the plan's seed and the trial's number.
+    """What draws the trials' fields: for each trial anew, seeded by the plan's seed and the trial's
+    number.
 
     So no two workers draw alike, and a search that was stopped goes on as it would have.
     """
@@ -229,7 +269,9 @@ def sampler(plan: Plan) -> BaseSampler:
 
 
 class Fresh(BaseSampler):
-    """A sampler made anew for each trial, from the trial's number; what it has learned lies in the storage."""
+    """A sampler made anew for each trial, from the trial's number; what it has learned lies in the
+    storage.
+    """
 
     def __init__(self, make: Callable[[int], BaseSampler]) -> None:
         self.make = make
@@ -240,7 +282,9 @@ class Fresh(BaseSampler):
         self.inner = self.make(trial.number)
         self.inner.before_trial(study, trial)
 
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
         """As the sampler within does."""
         return self.inner.infer_relative_search_space(study, trial)
 
@@ -251,27 +295,41 @@ class Fresh(BaseSampler):
         return self.inner.sample_relative(study, trial, search_space)
 
     def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
     ) -> Any:
         """As the sampler within does."""
         return self.inner.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
-        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
     ) -> None:
         """As the sampler within does."""
         self.inner.after_trial(study, trial, state, values)
 
 
 class Grid(BaseSampler):
-    """Trial n gets the n-th point of the grid: numbers are given once, so nothing is tried twice or left out."""
+    """Trial n gets the n-th point of the grid: numbers are given once, so nothing is tried twice or
+    left out.
+    """
 
     def __init__(self, axes: Sequence[Axis]) -> None:
         names = [axis.name for axis in axes]
         points = product(*(axis.choices for axis in axes))
-        self.points: list[Mapping[str, CategoricalChoiceType]] = [dict(zip(names, p, strict=True)) for p in points]
+        self.points: list[Mapping[str, CategoricalChoiceType]] = [
+            dict(zip(names, p, strict=True)) for p in points
+        ]
 
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
         """Nothing: each field is looked up."""
         return {}
 
@@ -282,7 +340,11 @@ class Grid(BaseSampler):
         return {}
 
     def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
     ) -> Any:
         """The field at the trial's point."""
         return self.points[trial.number % len(self.points)][param_name]

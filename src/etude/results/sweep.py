@@ -1,7 +1,9 @@
-"""A study's fields varied in many runs, to find which serve best on validation data; the search may be shared by many.
+"""A study's fields varied in many runs, to find which serve best on validation data; the search may
+be shared by many.
 
-Any number of workers that are started with the same command share one search: on one machine by a file, on several by
-a database. A trial whose worker died is gone on with by another, exactly where its run still lies on the machine.
+Any number of workers that are started with the same command share one search: on one machine by a
+file, on several by a database. A trial whose worker died is gone on with by another, exactly where
+its run still lies on the machine.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Tried:
-    """One trial: its fields, and what became of it (``complete``, ``pruned``, ``failed``, ``running``, ``waiting``)."""
+    """One trial: its fields, and what became of it (``complete``, ``pruned``, ``failed``,
+    ``running``, ``waiting``).
+    """
 
     number: int
     state: str
@@ -51,7 +55,10 @@ class Tried:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {**vars(self), "fields": {k: list(v) if isinstance(v, tuple) else v for k, v in self.fields.items()}}
+        return {
+            **vars(self),
+            "fields": {k: list(v) if isinstance(v, tuple) else v for k, v in self.fields.items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -67,9 +74,15 @@ class Swept:
     @property
     def best(self) -> list[Tried]:
         """The trials that ended well, best first."""
-        found = [(trial.value, trial) for trial in self.trials if trial.state == "complete" and trial.value is not None]
+        found = [
+            (trial.value, trial)
+            for trial in self.trials
+            if trial.state == "complete" and trial.value is not None
+        ]
         sign = 1 if self.plan.direction == "minimize" else -1
-        return [trial for _, trial in sorted(found, key=lambda pair: (sign * pair[0], pair[1].number))]
+        return [
+            trial for _, trial in sorted(found, key=lambda pair: (sign * pair[0], pair[1].number))
+        ]
 
     @property
     def command(self) -> str | None:
@@ -79,11 +92,15 @@ class Swept:
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``etude sweep --json``."""
         return {
-            "sweep": self.plan.name, "folder": str(self.folder), **self.plan.definition,
-            "best": self.best[0].as_json() if self.best else None, "importances": self.importances,
-            "trials": [trial.as_json() for trial in self.trials], "figures": [*map(str, self.figures)],
+            "sweep": self.plan.name,
+            "folder": str(self.folder),
+            **self.plan.definition,
+            "best": self.best[0].as_json() if self.best else None,
+            "importances": self.importances,
+            "trials": [trial.as_json() for trial in self.trials],
+            "figures": [*map(str, self.figures)],
             "command": self.command,
-        }  # fmt: skip
+        }
 
 
 def sweep(
@@ -98,12 +115,14 @@ def sweep(
     beat: int = 10,
     grace: int = 60,
 ) -> Swept:
-    """Carry out trials, together with all who do the same, until as many as wanted are done; then draw what was found.
+    """Carry out trials, together with all who do the same, until as many as wanted are done; then
+    draw what was found.
 
     Args:
         plan: what is searched.
         trials: how many in all, over all workers and all times; by default 30, or the whole grid.
-        storage: a database's address, to share the search with other machines; else a file among the runs.
+        storage: a database's address, to share the search with other machines; else a file among
+            the runs.
         root: the folder of all runs.
         jobs: how many trials at once here.
         say: gets a line as each trial ends.
@@ -112,8 +131,10 @@ def sweep(
         grace: seconds without one until its trial is taken over.
 
     Raises:
-        UserError: a sampler can't draw from these axes, Optuna is not installed, the storage can't be used.
-        KeyboardInterrupt: it was asked to stop; what was under way is saved and goes on with the same command.
+        UserError: a sampler can't draw from these axes, Optuna is not installed, the storage can't
+            be used.
+        KeyboardInterrupt: it was asked to stop; what was under way is saved and goes on with the
+    same command.
     """
     total = _total(plan, trials)
     try:
@@ -122,7 +143,9 @@ def sweep(
         if plan.sampler == "cmaes":
             import cmaes  # noqa: F401
     except ImportError as error:
-        raise UserError(f"a sweep needs {error.name or 'optuna'}: pip install 'etude[search]'") from None
+        raise UserError(
+            f"a sweep needs {error.name or 'optuna'}: pip install 'etude[search]'"
+        ) from None
     folder = runs_root(root) / plan.entry.name / "sweeps" / plan.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -131,9 +154,15 @@ def sweep(
     url = _driver(storage) or f"sqlite:///{(folder / 'search.db').resolve()}"
     search = Search(plan, url, folder / ".turn", beat=beat, grace=grace)
     if search.changed:
-        say(f"{plan.entry.path} has changed since this sweep began; new trials may not compare with old ones")
+        say(
+            f"{plan.entry.path} has changed since this sweep began; new trials may not compare with"
+            " old ones"
+        )
     done = sum(trial.state.is_finished() for trial in search.trials())
-    say(f"sweep {plan.name}: {done} of {total} trials done; {plan.metric}, {plan.direction}d → {folder}")
+    say(
+        f"sweep {plan.name}: {done} of {total} trials done; {plan.metric}, {plan.direction}d →"
+        f" {folder}"
+    )
     with told(plan.name):
         _Workers(search, total, runner or Processes(root, jobs), say).work(jobs)
         return _report(search, folder)
@@ -143,10 +172,15 @@ def _total(plan: Plan, trials: int | None) -> int:
     if plan.sampler == "grid":
         if plan.cells is None:
             ranged = next(axis for axis in plan.axes if not axis.choices)
-            raise UserError(f"--sampler grid needs a list for each field, as {ranged.name}=a,b,c; {ranged} is a range")
+            raise UserError(
+                f"--sampler grid needs a list for each field, as {ranged.name}=a,b,c; {ranged} is a"
+                " range"
+            )
         return min(trials or plan.cells, plan.cells)
     if plan.sampler == "cmaes" and sum(not axis.choices for axis in plan.axes) < 2:
-        raise UserError("--sampler cmaes needs at least two fields with a range, as learning_rate=log:1e-4:1e-1")
+        raise UserError(
+            "--sampler cmaes needs at least two fields with a range, as learning_rate=log:1e-4:1e-1"
+        )
     return trials or TRIALS
 
 
@@ -178,7 +212,9 @@ class _Workers:
         pending = [pool.submit(self._thread) for _ in range(jobs)]
         try:
             while wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION).not_done:
-                for future in pending:  # looked at often: a signal that comes to another thread wakes none
+                for (
+                    future
+                ) in pending:  # looked at often: a signal that comes to another thread wakes none
                     if future.done():
                         future.result()
             for future in pending:
@@ -219,7 +255,9 @@ class _Workers:
             elif self.search.over(self.total):
                 return
             else:
-                self.stopping.wait(min(PATIENCE, self.search.beat))  # others are at work; one of them may die
+                self.stopping.wait(
+                    min(PATIENCE, self.search.beat)
+                )  # others are at work; one of them may die
 
     def _carry_out(self, trial: Trial) -> None:
         fields, before = self.plan.values(trial.params), self._before(trial)
@@ -235,7 +273,11 @@ class _Workers:
             self._tell(trial.number, ended)
 
     def _settle(self, trial: Trial, ended: Ended) -> None:
-        value = measured(self.plan, ended.folder, ended.result) if ended.result and ended.folder else None
+        value = (
+            measured(self.plan, ended.folder, ended.result)
+            if ended.result and ended.folder
+            else None
+        )
         if ended.pruned:
             self.search.prune(trial)
         elif isinstance(value, float):
@@ -255,7 +297,11 @@ class _Workers:
             about = folder.study()
         except UserError:
             return None
-        return folder if about.get("sweep") == {"name": self.plan.name, "trial": trial.number} else None
+        return (
+            folder
+            if about.get("sweep") == {"name": self.plan.name, "trial": trial.number}
+            else None
+        )
 
     def _tell(self, number: int, ended: Ended) -> None:
         trials = [tried(self.plan, trial) for trial in self.search.trials()]
@@ -274,7 +320,9 @@ class _Workers:
 
 def _note(trial: Trial, folder: RunFolder) -> None:
     """Keep where a trial's run lies."""
-    with suppress(Exception):  # without it the trial begins again elsewhere, and no more than that is lost
+    with suppress(
+        Exception
+    ):  # without it the trial begins again elsewhere, and no more than that is lost
         path = str(folder.path.resolve())
         if trial.user_attrs.get("run") != path:
             trial.set_user_attr("run", path)
@@ -307,13 +355,19 @@ class _Report(Watch):
 def tried(plan: Plan, trial: FrozenTrial) -> Tried:
     """A trial as its storage keeps it."""
     state = {"FAIL": "failed"}.get(trial.state.name, trial.state.name.lower())
-    drawn = {axis.name for axis in plan.axes} <= {*trial.params}  # a worker may have died before it drew
+    drawn = {axis.name for axis in plan.axes} <= {
+        *trial.params
+    }  # a worker may have died before it drew
     value = trial.value
     return Tried(
-        trial.number, state, plan.values(trial.params) if drawn else {},
-        value if value is not None and math.isfinite(value) else None, trial.user_attrs.get("seconds"),
-        trial.user_attrs.get("run"), trial.user_attrs.get("failure"),
-    )  # fmt: skip
+        trial.number,
+        state,
+        plan.values(trial.params) if drawn else {},
+        value if value is not None and math.isfinite(value) else None,
+        trial.user_attrs.get("seconds"),
+        trial.user_attrs.get("run"),
+        trial.user_attrs.get("failure"),
+    )
 
 
 def text(value: Any) -> str:
@@ -323,7 +377,7 @@ def text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-# -- what remains ---------------------------------------------------------------------------------------------------
+# -- what remains ----------------------------------------------------------------------------------
 
 
 def _report(search: Search, folder: Path) -> Swept:
@@ -338,9 +392,17 @@ def _report(search: Search, folder: Path) -> Swept:
         for trial in found:
             cells = [text(trial.fields.get(name, "")) for name in names]
             value = "" if trial.value is None else repr(trial.value)
-            writer.writerow([
-                trial.number, trial.state, *cells, value, trial.seconds or "", trial.run or "", trial.failure or "",
-            ])  # fmt: skip
+            writer.writerow(
+                [
+                    trial.number,
+                    trial.state,
+                    *cells,
+                    value,
+                    trial.seconds or "",
+                    trial.run or "",
+                    trial.failure or "",
+                ]
+            )
         with whole(folder / "trials.csv") as part:
             part.write_text(lines.getvalue(), encoding="utf-8")
         swept = Swept(plan, folder, found, search.importances(), [])
@@ -355,23 +417,34 @@ def _draw(swept: Swept) -> list[Path]:
     plan, best = swept.plan, swept.best
     if not best:
         return []
-    ended = [trial for trial in swept.trials if trial.state in ("complete", "pruned") and trial.value is not None]
+    ended = [
+        trial
+        for trial in swept.trials
+        if trial.state in ("complete", "pruned") and trial.value is not None
+    ]
     figures = {
         "history": history(
             [(t.number, t.value, t.state == "complete") for t in ended if t.value is not None],
-            plan.metric, lower=plan.direction == "minimize",
+            plan.metric,
+            lower=plan.direction == "minimize",
         ),
         "parallel": parallel(
             {
                 axis.name.replace("_", " "): Line(
-                    [text(trial.fields[axis.name]) if axis.choices else trial.fields[axis.name] for trial in best],
-                    [text(axis.value(choice)) for choice in axis.choices], axis.log,
+                    [
+                        text(trial.fields[axis.name]) if axis.choices else trial.fields[axis.name]
+                        for trial in best
+                    ],
+                    [text(axis.value(choice)) for choice in axis.choices],
+                    axis.log,
                 )
                 for axis in plan.axes
             },
-            [trial.value for trial in best if trial.value is not None], plan.metric, lower=plan.direction == "minimize",
+            [trial.value for trial in best if trial.value is not None],
+            plan.metric,
+            lower=plan.direction == "minimize",
         ),
-    }  # fmt: skip
+    }
     if swept.importances:
         shares = {name.replace("_", " "): share for name, share in swept.importances.items()}
         figures["importance"] = importance(shares, plan.metric)

@@ -47,4 +47,6 @@ def _move(folder: RunFolder, to: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         folder.path.rename(target)
     except OSError as error:
-        raise UserError(f"run {folder.name} can't be moved to {target}: {error.strerror or error}") from error
+        raise UserError(
+            f"run {folder.name} can't be moved to {target}: {error.strerror or error}"
+        ) from error

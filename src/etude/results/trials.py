@@ -1,7 +1,10 @@
-"""One trial of a sweep: a run of the study in a process of its own, watched while it trains. Needs no torch.
+"""One trial of a sweep: a run of the study in a process of its own, watched while it trains.
 
-What is searched for is told by a :class:`Plan`; who carries a trial out is any :data:`Runner`, of which
-:class:`Processes` is the one for work and a function that answers at once is the one for tests.
+Needs no torch.
+
+What is searched for is told by a :class:`Plan`; who carries a trial out is any :data:`Runner`, of
+which :class:`Processes` is the one for work and a function that answers at once is the one for
+tests.
 """
 
 from __future__ import annotations
@@ -35,14 +38,26 @@ from etude.runs.folder import RunFolder, as_json
 Sampler = Literal["tpe", "random", "grid", "cmaes"]
 Direction = Literal["minimize", "maximize"]
 
-LOWER = ("loss", "error", "bits", "nats", "perplexity", "rmse", "mse", "mae", "nll")  # words of what should be small
+LOWER = (
+    "loss",
+    "error",
+    "bits",
+    "nats",
+    "perplexity",
+    "rmse",
+    "mse",
+    "mae",
+    "nll",
+)  # words of what should be small
 BEGAN = re.compile(r" · seed \d+ · .* → (?P<folder>.+)$")  # a run's first line
 POLL = 0.3  # seconds between looks at a run
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep searches: a study at a scale, its axes, what is fixed, and by which metric it is judged."""
+    """What a sweep searches: a study at a scale, its axes, what is fixed, and by which metric it is
+    judged.
+    """
 
     entry: Entry
     axes: tuple[Axis, ...]
@@ -59,10 +74,15 @@ class Plan:
     def definition(self) -> dict[str, Any]:
         """What all workers of one search must agree on."""
         return {
-            "study": self.entry.name, "scale": self.scale, "seed": self.seed, "over": [*map(str, self.axes)],
+            "study": self.entry.name,
+            "scale": self.scale,
+            "seed": self.seed,
+            "over": [*map(str, self.axes)],
             "fixed": {key: list(v) if isinstance(v, tuple) else v for key, v in self.fixed.items()},
-            "metric": self.metric, "direction": self.direction, "sampler": self.sampler,
-        }  # fmt: skip
+            "metric": self.metric,
+            "direction": self.direction,
+            "sampler": self.sampler,
+        }
 
     @property
     def name(self) -> str:
@@ -75,7 +95,11 @@ class Plan:
     @property
     def cells(self) -> int | None:
         """How many points a grid over the axes has; None where an axis is a range."""
-        return math.prod(len(a.choices) for a in self.axes) if all(a.choices for a in self.axes) else None
+        return (
+            math.prod(len(a.choices) for a in self.axes)
+            if all(a.choices for a in self.axes)
+            else None
+        )
 
     def better(self, a: float, b: float) -> bool:
         """Whether ``a`` is better than ``b``."""
@@ -88,7 +112,11 @@ class Plan:
     def words(self, values: Mapping[str, Any]) -> list[str]:
         """``run STUDY …`` with these fields, as one types it."""
         words = ["run", self.entry.name if self.entry.module else str(self.entry.path)]
-        words += [*(["--scale", self.scale] if self.scale != "quick" else []), "--seed", str(self.seed)]
+        words += [
+            *(["--scale", self.scale] if self.scale != "quick" else []),
+            "--seed",
+            str(self.seed),
+        ]
         for name, value in {**self.fixed, **values}.items():
             option = name.replace("_", "-")
             if isinstance(value, bool):
@@ -107,7 +135,8 @@ class Plan:
 
 
 def metric_of(entry: Entry, given: str = "") -> str:
-    """The metric that a sweep is judged by: the one given, else the last ``validation/…`` in the study's source.
+    """The metric that a sweep is judged by: the one given, else the last ``validation/…`` in the
+    study's source.
 
     Raises:
         UserError: it is one of test data, or none was given and the study names none.
@@ -115,8 +144,8 @@ def metric_of(entry: Entry, given: str = "") -> str:
     if given:
         if "test" in re.split(r"[/ _-]", given.lower()):
             raise UserError(
-                f"--metric {given} is measured on test data, which no choice may see; expected one of validation, "
-                f"as validation/accuracy"
+                f"--metric {given} is measured on test data, which no choice may see; expected one"
+                " of validation, as validation/accuracy"
             )
         return given
     named = metrics_in(entry)
@@ -124,11 +153,12 @@ def metric_of(entry: Entry, given: str = "") -> str:
     if validated:
         return validated[-1]
     known = (
-        ", ".join(dict.fromkeys([*named, *(claim.metric for claim in entry.claims)])) or "none that its source tells"
+        ", ".join(dict.fromkeys([*named, *(claim.metric for claim in entry.claims)]))
+        or "none that its source tells"
     )
     raise UserError(
-        f"study {entry.name} names no validation metric to choose by (its metrics: {known}); if it logs one, give "
-        f"--metric validation/NAME"
+        f"study {entry.name} names no validation metric to choose by (its metrics: {known}); if it"
+        " logs one, give --metric validation/NAME"
     )
 
 
@@ -184,11 +214,20 @@ def logged(folder: RunFolder, metric: str) -> list[float]:
 
 
 def measured(plan: Plan, folder: RunFolder, result: Mapping[str, Any]) -> float | str:
-    """The metric of a finished run: its result, else what it logged last; or a sentence that says what is wrong."""
+    """The metric of a finished run: its result, else what it logged last; or a sentence that says
+    what is wrong.
+    """
     metrics, name = result.get("metrics", {}), plan.metric
     value = metrics.get(name)
-    if isinstance(value, int | float) and result.get("held_out", {}).get(name) and not name.startswith("validation/"):
-        return f"{name} is measured on held-out examples, as a test is; expected a metric of validation"
+    if (
+        isinstance(value, int | float)
+        and result.get("held_out", {}).get(name)
+        and not name.startswith("validation/")
+    ):
+        return (
+            f"{name} is measured on held-out examples, as a test is; expected a metric of"
+            " validation"
+        )
     if not isinstance(value, int | float):
         values = logged(folder, name)
         value = values[-1] if values else None
@@ -200,7 +239,8 @@ def measured(plan: Plan, folder: RunFolder, result: Mapping[str, Any]) -> float 
 
 
 class Processes:
-    """Runs trials in processes of their own, which outlive a worker that is killed, and stop with one that is stopped.
+    """Runs trials in processes of their own, which outlive a worker that is killed, and stop with
+    one that is stopped.
 
     Args:
         root: the folder of all runs.
@@ -214,7 +254,12 @@ class Processes:
         self.lock = threading.Lock()
 
     def __call__(
-        self, plan: Plan, number: int, values: Mapping[str, Any], before: RunFolder | None, watch: Watch
+        self,
+        plan: Plan,
+        number: int,
+        values: Mapping[str, Any],
+        before: RunFolder | None,
+        watch: Watch,
     ) -> Ended:
         """Run a trial, or go on with its run, whatever has become of that."""
         while before and before.state == "running":  # by a process whose worker is gone
@@ -238,9 +283,13 @@ class Processes:
 
     def _place(self) -> list[str]:
         words = ["--runs", str(self.root)] if self.root else []
-        return words + (["--threads", str(max(1, (os.cpu_count() or 1) // self.jobs))] if self.jobs > 1 else [])
+        return words + (
+            ["--threads", str(max(1, (os.cpu_count() or 1) // self.jobs))] if self.jobs > 1 else []
+        )
 
-    def _process(self, words: list[str], plan: Plan, number: int, folder: RunFolder | None, watch: Watch) -> Ended:
+    def _process(
+        self, words: list[str], plan: Plan, number: int, folder: RunFolder | None, watch: Watch
+    ) -> Ended:
         said: deque[str] = deque(maxlen=20)
         found: list[RunFolder] = [folder] if folder else []
 
@@ -255,11 +304,17 @@ class Processes:
             with self.lock:
                 if self.stopping.is_set():
                     return Ended(folder, stopped=True)
-                # a session of its own: Ctrl-C comes once, from stop(), and not also from the terminal
+                # a session of its own: Ctrl-C comes once, from stop(), and not also from the
+                # terminal
                 process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "etude", *words, "--json"], stdin=subprocess.DEVNULL, stdout=answer,
-                    stderr=subprocess.PIPE, encoding="utf-8", errors="replace", start_new_session=True,
-                )  # fmt: skip
+                    [sys.executable, "-P", "-m", "etude", *words, "--json"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=answer,
+                    stderr=subprocess.PIPE,
+                    encoding="utf-8",
+                    errors="replace",
+                    start_new_session=True,
+                )
                 self.running.add(process)
             listener = threading.Thread(target=listen, daemon=True)
             listener.start()
@@ -276,7 +331,12 @@ class Processes:
                     watch.began(found[0])
                 if over:
                     break
-                if found and plan.prune and not pruned and watch.hopeless(logged(found[0], plan.metric)):
+                if (
+                    found
+                    and plan.prune
+                    and not pruned
+                    and watch.hopeless(logged(found[0], plan.metric))
+                ):
                     pruned = True
                     _signal(process, signal.SIGTERM)
             process.stderr and process.stderr.close()
@@ -302,7 +362,9 @@ def _stamp(folder: RunFolder, plan: Plan, number: int) -> None:
     """Say in the run's record to which sweep it belongs."""
     about = folder.study()
     with whole(folder.study_json) as part:
-        part.write_text(as_json({**about, "sweep": {"name": plan.name, "trial": number}}), encoding="utf-8")
+        part.write_text(
+            as_json({**about, "sweep": {"name": plan.name, "trial": number}}), encoding="utf-8"
+        )
 
 
 def _signal(process: subprocess.Popen[str], number: int) -> None:

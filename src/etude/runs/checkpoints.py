@@ -1,12 +1,12 @@
 """Checkpoints that are whole or not there.
 
-A checkpoint is written to a temporary name, synced to the disk and renamed. Its checksum stands in its name, so one
-rename publishes both: a kill at any instant leaves either no new file or a whole one, and a file that was cut or
-altered afterwards no longer matches its own name.
+A checkpoint is written to a temporary name, synced to the disk and renamed. Its checksum stands in
+its name, so one rename publishes both: a kill at any instant leaves either no new file or a whole
+one, and a file that was cut or altered afterwards no longer matches its own name.
 
-``<stage>-<step>.<sha256>.pt`` is a step of a stage, ``<stage>-done.<sha256>.pt`` the state in which a stage ended.
-Where several processes hold a network in shards, each writes its own into ``<stage>-<step>.shards/``, and the
-checkpoint holds their checksums.
+``<stage>-<step>.<sha256>.pt`` is a step of a stage, ``<stage>-done.<sha256>.pt`` the state in which
+a stage ended. Where several processes hold a network in shards, each writes its own into
+``<stage>-<step>.shards/``, and the checkpoint holds their checksums.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a whole file or none: temporary name, sync, rename, sync of the folder.
 
     Raises:
-        UserError: the disk is full or the folder can't be written; nothing half-written stays behind.
+        UserError: the disk is full or the folder can't be written; nothing half-written stays
+            behind.
     """
     temporary = path.with_name(f".{path.name}.part")
     try:
@@ -61,17 +62,25 @@ def disk_trouble(error: OSError, path: Path) -> UserError:
     """The sentence for a write that failed."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
-            f"the disk is full: {path} could not be written; what was saved before is intact, so free some space and "
-            f"go on with 'etude resume'"
+            f"the disk is full: {path} could not be written; what was saved before is intact, so"
+            " free some space and go on with 'etude resume'"
         )
-    return UserError(f"{path} could not be written: {error.strerror or error}; expected a folder that you may write to")
+    return UserError(
+        f"{path} could not be written: {error.strerror or error}; expected a folder that you may"
+        " write to"
+    )
 
 
 class Checkpoints:
-    """The checkpoints of one run: the last two steps, and the end of every stage; the first of its workers writes."""
+    """The checkpoints of one run: the last two steps, and the end of every stage; the first of its
+    workers writes.
+    """
 
     def __init__(
-        self, folder: Path, say: Callable[[str], None] = lambda message: None, workers: Workers | None = None
+        self,
+        folder: Path,
+        say: Callable[[str], None] = lambda message: None,
+        workers: Workers | None = None,
     ) -> None:
         self.folder = folder
         self.say = say
@@ -85,8 +94,13 @@ class Checkpoints:
             shards.write(folder := self.folder / f"{name}.shards", pieces)
             self.workers.wait()
             state["shards"] = {
-                "tensors": {key: [list(t.shape), str(t.dtype).removeprefix("torch.")] for key, t in pieces.items()},
-                "files": {path.name: _digest(path.read_bytes()) for path in sorted(folder.iterdir())},
+                "tensors": {
+                    key: [list(t.shape), str(t.dtype).removeprefix("torch.")]
+                    for key, t in pieces.items()
+                },
+                "files": {
+                    path.name: _digest(path.read_bytes()) for path in sorted(folder.iterdir())
+                },
             }
         if self.workers.first:
             self._write(name, _content(state))
@@ -95,18 +109,24 @@ class Checkpoints:
                 shutil.rmtree(_shards_of(path), ignore_errors=True)
 
     def prepare(self, stage: int, state: dict[str, Any]) -> Callable[[], None]:
-        """Take down the state in which a stage ended; calling the result writes it, until the run is over."""
+        """Take down the state in which a stage ended; calling the result writes it, until the run
+        is over.
+        """
         state = shards.gather(state)
         if not self.workers.first:
             return lambda: None
         content = _content(state)
         return lambda: self._write(f"{stage}-done", content)
 
-    def restore(self, logged: float = math.inf) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-        """Where to go on: the final states of the stages that ended, and the last whole step of the one that had not.
+    def restore(
+        self, logged: float = math.inf
+    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """Where to go on: the final states of the stages that ended, and the last whole step of the
+        one that had not.
 
-        A file that does not match its checksum is passed over, with a message, and the one before it is used; and so
-        is one that was written when the log had more than the ``logged`` bytes that are left of it.
+        A file that does not match its checksum is passed over, with a message, and the one before
+        it is used; and so is one that was written when the log had more than the ``logged`` bytes
+        that are left of it.
         """
         finished: list[dict[str, Any]] = []
         for stage, _, path in self._files(done=True):
@@ -135,7 +155,10 @@ class Checkpoints:
     def _read(self, path: Path, logged: float) -> dict[str, Any] | None:
         content = path.read_bytes()
         if _NAME.fullmatch(path.name)["digest"] != _digest(content):  # type: ignore[index]
-            self.say(f"checkpoint {path.name} is damaged (its checksum is wrong); using the one before it")
+            self.say(
+                f"checkpoint {path.name} is damaged (its checksum is wrong); using the one"
+                " before it"
+            )
             return None
         try:
             state: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -155,7 +178,10 @@ class Checkpoints:
         for name, digest in parts["files"].items():
             shard = folder / Path(name).name
             if not shard.is_file() or _digest(shard.read_bytes()) != digest:
-                self.say(f"checkpoint {path.name} is damaged (in its shard {name}); using the one before it")
+                self.say(
+                    f"checkpoint {path.name} is damaged (in its shard {name}); using the one"
+                    " before it"
+                )
                 return None
         whole: dict[str, Any] = shards.put_in(state, shards.read(folder, parts["tensors"]))
         return whole
@@ -184,7 +210,9 @@ def _content(state: dict[str, Any]) -> bytes:
 
 
 def _as_tensors(state: Any) -> Any:
-    """NumPy's arrays as tensors, which load without pickle; whatever takes the one from a state takes the other."""
+    """NumPy's arrays as tensors, which load without pickle; whatever takes the one from a state
+    takes the other.
+    """
     if isinstance(state, np.ndarray):
         return torch.from_numpy(state.copy())
     if isinstance(state, dict):

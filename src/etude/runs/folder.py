@@ -1,4 +1,6 @@
-"""The folder that holds all that one execution produced. Everything in it is data; reading it executes nothing."""
+"""The folder that holds all that one execution produced. Everything in it is data; reading
+it executes nothing.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +44,7 @@ class RunFolder:
         self.figures = self.path / "figures"
         self.tables = self.path / "tables"
         self.checkpoint = self.path / "checkpoint"
+        self.source = self.path / "source"
 
     @classmethod
     def create(cls, study: str, root: str | Path | None = None) -> RunFolder:
@@ -57,13 +60,15 @@ class RunFolder:
         except OSError as error:
             reason = error.strerror or error
             raise UserError(
-                f"the run folder {path} can't be made: {reason}; name a folder that you may write to with --runs DIR"
+                f"the run folder {path} can't be made: {reason}; name a folder that you may write"
+                " to with --runs DIR"
             ) from error
         return cls(path)
 
     @classmethod
     def open(cls, path: str | Path, root: str | Path | None = None) -> RunFolder:
-        """A run that is there: by its folder, or by (the beginning of) its name under the runs folder.
+        """A run that is there: by its folder, or by (the beginning of) its name under the runs
+        folder.
 
         Raises:
             UserError: there is no such run, or more than one.
@@ -74,17 +79,24 @@ class RunFolder:
         if given.name and not given.is_absolute() and ".." not in given.parts:
             base = runs_root(root)
             matches = [f for f in find_runs(root) if f.path.name.startswith(given.name)]
-            matches = [f for f in matches if len(given.parts) == 1 or f.path.parent.name == given.parts[-2]]
+            matches = [
+                f for f in matches if len(given.parts) == 1 or f.path.parent.name == given.parts[-2]
+            ]
             if not matches and (base / given).is_dir():
-                matches = [f for f in find_runs(root) if f.path.parent == base / given][-1:]  # a study: its last run
+                matches = [f for f in find_runs(root) if f.path.parent == base / given][
+                    -1:
+                ]  # a study: its last run
             if len(matches) == 1:
                 return matches[0]
             if matches:
-                raise UserError(f"'{path}' names {len(matches)} runs; give more of the name, as 'etude runs' shows it")
+                raise UserError(
+                    f"'{path}' names {len(matches)} runs; give more of the name, as 'etude runs'"
+                    " shows it"
+                )
         near = nearest(given.name, {folder.path.parent.name for folder in find_runs(root)})
         raise UserError(
-            f"no run at '{path}': expected a folder with a study.json; 'etude runs' shows those there are"
-            f"{near if 'did you mean' in near else ''}"
+            f"no run at '{path}': expected a folder with a study.json; 'etude runs' shows those"
+            f" there are{near if 'did you mean' in near else ''}"
         )
 
     @property
@@ -103,8 +115,26 @@ class RunFolder:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise UserError(f"run {self.name} is being written by another process; wait for it or stop it") from None
+            raise UserError(
+                f"run {self.name} is being written by another process; wait for it or stop it"
+            ) from None
         return lock
+
+    def keep_source(self, files: Mapping[str, Path]) -> None:
+        """Keep the code that is executed, ``source/<name>``, from which a run can be rebuilt.
+
+        It is only ever read.
+
+        Raises:
+            UserError: the folder can't be written.
+        """
+        for name, file in files.items():
+            place = self.source / name
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(file.read_bytes())
+            except OSError as error:
+                raise UserError(f"{place} can't be written: {error.strerror or error}") from error
 
     @property
     def state(self) -> str:
@@ -123,12 +153,16 @@ class RunFolder:
         return "failed" if (self.path / "error.txt").is_file() else "stopped"
 
     def tell(self, **status: Any) -> None:
-        """Write where the run is, for :meth:`status`. Nothing rests on it: neither kept from a kill nor synced."""
+        """Write where the run is, for :meth:`status`. Nothing rests on it: neither kept
+        from a kill nor synced.
+        """
         with suppress(OSError):
             self.status_json.write_text(json.dumps(status), encoding="utf-8")
 
     def status(self) -> dict[str, Any]:
-        """Of a run that is under way: its ``pid``, and from the first second on ``stage``, ``step`` and ``total``."""
+        """Of a run that is under way: its ``pid``, and from the first second on ``stage``, ``step``
+        and ``total``.
+        """
         try:
             return self._json(self.status_json)
         except UserError:
@@ -147,10 +181,16 @@ class RunFolder:
         if not self.result_json.is_file():
             return None
         result = _checked(self._json(self.result_json), REACHED, self.result_json)
-        wrong = [value for value in result.get("metrics", {}).values() if not (value is None or _is_number(value))]
+        wrong = [
+            value
+            for value in result.get("metrics", {}).values()
+            if not (value is None or _is_number(value))
+        ]
         wrong += [claim for claim in result.get("claims", []) if not _is_verdict(claim)]
         if wrong:
-            raise UserError(f"{self.result_json} is damaged: it holds {_short(wrong[0])} as a metric or a claim")
+            raise UserError(
+                f"{self.result_json} is damaged: it holds {_short(wrong[0])} as a metric or a claim"
+            )
         return result
 
     def metrics(self) -> Iterator[dict[str, Any]]:
@@ -190,7 +230,9 @@ class RunFolder:
             for key, value in row.items():
                 if key in ("stage", "step", "seconds") or not _is_number(value):
                     continue
-                steps, values = curves.setdefault(key, {}).setdefault(str(row.get("stage", "")), ([], []))
+                steps, values = curves.setdefault(key, {}).setdefault(
+                    str(row.get("stage", "")), ([], [])
+                )
                 step = row.get("step")
                 steps.append(step if _is_number(step) else len(steps))
                 values.append(value)
@@ -198,8 +240,12 @@ class RunFolder:
 
     def pictures(self) -> list[Path]:
         """The figures in the order in which they were made: as PNG files, drawings as SVG."""
-        drawn = [path for path in self.figures.glob("*.svg") if not path.with_suffix(".png").exists()]
-        return sorted([*self.figures.glob("*.png"), *drawn], key=lambda path: path.stat().st_mtime_ns)
+        drawn = [
+            path for path in self.figures.glob("*.svg") if not path.with_suffix(".png").exists()
+        ]
+        return sorted(
+            [*self.figures.glob("*.png"), *drawn], key=lambda path: path.stat().st_mtime_ns
+        )
 
     def tables_of(self) -> dict[str, list[list[str]]]:
         """``{name: rows}`` of the tables that the run kept, the first row the columns' names.
@@ -227,7 +273,9 @@ class RunFolder:
 
 
 RECORDED: dict[str, tuple[Any, str]] = {
-    **dict.fromkeys(("study", "scale", "title", "lesson", "device", "precision", "started"), (str, "a text")),
+    **dict.fromkeys(
+        ("study", "scale", "title", "lesson", "device", "precision", "started"), (str, "a text")
+    ),
     **dict.fromkeys(("seed", "threads", "devices", "folds"), (int, "a whole number")),
     **dict.fromkeys(("fields", "changed", "versions", "machine"), (dict, "names and values")),
 }
@@ -241,12 +289,18 @@ REACHED: dict[str, tuple[Any, str]] = {
 }
 
 
-def _checked(content: dict[str, Any], kinds: Mapping[str, tuple[Any, str]], path: Path) -> dict[str, Any]:
+def _checked(
+    content: dict[str, Any], kinds: Mapping[str, tuple[Any, str]], path: Path
+) -> dict[str, Any]:
     """A record whose entries, those that are there, are of these kinds."""
     for key, (kind, words) in kinds.items():
-        if key in content and (not isinstance(content[key], kind) or isinstance(content[key], bool)):
+        if key in content and (
+            not isinstance(content[key], kind) or isinstance(content[key], bool)
+        ):
             are = "are" if key.endswith("s") else "is"
-            raise UserError(f"{path} is damaged: its {key} {are} {_short(content[key])}; expected {words}")
+            raise UserError(
+                f"{path} is damaged: its {key} {are} {_short(content[key])}; expected {words}"
+            )
     for name in [*content.get("fields", {}), *content.get("changed", {})]:
         if not name.isidentifier():  # it becomes an option, and a word in a notebook
             raise UserError(f"{path} is damaged: it has a field {_short(name)}; expected a name")
@@ -270,9 +324,13 @@ def _short(value: Any) -> str:
 
 
 def _parsed(text: str) -> Any:
-    """JSON in which a number that is not finite is null, and every text can be written again; else a ValueError."""
+    """JSON in which a number that is not finite is null, and every text can be written again; else
+    a ValueError.
+    """
     try:
-        content = json.loads(text, parse_constant=lambda _: None, parse_float=_finite_float, parse_int=_finite_int)
+        content = json.loads(
+            text, parse_constant=lambda _: None, parse_float=_finite_float, parse_int=_finite_int
+        )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if "\\u" in text:
@@ -294,7 +352,10 @@ def find_runs(root: str | Path | None = None) -> list[RunFolder]:
     """Every run under the runs folder, oldest first."""
     found = [RunFolder(path.parent) for path in runs_root(root).glob("*/*/study.json")]
     second = len("2025-01-31_12-00-00")
-    return sorted(found, key=lambda run: (run.path.name[:second], run.study_json.stat().st_mtime_ns, run.path.name))
+    return sorted(
+        found,
+        key=lambda run: (run.path.name[:second], run.study_json.stat().st_mtime_ns, run.path.name),
+    )
 
 
 def as_json(value: Any) -> str:
@@ -328,13 +389,21 @@ def machine() -> dict[str, Any]:
     processor = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), processor)
+        processor = next(
+            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+            processor,
+        )
     except OSError:
         pass
     memory = None
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"processor": processor, "cores": os.cpu_count(), "memory_bytes": memory, "system": platform.system()}
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "memory_bytes": memory,
+        "system": platform.system(),
+    }
 
 
 def _commit() -> str | None:
@@ -343,7 +412,10 @@ def _commit() -> str | None:
         return None
     try:
         done = subprocess.run(
-            ["git", "-C", str(source), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5
+            ["git", "-C", str(source), "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            timeout=5,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

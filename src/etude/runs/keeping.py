@@ -1,4 +1,7 @@
-"""What a run leaves beside its numbers: tables, figures, animations, weights. Each file is whole or not there."""
+"""What a run leaves beside its numbers: tables, figures, animations, weights.
+
+Each file is whole or not there.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,13 @@ if TYPE_CHECKING:
     from etude.figures.animations import Film
 
 
-def table(folder: RunFolder, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+def table(
+    folder: RunFolder, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> list[str]:
     """Write ``tables/<name>.csv``; returns the table's lines as text for a terminal."""
-    written = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    written = [
+        [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows
+    ]
     text = StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([list(columns), *written])
     folder.tables.mkdir(exist_ok=True)
@@ -30,19 +37,26 @@ def table(folder: RunFolder, name: str, columns: Sequence[str], rows: Iterable[S
     widths = [max(map(len, column)) for column in zip(columns, *written, strict=True)]
     lines = []
     for line in ([*columns], *written):
-        cells = [cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))]
+        cells = [
+            cell.rjust(w) if i else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        ]
         lines.append("  ".join(cells).rstrip())
     return lines
 
 
 def figure(folder: RunFolder | None, name: str, figure: Figure) -> None:
-    """Write ``figures/<name>.svg`` and ``.png``, and close the figure, which is all where there is no folder."""
+    """Write ``figures/<name>.svg`` and ``.png``, and close the figure, which is all where there is
+    no folder.
+    """
     from matplotlib import pyplot
 
     if folder:
         for ending in ("svg", "png"):
             _draw(folder, f"{name}.{ending}", partial(figure.savefig, format=ending, dpi=150))
-            figure.set_layout_engine("none")  # what was laid out stays so: to do it again takes as long as to draw
+            figure.set_layout_engine(
+                "none"
+            )  # what was laid out stays so: to do it again takes as long as to draw
     pyplot.close(figure)
 
 

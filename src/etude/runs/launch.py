@@ -16,7 +16,8 @@ from typing import IO
 
 from etude.errors import UserError
 
-GRACE = 10.0  # seconds for the others, when one has ended in a fault, to end by themselves; then they are killed
+# seconds for the others, when one has ended in a fault, to end by themselves; then they are killed
+GRACE = 10.0
 LOOK = 0.1
 
 
@@ -26,24 +27,34 @@ def launched() -> bool:
 
 
 def launch(words: Sequence[str], size: int, threads: int = 0) -> int:
-    """``etude`` with these words in ``size`` processes of this machine; returns the exit code of all.
+    """``etude`` with these words in ``size`` processes of this machine; returns the exit code of
+    all.
 
-    The first process speaks; what the others say is told where one of them was the first to fail. Ctrl-C and SIGTERM
-    reach all of them, and they stop together after a step.
+    The first process speaks; what the others say is told where one of them was the first to fail.
+    Ctrl-C and SIGTERM reach all of them, and they stop together after a step.
 
     Raises:
         UserError: a process was killed.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     each = threads or max(1, cores // size)
     env = os.environ | {
-        "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_port()),
-        "ETUDE_LAUNCH": secrets.token_hex(8), "OMP_NUM_THREADS": str(each),
-    }  # fmt: skip
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_port()),
+        "ETUDE_LAUNCH": secrets.token_hex(8),
+        "OMP_NUM_THREADS": str(each),
+    }
     command = [sys.executable, "-m", "etude", *words]
     workers: list[subprocess.Popen[bytes]] = []
     said: list[IO[bytes]] = []
-    handlers = {number: signal.signal(number, _pass_on(workers)) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {
+        number: signal.signal(number, _pass_on(workers))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         for rank in range(size):
             said.append(tempfile.TemporaryFile())  # noqa: SIM115 - closed below
@@ -57,8 +68,9 @@ def launch(words: Sequence[str], size: int, threads: int = 0) -> int:
         code = workers[failed].returncode
         if code < 0:
             raise UserError(
-                f"process {failed} of {size} was killed ({signal.Signals(-code).name}), and the others have ended; go "
-                f"on with 'etude resume' and --devices {size}, or any other number"
+                f"process {failed} of {size} was killed ({signal.Signals(-code).name}), and the"
+                f" others have ended; go on with 'etude resume' and --devices {size}, or any other"
+                " number"
             )
         if failed:
             said[failed].seek(0)
@@ -90,7 +102,10 @@ def _pass_on(workers: Sequence[subprocess.Popen[bytes]]):  # type: ignore[no-unt
 
 
 def _first_to_fail(workers: Sequence[subprocess.Popen[bytes]]) -> int | None:
-    """Wait until all have ended well, or one has not: its number. One that was killed comes before those it left."""
+    """Wait until all have ended well, or one has not: its number.
+
+    One that was killed comes before those it left.
+    """
     while True:
         codes = [worker.poll() for worker in workers]
         failed = [rank for rank, code in enumerate(codes) if code]

@@ -1,4 +1,6 @@
-"""A lesson (Markdown with LaTeX) as HTML whose equations are MathML: any browser shows them, without a network."""
+"""A lesson (Markdown with LaTeX) as HTML whose equations are MathML: any browser shows them,
+without a network.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ def lesson_html(lesson: str) -> str:
 
     def equation(latex: str, options: dict[str, bool]) -> str:
         try:
-            mathml: str = convert(latex, display="block" if options.get("display_mode") else "inline")
+            mathml: str = convert(
+                latex, display="block" if options.get("display_mode") else "inline"
+            )
         except Exception:  # the converter raises whatever its parser stumbles over
             return f"<code>{html.escape(latex)}</code>"
         return mathml

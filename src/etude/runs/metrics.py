@@ -17,7 +17,10 @@ Value = float | torch.Tensor
 
 
 class Window:
-    """Sums of what was logged since the last row. Tensors on a GPU are summed there, without waiting for them."""
+    """Sums of what was logged since the last row.
+
+    Tensors on a GPU are summed there, without waiting for them.
+    """
 
     def __init__(self) -> None:
         self.sums: dict[str, Value] = {}
@@ -42,7 +45,10 @@ class Window:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, for a checkpoint in the middle of a window."""
-        return {"sums": {key: float(value) for key, value in self.sums.items()}, "counts": dict(self.counts)}
+        return {
+            "sums": {key: float(value) for key, value in self.sums.items()},
+            "counts": dict(self.counts),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on in the middle of a window."""
@@ -52,8 +58,9 @@ class Window:
 class MetricsFile:
     """``metrics.jsonl``, which after a resume holds each row once.
 
-    A resumed run is executed again from its first line. Until it reaches the checkpoint, the rows it gives are those
-    that the file holds already: they are dropped (``replaying``). At the checkpoint the file is cut to its length then.
+    A resumed run is executed again from its first line. Until it reaches the checkpoint, the rows
+    it gives are those that the file holds already: they are dropped (``replaying``). At the
+    checkpoint the file is cut to its length then.
 
     Without a path it is a file that vanishes: that of a process which is not the first of its run.
     """
@@ -72,7 +79,9 @@ class MetricsFile:
         """Append one row; a number that is not finite becomes null."""
         if self.replaying:
             return
-        clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        clean = {
+            k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
+        }
         try:
             self._file.write(json.dumps(clean, ensure_ascii=False).encode() + b"\n")
         except OSError as error:

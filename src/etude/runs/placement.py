@@ -1,8 +1,8 @@
 """Where a network runs and how precisely: device, memory layout, arithmetic.
 
-The defaults were measured (see docs/speed.md): on a CPU with bf16 instructions a convolutional network gains 2 to 3
-times from bf16 and channels-last, an LSTM 1.5 times, a transformer 1.2 to 1.7 times if its rows are wide enough, and
-everything else nothing to rely on.
+The defaults were measured (see docs/speed.md): on a CPU with bf16 instructions a convolutional
+network gains 2 to 3 times from bf16 and channels-last, an LSTM 1.5 times, a transformer 1.2 to 1.7
+times if its rows are wide enough, and everything else nothing to rely on.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from etude.errors import UserError
 Precision = Literal["auto", "fp32", "bf16"]
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 RECURRENT = (nn.LSTM, nn.GRU)
-WIDE = 96  # numbers in a transformer's row, from which on bf16 pays on a CPU: at 64 1.05 to 1.3 times, at 96 1.2 to 1.4
+# numbers in a transformer's row, from which on bf16 pays on a CPU: at 64 1.05 to 1.3 times, at 96
+# 1.2 to 1.4
+WIDE = 96
 
 
 def choose_device(wanted: str | None = None, local: int | None = None) -> torch.device:
-    """The device asked for, or the fastest one there is; of several processes on a machine, number ``local`` its own.
+    """The device asked for, or the fastest one there is; of several processes on a machine, number
+    ``local`` its own.
 
     Raises:
         UserError: the name is unknown to PyTorch, or this machine has no such device.
@@ -45,10 +48,12 @@ def choose_device(wanted: str | None = None, local: int | None = None) -> torch.
 
 
 def keep_memory() -> None:
-    """Have the C library keep freed memory for the next step, where it is glibc, instead of handing it back.
+    """Have the C library keep freed memory for the next step, where it is glibc, instead of handing
+    it back.
 
-    What a step frees goes back to the system otherwise, and comes again in pages of 4 kB, each of them cleared: some
-    4,000 a step of a small CNN or GPT. Blocks above 32 MB, glibc's own limit, come and go as before.
+    What a step frees goes back to the system otherwise, and comes again in pages of 4 kB, each of
+    them cleared: some 4,000 a step of a small CNN or GPT. Blocks above 32 MB, glibc's own limit,
+    come and go as before.
     """
     trim, direct = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
     if sys.platform == "linux":
@@ -59,18 +64,24 @@ def keep_memory() -> None:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 matrices in hardware; without it bf16 is emulated and slow."""
+    """Whether the device multiplies bf16 matrices in hardware; without it bf16 is emulated and
+    slow.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     capabilities = torch.backends.cpu.get_cpu_capability()
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # private, but the only way to ask
+    probe = getattr(
+        torch.cpu, "_is_avx512_bf16_supported", None
+    )  # private, but the only way to ask
     amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return "AVX512" in capabilities and bool((probe and probe()) or (amx and amx()))
 
 
-def choose_precision(net: nn.Module, device: torch.device, wanted: Precision) -> tuple[torch.dtype, str]:
+def choose_precision(
+    net: nn.Module, device: torch.device, wanted: Precision
+) -> tuple[torch.dtype, str]:
     """The arithmetic for ``net``, and the reason in a few words."""
     if wanted == "bf16":
         return torch.bfloat16, "as asked"
@@ -83,7 +94,10 @@ def choose_precision(net: nn.Module, device: torch.device, wanted: Precision) ->
         return torch.bfloat16, "convolutions gain 2–3× from it"
     if any(issubclass(kind, RECURRENT) for kind in kinds):
         return torch.bfloat16, "recurrence gains 1.5× from it"
-    if any(isinstance(module, nn.LayerNorm) and module.normalized_shape[-1] >= WIDE for module in net.modules()):
+    if any(
+        isinstance(module, nn.LayerNorm) and module.normalized_shape[-1] >= WIDE
+        for module in net.modules()
+    ):
         return torch.bfloat16, "wide transformers gain 1.2–1.7× from it"
     if device.type == "cuda" and sum(p.numel() for p in net.parameters()) > 1_000_000:
         return torch.bfloat16, "matrix products gain from it"
@@ -97,8 +111,8 @@ _exact: ContextVar[bool] = ContextVar("exact", default=False)
 def in_fp32() -> Iterator[None]:
     """Inside, placed networks compute in fp32 whatever was chosen for them.
 
-    For what takes a few rows at a time, such as writing token by token: before each call every weight is turned to
-    bf16, which then costs more than the call.
+    For what takes a few rows at a time, such as writing token by token: before each call every
+    weight is turned to bf16, which then costs more than the call.
     """
     before = _exact.set(True)
     try:
@@ -110,8 +124,8 @@ def in_fp32() -> Iterator[None]:
 class _Mixed:
     """Hooks that run a network under autocast and give back fp32, wherever it is called from.
 
-    Hooks rather than a wrapper: the network keeps its type, its attributes and the names of its parameters, and a deep
-    copy of it (a moving average, say) is placed like the original.
+    Hooks rather than a wrapper: the network keeps its type, its attributes and the names of its
+    parameters, and a deep copy of it (a moving average, say) is placed like the original.
     """
 
     def __init__(self, device: str, dtype: torch.dtype, channels_last: bool) -> None:
@@ -125,7 +139,9 @@ class _Mixed:
         self.entered.append(context)
         if self.channels_last:
             args = tuple(
-                a.contiguous(memory_format=torch.channels_last) if isinstance(a, torch.Tensor) and a.ndim == 4 else a
+                a.contiguous(memory_format=torch.channels_last)
+                if isinstance(a, torch.Tensor) and a.ndim == 4
+                else a
                 for a in args
             )
         return args
@@ -149,7 +165,9 @@ def _fp32(output: Any) -> Any:
 
 
 def place(net: nn.Module, device: torch.device, wanted: Precision, compiled: bool) -> str:
-    """Move ``net`` to its device, layout and precision, in place; returns what was chosen, in words."""
+    """Move ``net`` to its device, layout and precision, in place; returns what was chosen, in
+    words.
+    """
     net.to(device)
     dtype, reason = choose_precision(net, device, wanted)
     convolutional = any(isinstance(module, CONVOLUTIONS) for module in net.modules())

@@ -1,4 +1,6 @@
-"""What a person sees of a run: a live bar on a terminal, plain lines elsewhere, nothing when asked for quiet."""
+"""What a person sees of a run: a live bar on a terminal, plain lines elsewhere, nothing when asked
+for quiet.
+"""
 
 from __future__ import annotations
 
@@ -56,14 +58,18 @@ class Progress:
                 auto_refresh=False,  # no thread beside the training: the loop draws
             )
             self._bar.start()
-            self._task = self._bar.add_task(description, total=total, completed=step, words="", rate="")
+            self._task = self._bar.add_task(
+                description, total=total, completed=step, words="", rate=""
+            )
 
     def show(self, values: Mapping[str, float]) -> None:
         """The newest metrics, drawn with the next update."""
         self._words = "  ".join(f"{key} {value:.4g}" for key, value in values.items())
 
     def update(self, step: int, *, last: bool = False) -> None:
-        """``step`` steps are done; draws at most five times a second (a plain line: every ten seconds)."""
+        """``step`` steps are done; draws at most five times a second (a plain line: every ten
+        seconds).
+        """
         if self.quiet:
             return
         now = time.monotonic()

@@ -1,4 +1,6 @@
-"""The state of every random generator that a run may draw from, as data that loads without pickle."""
+"""The state of every random generator that a run may draw from, as data that loads without
+pickle.
+"""
 
 from __future__ import annotations
 

@@ -26,13 +26,17 @@ def write_report(folder: RunFolder) -> Path:
     try:
         page = _page(folder)
     except (KeyError, TypeError, ValueError, AttributeError, UndefinedError) as error:
-        raise UserError(f"run {folder.name} is damaged: its study.json or result.json lacks {error}") from error
+        raise UserError(
+            f"run {folder.name} is damaged: its study.json or result.json lacks {error}"
+        ) from error
     write_atomically(folder.report_html, page.encode())
     return folder.report_html
 
 
 def paper(template: str, **content: Any) -> str:
-    """A page in the style of reports. ``template``: its path within the package; it extends ``runs/paper.html``."""
+    """A page in the style of reports. ``template``: its path within the package; it extends
+    ``runs/paper.html``.
+    """
     from jinja2 import Environment, PackageLoader
 
     environment = Environment(loader=PackageLoader("etude", "."), autoescape=True, trim_blocks=True)
@@ -52,7 +56,11 @@ def _page(folder: RunFolder) -> str:
         tables={name: rows for name, rows in folder.tables_of().items() if rows},
         curves=_curves(folder),
         minutes=_duration(result["seconds"]) if result else None,
-        memory=f"{result['peak_memory_bytes'] / 1e6:,.0f} MB" if result and result["peak_memory_bytes"] else None,
+        memory=(
+            f"{result['peak_memory_bytes'] / 1e6:,.0f} MB"
+            if result and result["peak_memory_bytes"]
+            else None
+        ),
     )
 
 

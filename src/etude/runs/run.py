@@ -46,7 +46,9 @@ SHOWN = 16  # metrics that are printed at the end; the report has them all
 
 
 class Interrupted(SystemExit):
-    """The run was asked to stop (Ctrl-C, SIGTERM), saved itself and can be resumed; exit code 130."""
+    """The run was asked to stop (Ctrl-C, SIGTERM), saved itself and can be resumed; exit
+    code 130.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(130)
@@ -58,11 +60,13 @@ class Diverged(UserError):
 
 
 class Run:
-    """One execution: ``with Run("mine") as run:`` gives any PyTorch script the loop, the log and exact resume.
+    """One execution: ``with Run("mine") as run:`` gives any PyTorch script the loop, the log and
+    exact resume.
 
-    A run is a durable function. When it is resumed, the script (or study) is executed again from its first line with
-    the same seed; :meth:`steps` finds the last checkpoint, puts back everything in ``state``, the batches and the
-    random generators, and goes on at the next step. The numbers are those of a run that was never stopped, bit for bit.
+    A run is a durable function. When it is resumed, the script (or study) is executed again from
+    its first line with the same seed; :meth:`steps` finds the last checkpoint, puts back everything
+    in ``state``, the batches and the random generators, and goes on at the next step. The numbers
+    are those of a run that was never stopped, bit for bit.
 
     Args:
         name: the study, or any name for a script of your own.
@@ -78,8 +82,8 @@ class Run:
         compiled: compile what is placed; pays only for long runs.
         checkpoint_every: seconds between checkpoints; by default 30, or more where saving is slow.
         quiet: print nothing.
-        strategy: where several processes carry out the run (see :mod:`etude.runs.workers`), what each of them holds:
-            ``ddp``, the whole network, or ``fsdp``, a shard of it.
+        strategy: where several processes carry out the run (see :mod:`etude.runs.workers`), what
+            each of them holds: ``ddp``, the whole network, or ``fsdp``, a shard of it.
 
     Raises:
         UserError: the folder can't be made or is in use, the device is not there.
@@ -109,14 +113,18 @@ class Run:
         self.name, self.seed, self.scale = name, seed, scale
         self.fields = dict(fields or {})
         self.claims = list(claims)
-        self.device = placement.choose_device(device, self.workers.local if self.workers.many else None)
+        self.device = placement.choose_device(
+            device, self.workers.local if self.workers.many else None
+        )
         self.precision: placement.Precision = precision
         self.compiled = compiled
         self.verdicts: list[Verdict] = []
         self.metrics: dict[str, float] = {}
         self._about = dict(about or {})
         self._root = root
-        self._resume = resume if isinstance(resume, RunFolder | None) else RunFolder.open(resume, root)
+        self._resume = (
+            resume if isinstance(resume, RunFolder | None) else RunFolder.open(resume, root)
+        )
         self._checkpoint_every = checkpoint_every
         self._held_out: dict[str, int] = {}
         self._progress = Progress(quiet or not self.workers.first)
@@ -136,7 +144,7 @@ class Run:
         self._cover = ""
         self._seconds_before = 0.0
 
-    # -- entering and leaving ---------------------------------------------------------------------------------------
+    # -- entering and leaving ----------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         self.workers.join(self.device)
@@ -148,12 +156,16 @@ class Run:
             recorded = self.folder.study()
             self.seed = recorded["seed"]
             if recorded.get("devices", 1) == self.workers.size:
-                torch.set_num_threads(recorded["threads"])  # sums are split among threads: the same number, equal bits
+                torch.set_num_threads(
+                    recorded["threads"]
+                )  # sums are split among threads: the same number, equal bits
             (self.folder.path / "error.txt").unlink(missing_ok=True)
         elif self.workers.first:
             self._record()
         replaying = bool(self._finished or self._partial)
-        self._file = MetricsFile(self.folder.metrics_jsonl if self.workers.first else None, replaying=replaying)
+        self._file = MetricsFile(
+            self.folder.metrics_jsonl if self.workers.first else None, replaying=replaying
+        )
         self._window = Window()
         self._handlers: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
@@ -164,15 +176,22 @@ class Run:
         placement.keep_memory()
         self._began = self._saved = time.monotonic()
         self._save_cost = 0.0
-        crew = f"{self.workers.size} processes ({self.workers.strategy}) of " if self.workers.many else ""
+        crew = (
+            f"{self.workers.size} processes ({self.workers.strategy}) of "
+            if self.workers.many
+            else ""
+        )
         self.say(
-            f"{self.name} · {self.scale} · seed {self.seed} · {self.device}, {crew}{torch.get_num_threads()} threads"
-            f" → {self.folder.path}"
+            f"{self.name} · {self.scale} · seed {self.seed} · {self.device},"
+            f" {crew}{torch.get_num_threads()} threads → {self.folder.path}"
         )
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._over = True
         self._progress.stop(self._step)
@@ -186,11 +205,14 @@ class Run:
             if error is None:
                 self._finish()
             elif isinstance(error, KeyboardInterrupt | Interrupted):
-                self.say(getattr(error, "message", "") or f"stopped; start again with: etude resume {self.folder.path}")
+                self.say(
+                    getattr(error, "message", "")
+                    or f"stopped; start again with: etude resume {self.folder.path}"
+                )
             elif self.workers.many and lost(error):
                 raise UserError(
-                    f"process {self.workers.rank} of {self.workers.size} lost the others; go on with: "
-                    f"etude resume {self.folder.path} --devices {self.workers.size}"
+                    f"process {self.workers.rank} of {self.workers.size} lost the others; go on"
+                    f" with: etude resume {self.folder.path} --devices {self.workers.size}"
                 ) from error
             elif self.workers.first:
                 text = "".join(traceback.format_exception(kind, error, trace))
@@ -198,7 +220,11 @@ class Run:
                     (self.folder.path / "error.txt").write_text(text, encoding="utf-8")
             if error is not None and out_of_memory(error):
                 raise memory_trouble(error, self.fields) from error
-            if isinstance(error, OSError) and error.filename and self.folder.path in Path(error.filename).parents:
+            if (
+                isinstance(error, OSError)
+                and error.filename
+                and self.folder.path in Path(error.filename).parents
+            ):
                 raise disk_trouble(error, Path(error.filename)) from error
         finally:
             if self.workers.first:
@@ -207,7 +233,9 @@ class Run:
                     self.folder.status_json.unlink(missing_ok=True)
                     (self.folder.path / ".lock").unlink(missing_ok=True)
                 if isinstance(error, UserError) and not self._stage and not self._resume:
-                    shutil.rmtree(self.folder.path, ignore_errors=True)  # it never began: missing data, say
+                    shutil.rmtree(
+                        self.folder.path, ignore_errors=True
+                    )  # it never began: missing data, say
             self.workers.leave()
 
     def _restored(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
@@ -216,7 +244,9 @@ class Run:
         return self._checkpoints.restore(log.stat().st_size if log.is_file() else 0)
 
     def _open_folder(self) -> None:
-        """Make or find the run's folder and lock it; the first process does so, and tells the others."""
+        """Make or find the run's folder and lock it; the first process does so, and tells the
+        others.
+        """
         told = ""
         if self.workers.first:
             try:
@@ -225,7 +255,9 @@ class Run:
                 self._lock = self.folder.lock()
                 if self._resume and self.folder.result_json.is_file():
                     self._lock.release()
-                    raise UserError(f"run {self.folder.name} is finished; there is nothing to resume")
+                    raise UserError(
+                        f"run {self.folder.name} is finished; there is nothing to resume"
+                    )
                 self.folder.tell(pid=os.getpid())
                 told = ("old " if self._resume else "new ") + str(self.folder.path.resolve())
             except UserError as error:
@@ -241,30 +273,48 @@ class Run:
         self._resume = self.folder if kind == "old" else None
 
     def _restarted(self) -> RunFolder | None:
-        """The run that this launch began before a fault, where torchrun or SLURM has started it again."""
+        """The run that this launch began before a fault, where torchrun or SLURM has started it
+        again.
+        """
         if not restarted():
             return None
         began = [run for run in find_runs(self._root) if run.path.parent.name == self.name]
-        own = [run for run in began if run.study().get("launch") == launch_name() and run.state != "finished"]
+        own = [
+            run
+            for run in began
+            if run.study().get("launch") == launch_name() and run.state != "finished"
+        ]
         return own[-1] if own else None
 
     def say(self, message: str) -> None:
-        """One line to the person who watches, and to those who look later: it stands in the run's ``log.txt``."""
+        """One line to the person who watches, and to those who look later: it stands in the run's
+        ``log.txt``.
+        """
         self._progress.say(message)
         if hasattr(self, "folder") and self.workers.first:
-            with suppress(OSError), self.folder.log_txt.open("a", encoding="utf-8") as file:  # a full disk is told else
+            with (
+                suppress(OSError),
+                self.folder.log_txt.open("a", encoding="utf-8") as file,
+            ):  # a full disk is told else
                 file.write(message + "\n")
 
-    # -- the loop ---------------------------------------------------------------------------------------------------
+    # -- the loop ----------------------------------------------------------------------------------
 
     def place(self, net: T) -> T:
-        """Put a network, a tensor or ragged rows where this run computes: device, memory layout, precision.
+        """Put a network, a tensor or ragged rows where this run computes: device, memory layout,
+        precision.
 
-        A network is changed in place and returned. It runs under autocast where bf16 pays, and gives back fp32.
+        A network is changed in place and returned. It runs under autocast where bf16 pays, and
+        gives back fp32.
         """
         if isinstance(net, nn.Module):
-            note = f"{type(net).__name__}: {placement.place(net, self.device, self.precision, self.compiled)}"
-            self.workers.spread(net, placement.choose_precision(net, self.device, self.precision)[0])
+            note = (
+                f"{type(net).__name__}:"
+                f" {placement.place(net, self.device, self.precision, self.compiled)}"
+            )
+            self.workers.spread(
+                net, placement.choose_precision(net, self.device, self.precision)[0]
+            )
             if note not in self._notes:
                 self._notes.append(note)
                 self.say(note)
@@ -282,14 +332,17 @@ class Run:
         """The training loop: yields ``steps`` batches, and around each does the book-keeping.
 
         Args:
-            batches: any iterable; one that ends is started again until ``steps`` are done. One with a ``state_dict``
-                is resumed by it; any other is drawn from again, from the random state in which its pass began.
+            batches: any iterable; one that ends is started again until ``steps`` are done. One with
+                a ``state_dict`` is resumed by it; any other is drawn from again, from the random
+                state in which its pass began.
             steps: how many; by default one pass.
-            state: everything that changes in the loop and has a ``state_dict``. What is left out is not resumed.
+            state: everything that changes in the loop and has a ``state_dict``. What is left out is
+                not resumed.
             name: of the stage, for logs and curves, where a run has several.
 
-        Loops may follow one another (stages), not nest. ``break`` ends a stage early. Of several processes each gets
-        its own rows of the batch, and random numbers of its own in the loop's body; a batch without rows goes to all.
+        Loops may follow one another (stages), not nest. ``break`` ends a stage early. Of several
+        processes each gets its own rows of the batch, and random numbers of its own in the loop's
+        body; a batch without rows goes to all.
         """
         if self._in_step:
             raise RuntimeError("run.steps inside run.steps: loops may follow one another, not nest")
@@ -333,7 +386,9 @@ class Run:
                     yield batch
                 self._in_step = False
                 self._after_step(stage, parts, stream)
-        except GeneratorExit:  # a break, which ends the stage, or an error in the loop's body: what follows tells which
+        except GeneratorExit:
+            # A break, which ends the stage, or an error in the loop's body: what follows tells
+            # which.
             self._in_step = self._in_loop = False
             if self._over:
                 return
@@ -349,7 +404,8 @@ class Run:
         self._in_loop = False
         if self.workers.highest(self._signal or 0)[0]:
             raise Interrupted(
-                f"stopped at the end of this loop, all saved; go on with: etude resume {self.folder.path}"
+                "stopped at the end of this loop, all saved; go on with: etude resume"
+                f" {self.folder.path}"
             )
 
     def minimise(
@@ -367,16 +423,20 @@ class Run:
             loss: of this batch.
             optimizer: its parameters get the step.
             schedule: stepped after the optimiser.
-            clip: the largest allowed norm of the gradient of all the optimiser's parameters together.
+            clip: the largest allowed norm of the gradient of all the optimiser's parameters
+                together.
             accumulate: step only every so many calls, on the mean of their gradients.
 
         Raises:
-            Diverged: the loss is NaN or infinite; nothing was changed, and the last checkpoint is from before.
+            Diverged: the loss is NaN or infinite; nothing was changed, and the last checkpoint is
+                from before.
         """
         if loss.device.type == "cpu":
             self._check(self._step, loss.item())
         else:
-            self._unchecked.append((self._step, loss.detach()))  # looked at with the next row: waiting costs time
+            self._unchecked.append(
+                (self._step, loss.detach())
+            )  # looked at with the next row: waiting costs time
         micro = self._micro.get(id(optimizer), 0)
         if micro == 0:
             optimizer.zero_grad(set_to_none=True)
@@ -396,7 +456,9 @@ class Run:
             schedule.step()
 
     def every(self, steps: int) -> bool:
-        """True on every ``steps``-th step, and on the last; what is logged then stands at that very step."""
+        """True on every ``steps``-th step, and on the last; what is logged then stands at that very
+        step.
+        """
         due = (self._step + 1) % max(steps, 1) == 0 or self._step + 1 == self._total
         self._flush_now |= due
         return due
@@ -412,7 +474,9 @@ class Run:
         return self._step / self._total if self._total else 0.0
 
     def log(self, **metrics: Value) -> None:
-        """Log numbers or scalar tensors; inside a loop a row holds the means over a short window of steps."""
+        """Log numbers or scalar tensors; inside a loop a row holds the means over a short window of
+        steps.
+        """
         if self._weight != 1:
             metrics = {key: value * self._weight for key, value in metrics.items()}
         if not self._in_step:
@@ -422,26 +486,45 @@ class Run:
             self._write_row({})
 
     @contextmanager
-    def part(self, name: str, *, seed: int, fold: tuple[int, int] | None = None) -> Iterator[dict[str, float]]:
+    def part(
+        self, name: str, *, seed: int, fold: tuple[int, int] | None = None
+    ) -> Iterator[dict[str, float]]:
         """A run within the run: one variant of a comparison, one fold of a cross-validation.
 
-        Inside, ``run.seed`` and the random generators are the part's own, and afterwards what they were. Its loops are
-        stages of this run, and resume as such. ``run.result`` fills the mapping that this gives; figures and networks
-        of a part are not kept.
+        Inside, ``run.seed`` and the random generators are the part's own, and afterwards what they
+        were. Its loops are stages of this run, and resume as such. ``run.result`` fills the mapping
+        that this gives; figures and networks of a part are not kept.
 
         Args:
             name: for logs and curves; what stands before `` #`` is drawn in one colour.
             seed: of the part.
-            fold: (k, K): it validates on part k of K of the training data (:func:`etude.training.validation.split`).
+            fold: (k, K): it validates on part k of K of the training data
+                (:func:`etude.training.validation.split`).
         """
-        outer = self.seed, self.metrics, self._held_out, self._part, self._fold, self._stages_here, random_state()
+        outer = (
+            self.seed,
+            self.metrics,
+            self._held_out,
+            self._part,
+            self._fold,
+            self._stages_here,
+            random_state(),
+        )
         self.seed, self.metrics, self._held_out = seed, {}, {}
         self._part, self._fold, self._stages_here = name, fold, 0
         seed_everything(seed)
         try:
             yield self.metrics
         finally:
-            self.seed, self.metrics, self._held_out, self._part, self._fold, self._stages_here, drawn = outer
+            (
+                self.seed,
+                self.metrics,
+                self._held_out,
+                self._part,
+                self._fold,
+                self._stages_here,
+                drawn,
+            ) = outer
             restore_random_state(drawn)
 
     @property
@@ -454,16 +537,21 @@ class Run:
         """On how many held-out examples each result was measured."""
         return {key: n for key, n in self._held_out.items() if n}
 
-    # -- what remains -----------------------------------------------------------------------------------------------
+    # -- what remains ------------------------------------------------------------------------------
 
     def result(self, metrics: Mapping[str, float | torch.Tensor], *, held_out: int = 0) -> None:
-        """Final metrics. ``held_out``: on how many examples that training never saw they were measured."""
+        """Final metrics. ``held_out``: on how many examples that training never saw they
+        were measured.
+        """
         for key, value in metrics.items():
             self.metrics[key] = float(value.detach() if isinstance(value, torch.Tensor) else value)
             self._held_out[key] = held_out
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print a table and keep it as ``tables/<name>.csv``; the report shows it. Cells are texts or numbers."""
+        """Print a table and keep it as ``tables/<name>.csv``; the report shows it.
+
+        Cells are texts or numbers.
+        """
         if not self._silent:
             for line in keeping.table(self.folder, name, columns, rows):
                 self.say(f"  {line}")
@@ -492,15 +580,19 @@ class Run:
         if not self._silent:
             keeping.weights(self.folder, name, state)
 
-    # -- inside -----------------------------------------------------------------------------------------------------
+    # -- inside ------------------------------------------------------------------------------------
 
     @property
     def _silent(self) -> bool:
-        """Whether figures, tables and networks are not to be kept: in a part, and by processes after the first."""
+        """Whether figures, tables and networks are not to be kept: in a part, and by processes
+        after the first.
+        """
         return bool(self._part) or not self.workers.first
 
     def _own_rows(self, batch: T, stage: int) -> tuple[T, dict[str, Any]]:
-        """A batch's rows for this process; the random state that all have in common is put aside for its own."""
+        """A batch's rows for this process; the random state that all have in common is put aside
+        for its own.
+        """
         common = random_state()
         own, self._weight = cast("tuple[T, float]", self.workers.share(batch))
         seed_everything(hash((self.seed, stage, self._step, self.workers.rank)) % 2**63)
@@ -516,7 +608,11 @@ class Run:
             "precision": self.precision,
             "compiled": self.compiled,
             "threads": torch.get_num_threads(),
-            **({"devices": self.workers.size, "strategy": self.workers.strategy} if self.workers.many else {}),
+            **(
+                {"devices": self.workers.size, "strategy": self.workers.strategy}
+                if self.workers.many
+                else {}
+            ),
             **({"launch": launch_name()} if launch_name() else {}),
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             **environment(),
@@ -532,14 +628,20 @@ class Run:
         now = time.monotonic()
         if now - self._told >= STATUS_SECONDS and self.workers.first:
             self._told = now
-            self.folder.tell(pid=os.getpid(), stage=self._stage_name, step=self._step, total=self._total)
+            self.folder.tell(
+                pid=os.getpid(), stage=self._stage_name, step=self._step, total=self._total
+            )
         pause = self._checkpoint_every
         if pause is None:
-            pause = max(CHECKPOINT_SECONDS, 50 * self._save_cost)  # saving takes at most 2 % of the time
+            pause = max(
+                CHECKPOINT_SECONDS, 50 * self._save_cost
+            )  # saving takes at most 2 % of the time
         due = now - self._saved >= pause or self._signal is not None
         if self.workers.many:
             due = self._agree(due, now)
-        if due and not any(self._micro.values()):  # between whole steps: half-summed gradients are not kept
+        if due and not any(
+            self._micro.values()
+        ):  # between whole steps: half-summed gradients are not kept
             self._check_all()
             self._checkpoints.save(stage, self._step, self._snapshot(parts, stream))
             self._saved = time.monotonic()
@@ -547,23 +649,30 @@ class Run:
             if self._signal is not None:
                 of = f" of {self._total:,}" if self._total else ""
                 raise Interrupted(
-                    f"stopped after step {self._step:,}{of}, all saved; go on with: etude resume {self.folder.path}"
+                    f"stopped after step {self._step:,}{of}, all saved; go on with: etude resume"
+                    f" {self.folder.path}"
                 )
 
     def _agree(self, due: bool, now: float) -> bool:
-        """Whether all save after this step. They talk about twice a second: a word costs what a small step does."""
+        """Whether all save after this step. They talk about twice a second: a word costs
+        what a small step does.
+        """
         if self._step < self._talk_at:
             return False
         step, at = self._talked
         seconds = (now - at) / max(self._step - step, 1) if 0 < step < self._step else math.inf
         pause = min(max(TALK_SECONDS / seconds, 1.0), 1_000.0) if self.workers.first else 0.0
-        stop, save, ahead = self.workers.highest(self._signal or 0, due and self.workers.first, pause)
+        stop, save, ahead = self.workers.highest(
+            self._signal or 0, due and self.workers.first, pause
+        )
         self._talked, self._talk_at = (self._step, now), self._step + int(ahead)
         self._signal = int(stop) or None
         return bool(stop or save)
 
     def _break_off(self, stage: int, taken: dict[str, Any]) -> Callable[[], None]:
-        """What is due when it is known that a stage ended by a break; after an error nobody talks to the others."""
+        """What is due when it is known that a stage ended by a break; after an error nobody talks
+        to the others.
+        """
 
         def end() -> None:
             self._flush()
@@ -583,7 +692,9 @@ class Run:
     def _taken(self, parts: list[Any], stream: Stream[Any]) -> dict[str, Any]:
         return {
             "step": self._step,
-            "state": [p.get_state() if isinstance(p, torch.Generator) else p.state_dict() for p in parts],
+            "state": [
+                p.get_state() if isinstance(p, torch.Generator) else p.state_dict() for p in parts
+            ],
             "batches": stream.state_dict(),
             "random": random_state(),
         }
@@ -593,11 +704,14 @@ class Run:
         window["sums"] = self.workers.mean(window["sums"])
         return {"window": window, "metrics_bytes": self._file.sync(), "seconds": self._seconds()}
 
-    def _put_back(self, saved: dict[str, Any], parts: list[Any], stream: Stream[Any], *, last: bool) -> None:
+    def _put_back(
+        self, saved: dict[str, Any], parts: list[Any], stream: Stream[Any], *, last: bool
+    ) -> None:
         if len(saved["state"]) != len(parts):
             raise UserError(
-                f"run {self.folder.name} can't be resumed: its checkpoint holds {len(saved['state'])} states, the code "
-                f"gives {len(parts)}; expected the code that began the run"
+                f"run {self.folder.name} can't be resumed: its checkpoint holds"
+                f" {len(saved['state'])} states, the code gives {len(parts)}; expected the code"
+                " that began the run"
             )
         states = scatter(saved["state"], self.workers, self.device)
         for part, state in zip(parts, states, strict=True):
@@ -608,8 +722,9 @@ class Run:
                 load_state(part, state)
             except (RuntimeError, ValueError, KeyError) as error:
                 raise UserError(
-                    f"run {self.folder.name} can't be resumed: the state of its {type(part).__name__} does not fit "
-                    f"({str(error).splitlines()[0]}); expected the code that began the run"
+                    f"run {self.folder.name} can't be resumed: the state of its"
+                    f" {type(part).__name__} does not fit ({str(error).splitlines()[0]}); expected"
+                    " the code that began the run"
                 ) from error
         self._step = saved["step"]
         stream.load_state_dict(saved["batches"])
@@ -639,8 +754,8 @@ class Run:
     def _check(self, step: int, loss: float) -> None:
         if not math.isfinite(loss):
             raise Diverged(
-                f"the loss is {loss} at step {step + 1:,} of {self.name}; expected a finite number: a smaller learning "
-                f"rate, a warm-up or gradient clipping may help"
+                f"the loss is {loss} at step {step + 1:,} of {self.name}; expected a finite number:"
+                " a smaller learning rate, a warm-up or gradient clipping may help"
             )
 
     def _check_all(self) -> None:
@@ -668,7 +783,8 @@ class Run:
         seconds = self._seconds()
         if self.workers.sent:
             self._notes.append(
-                f"{self.workers.sent / 1e6:,.1f} MB of gradients averaged over {self.workers.size} processes"
+                f"{self.workers.sent / 1e6:,.1f} MB of gradients averaged over {self.workers.size}"
+                " processes"
             )
         result = {
             "metrics": self.metrics,
@@ -684,7 +800,9 @@ class Run:
 
         try:
             write_report(self.folder)
-        except BaseException:  # a full disk, say, or Ctrl-C: it is not finished, and a resumed run does all this again
+        except (
+            BaseException
+        ):  # a full disk, say, or Ctrl-C: it is not finished, and a resumed run does all this again
             self.folder.result_json.unlink(missing_ok=True)
             raise
         self._checkpoints.clear()
@@ -692,5 +810,7 @@ class Run:
             for key, value in self.metrics.items():
                 self.say(f"  {key:<24} {value:.4g}")
         for verdict in self.verdicts:
-            self.say(f"{verdict.mark} {verdict.claim.metric} {verdict.claim.bound}: {verdict.measured}")
+            self.say(
+                f"{verdict.mark} {verdict.claim.metric} {verdict.claim.bound}: {verdict.measured}"
+            )
         self.say(f"{clock(seconds)} · {self.folder.report_html}")

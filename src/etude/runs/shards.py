@@ -1,8 +1,8 @@
 """States that lie in shards over several processes: to disk, and back on any number of processes.
 
-Each process writes its own shards, with PyTorch's distributed checkpoint in the form of safetensors: tensors only, no
-pickle. Within a state a shard's place is held by ``{MARK: name}``, and in a whole state by ``{MARK: tensor}``, so that
-whoever loads it knows what to cut up again.
+Each process writes its own shards, with PyTorch's distributed checkpoint in the form of
+safetensors: tensors only, no pickle. Within a state a shard's place is held by ``{MARK: name}``,
+and in a whole state by ``{MARK: tensor}``, so that whoever loads it knows what to cut up again.
 """
 
 from __future__ import annotations
@@ -36,11 +36,15 @@ def take_out(state: Any) -> tuple[Any, dict[str, Tensor]]:
 
 def gather(state: Any) -> Any:
     """The state with every shard put together, on every process; all must call it."""
-    return _each(state, lambda value: {MARK: value.full_tensor().cpu()} if is_sharded(value) else value)
+    return _each(
+        state, lambda value: {MARK: value.full_tensor().cpu()} if is_sharded(value) else value
+    )
 
 
 def scatter(state: Any, workers: Workers, device: torch.device) -> Any:
-    """What :func:`gather` gave, each process with its own shard again; whole tensors where the run has no shards."""
+    """What :func:`gather` gave, each process with its own shard again; whole tensors where the run
+    has no shards.
+    """
 
     def cut(value: Any) -> Any:
         if not (isinstance(value, dict) and set(value) == {MARK}):
@@ -58,13 +62,20 @@ def scatter(state: Any, workers: Workers, device: torch.device) -> Any:
 
 
 def load(part: Any, state: Any) -> None:
-    """``part.load_state_dict(state)``, whether the state and the part are whole or in shards, and however laid out."""
+    """``part.load_state_dict(state)``, whether the state and the part are whole or in shards, and
+    however laid out.
+    """
     if isinstance(part, nn.Module):
         now = part.state_dict()
-        state = {key: _like(value, now[key]) if key in now else value for key, value in state.items()}
+        state = {
+            key: _like(value, now[key]) if key in now else value for key, value in state.items()
+        }
     part.load_state_dict(state)
     if isinstance(part, torch.optim.Optimizer):
-        for parameter, values in part.state.items():  # fused steps go through memory: the same order for all of them
+        for (
+            parameter,
+            values,
+        ) in part.state.items():  # fused steps go through memory: the same order for all of them
             for key, value in values.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     values[key] = _like(value, parameter)
@@ -78,7 +89,9 @@ def _like(value: Any, tensor: Tensor) -> Any:
         from torch.distributed.tensor import DTensor, distribute_tensor
 
         cut = cast(DTensor, tensor)
-        return distribute_tensor(value.to(cut.device).contiguous(), cut.device_mesh, cut.placements, src_data_rank=None)
+        return distribute_tensor(
+            value.to(cut.device).contiguous(), cut.device_mesh, cut.placements, src_data_rank=None
+        )
     if value.stride() == tensor.stride():
         return value
     return torch.empty_like(tensor, dtype=value.dtype, device=value.device).copy_(value)
@@ -89,16 +102,23 @@ def write(folder: Path, tensors: dict[str, Tensor]) -> None:
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
     from torch.distributed.checkpoint.state_dict_saver import save
 
-    own = {name: tensor.clone() for name, tensor in tensors.items()}  # safetensors takes no two views of one memory
+    own = {
+        name: tensor.clone() for name, tensor in tensors.items()
+    }  # safetensors takes no two views of one memory
     save(own, storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True))
 
 
 def read(folder: Path, shapes: dict[str, tuple[list[int], str]]) -> dict[str, Tensor]:
-    """Whole tensors from the shards of a folder, whoever wrote them. ``shapes``: shape and type of each."""
+    """Whole tensors from the shards of a folder, whoever wrote them. ``shapes``: shape and
+    type of each.
+    """
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.state_dict_loader import load
 
-    whole = {name: torch.empty(shape, dtype=getattr(torch, kind)) for name, (shape, kind) in shapes.items()}
+    whole = {
+        name: torch.empty(shape, dtype=getattr(torch, kind))
+        for name, (shape, kind) in shapes.items()
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it reads alone, which it does
         load(whole, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=True)

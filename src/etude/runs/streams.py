@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Whatever can stand in ``state``: networks, optimisers, schedules, averages, buffers, environments."""
+    """Whatever can stand in ``state``: networks, optimisers, schedules, averages, buffers,
+    environments.
+    """
 
     def state_dict(self) -> Any:
         """Tensors, numbers, strings and containers of them."""

@@ -1,13 +1,14 @@
 """Several processes that carry out one run together, on PyTorch's process groups.
 
-Each of them executes the study from its first line, with the same seed: the same data, the same first weights, the same
-order of batches. Of each batch every process takes its own rows, and the gradients are averaged (``ddp``), or the
-weights, gradients and optimisers' states themselves lie in shards (``fsdp``: PyTorch's ``fully_shard``). So the global
-batch is what the study's field says, whatever the number of processes, and the numbers are those of one process but for
-the order in which sums are taken.
+Each of them executes the study from its first line, with the same seed: the same data, the same
+first weights, the same order of batches. Of each batch every process takes its own rows, and the
+gradients are averaged (``ddp``), or the weights, gradients and optimisers' states themselves lie in
+shards (``fsdp``: PyTorch's ``fully_shard``). So the global batch is what the study's field says,
+whatever the number of processes, and the numbers are those of one process but for the order in
+which sums are taken.
 
-The processes are those of ``etude run --devices N``, of ``torchrun`` or of SLURM's ``srun``; their environment says who
-each one is.
+The processes are those of ``etude run --devices N``, of ``torchrun`` or of SLURM's ``srun``; their
+environment says who each one is.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from etude.errors import UserError
 
 Strategy = Literal["ddp", "fsdp"]
 T = TypeVar("T")
-BUCKET_BYTES = 25 * 2**20  # gradients go in messages of about this size: large enough for bandwidth, small in memory
+BUCKET_BYTES = (
+    25 * 2**20
+)  # gradients go in messages of about this size: large enough for bandwidth, small in memory
 PATIENCE = timedelta(minutes=10)  # for the slowest process, before the others give up
 
 
@@ -63,12 +66,22 @@ class Workers:
         env = os.environ
         try:
             if "WORLD_SIZE" in env and "RANK" in env:
-                rank, size, local = int(env["RANK"]), int(env["WORLD_SIZE"]), int(env.get("LOCAL_RANK", env["RANK"]))
-            elif int(env.get("SLURM_STEP_NUM_TASKS", "1")) > 1:  # set by srun only: a batch script itself is no worker
+                rank, size, local = (
+                    int(env["RANK"]),
+                    int(env["WORLD_SIZE"]),
+                    int(env.get("LOCAL_RANK", env["RANK"])),
+                )
+            elif (
+                int(env.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+            ):  # set by srun only: a batch script itself is no worker
                 rank, size = int(env["SLURM_PROCID"]), int(env["SLURM_STEP_NUM_TASKS"])
                 local = int(env.get("SLURM_LOCALID", "0"))
-                env.setdefault("MASTER_ADDR", first_host(env.get("SLURM_STEP_NODELIST", "localhost")))
-                env.setdefault("MASTER_PORT", str(20_000 + int(env.get("SLURM_JOB_ID", "0")) % 20_000))
+                env.setdefault(
+                    "MASTER_ADDR", first_host(env.get("SLURM_STEP_NODELIST", "localhost"))
+                )
+                env.setdefault(
+                    "MASTER_PORT", str(20_000 + int(env.get("SLURM_JOB_ID", "0")) % 20_000)
+                )
             else:
                 return cls(strategy=strategy)
         except (KeyError, ValueError) as error:
@@ -77,7 +90,8 @@ class Workers:
             ) from error
         if not 0 <= rank < size:
             raise UserError(
-                f"the environment says that this is process {rank} of {size}; expected one from 0 to {size - 1}"
+                f"the environment says that this is process {rank} of {size}; expected one from 0"
+                f" to {size - 1}"
             )
         return cls(rank, size, local, strategy)
 
@@ -104,19 +118,23 @@ class Workers:
             store, _, _ = next(iter(rendezvous("env://", self.rank, self.size, timeout=PATIENCE)))
             store.set_timeout(PATIENCE)
             corner = self._meet(store)
-            dist.init_process_group(backend, store=corner, rank=self.rank, world_size=self.size, timeout=PATIENCE)
+            dist.init_process_group(
+                backend, store=corner, rank=self.rank, world_size=self.size, timeout=PATIENCE
+            )
         except (RuntimeError, ValueError) as error:
             where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
             raise UserError(
-                f"process {self.rank} of {self.size} did not meet the others at {where}: {str(error).splitlines()[0]}"
+                f"process {self.rank} of {self.size} did not meet the others at {where}:"
+                f" {str(error).splitlines()[0]}"
             ) from error
 
     def _meet(self, store: Store) -> Store:
         """A corner of the store for this start alone.
 
-        The store of torchrun outlives a restart, and in it the addresses of processes that are dead (PyTorch's issue
-        135712); the number of the restart is not the same on all machines. So the first process gives the corner a
-        name, tells it to whoever says hello, and waits for those that answer in that name.
+        The store of torchrun outlives a restart, and in it the addresses of processes that are dead
+        (PyTorch's issue 135712); the number of the restart is not the same on all machines. So the
+        first process gives the corner a name, tells it to whoever says hello, and waits for those
+        that answer in that name.
         """
         me = secrets.token_hex(8)
         store.set(f"hello/{self.rank}", me)
@@ -127,7 +145,9 @@ class Workers:
         missing, until = set(range(1, self.size)), time.monotonic() + PATIENCE.total_seconds()
         while missing:
             for other in sorted(missing):
-                if store.check([f"hello/{other}"]):  # perhaps that of a dead one, which nobody reads
+                if store.check(
+                    [f"hello/{other}"]
+                ):  # perhaps that of a dead one, which nobody reads
                     store.set(f"welcome/{store.get(f'hello/{other}').decode()}", me)
                 if store.check([f"{me}/{other}"]):
                     missing.discard(other)
@@ -141,14 +161,15 @@ class Workers:
         if self.many and dist.is_initialized():
             dist.destroy_process_group()
 
-    # -- data -------------------------------------------------------------------------------------------------------
+    # -- data --------------------------------------------------------------------------------------
 
     def share(self, batch: T) -> tuple[T, float] | None:
-        """The rows of a batch for this process, and their mean's weight; None where the batch has no rows.
+        """The rows of a batch for this process, and their mean's weight; None where the batch has
+        no rows.
 
-        The rows are cut into ``size`` stretches as equal as can be. The mean over all rows is the mean over processes
-        of ``weight`` times the mean over each one's rows. Where there are fewer rows than processes, some repeat a
-        row, with weight 0.
+        The rows are cut into ``size`` stretches as equal as can be. The mean over all rows is the
+        mean over processes of ``weight`` times the mean over each one's rows. Where there are fewer
+        rows than processes, some repeat a row, with weight 0.
         """
         rows = count_rows(batch)
         if not rows:
@@ -157,14 +178,19 @@ class Workers:
         weight = len(mine) * self.size / rows
         return cast(T, take_rows(batch, mine if len(mine) else torch.arange(1))), weight
 
-    # -- networks ---------------------------------------------------------------------------------------------------
+    # -- networks ----------------------------------------------------------------------------------
 
     def spread(self, net: nn.Module, dtype: torch.dtype = torch.float32) -> None:
-        """Make a network that is on its device one of all processes, in place: alike everywhere, or in shards."""
+        """Make a network that is on its device one of all processes, in place: alike everywhere, or
+        in shards.
+        """
         if not self.many:
             return
         with torch.no_grad():
-            for tensor in [*net.parameters(), *net.buffers()]:  # alike, also where machines round differently
+            for tensor in [
+                *net.parameters(),
+                *net.buffers(),
+            ]:  # alike, also where machines round differently
                 whole = tensor.data.contiguous()
                 dist.broadcast(whole, 0)
                 tensor.data.copy_(whole)
@@ -173,7 +199,9 @@ class Workers:
             shard(net, dtype)
 
     def average(self, parameters: Sequence[Tensor]) -> None:
-        """The mean over all processes of each parameter's gradient, in place; shards are averaged already."""
+        """The mean over all processes of each parameter's gradient, in place; shards are averaged
+        already.
+        """
         if not self.many:
             return
         gradients = [p.grad for p in parameters if p.grad is not None and not is_sharded(p.grad)]
@@ -183,9 +211,11 @@ class Workers:
             flat /= self.size
             self.sent += flat.nbytes
             pieces = torch.split(flat, [gradient.numel() for gradient in bucket])
-            torch._foreach_copy_(bucket, [piece.view_as(g) for piece, g in zip(pieces, bucket, strict=True)])
+            torch._foreach_copy_(
+                bucket, [piece.view_as(g) for piece, g in zip(pieces, bucket, strict=True)]
+            )
 
-    # -- words ------------------------------------------------------------------------------------------------------
+    # -- words -------------------------------------------------------------------------------------
 
     def mean(self, values: Mapping[str, float]) -> dict[str, float]:
         """The mean of each number over all processes, which give the same names."""
@@ -215,15 +245,17 @@ class Workers:
             dist.barrier()
 
     def check_alike(self, nets: Sequence[nn.Module], study: str) -> None:
-        """Raise a UserError where replicas have gone apart: some step was not taken by ``run.minimise``."""
+        """Raise a UserError where replicas have gone apart: some step was not taken by
+        ``run.minimise``.
+        """
         if not self.many or self.strategy != "ddp":
             return
         sums = [float(p.detach().double().sum()) for net in nets for p in net.parameters()]
         highest, lowest = self.highest(*sums), [-v for v in self.highest(*(-s for s in sums))]
         if any(high != low and high == high for high, low in zip(highest, lowest, strict=True)):
             raise UserError(
-                f"the processes of {study} hold different weights: it takes steps of its own, not by run.minimise; "
-                f"run it with one device"
+                f"the processes of {study} hold different weights: it takes steps of its own, not"
+                " by run.minimise; run it with one device"
             )
 
 
@@ -234,7 +266,9 @@ def first_host(nodes: str) -> str:
 
 
 def launch_name() -> str:
-    """What all starts of one launch have in common, also after ``torchrun --max-restarts`` or SLURM's requeue."""
+    """What all starts of one launch have in common, also after ``torchrun --max-restarts`` or
+    SLURM's requeue.
+    """
     env = os.environ
     if "TORCHELASTIC_RUN_ID" in env:
         return f"torchrun {env['TORCHELASTIC_RUN_ID']} {os.getppid()}"
@@ -245,25 +279,38 @@ def launch_name() -> str:
 
 def restarted() -> bool:
     """Whether the launcher has started this process again, after a fault."""
-    return any(os.environ.get(name, "0") != "0" for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))
+    return any(
+        os.environ.get(name, "0") != "0"
+        for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
+    )
 
 
 def lost(error: BaseException) -> bool:
-    """Whether an error says that another process is gone, rather than that something is wrong here."""
-    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
+    """Whether an error says that another process is gone, rather than that something is
+    wrong here.
+    """
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and "gloo" in str(error).lower()
+    )
 
 
-# -- rows -----------------------------------------------------------------------------------------------------------
+# -- rows ------------------------------------------------------------------------------------------
 
 
 def count_rows(batch: Any) -> int | None:
-    """How many rows a batch has: a tensor, ragged rows, or a tuple or list of such, all alike; None for all else."""
+    """How many rows a batch has: a tensor, ragged rows, or a tuple or list of such, all alike; None
+    for all else.
+    """
     if isinstance(batch, tuple | list):
         counts = {count_rows(part) for part in batch}
         return counts.pop() if len(counts) == 1 else None
     if isinstance(batch, Tensor):
         return len(batch) if batch.ndim else None
-    return len(batch) if all(hasattr(batch, name) for name in ("__len__", "__getitem__", "to")) else None
+    return (
+        len(batch)
+        if all(hasattr(batch, name) for name in ("__len__", "__getitem__", "to"))
+        else None
+    )
 
 
 def take_rows(batch: Any, rows: Tensor) -> Any:
@@ -285,20 +332,27 @@ def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
     yield from kinds.values()
 
 
-# -- networks that all processes hold together ----------------------------------------------------------------------
+# -- networks that all processes hold together -----------------------------------------------------
 
 
 def shard(net: nn.Module, dtype: torch.dtype = torch.float32) -> None:
-    """Cut a network's parameters into shards, one for each process: each block of a list by itself, then the rest.
+    """Cut a network's parameters into shards, one for each process: each block of a list by itself,
+    then the rest.
 
-    Zhao et al. (2023), PyTorch FSDP; ``fully_shard`` is its second form. Methods other than ``forward`` are given the
-    whole parameters, too.
+    Zhao et al. (2023), PyTorch FSDP; ``fully_shard`` is its second form. Methods other than
+    ``forward`` are given the whole parameters, too.
     """
-    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+    from torch.distributed.fsdp import (
+        MixedPrecisionPolicy,
+        fully_shard,
+        register_fsdp_forward_method,
+    )
 
     policy = MixedPrecisionPolicy()
     if dtype != torch.float32:
-        policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
+        policy = MixedPrecisionPolicy(
+            param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False
+        )
     for parameter in net.parameters():
         parameter.data = parameter.data.contiguous()  # a stretch of memory is what can be cut
     blocks = [block for part in net.modules() if isinstance(part, nn.ModuleList) for block in part]
@@ -321,7 +375,9 @@ def is_sharded(value: Any) -> bool:
 
 def whole(state: Mapping[str, Any]) -> dict[str, Any]:
     """A state with every shard put together; all processes must call it."""
-    return {key: value.full_tensor() if is_sharded(value) else value for key, value in state.items()}
+    return {
+        key: value.full_tensor() if is_sharded(value) else value for key, value in state.items()
+    }
 
 
 class _SumOver(torch.autograd.Function):
@@ -341,9 +397,11 @@ class _SumOver(torch.autograd.Function):
 
 
 def synchronise_batch_norm(net: nn.Module) -> None:
-    """Let every batch norm take its mean and variance over the whole batch, not over one process's rows.
+    """Let every batch norm take its mean and variance over the whole batch, not over one process's
+    rows.
 
-    torch.nn.SyncBatchNorm does this on GPUs only; here it is a sum of three numbers a channel, on any device.
+    torch.nn.SyncBatchNorm does this on GPUs only; here it is a sum of three numbers a channel, on
+    any device.
     """
     for module in net.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
@@ -368,7 +426,11 @@ def _whole_batch_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d, x:
         with torch.no_grad():
             if norm.num_batches_tracked is not None:
                 norm.num_batches_tracked.add_(1)
-            m = norm.momentum if norm.momentum is not None else 1 / float(norm.num_batches_tracked or 1)
+            m = (
+                norm.momentum
+                if norm.momentum is not None
+                else 1 / float(norm.num_batches_tracked or 1)
+            )
             norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), m)
             norm.running_var.lerp_((variance * n / (n - 1)).to(norm.running_var.dtype), m)
     y = centred * (variance + norm.eps).rsqrt().view(shape)

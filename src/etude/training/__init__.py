@@ -1,1 +1,3 @@
-"""Leaves that studies call: batches, augmentation, optimisers, schedules, the best so far, evaluation."""
+"""Leaves that studies call: batches, augmentation, optimisers, schedules, the best so far,
+evaluation.
+"""

@@ -1,7 +1,9 @@
-"""Random changes to whole batches of images: each image its own change, all in a few tensor operations.
+"""Random changes to whole batches of images: each image its own change, all in a few tensor
+operations.
 
-Images are (batch, channels, height, width), and so is what comes back. Every function takes the generator that it draws
-from, so that a batch can be drawn again (see :class:`etude.training.batches.Batches`).
+Images are (batch, channels, height, width), and so is what comes back. Every function takes the
+generator that it draws from, so that a batch can be drawn again (see
+:class:`etude.training.batches.Batches`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from torch.nn import functional as F
 
 
 def random_crop(
-    images: Tensor, generator: Generator, pad: int, mode: Literal["constant", "reflect"] = "constant"
+    images: Tensor,
+    generator: Generator,
+    pad: int,
+    mode: Literal["constant", "reflect"] = "constant",
 ) -> Tensor:
     """Shift by up to ``pad`` pixels each way: pad, then cut out the old size at a random place.
 
@@ -34,24 +39,41 @@ def random_crop(
     tall, wide = padded.shape[2:]
     top, left = torch.randint(2 * pad + 1, (2, n), generator=generator, device=images.device)
     every = partial(torch.arange, 0, device=images.device)
-    corners = every(n * channels * tall * wide, tall * wide).view(n, channels) + (top * wide + left)[:, None]
-    starts = corners[:, :, None] + every(height * wide, wide)  # of each row cut out, in memory: (n, channels, height)
-    stretches = padded.flatten().unfold(0, width, 1)  # row k: the width numbers from the k-th on, a view
-    return stretches.index_select(0, starts.flatten()).view(images.shape)  # copies whole rows: ten times as fast
+    corners = (
+        every(n * channels * tall * wide, tall * wide).view(n, channels)
+        + (top * wide + left)[:, None]
+    )
+    starts = corners[:, :, None] + every(
+        height * wide, wide
+    )  # of each row cut out, in memory: (n, channels, height)
+    stretches = padded.flatten().unfold(
+        0, width, 1
+    )  # row k: the width numbers from the k-th on, a view
+    return stretches.index_select(0, starts.flatten()).view(
+        images.shape
+    )  # copies whole rows: ten times as fast
 
 
 def nudged(images: Tensor, pixels: int) -> list[Tensor]:
     """The images as they are, and shifted left, right, up and down; zeros come in."""
     height, width = images.shape[-2:]
     padded = F.pad(images, (pixels,) * 4)
-    corners = (1, 1), (1, 2), (1, 0), (2, 1), (0, 1)  # top and left of what is cut out, in so many pixels
+    corners = (
+        (1, 1),
+        (1, 2),
+        (1, 0),
+        (2, 1),
+        (0, 1),
+    )  # top and left of what is cut out, in so many pixels
     return [padded[..., y * pixels :, x * pixels :][..., :height, :width] for y, x in corners]
 
 
 def flip(images: Tensor, chosen: Tensor) -> Tensor:
     """Mirror the chosen images left to right. ``chosen``: (batch,), bool."""
     rows = torch.arange(len(images), device=images.device)
-    return torch.cat([images, images.flip(3)]).index_select(0, rows + len(images) * chosen)  # faster than torch.where
+    return torch.cat([images, images.flip(3)]).index_select(
+        0, rows + len(images) * chosen
+    )  # faster than torch.where
 
 
 def random_flip(images: Tensor, generator: Generator) -> Tensor:
@@ -67,9 +89,11 @@ def random_affine(
     zoom: float = 0.0,
     shear: float = 0.0,
 ) -> Tensor:
-    r"""Turn, shift, scale and slant each image at random, about its centre, with bilinear interpolation.
+    r"""Turn, shift, scale and slant each image at random, about its centre, with bilinear
+    interpolation.
 
-    An output pixel at $p$ shows the input at $A p + t$, with $A = R(\theta) / s$ and $h$ added to its upper right.
+    An output pixel at $p$ shows the input at $A p + t$, with $A = R(\theta) / s$ and $h$ added to
+    its upper right.
 
     Args:
         images: floating point; what lies outside is 0.
@@ -82,33 +106,54 @@ def random_affine(
     if not (degrees or shift or zoom or shear):
         return images
     n, _, height, width = images.shape
-    most = [math.radians(degrees), zoom, 2 * shift / width, 2 * shift / height, shear]  # a half image is 1
+    most = [
+        math.radians(degrees),
+        zoom,
+        2 * shift / width,
+        2 * shift / height,
+        shear,
+    ]  # a half image is 1
     limit = torch.tensor(most, device=images.device)[:, None]
     u = torch.rand(5, n, generator=generator, device=images.device)
-    angle, larger, right, down, slant = torch.addcmul(-limit, u, 2 * limit)  # each uniform in ±limit
+    angle, larger, right, down, slant = torch.addcmul(
+        -limit, u, 2 * limit
+    )  # each uniform in ±limit
     scale = 1 + larger
     cos, sin = angle.cos() / scale, angle.sin() / scale
-    by_x, by_y = torch.stack([cos, sin], 1), torch.stack([slant - sin, cos], 1)  # A, column by column: (n, 2)
-    y, x = (torch.arange(1 - side, side, 2, device=images.device) / side for side in (height, width))  # pixels' centres
+    by_x, by_y = (
+        torch.stack([cos, sin], 1),
+        torch.stack([slant - sin, cos], 1),
+    )  # A, column by column: (n, 2)
+    y, x = (
+        torch.arange(1 - side, side, 2, device=images.device) / side for side in (height, width)
+    )  # pixels' centres
     along = by_x[:, :, None, None] * x
     across = by_y[:, :, None] * y + torch.stack([right, down], 1)[:, :, None]
-    # one sum for all pixels, each coordinate a plane of its own: F.affine_grid takes ten times as long
+    # one sum for all pixels, each coordinate a plane of its own: F.affine_grid takes ten times as
+    # long
     grid = (across[:, :, :, None] + along).permute(0, 2, 3, 1)
     return F.grid_sample(images, grid, align_corners=False)
 
 
 def cutout(images: Tensor, generator: Generator, size: int) -> Tensor:
-    """Set one square of ``size`` pixels a side, placed at random, to zero in each image (DeVries & Taylor, 2017)."""
+    """Set one square of ``size`` pixels a side, placed at random, to zero in each image (DeVries &
+    Taylor, 2017).
+    """
     n, _, height, width = images.shape
     top = torch.randint(height, (n, 1), generator=generator, device=images.device) - size // 2
     left = torch.randint(width, (n, 1), generator=generator, device=images.device) - size // 2
     y, x = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
-    hidden = ((y >= top) & (y < top + size))[:, :, None] & ((x >= left) & (x < left + size))[:, None, :]
+    hidden = ((y >= top) & (y < top + size))[:, :, None] & ((x >= left) & (x < left + size))[
+        :, None, :
+    ]
     return images.masked_fill(hidden[:, None], 0)
 
 
-def random_mirror(images: Tensor, boxes: Tensor, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
-    """Mirror each image left to right, and upside down, each with probability ½, and its boxes with it.
+def random_mirror(
+    images: Tensor, boxes: Tensor, generator: Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Mirror each image left to right, and upside down, each with probability ½, and its boxes with
+    it.
 
     Args:
         images: (n, channels, height, width), of any type.
@@ -120,5 +165,8 @@ def random_mirror(images: Tensor, boxes: Tensor, generator: Generator | None = N
         left, top, right, bottom = boxes.unbind(-1)
         mirrored = torch.stack([images.shape[3] - right, top, images.shape[3] - left, bottom], -1)
         images, boxes = flip(images, chosen), mirrored.where(chosen[:, None, None], boxes)
-        images, boxes = images.transpose(2, 3), boxes[..., [1, 0, 3, 2]]  # now the other axis; twice is not at all
+        images, boxes = (
+            images.transpose(2, 3),
+            boxes[..., [1, 0, 3, 2]],
+        )  # now the other axis; twice is not at all
     return images, boxes

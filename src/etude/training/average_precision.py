@@ -1,9 +1,10 @@
 r"""How good detections are, as COCO measures it.
 
-Of one class, over all pictures: go through the detections from the surest down. Each takes, in its picture, the object
-that it overlaps most among those not yet taken, if their IoU is at least a threshold, and is right; else it is wrong.
-After each of them, precision is the part of them that is right and recall the part of the objects that is taken.
-Average precision is the mean, over the recalls 0, 0.01, …, 1, of the highest precision at that recall or beyond.
+Of one class, over all pictures: go through the detections from the surest down. Each takes, in its
+picture, the object that it overlaps most among those not yet taken, if their IoU is at least a
+threshold, and is right; else it is wrong. After each of them, precision is the part of them that is
+right and recall the part of the objects that is taken. Average precision is the mean, over the
+recalls 0, 0.01, …, 1, of the highest precision at that recall or beyond.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-RECALLS = torch.from_numpy(np.linspace(0, 1, 101))  # NumPy's, as COCO has them: others differ in the last bit
+RECALLS = torch.from_numpy(
+    np.linspace(0, 1, 101)
+)  # NumPy's, as COCO has them: others differ in the last bit
 COCO_THRESHOLDS: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
 MOST = 100  # detections of a class in a picture that count
 
@@ -25,8 +28,8 @@ class AveragePrecision:
 
     Args:
         thresholds: IoU thresholds.
-        precision: double (thresholds, 101, classes), the highest precision at each recall or beyond; NaN for a class
-            without objects.
+        precision: double (thresholds, 101, classes), the highest precision at each recall or
+            beyond; NaN for a class without objects.
         recall: double (thresholds, classes), the highest that is reached.
     """
 
@@ -50,9 +53,14 @@ class AveragePrecision:
 
 
 def average_precision(
-    boxes: Tensor, scores: Tensor, labels: Tensor, true_boxes: Tensor, true_labels: Tensor, classes: int,
+    boxes: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    true_boxes: Tensor,
+    true_labels: Tensor,
+    classes: int,
     thresholds: tuple[float, ...] = COCO_THRESHOLDS,
-) -> AveragePrecision:  # fmt: skip
+) -> AveragePrecision:
     """Compare detections with the truth in n pictures.
 
     Args:
@@ -82,14 +90,20 @@ def average_precision(
         exact = hits / torch.arange(1, hits.shape[1] + 1)
         best = exact.flip(1).cummax(1).values.flip(1) if hits.shape[1] else exact
         at = torch.searchsorted(reached, RECALLS.expand(len(levels), -1).contiguous())
-        padded = torch.cat([best, best.new_zeros(len(levels), 1)], 1)  # a recall that is never reached: precision 0
+        padded = torch.cat(
+            [best, best.new_zeros(len(levels), 1)], 1
+        )  # a recall that is never reached: precision 0
         precision[:, :, k] = padded.gather(1, at)
         recall[:, k] = reached[:, -1] if hits.shape[1] else 0.0
     return AveragePrecision(thresholds, precision, recall)
 
 
-def _taken(overlap: Tensor, scores: Tensor, found: Tensor, objects: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
-    """Which detections of a class are right at each threshold, (thresholds, detections), and their scores."""
+def _taken(
+    overlap: Tensor, scores: Tensor, found: Tensor, objects: Tensor, levels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Which detections of a class are right at each threshold, (thresholds, detections), and their
+    scores.
+    """
     order = scores.masked_fill(~found, -torch.inf).argsort(dim=1, descending=True, stable=True)
     order = order[:, : min(MOST, int(found.sum(1).max()) if len(found) else 0)]
     found, sure = found.gather(1, order), scores.gather(1, order)

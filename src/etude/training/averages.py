@@ -14,8 +14,9 @@ Net = TypeVar("Net", bound=nn.Module)
 class Lookahead:
     r"""Slow weights that follow the fast ones, and to which the fast ones return.
 
-    At each ``update``, $\phi \leftarrow d\,\phi + (1 - d)\,\theta$ and $\theta \leftarrow \phi$, for parameters and
-    the running statistics of normalisation alike. Stands in ``state`` beside the network.
+    At each ``update``, $\phi \leftarrow d\,\phi + (1 - d)\,\theta$ and $\theta \leftarrow \phi$,
+    for parameters and the running statistics of normalisation alike. Stands in ``state`` beside the
+    network.
 
     Source: Zhang, Lucas, Hinton & Ba (2019), Lookahead optimizer, algorithm 1.
     """
@@ -26,7 +27,9 @@ class Lookahead:
 
     @torch.no_grad()
     def update(self, decay: float) -> None:
-        """One step of the slow weights; ``decay`` d from 0 (they jump to the fast ones) to 1 (they stay)."""
+        """One step of the slow weights; ``decay`` d from 0 (they jump to the fast ones) to 1 (they
+        stay).
+        """
         torch._foreach_lerp_(self.slow, self.fast, 1 - decay)
         torch._foreach_copy_(self.fast, self.slow)
 
@@ -41,18 +44,20 @@ class Lookahead:
 
 
 class RunningMean(Generic[Net]):
-    r"""A copy of a network, ``net``, with the running mean of its weights: $\bar\theta \leftarrow d \bar\theta + (1 - d) \theta$.
+    r"""A copy of a network, ``net``, with the running mean of its weights: $\bar\theta \leftarrow d
+    \bar\theta + (1 - d) \theta$.
 
-    It never goes back to the network that is trained. In the first steps d is smaller, so that the weights of the very
-    beginning are soon forgotten. What the network counts or keeps beside its weights (running statistics) is copied.
-    Stands in ``state`` beside the network.
+    It never goes back to the network that is trained. In the first steps d is smaller, so that the
+    weights of the very beginning are soon forgotten. What the network counts or keeps beside its
+    weights (running statistics) is copied. Stands in ``state`` beside the network.
 
-    Source: Polyak & Juditsky (1992), with the weights of the past falling off; Ho, Jain & Abbeel (2020), appendix B.
+    Source: Polyak & Juditsky (1992), with the weights of the past falling off; Ho, Jain & Abbeel
+    (2020), appendix B.
 
     Args:
         net: placed already.
         decay: d, from 0 (the copy is the network) to 1 (it stays what it was).
-    """  # noqa: E501
+    """
 
     def __init__(self, net: Net, decay: float) -> None:
         self.net: Net = deepcopy(net).requires_grad_(False)

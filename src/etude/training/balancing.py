@@ -1,4 +1,6 @@
-"""Two carts with their poles, begun alike: one is pushed by an agent, one by a rule that anybody could think of."""
+"""Two carts with their poles, begun alike: one is pushed by an agent, one by a rule that anybody
+could think of.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ from etude.training.environments import arrays
 
 LONGEST = 500  # steps of a fiftieth of a second
 EVERY = 8  # steps from one frame to the next
-WIDTH, HEIGHT, METRE, FINE = 460, 124, 72, 2  # a track's pixels, of a metre; drawn so many times finer
+WIDTH, HEIGHT, METRE, FINE = (
+    460,
+    124,
+    72,
+    2,
+)  # a track's pixels, of a metre; drawn so many times finer
 RULES: dict[str, Callable[[Tensor, int], int]] = {
     "push to where it leans": lambda s, step: int(s[2] > 0),
     "push to where it falls": lambda s, step: int(s[3] > 0),
@@ -29,12 +36,19 @@ RULES: dict[str, Callable[[Tensor, int], int]] = {
 
 @torch.no_grad()
 def contest(
-    values: Callable[[Tensor], Tensor], rule: str, angle: float, velocity: float, push: float, most: float
+    values: Callable[[Tensor], Tensor],
+    rule: str,
+    angle: float,
+    velocity: float,
+    push: float,
+    most: float,
 ) -> tuple[Frames, int, int]:
-    """Both begin in the middle and at rest, with poles alike, and go on until both have fallen or ten seconds are over.
+    """Both begin in the middle and at rest, with poles alike, and go on until both have fallen or
+    ten seconds are over.
 
     Args:
-        values: observations (n, 4) → (n, 2), what pushes to the left and to the right are worth; the higher is taken.
+        values: observations (n, 4) → (n, 2), what pushes to the left and to the right are worth;
+            the higher is taken.
         rule: one of :data:`RULES`.
         angle: of the poles at first, in degrees; to the right is positive.
         velocity: of the poles at first, in degrees a second.
@@ -50,7 +64,9 @@ def contest(
     world = arrays("CartPole-v1", 2, LONGEST)
     world.reset(seed=0)
     world.force_mag = push
-    world.state = np.repeat(np.radians([[0.0], [0.0], [angle], [velocity]]), 2, axis=1)  # (4, carts)
+    world.state = np.repeat(
+        np.radians([[0.0], [0.0], [angle], [velocity]]), 2, axis=1
+    )  # (4, carts)
     shown, stood, standing = world.state.T.copy(), np.zeros(2, int), np.ones(2, bool)
     images, captions = [], []
     for step in range(LONGEST + 1):
@@ -68,11 +84,19 @@ def contest(
         shown = np.where(standing[:, None], state, shown)  # one that has fallen stays as it lies
         stood += standing
         standing &= ~fell
-    return Frames("Side by side", images, captions, width=WIDTH, smooth=True), int(stood[0]), int(stood[1])
+    return (
+        Frames("Side by side", images, captions, width=WIDTH, smooth=True),
+        int(stood[0]),
+        int(stood[1]),
+    )
 
 
-def track(name: str, state: np.ndarray, action: int, standing: bool, q: list[float], most: float) -> Picture:
-    """A cart on its track, and beside it what the pushes are worth. Shape: (height, width, 3), from 0 to 1.
+def track(
+    name: str, state: np.ndarray, action: int, standing: bool, q: list[float], most: float
+) -> Picture:
+    """A cart on its track, and beside it what the pushes are worth.
+
+    Shape: (height, width, 3), from 0 to 1.
 
     Args:
         name: of who pushes.
@@ -94,15 +118,24 @@ def track(name: str, state: np.ndarray, action: int, standing: bool, q: list[flo
         pen.line(at((end, 0), (end, -0.08)), QUIET, FINE)
     body = INK if standing else QUIET
     pen.rectangle(at((x - 0.22, 0.24), (x + 0.22, 0.02)), body)
-    pen.line(at((x, 0.2), (x + np.sin(θ), 0.2 + np.cos(θ))), PALETTE[1] if standing else QUIET, 5 * FINE)
+    pen.line(
+        at((x, 0.2), (x + np.sin(θ), 0.2 + np.cos(θ))), PALETTE[1] if standing else QUIET, 5 * FINE
+    )
     if standing:
         way = 1 if action else -1
         pen.line(at((x - way * 0.55, 0.13), (x - way * 0.27, 0.13)), PALETTE[0], 2 * FINE)
-        pen.polygon(at((x - way * 0.24, 0.13), (x - way * 0.34, 0.19), (x - way * 0.34, 0.07)), PALETTE[0])
+        pen.polygon(
+            at((x - way * 0.24, 0.13), (x - way * 0.34, 0.19), (x - way * 0.34, 0.07)), PALETTE[0]
+        )
     pen.text((10 * FINE, 4 * FINE), name, INK if standing else QUIET, font)
     for k, (way_to, value) in enumerate(zip(("left", "right"), q, strict=False)):
         left, top = 376 * FINE, (40 + 36 * k) * FINE
         length = FINE * 76 * min(max(value / most, 0), 1)
-        pen.rectangle((left, top, left + length, top + 8 * FINE), PALETTE[0] if k == action and standing else "#c9ced6")
-        pen.text((left, top - 16 * FINE), f"Q({way_to}) {value:.1f}", INK if standing else QUIET, font)
+        pen.rectangle(
+            (left, top, left + length, top + 8 * FINE),
+            PALETTE[0] if k == action and standing else "#c9ced6",
+        )
+        pen.text(
+            (left, top - 16 * FINE), f"Q({way_to}) {value:.1f}", INK if standing else QUIET, font
+        )
     return np.asarray(picture.resize((WIDTH, HEIGHT), Image.Resampling.BOX)) / 255

@@ -1,4 +1,6 @@
-"""Batches of data that lies in memory (or in a memory-mapped file), drawn and augmented as whole tensors."""
+"""Batches of data that lies in memory (or in a memory-mapped file), drawn and augmented as whole
+tensors.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from torch import Tensor
 
 
 class Column(Protocol):
-    """What can be batched: a tensor, or anything that is indexed by a tensor of rows and has a length."""
+    """What can be batched: a tensor, or anything that is indexed by a tensor of rows and has a
+    length.
+    """
 
     def __len__(self) -> int: ...
 
@@ -23,19 +27,21 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 class Batches:
     """An endless stream of batches, each epoch in a new order.
 
-    Batch ``k`` takes rows ``k·size … (k+1)·size - 1`` of the concatenation of one random permutation per epoch: every
-    row comes exactly once an epoch, every batch is full, and none is dropped at an epoch's end. Order and augmentation
-    of batch ``k`` depend on ``(seed, k)`` alone, so the state is one number, and the stream resumes anywhere.
+    Batch ``k`` takes rows ``k·size … (k+1)·size - 1`` of the concatenation of one random
+    permutation per epoch: every row comes exactly once an epoch, every batch is full, and none is
+    dropped at an epoch's end. Order and augmentation of batch ``k`` depend on ``(seed, k)`` alone,
+    so the state is one number, and the stream resumes anywhere.
 
     Args:
-        columns: ``(inputs, labels, …)``, first axes alike; tensors may be memory-mapped (``torch.from_numpy`` of a
-            ``numpy.memmap``) where data does not fit.
+        columns: ``(inputs, labels, …)``, first axes alike; tensors may be memory-mapped
+            (``torch.from_numpy`` of a ``numpy.memmap``) where data does not fit.
         size: rows in a batch.
         augment: applied to the first column of each batch, with a generator for its random draws.
         seed: of order and augmentation; by default drawn from PyTorch's generator.
         shuffle: a new order each epoch; else the order of the rows.
-        alike: a number of each row, its length say, so that rows of one batch have nearly the same and little has to
-            be filled up. Which of those come together, and the order of the batches, differ from epoch to epoch.
+        alike: a number of each row, its length say, so that rows of one batch have nearly the same
+            and little has to be filled up. Which of those come together, and the order of the
+            batches, differ from epoch to epoch.
     """
 
     def __init__(
@@ -50,7 +56,10 @@ class Batches:
     ) -> None:
         lengths = {len(column) for column in columns}
         if len(lengths) != 1 or 0 in lengths:
-            raise ValueError(f"columns have {', '.join(map(str, sorted(lengths)))} rows; expected one length above 0")
+            raise ValueError(
+                f"columns have {', '.join(map(str, sorted(lengths)))} rows; expected one length"
+                " above 0"
+            )
         self.columns = tuple(columns)
         self.size = size
         self.augment = augment
@@ -106,28 +115,44 @@ class Batches:
             self._orders = {e: o for e, o in self._orders.items() if e >= epoch - 1}
             draws = self._generator(2 * epoch)
             order = torch.randperm(self.rows, generator=draws)
-            self._orders[epoch] = order if self.alike is None else self._sorted(epoch, order, self.alike, draws)
+            self._orders[epoch] = (
+                order if self.alike is None else self._sorted(epoch, order, self.alike, draws)
+            )
         return self._orders[epoch]
 
     def _sorted(self, epoch: int, order: Tensor, alike: Tensor, draws: torch.Generator) -> Tensor:
-        """Whole batches of rows that are alike, in any order; what is over goes to the ends, shared with neighbours."""
+        """Whole batches of rows that are alike, in any order; what is over goes to the ends, shared
+        with neighbours.
+        """
         order = order[alike[order].argsort(stable=True)]
-        begin = min(-epoch * self.rows % self.size, self.rows)  # rows until the epoch's first whole batch
+        begin = min(
+            -epoch * self.rows % self.size, self.rows
+        )  # rows until the epoch's first whole batch
         whole = (self.rows - begin) // self.size
-        batches, over = order[: whole * self.size].view(whole, self.size), order[whole * self.size :]
-        return torch.cat([over[:begin], batches[torch.randperm(whole, generator=draws)].flatten(), over[begin:]])
+        batches, over = (
+            order[: whole * self.size].view(whole, self.size),
+            order[whole * self.size :],
+        )
+        return torch.cat(
+            [over[:begin], batches[torch.randperm(whole, generator=draws)].flatten(), over[begin:]]
+        )
 
     def _generator(self, number: int) -> torch.Generator:
         # SplitMix64's constant spreads consecutive numbers over the seeds
         mixed = (self.seed + (number + 1) * 0x9E3779B97F4A7C15) % 2**63
-        device = self.columns[0].device if isinstance(self.columns[0], Tensor) and self.augment else "cpu"
+        device = (
+            self.columns[0].device
+            if isinstance(self.columns[0], Tensor) and self.augment
+            else "cpu"
+        )
         return torch.Generator("cpu" if number % 2 == 0 else device).manual_seed(mixed)
 
 
 class Windows:
     """An endless stream of stretches of one long row, each begun anywhere in it.
 
-    Where they begin is drawn from PyTorch's generator, whose state the run saves, so that there is nothing to resume.
+    Where they begin is drawn from PyTorch's generator, whose state the run saves, so that there is
+    nothing to resume.
 
     Args:
         row: (length, …), a text's tokens, say, or a signal.
@@ -137,7 +162,9 @@ class Windows:
 
     def __init__(self, row: Tensor, length: int, size: int) -> None:
         if not 0 < length <= len(row):
-            raise ValueError(f"stretches of {length} in a row of {len(row)}; expected from 1 to the row's length")
+            raise ValueError(
+                f"stretches of {length} in a row of {len(row)}; expected from 1 to the row's length"
+            )
         self.row, self.length, self.size = row, length, size
 
     def __iter__(self) -> Iterator[Tensor]:

@@ -10,7 +10,8 @@ from torch import nn
 
 
 class Best:
-    """Keeps a copy of a network's weights from when a metric was best; stands in ``state`` beside the network.
+    """Keeps a copy of a network's weights from when a metric was best; stands in ``state`` beside
+    the network.
 
     Args:
         net: whose weights are kept.
@@ -18,7 +19,9 @@ class Best:
         lowest: whether less is better.
     """
 
-    def __init__(self, net: nn.Module, patience: int | None = None, *, lowest: bool = False) -> None:
+    def __init__(
+        self, net: nn.Module, patience: int | None = None, *, lowest: bool = False
+    ) -> None:
         self.net, self.patience, self.lowest = net, patience, lowest
         self.value = math.inf if lowest else -math.inf
         self.waited = 0
@@ -29,7 +32,9 @@ class Best:
         better = value < self.value if self.lowest else value > self.value
         if better:
             self.value, self.waited = value, 0
-            self.weights = {key: tensor.detach().clone() for key, tensor in self.net.state_dict().items()}
+            self.weights = {
+                key: tensor.detach().clone() for key, tensor in self.net.state_dict().items()
+            }
         else:
             self.waited += 1
         return better

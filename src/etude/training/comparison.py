@@ -1,4 +1,6 @@
-"""A comparison: variants of one experiment, each over the same seeds, in one run, one table and one figure."""
+"""A comparison: variants of one experiment, each over the same seeds, in one run, one table and one
+figure.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ Variant = Callable[[Run], None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What every variant reached: ``measured[variant][metric]`` has one value a seed, in the order of the seeds."""
+    """What every variant reached: ``measured[variant][metric]`` has one value a seed, in the order
+    of the seeds.
+    """
 
     measured: Mapping[str, Mapping[str, list[float]]]
 
@@ -27,7 +31,9 @@ class Comparison:
         return statistics.fmean(self.measured[variant][metric])
 
     def gain(self, variant: str, over: str, metric: str) -> list[float]:
-        """By how much a variant's metric exceeds another's, seed by seed: what the two share cancels."""
+        """By how much a variant's metric exceeds another's, seed by seed: what the two share
+        cancels.
+        """
         pairs = zip(self.measured[variant][metric], self.measured[over][metric], strict=True)
         return [ours - theirs for ours, theirs in pairs]
 
@@ -43,9 +49,10 @@ def compare(
 ) -> Comparison:
     """Execute every variant once for each seed, and keep a table and a figure of what they reached.
 
-    A variant is whatever takes a run and gives it results: a study (``Digits(width=8)``), or a method of the comparing
-    study with the difference filled in (``partial(self.train, norm="batch")``). All variants get the same seeds, which
-    no run of another seed gives; so differences between variants are paired, and runs are independent.
+    A variant is whatever takes a run and gives it results: a study (``Digits(width=8)``), or a
+    method of the comparing study with the difference filled in (``partial(self.train,
+    norm="batch")``). All variants get the same seeds, which no run of another seed gives; so
+    differences between variants are paired, and runs are independent.
 
     Args:
         run: its results get the mean of every metric, as ``<variant>/<metric>``.
@@ -66,14 +73,23 @@ def compare(
                 measured[variant].setdefault(metric, []).append(value)
     metrics_of = list(dict.fromkeys(metric for found in measured.values() for metric in found))
     for metric in metrics_of:
-        means = {f"{variant}/{metric}": statistics.fmean(m[metric]) for variant, m in measured.items() if metric in m}
+        means = {
+            f"{variant}/{metric}": statistics.fmean(m[metric])
+            for variant, m in measured.items()
+            if metric in m
+        }
         run.result(means, held_out=held_out.get(metric, 0))
     rows = [
-        [variant, *(str(interval(found[metric])) if metric in found else "–" for metric in metrics_of)]
+        [
+            variant,
+            *(str(interval(found[metric])) if metric in found else "–" for metric in metrics_of),
+        ]
         for variant, found in measured.items()
     ]
     run.table(name, [f"mean ± 95 % over {seeds} seeds", *metrics_of], rows)
-    lines = {variant: interval(found[shown]) for variant, found in measured.items() if shown in found}
+    lines = {
+        variant: interval(found[shown]) for variant, found in measured.items() if shown in found
+    }
     run.figure(name, intervals(lines, shown, better=better))
     return Comparison(measured)
 
@@ -83,5 +99,9 @@ def interval(values: list[float]) -> Interval:
     from scipy.stats import t
 
     n = len(values)
-    half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    half = (
+        float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+        if n > 1
+        else math.nan
+    )
     return Interval(statistics.fmean(values), half, values)

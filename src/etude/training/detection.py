@@ -7,7 +7,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 
 def focal_loss(logits: Tensor, targets: Tensor, gamma: float = 2.0, alpha: float = 0.25) -> Tensor:
-    r"""$-\alpha_t (1 - p_t)^\gamma \log p_t$ of every number, where $p_t$ is the probability given to what is true.
+    r"""$-\alpha_t (1 - p_t)^\gamma \log p_t$ of every number, where $p_t$ is the probability given
+    to what is true.
 
     Args:
         logits: of any shape.

@@ -1,8 +1,9 @@
 r"""From pictures to noise and back: diffusion in discrete steps, and flow along straight lines.
 
-Both processes mix a picture $x_0$ with noise $\epsilon \sim N(0, 1)$, the more of it the later the time, and say what a
-network should predict from the mixture; both walk back from pure noise, given such a network. A *model* is whatever
-takes $x_t$, (batch, …), and the time as a part of the whole, (batch,) from 0 to 1, and gives the prediction.
+Both processes mix a picture $x_0$ with noise $\epsilon \sim N(0, 1)$, the more of it the later the
+time, and say what a network should predict from the mixture; both walk back from pure noise, given
+such a network. A *model* is whatever takes $x_t$, (batch, …), and the time as a part of the whole,
+(batch,) from 0 to 1, and gives the prediction.
 """
 
 from __future__ import annotations
@@ -49,17 +50,21 @@ class Process(Protocol):
 
 
 class Diffusion:
-    r"""$x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon$; the network predicts $\epsilon$.
+    r"""$x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon$; the network predicts
+    $\epsilon$.
 
-    Steps are counted from 0, as rows of the tables, so that step $t$ of the paper is row $t - 1$ here.
+    Steps are counted from 0, as rows of the tables, so that step $t$ of the paper is row $t - 1$
+    here.
 
     Source: Ho, Jain & Abbeel (2020), Denoising diffusion probabilistic models.
 
     Args:
         steps: T, of the process; walks back may take fewer.
-        schedule: ``linear``: β from 1e-4 to 0.02 for T = 1000, and in proportion for others (Ho et al.);
-            ``cosine``: $\bar\alpha$ falls like a squared cosine (Nichol & Dhariwal 2021, equation 17).
-        eta: η, how much noise a step back draws anew: 0 none (DDIM), 1 as much as the posterior has (DDPM).
+        schedule: ``linear``: β from 1e-4 to 0.02 for T = 1000, and in proportion for others (Ho et
+            al.); ``cosine``: $\bar\alpha$ falls like a squared cosine (Nichol & Dhariwal 2021,
+            equation 17).
+        eta: η, how much noise a step back draws anew: 0 none (DDIM), 1 as much as the posterior has
+            (DDPM).
         clip: guesses of x_0 are cut to ± this number; none: they are left as they are.
     """
 
@@ -74,7 +79,11 @@ class Diffusion:
         if schedule == "linear":
             beta = torch.linspace(1e-4, 0.02, steps, dtype=torch.double) * 1_000 / steps
         else:
-            bar = (((torch.arange(steps + 1, dtype=torch.double) / steps + 0.008) / 1.008) * math.pi / 2).cos() ** 2
+            bar = (
+                ((torch.arange(steps + 1, dtype=torch.double) / steps + 0.008) / 1.008)
+                * math.pi
+                / 2
+            ).cos() ** 2
             beta = 1 - bar[1:] / bar[:-1]
         self.beta = beta.clamp_max(0.999)  # (T,), the variance that each step adds
         self.alpha_bar = (1 - self.beta).cumprod(0)  # (T,)
@@ -107,14 +116,19 @@ class Diffusion:
         return float(self.alpha_bar[t]) if t >= 0 else 1.0
 
     def variance(self, t: int, s: int) -> float:
-        r"""$\tilde\beta$ of q(x_s | x_t, x_0) for steps s < t (equation 7 where s = t - 1); s = -1 is the picture."""
+        r"""$\tilde\beta$ of q(x_s | x_t, x_0) for steps s < t (equation 7 where s = t - 1); s = -1
+        is the picture.
+        """
         return (1 - self.bar(s)) / (1 - self.bar(t)) * (1 - self.bar(t) / self.bar(s))
 
     def posterior(self, x0: Tensor, x: Tensor, t: int, s: int) -> Tensor:
         """The mean of q(x_s | x_t, x_0) (equation 7 where s = t - 1)."""
         bar, before = self.bar(t), self.bar(s)
         alpha = bar / before
-        return math.sqrt(before) * (1 - alpha) / (1 - bar) * x0 + math.sqrt(alpha) * (1 - before) / (1 - bar) * x
+        return (
+            math.sqrt(before) * (1 - alpha) / (1 - bar) * x0
+            + math.sqrt(alpha) * (1 - before) / (1 - bar) * x
+        )
 
     def ancestral(self, x: Tensor, t: int, s: int, x0: Tensor) -> Tensor:
         """DDPM: a draw of q(x_s | x_t, x_0), the guess in the place of x_0."""
@@ -122,7 +136,8 @@ class Diffusion:
         return mean + math.sqrt(variance) * torch.randn_like(x) if variance > 0 else mean
 
     def implicit(self, x: Tensor, t: int, s: int, x0: Tensor) -> Tensor:
-        """DDIM: less of the very noise that is in x_t, and η times the ancestral step's noise in its place.
+        """DDIM: less of the very noise that is in x_t, and η times the ancestral step's noise in
+        its place.
 
         Source: Song, Meng & Ermon (2021), equations 12 and 16.
         """
@@ -132,7 +147,8 @@ class Diffusion:
         return mean + math.sqrt(variance) * torch.randn_like(x) if variance > 0 else mean
 
     def walk(self, model: Model, x: Tensor, steps: int) -> Iterator[Step]:
-        """From noise to pictures in any number of steps: the noise itself, then what is there after each.
+        """From noise to pictures in any number of steps: the noise itself, then what is there after
+        each.
 
         Args:
             model: predicts the noise.
@@ -149,14 +165,16 @@ class Diffusion:
 
 
 class Flow:
-    r"""$x_t = (1 - t)\, x_0 + t\, \epsilon$, a straight line; the network predicts its velocity $\epsilon - x_0$.
+    r"""$x_t = (1 - t)\, x_0 + t\, \epsilon$, a straight line; the network predicts its velocity
+    $\epsilon - x_0$.
 
-    Source: Lipman et al. (2023), Flow matching for generative modeling; Liu, Gong & Liu (2023), Rectified flow. Time
-    runs from the picture to noise, as in diffusion.
+    Source: Lipman et al. (2023), Flow matching for generative modeling; Liu, Gong & Liu (2023),
+    Rectified flow. Time runs from the picture to noise, as in diffusion.
 
     Args:
-        heun: a step back looks where it would end, and goes along the mean of both velocities (but the last step): it
-            asks the network twice, and errs by the cube of the step instead of its square.
+        heun: a step back looks where it would end, and goes along the mean of both velocities (but
+            the last step): it asks the network twice, and errs by the cube of the step instead of
+            its square.
     """
 
     def __init__(self, heun: bool = False) -> None:
@@ -206,19 +224,24 @@ def spaced(total: int, steps: int) -> list[int]:
         UserError: there are not so many.
     """
     if not 1 <= steps <= total:
-        raise UserError(f"{steps:,} steps back through a diffusion of {total:,}; expected from 1 to {total:,}")
+        raise UserError(
+            f"{steps:,} steps back through a diffusion of {total:,}; expected from 1 to {total:,}"
+        )
     return [round(total - i * total / steps) - 1 for i in range(steps)]
 
 
 def guided(net: nn.Module, labels: Tensor, weight: float, nothing: int) -> Model:
-    r"""A model of one class for each row: $\hat\epsilon = \epsilon_\emptyset + w\, (\epsilon_y - \epsilon_\emptyset)$.
+    r"""A model of one class for each row: $\hat\epsilon = \epsilon_\emptyset + w\, (\epsilon_y -
+    \epsilon_\emptyset)$.
 
-    Source: Ho & Salimans (2022), Classifier-free diffusion guidance, equation 6, whose w is smaller by one.
+    Source: Ho & Salimans (2022), Classifier-free diffusion guidance, equation 6, whose w is smaller
+    by one.
 
     Args:
         net: takes x, time and labels.
         labels: y, (batch,).
-        weight: w; 1 asks the network for the class and leaves it at that, more exaggerates what is due to the class.
+        weight: w; 1 asks the network for the class and leaves it at that, more exaggerates what is
+            due to the class.
         nothing: the label that stands for no class.
     """
 
@@ -226,7 +249,11 @@ def guided(net: nn.Module, labels: Tensor, weight: float, nothing: int) -> Model
         if weight == 1:
             out: Tensor = net(x, t, labels)
             return out
-        both: Tensor = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([labels, torch.full_like(labels, nothing)]))
+        both: Tensor = net(
+            torch.cat([x, x]),
+            torch.cat([t, t]),
+            torch.cat([labels, torch.full_like(labels, nothing)]),
+        )
         given, free = both.chunk(2)
         return free + weight * (given - free)
 
@@ -234,7 +261,13 @@ def guided(net: nn.Module, labels: Tensor, weight: float, nothing: int) -> Model
 
 
 def drawn(
-    process: Process, net: nn.Module, noise: Tensor, labels: Tensor, steps: int, weight: float, nothing: int
+    process: Process,
+    net: nn.Module,
+    noise: Tensor,
+    labels: Tensor,
+    steps: int,
+    weight: float,
+    nothing: int,
 ) -> Tensor:
     """Pictures of these classes, out of this noise: (n, …), (n,) → (n, …).
 
@@ -256,9 +289,17 @@ def drawn(
 
 
 def walked(
-    process: Process, net: nn.Module, noise: Tensor, labels: Tensor, steps: int, weight: float, nothing: int
+    process: Process,
+    net: nn.Module,
+    noise: Tensor,
+    labels: Tensor,
+    steps: int,
+    weight: float,
+    nothing: int,
 ) -> tuple[list[float], Tensor, Tensor]:
-    """The whole way of :func:`drawn`: the times, then x_t and the guess of x_0 there, (steps + 1, n, …) each."""
+    """The whole way of :func:`drawn`: the times, then x_t and the guess of x_0 there, (steps + 1,
+    n, …) each.
+    """
     with evaluating(net):
         path = list(process.walk(guided(net, labels, weight, nothing), noise, steps))
     at, guess = (torch.stack(x) for x in ([step.x for step in path], [step.guess for step in path]))
@@ -266,12 +307,16 @@ def walked(
 
 
 def lit(x: Tensor) -> Tensor:
-    """Pictures with values from 0 to 1, of such as noise is mixed with, from -1 to 1; what lies outside is cut."""
+    """Pictures with values from 0 to 1, of such as noise is mixed with, from -1 to 1; what lies
+    outside is cut.
+    """
     return ((x + 1) / 2).clamp(0, 1)
 
 
 def blends(points: int = 1_000) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-    """Of each kind of mixture the time, the picture's factor then, and the noise's, (points - 1,) each."""
+    """Of each kind of mixture the time, the picture's factor then, and the noise's, (points - 1,)
+    each.
+    """
     time = torch.linspace(0, 1, points + 1)[1:-1]
     bars = {
         "cosine": Diffusion(points, "cosine").alpha_bar[:-1],
@@ -282,13 +327,16 @@ def blends(points: int = 1_000) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
 
 
 def slerp(a: Tensor, b: Tensor, part: Tensor) -> Tensor:
-    """Between two draws of noise along the sphere, where noise lies: (…, n), (…, n), (…, 1) → (…, n).
+    """Between two draws of noise along the sphere, where noise lies: (…, n), (…, n), (…, 1) → (…,
+    n).
 
     The straight line would pass where noise never is: too near to 0.
 
     Source: Shoemake (1985), Animating rotation with quaternion curves.
     """
-    cos = (a * b).sum(-1, keepdim=True) / (a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True))
+    cos = (a * b).sum(-1, keepdim=True) / (
+        a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True)
+    )
     angle = cos.clamp(-1 + 1e-6, 1 - 1e-6).acos()
     between: Tensor = (((1 - part) * angle).sin() * a + (part * angle).sin() * b) / angle.sin()
     return between

@@ -1,12 +1,14 @@
 """Many copies of one environment, stepped together as tensors, and resumed exactly.
 
-An episode ends in one of two ways. *Termination* is the task's own end: the pole has fallen, and what follows is worth
-nothing. *Truncation* is ours: time is up, and what would have followed is worth what the value network says of the last
-state. So the two stay apart, and the last state of an episode is always given.
+An episode ends in one of two ways. *Termination* is the task's own end: the pole has fallen, and
+what follows is worth nothing. *Truncation* is ours: time is up, and what would have followed is
+worth what the value network says of the last state. So the two stay apart, and the last state of an
+episode is always given.
 
-Copies restart by themselves, one step later. Where an episode ended at step t, row t + 1 of the observations is its
-last one, the action at t + 1 is ignored, and row t + 2 is the first of the next episode. That one step in between is no
-transition: :attr:`Step.valid` is False, and nothing may be learned from it.
+Copies restart by themselves, one step later. Where an episode ended at step t, row t + 1 of the
+observations is its last one, the action at t + 1 is ignored, and row t + 2 is the first of the next
+episode. That one step in between is no transition: :attr:`Step.valid` is False, and nothing may be
+learned from it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from etude.errors import UserError
 from etude.training.returns import advantages
 
 Act = Callable[[Tensor], Tensor]  # observations (n, …) → actions (n, …)
-Outcome = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # observation, reward, terminated, truncated
+Outcome = tuple[
+    np.ndarray, np.ndarray, np.ndarray, np.ndarray
+]  # observation, reward, terminated, truncated
 
 
 class Step(NamedTuple):
@@ -37,11 +41,13 @@ class Step(NamedTuple):
 
 
 class Environments:
-    """``count`` copies of a Gymnasium environment; stands in ``state``, worlds and random generators included.
+    """``count`` copies of a Gymnasium environment; stands in ``state``, worlds and random
+    generators included.
 
-    Environments that Gymnasium steps as arrays (CartPole) save these arrays. The world of others (Box2D's) cannot be
-    saved; for each copy the state of its generator before its last reset is kept, and all actions since. They are
-    played again on loading, and the observation that one gets must be the one that was saved.
+    Environments that Gymnasium steps as arrays (CartPole) save these arrays. The world of others
+    (Box2D's) cannot be saved; for each copy the state of its generator before its last reset is
+    kept, and all actions since. They are played again on loading, and the observation that one gets
+    must be the one that was saved.
 
     Args:
         name: Gymnasium's, such as ``CartPole-v1``.
@@ -54,7 +60,8 @@ class Environments:
         observation: (count, …), what the copies show now.
         ended: (count,), whether the last step ended an episode; the next one restarts.
         steps: transitions so far, of all copies together, restarts not counted.
-        last_return, last_length: (count,), of the last finished episode of each copy; NaN before there is one.
+        last_return, last_length: (count,), of the last finished episode of each copy; NaN before
+            there is one.
 
     Raises:
         UserError: gymnasium is not installed, or there is no such environment.
@@ -75,7 +82,9 @@ class Environments:
         self.longest = longest or _gymnasium().spec(_known(name)).max_episode_steps
         seed = int(torch.randint(2**31, ())) if seed is None else seed
         by_arrays = _gymnasium().spec(name).vector_entry_point is not None
-        self._copies: _Copies = (_Arrays if by_arrays else _Objects)(name, count, seed, self.longest)
+        self._copies: _Copies = (_Arrays if by_arrays else _Objects)(
+            name, count, seed, self.longest
+        )
         self.steps = 0
         self.last_return, self.last_length = torch.full((2, count), torch.nan)
         self.reset()
@@ -87,13 +96,16 @@ class Environments:
         self._return, self._length = torch.zeros(2, self.count)
 
     def step(self, actions: Tensor) -> Step:
-        """One step of every copy; a copy whose episode had ended restarts instead, whatever its action.
+        """One step of every copy; a copy whose episode had ended restarts instead, whatever its
+        action.
 
         Args:
             actions: (count,) whole numbers, or (count, …).
         """
         valid = ~self.ended
-        observation, reward, terminated, truncated = self._copies.step(actions.cpu().numpy(), self.ended.cpu().numpy())
+        observation, reward, terminated, truncated = self._copies.step(
+            actions.cpu().numpy(), self.ended.cpu().numpy()
+        )
         self.observation = self._given(observation)
         given = [torch.from_numpy(x).to(self.device) for x in (reward, terminated, truncated)]
         step = Step(given[0], given[1], given[2], valid)
@@ -136,7 +148,9 @@ _TENSORS = ("observation", "ended", "last_return", "last_length", "_return", "_l
 
 @dataclass
 class Rollout:
-    """T steps of n copies. What an episode's steps led to stands in the rows that follow it, its last state included.
+    """T steps of n copies.
+
+    What an episode's steps led to stands in the rows that follow it, its last state included.
 
     Attributes:
         observations: (T + 1, n, …): row t is what the copies showed before step t.
@@ -169,8 +183,8 @@ def play(act: Act, environments: Environments, steps: int | None = None) -> Roll
     Args:
         act: observations (n, …) → actions (n, …).
         environments: they go on from where they are.
-        steps: how many; None: one whole episode in each copy, from a reset, until the last has ended. Steps of a copy
-            that has ended before are not valid.
+        steps: how many; None: one whole episode in each copy, from a reset, until the last has
+            ended. Steps of a copy that has ended before are not valid.
     """
     whole = steps is None
     if whole:
@@ -179,7 +193,9 @@ def play(act: Act, environments: Environments, steps: int | None = None) -> Roll
     observations = [environments.observation]
     actions: list[Tensor] = []
     outcomes: list[Step] = []
-    while len(actions) < (environments.longest if steps is None else steps) and not bool(over.all()):
+    while len(actions) < (environments.longest if steps is None else steps) and not bool(
+        over.all()
+    ):
         action = act(observations[-1])
         step = environments.step(action)
         if whole:
@@ -188,16 +204,23 @@ def play(act: Act, environments: Environments, steps: int | None = None) -> Roll
         observations.append(environments.observation)
         actions.append(action)
         outcomes.append(step)
-    found = Rollout(torch.stack(observations), torch.stack(actions), *map(torch.stack, zip(*outcomes, strict=True)))
+    found = Rollout(
+        torch.stack(observations),
+        torch.stack(actions),
+        *map(torch.stack, zip(*outcomes, strict=True)),
+    )
     if whole:  # steps of copies that only waited for the others do not count
         environments.steps = before + int(found.valid.sum())
     return found
 
 
 def evaluate(act: Act, name: str, episodes: int, device: torch.device | str = "cpu") -> Tensor:
-    """Returns of whole episodes of new copies, whose seeds are drawn from PyTorch's generator. Shape: (episodes,).
+    """Returns of whole episodes of new copies, whose seeds are drawn from PyTorch's generator.
 
-    Every copy plays one episode. To take the first so many to end of a few copies would prefer short ones.
+    Shape: (episodes,).
+
+    Every copy plays one episode. To take the first so many to end of a few copies would prefer
+    short ones.
     """
     return play(act, Environments(name, episodes, device=device)).returns
 
@@ -207,8 +230,8 @@ class Film:
     """One episode as it looks.
 
     Attributes:
-        frames: pictures (height, width, 3), values from 0 to 255, by the number of steps before each; of long episodes
-            only some, evenly spread, the first and the last among them.
+        frames: pictures (height, width, 3), values from 0 to 255, by the number of steps before
+            each; of long episodes only some, evenly spread, the first and the last among them.
         observations: (steps + 1, …).
         rewards: (steps,).
         actions: (steps, …).
@@ -225,13 +248,17 @@ class Film:
         """The discounted return that came after each step: (steps,).
 
         Args:
-            values: (steps + 1,), V of the observations; that of the last counts where the episode was cut off.
+            values: (steps + 1,), V of the observations; that of the last counts where the episode
+                was cut off.
             γ: the discount.
             unit: of the rewards.
         """
         over = torch.arange(len(self.rewards))[:, None] == len(self.rewards) - 1
         V = values.cpu()[:, None]
-        found = advantages(self.rewards[:, None] / unit, V, over & self.terminated, over, γ, 1.0) + V[:-1]
+        found = (
+            advantages(self.rewards[:, None] / unit, V, over & self.terminated, over, γ, 1.0)
+            + V[:-1]
+        )
         return found.squeeze(1)
 
 
@@ -248,7 +275,9 @@ def film(act: Act, name: str, device: torch.device | str = "cpu", most: int = 80
     Raises:
         UserError: gymnasium, or what it draws with, is not installed.
     """
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame draws into memory, and opens no window
+    os.environ.setdefault(
+        "SDL_VIDEODRIVER", "dummy"
+    )  # pygame draws into memory, and opens no window
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     environment = _made(name, render_mode="rgb_array")
     seed = int(torch.randint(2**31, ()))
@@ -262,19 +291,28 @@ def film(act: Act, name: str, device: torch.device | str = "cpu", most: int = 80
         rewards.append(float(reward))
         actions.append(action)
 
-    # Now that its length is known, the same episode again: a picture takes as long as a hundred steps.
+    # Now that its length is known, the same episode again: a picture takes as long as a hundred
+    # steps.
     steps = len(actions)
     shown = set(np.linspace(0, steps, min(steps + 1, most)).round().astype(int).tolist())
     environment.reset(seed=seed)
     frames = {0: environment.render()}
-    ages = hasattr(environment.unwrapped, "particles")  # LunarLander's exhaust grows older only when it is drawn
+    ages = hasattr(
+        environment.unwrapped, "particles"
+    )  # LunarLander's exhaust grows older only when it is drawn
     for step, action in enumerate(actions, start=1):
         environment.step(action.numpy()[()])
         if step in shown or ages:
             frames[step] = environment.render()
     environment.close()
     frames = {step: frames[step] for step in sorted(shown)}
-    return Film(frames, torch.stack(observations), torch.tensor(rewards), torch.stack(actions), bool(terminated))
+    return Film(
+        frames,
+        torch.stack(observations),
+        torch.tensor(rewards),
+        torch.stack(actions),
+        bool(terminated),
+    )
 
 
 def spaces(name: str) -> tuple[int, int]:
@@ -285,7 +323,9 @@ def spaces(name: str) -> tuple[int, int]:
     """
     environment = _made(name)
     if not hasattr(environment.action_space, "n"):
-        raise UserError(f"the actions of {name} are numbers; expected an environment with a choice of actions")
+        raise UserError(
+            f"the actions of {name} are numbers; expected an environment with a choice of actions"
+        )
     return int(np.prod(environment.observation_space.shape)), int(environment.action_space.n)
 
 
@@ -301,7 +341,9 @@ def arrays(name: str, count: int, longest: int) -> Any:
         UserError: gymnasium is not installed.
     """
     make = _gymnasium().make_vec
-    return make(name, num_envs=count, vectorization_mode="vector_entry_point", max_episode_steps=longest).unwrapped
+    return make(
+        name, num_envs=count, vectorization_mode="vector_entry_point", max_episode_steps=longest
+    ).unwrapped
 
 
 class _Copies(Protocol):
@@ -353,7 +395,9 @@ class _Objects:
         self.envs = [_made(name, max_episode_steps=longest) for _ in range(count)]
         for k, env in enumerate(self.envs):
             env.unwrapped.np_random = np.random.default_rng([seed, k])
-        self.began: list[dict[str, Any]] = [{} for _ in self.envs]  # each generator's state before the last reset
+        self.began: list[dict[str, Any]] = [
+            {} for _ in self.envs
+        ]  # each generator's state before the last reset
         self.since: list[list[np.ndarray]] = [[] for _ in self.envs]  # actions after it
         self.shown: list[Any] = [None for _ in self.envs]
 
@@ -380,7 +424,9 @@ class _Objects:
         return {"began": self.began, "since": [np.array(actions) for actions in self.since]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for k, (env, began, since) in enumerate(zip(self.envs, state["began"], state["since"], strict=True)):
+        for k, (env, began, since) in enumerate(
+            zip(self.envs, state["began"], state["since"], strict=True)
+        ):
             env.unwrapped.np_random.bit_generator.state = began
             self._begin(k)
             for action in np.asarray(since):
@@ -405,7 +451,9 @@ def _known(name: str) -> str:
     try:
         gymnasium.spec(name)
     except gymnasium.error.Error as error:
-        raise UserError(f"gymnasium has no environment '{name}': {str(error).rstrip('.')}") from None
+        raise UserError(
+            f"gymnasium has no environment '{name}': {str(error).rstrip('.')}"
+        ) from None
     return name
 
 
@@ -414,4 +462,6 @@ def _made(name: str, **options: Any) -> Any:
     try:
         return gymnasium.make(_known(name), disable_env_checker=True, **options)
     except gymnasium.error.DependencyNotInstalled:
-        raise UserError(f"{name} needs more of gymnasium than is installed: pip install 'etude[rl]'") from None
+        raise UserError(
+            f"{name} needs more of gymnasium than is installed: pip install 'etude[rl]'"
+        ) from None

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 def evaluating(net: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; afterwards the mode is what it was."""
     was = net.training
-    asleep = not any(module.training for module in net.modules())  # as for each token of a text: nothing to change
+    asleep = not any(
+        module.training for module in net.modules()
+    )  # as for each token of a text: nothing to change
     if not asleep:
         net.eval()
     try:
@@ -49,15 +51,20 @@ def accuracy(scores: Tensor, labels: Tensor, top: int = 1) -> float:
 
 
 def independent(train: Tensor, test: Tensor, n: int) -> Tensor:
-    """log p(x) of test rows where every pixel has a histogram of its own: (rows, pixels), (rows, pixels) → (rows,)."""
+    """log p(x) of test rows where every pixel has a histogram of its own: (rows, pixels), (rows,
+    pixels) → (rows,).
+    """
     seen = torch.stack([(train == count).sum(0) for count in range(n + 1)], 1)  # (pixels, n + 1)
-    smooth = seen + 1 / (n + 1)  # one image more, spread over all values, so that none is impossible
+    smooth = seen + 1 / (
+        n + 1
+    )  # one image more, spread over all values, so that none is impossible
     log_p: Tensor = (smooth / smooth.sum(1, keepdim=True)).log()
     return log_p.gather(1, test.long().T).sum(0)
 
 
 def psnr(pictures: Tensor, truth: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each picture, in decibels: -10 log₁₀ of its mean squared error, (n, …) → (n,).
+    """Peak signal-to-noise ratio of each picture, in decibels: -10 log₁₀ of its mean squared error,
+    (n, …) → (n,).
 
     Args:
         pictures: values from 0 to 1.

@@ -1,4 +1,6 @@
-"""Judging generated pictures: a classifier of real ones, trained in the run, and what it says of generated ones."""
+"""Judging generated pictures: a classifier of real ones, trained in the run, and what it says of
+generated ones.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ class Judge(nn.Module):
         channels, strides = (1, width, 2 * width, 2 * width), (first, 2, 2)
         layers: list[nn.Module] = []
         for before, after, stride in zip(channels, channels[1:], strides, strict=False):
-            layers += [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            layers += [
+                nn.Conv2d(before, after, 3, stride, 1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+            ]
         self.convolutions = nn.Sequential(*layers)
         self.project = nn.Linear(2 * width * math.ceil(side / (4 * first)) ** 2, size)
         self.head = nn.Linear(size, classes)
@@ -52,12 +58,20 @@ class Judge(nn.Module):
 
 
 def trained_judge(
-    run: Run, images: Tensor, labels: Tensor, *, seed: int, name: str = "judge", steps: int = 400, batch: int = 64
+    run: Run,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    seed: int,
+    name: str = "judge",
+    steps: int = 400,
+    batch: int = 64,
 ) -> Judge:
     """A judge trained on these pictures alone, as a part of the run with a seed of its own.
 
-    It depends on the pictures, their labels and the seed, and on nothing else that the run did before. Trained on real
-    pictures it judges generated ones; trained on generated ones its accuracy on real ones judges their maker.
+    It depends on the pictures, their labels and the seed, and on nothing else that the run did
+    before. Trained on real pictures it judges generated ones; trained on generated ones its
+    accuracy on real ones judges their maker.
 
     Args:
         run: gets one more stage.
@@ -73,7 +87,9 @@ def trained_judge(
         optimizer = descent("adamw", net, 4e-3, 0.05)
         schedule = LambdaLR(optimizer, one_cycle(steps, warmup=0.2))
         shift = images.shape[-1] / 20
-        batches = Batches((images, labels), batch, augment=lambda x, g: random_affine(x, g, 8.0, shift, 0.1))
+        batches = Batches(
+            (images, labels), batch, augment=lambda x, g: random_affine(x, g, 8.0, shift, 0.1)
+        )
         for x, label in run.steps(batches, steps, state=(net, optimizer, schedule)):
             loss = cross_entropy(net(x), label)
             run.minimise(loss, optimizer, schedule)
@@ -91,12 +107,14 @@ def appraise(
     tested: tuple[Tensor, Tensor],
     others: Tensor,
 ) -> None:
-    """Results of the run: how right judge and student are, how far and how varied the generated pictures are.
+    """Results of the run: how right judge and student are, how far and how varied the generated
+    pictures are.
 
     Args:
-        run: gets ``judge/accuracy``, ``student/accuracy``, both on validation pictures too; ``distance`` to test
-            pictures (:func:`frechet`) and :func:`coverage` of them, by generated pictures and by training pictures;
-            and the median distance of generated pictures and of test pictures to the ``nearest`` training picture.
+        run: gets ``judge/accuracy``, ``student/accuracy``, both on validation pictures too;
+            ``distance`` to test pictures (:func:`frechet`) and :func:`coverage` of them, by
+            generated pictures and by training pictures; and the median distance of generated
+            pictures and of test pictures to the ``nearest`` training picture.
         judge: trained on ``real``.
         student: trained on ``fakes``.
         fakes: generated pictures, (n, 1, side, side).
@@ -106,8 +124,14 @@ def appraise(
         others: as many training pictures as there are fakes, for comparison.
     """
     for who, net in {"judge": judge, "student": student}.items():
-        run.result({f"{who}/validation accuracy": accuracy(outputs(net, held[0]), held[1])}, held_out=len(held[0]))
-        run.result({f"{who}/accuracy": accuracy(outputs(net, tested[0]), tested[1])}, held_out=len(tested[0]))
+        run.result(
+            {f"{who}/validation accuracy": accuracy(outputs(net, held[0]), held[1])},
+            held_out=len(held[0]),
+        )
+        run.result(
+            {f"{who}/accuracy": accuracy(outputs(net, tested[0]), tested[1])},
+            held_out=len(tested[0]),
+        )
     to = seen(judge, tested[0])
     for of, x in {"generated": fakes, "training digits": others}.items():
         features = seen(judge, x)
@@ -124,11 +148,13 @@ def seen(judge: Judge, images: Tensor, batch: int = 1_000) -> Tensor:
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    r"""The Fréchet distance between two clouds of features, each taken for a Gaussian: (n, size), (m, size).
+    r"""The Fréchet distance between two clouds of features, each taken for a Gaussian: (n, size),
+    (m, size).
 
-    $|\mu_a - \mu_b|^2 + \mathrm{tr}(\Sigma_a + \Sigma_b - 2 (\Sigma_a \Sigma_b)^{1/2})$, in the features' unit squared;
-    0 for equal clouds. Of Inception's features it is called FID; a judge of its own kind has a scale of its own, so
-    compare only what the same judge saw. Small clouds seem farther apart than they are: compare equal numbers.
+    $|\mu_a - \mu_b|^2 + \mathrm{tr}(\Sigma_a + \Sigma_b - 2 (\Sigma_a \Sigma_b)^{1/2})$, in the
+    features' unit squared; 0 for equal clouds. Of Inception's features it is called FID; a judge of
+    its own kind has a scale of its own, so compare only what the same judge saw. Small clouds seem
+    farther apart than they are: compare equal numbers.
 
     Source: Dowson & Landau (1982), equation 16; Heusel et al. (2017), equation 6.
     """
@@ -147,17 +173,24 @@ def gaussian_frechet(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
 
 
 def nearest(images: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
-    """How far the most similar of other pictures is, as a Euclidean length, and which it is: (n,) and (n,)."""
+    """How far the most similar of other pictures is, as a Euclidean length, and which it is: (n,)
+    and (n,).
+    """
     found = torch.cdist(images.flatten(1), among.flatten(1)).min(1)
     return found.values, found.indices
 
 
 def coverage(real: Tensor, made: Tensor, k: int = 5) -> float:
-    """The part of real pictures that have a made one among their neighbours: near 1, but if something is left out.
+    """The part of real pictures that have a made one among their neighbours: near 1, but if
+    something is left out.
 
-    Neighbours are nearer than the k-th nearest of the other real pictures, in features: (n, size), (m, size).
+    Neighbours are nearer than the k-th nearest of the other real pictures, in features: (n, size),
+    (m, size).
 
-    Source: Naeem et al. (2020), Reliable fidelity and diversity metrics for generative models, equation 6.
+    Source: Naeem et al. (2020), Reliable fidelity and diversity metrics for generative models,
+    equation 6.
     """
-    reach = torch.cdist(real, real).kthvalue(k + 1, dim=1).values  # the nearest is the picture itself
+    reach = (
+        torch.cdist(real, real).kthvalue(k + 1, dim=1).values
+    )  # the nearest is the picture itself
     return float((torch.cdist(real, made).amin(1) < reach).double().mean())

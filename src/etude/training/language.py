@@ -1,4 +1,6 @@
-"""Language models measured and made to write: surprise at a text, temperature, top-k, nucleus, sampling by a cache."""
+"""Language models measured and made to write: surprise at a text, temperature, top-k, nucleus,
+sampling by a cache.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from etude.training.evaluation import evaluating
 
 
 class Reader(Protocol):
-    """A network that scores the next token of each place, (1, time) → (1, time, vocabulary), and can keep a cache."""
+    """A network that scores the next token of each place, (1, time) → (1, time, vocabulary), and
+    can keep a cache.
+    """
 
     longest: int
     training: bool
@@ -28,10 +32,11 @@ class Reader(Protocol):
 
 
 def surprises(net: nn.Module, tokens: Tensor, context: int, stride: int, batch: int = 32) -> Tensor:
-    r"""$-\ln p(\text{token} \mid \text{what stands before it in its window})$, in nats: (windows, context).
+    r"""$-\ln p(\text{token} \mid \text{what stands before it in its window})$, in nats: (windows,
+    context).
 
-    Windows begin every ``stride`` tokens, and each predicts the ``context`` tokens behind its first. The last one may
-    reach beyond the end: there it is NaN.
+    Windows begin every ``stride`` tokens, and each predicts the ``context`` tokens behind its
+    first. The last one may reach beyond the end: there it is NaN.
 
     Args:
         net: (batch, context) → (batch, context, vocabulary).
@@ -53,28 +58,36 @@ def surprises(net: nn.Module, tokens: Tensor, context: int, stride: int, batch: 
 
 
 def in_order(nats: Tensor, stride: int) -> Tensor:
-    """One surprise for each token but a text's first, from :func:`surprises`: where it has the most context."""
+    """One surprise for each token but a text's first, from :func:`surprises`: where it has the most
+    context.
+    """
     line = torch.cat([nats[0], nats[1:, -stride:].flatten()])
     return line[~line.isnan()]
 
 
 def by_character(text: str, nats: Tensor) -> list[float]:
-    """Bits of each character, from the nats of each byte but the first of a text; a first character has NaN."""
+    """Bits of each character, from the nats of each byte but the first of a text; a first character
+    has NaN.
+    """
     sizes = [len(character.encode()) for character in text]
     parts = torch.split(torch.cat([nats.new_tensor([torch.nan]), nats]).cpu(), sizes)
     return [float(part.sum()) / math.log(2) for part in parts]
 
 
-def narrowed(scores: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> Tensor:
+def narrowed(
+    scores: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+) -> Tensor:
     r"""Probabilities of the next token, sharpened and cut: (…, vocabulary) → the same.
 
     Args:
         scores: of the tokens.
         temperature: T; $p \propto e^{z / T}$. 0: all on the highest score.
         top_k: only so many, the likeliest, are left; 0: all.
-        top_p: only the *nucleus* is left: the fewest likeliest tokens that hold at least so much probability.
+        top_p: only the *nucleus* is left: the fewest likeliest tokens that hold at least so much
+            probability.
 
-    Sources: Fan, Lewis & Dauphin (2018), section 5 (top-k); Holtzman et al. (2020), section 3.1 (nucleus).
+    Sources: Fan, Lewis & Dauphin (2018), section 5 (top-k); Holtzman et al. (2020), section 3.1
+    (nucleus).
     """
     if temperature == 0:
         return one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)
@@ -92,15 +105,23 @@ def narrowed(scores: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: fl
 
 
 def sample(
-    net: Reader, tokens: Tensor, n: int, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0,
-    cached: bool = True, generator: torch.Generator | None = None,
-) -> Iterator[int]:  # fmt: skip
+    net: Reader,
+    tokens: Tensor,
+    n: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    cached: bool = True,
+    generator: torch.Generator | None = None,
+) -> Iterator[int]:
     """Tokens that go on from ``tokens``, one at a time, each drawn given all before it.
 
     Where the network can read no more, it goes on from the last half of what it read.
 
     Args:
-        net: with or without a cache it gives the same tokens; with it, each costs one position and not all.
+        net: with or without a cache it gives the same tokens; with it, each costs one position and
+            not all.
         tokens: at least one, (time,).
         n: how many to draw.
         temperature: as of :func:`narrowed`, and so are the next two.
@@ -112,11 +133,15 @@ def sample(
     window = tokens[None, -net.longest :]  # (1, time)
     past, new = net.cache() if cached else None, window
     for _ in range(n):
-        # not around the loop: what is between two tokens is others'; a net that sleeps isn't looked through each time
+        # not around the loop: what is between two tokens is others'; a net that sleeps isn't looked
+        # through each time
         with evaluating(net) if net.training else torch.inference_mode(), in_fp32():  # type: ignore[arg-type]
             p = narrowed(net(new if cached else window, past)[:, -1], temperature, top_k, top_p)
-            # whose exponential clock strikes first; torch.multinomial does that, too, behind checks that take longer
-            new = (p / torch.empty_like(p).exponential_(generator=generator)).argmax(-1, keepdim=True)  # (1, 1)
+            # whose exponential clock strikes first; torch.multinomial does that, too, behind checks
+            # that take longer
+            new = (p / torch.empty_like(p).exponential_(generator=generator)).argmax(
+                -1, keepdim=True
+            )  # (1, 1)
         yield int(new)
         window = torch.cat([window, new], 1)
         if window.shape[1] > net.longest:

@@ -1,11 +1,14 @@
-r"""Optimisers: each is its update, in a few lines and in the letters of its paper; any study runs with any of them.
+r"""Optimisers: each is its update, in a few lines and in the letters of its paper; any study runs
+with any of them.
 
-A study has a field ``optimizer: OptimizerName = "adamw"`` and calls ``descent(self.optimizer, net, rate, decay)``.
+A study has a field ``optimizer: OptimizerName = "adamw"`` and calls ``descent(self.optimizer, net,
+rate, decay)``.
 
-``w`` is a parameter, ``g`` its gradient (with the L2 penalty's part, ``weight_decay · w``), ``η`` the learning rate,
-``m`` what the optimiser remembers of the parameter, and ``m["t"]`` how often it has been stepped, from 1. Defaults are
-PyTorch's, and so are the numbers: tests hold each to ``torch.optim``, over 100 steps, Muon over 30. Where PyTorch has
-the same rule in one fused kernel, :func:`descent` takes that.
+``w`` is a parameter, ``g`` its gradient (with the L2 penalty's part, ``weight_decay · w``), ``η``
+the learning rate, ``m`` what the optimiser remembers of the parameter, and ``m["t"]`` how often it
+has been stepped, from 1. Defaults are PyTorch's, and so are the numbers: tests hold each to
+``torch.optim``, over 100 steps, Muon over 30. Where PyTorch has the same rule in one fused kernel,
+:func:`descent` takes that.
 """
 
 from __future__ import annotations
@@ -26,12 +29,14 @@ Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
 class Rule(Optimizer):
-    """An optimiser that treats every tensor on its own: a subclass says in ``update`` what one step does.
+    """An optimiser that treats every tensor on its own: a subclass says in ``update`` what one step
+    does.
 
     Args:
         parameters: tensors, or groups with settings of their own.
         lr: the learning rate η.
-        weight_decay: λ; λw is added to the gradient (AdamW: the weights shrink by ηλw apart from it).
+        weight_decay: λ; λw is added to the gradient (AdamW: the weights shrink by ηλw apart from
+            it).
         coefficients: the rule's own, as named in ``coefficients``.
     """
 
@@ -39,14 +44,24 @@ class Rule(Optimizer):
     coefficients: Mapping[str, float] = {}
 
     def __init__(
-        self, parameters: Parameters, lr: float | None = None, weight_decay: float = 0.0, **coefficients: float
+        self,
+        parameters: Parameters,
+        lr: float | None = None,
+        weight_decay: float = 0.0,
+        **coefficients: float,
     ) -> None:
         unknown = coefficients.keys() - self.coefficients.keys()
         if unknown:
             has = ", ".join(self.coefficients) or "none"
-            raise TypeError(f"{type(self).__name__} has no coefficient {', '.join(sorted(unknown))}; expected: {has}")
+            raise TypeError(
+                f"{type(self).__name__} has no coefficient {', '.join(sorted(unknown))}; expected:"
+                f" {has}"
+            )
         lr = self.lr if lr is None else lr
-        super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay, **self.coefficients, **coefficients})
+        super().__init__(
+            parameters,
+            {"lr": lr, "weight_decay": weight_decay, **self.coefficients, **coefficients},
+        )
 
     def update(self, w: Tensor, g: Tensor, η: float, m: Memory, **coefficients: float) -> None:
         """Change ``w`` in place."""
@@ -153,9 +168,11 @@ class RMSprop(Rule):
 
 
 class Adadelta(Rule):
-    r"""$\Delta = g \sqrt{d + \epsilon} / \sqrt{s + \epsilon}$ with running means $s$ of $g^2$ and $d$ of $\Delta^2$.
+    r"""$\Delta = g \sqrt{d + \epsilon} / \sqrt{s + \epsilon}$ with running means $s$ of $g^2$ and
+    $d$ of $\Delta^2$.
 
-    The step $-\eta \Delta$ has the unit of $w$, so that $\eta = 1$ would do for every problem. Source: Zeiler (2012).
+    The step $-\eta \Delta$ has the unit of $w$, so that $\eta = 1$ would do for every problem.
+    Source: Zeiler (2012).
     """
 
     lr = 1.0
@@ -171,10 +188,11 @@ class Adadelta(Rule):
 
 
 class Adam(Rule):
-    r"""$w \leftarrow w - \eta \hat m / (\sqrt{\hat v} + \epsilon)$ with running means of $g$ and $g^2$, corrected for their start.
+    r"""$w \leftarrow w - \eta \hat m / (\sqrt{\hat v} + \epsilon)$ with running means of $g$ and
+    $g^2$, corrected for their start.
 
     Source: Kingma & Ba (2015), algorithm 1.
-    """  # noqa: E501
+    """
 
     coefficients = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 
@@ -187,7 +205,9 @@ class Adam(Rule):
 
 
 class AdamW(Adam):
-    r"""Adam, with $w \leftarrow (1 - \eta \lambda) w$ apart from the gradient. Source: Loshchilov & Hutter (2019)."""
+    r"""Adam, with $w \leftarrow (1 - \eta \lambda) w$ apart from the gradient. Source:
+    Loshchilov & Hutter (2019).
+    """
 
     def decay(self, w: Tensor, g: Tensor, η: float, λ: float) -> Tensor:
         w.mul_(1 - η * λ)
@@ -195,7 +215,8 @@ class AdamW(Adam):
 
 
 class AdaMax(Rule):
-    r"""Adam with the largest gradient of late, $u \leftarrow \max(\beta_2 u, |g|)$, in place of the root mean square.
+    r"""Adam with the largest gradient of late, $u \leftarrow \max(\beta_2 u, |g|)$, in place of the
+    root mean square.
 
     Source: Kingma & Ba (2015), algorithm 2; ε as in PyTorch.
     """
@@ -212,10 +233,13 @@ class AdaMax(Rule):
 
 
 def orthogonal(x: Tensor) -> Tensor:
-    r"""About $U V^\top$ of $x = U \Sigma V^\top$: singular values of 0.7 to 1.2 in place of Σ's. No SVD is needed.
+    r"""About $U V^\top$ of $x = U \Sigma V^\top$: singular values of 0.7 to 1.2 in place of Σ's.
 
-    An odd polynomial in x, such as $p(x) = a x + b x x^\top x + c (x x^\top)^2 x$, acts on the singular values alone.
-    This one, five times, lifts whatever is not tiny to about 1. So coarse an aim can be computed in bf16.
+    No SVD is needed.
+
+    An odd polynomial in x, such as $p(x) = a x + b x x^\top x + c (x x^\top)^2 x$, acts on the
+    singular values alone. This one, five times, lifts whatever is not tiny to about 1. So coarse an
+    aim can be computed in bf16.
 
     Args:
         x: (rows, columns).
@@ -233,14 +257,15 @@ def orthogonal(x: Tensor) -> Tensor:
 
 
 class Muon(AdamW):
-    r"""Momentum $m \leftarrow \mu m + (1 - \mu) g$, and a step as long in every direction of a matrix:
-    $w \leftarrow w - 0.2 \eta \sqrt{\max(\text{rows}, \text{columns})} \, U V^\top$, where
+    r"""Momentum $m \leftarrow \mu m + (1 - \mu) g$, and a step as long in every direction of a
+    matrix: $w \leftarrow w - 0.2 \eta \sqrt{\max(\text{rows}, \text{columns})} \, U V^\top$, where
     $(1 - \mu) g + \mu m = U \Sigma V^\top$.
 
-    The factor gives a step the size of Adam's, so that η and λ can be as there. Vectors, and groups that say
-    ``"matrix": False``, are AdamW's.
+    The factor gives a step the size of Adam's, so that η and λ can be as there. Vectors, and groups
+    that say ``"matrix": False``, are AdamW's.
 
-    Sources: Jordan et al. (2024), Muon; the factor: Liu et al. (2025), Muon is scalable for LLM training, section 2.2.
+    Sources: Jordan et al. (2024), Muon; the factor: Liu et al. (2025), Muon is scalable for LLM
+    training, section 2.2.
     """
 
     coefficients = {"matrix": True, "momentum": 0.95, **Adam.coefficients}
@@ -250,7 +275,9 @@ class Muon(AdamW):
             super().update(w, g, η, m, **coefficients)
             return
         μ = coefficients["momentum"]
-        step = g.lerp(kept(m, "m", w).lerp_(g, 1 - μ), μ).flatten(1)  # of a kernel: (channels out, all the rest)
+        step = g.lerp(kept(m, "m", w).lerp_(g, 1 - μ), μ).flatten(
+            1
+        )  # of a kernel: (channels out, all the rest)
         w.sub_(orthogonal(step).view_as(w), alpha=0.2 * η * max(step.shape) ** 0.5)
 
 
@@ -269,35 +296,59 @@ FUSED: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": eager(torch.optim.AdamW),
 }
 WRITTEN: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": SGD, "momentum": Momentum, "nesterov": Nesterov, "adagrad": Adagrad, "adadelta": Adadelta,
-    "rmsprop": RMSprop, "adam": Adam, "adamax": AdaMax, "adamw": AdamW, "muon": Muon, "bfgs": BFGS, "lbfgs": LBFGS,
-}  # fmt: skip
+    "sgd": SGD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adagrad": Adagrad,
+    "adadelta": Adadelta,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamax": AdaMax,
+    "adamw": AdamW,
+    "muon": Muon,
+    "bfgs": BFGS,
+    "lbfgs": LBFGS,
+}
 
 
 def descent(
-    name: str, parameters: nn.Module | Parameters, lr: float, weight_decay: float = 0.0, *, momentum: float = 0.9
+    name: str,
+    parameters: nn.Module | Parameters,
+    lr: float,
+    weight_decay: float = 0.0,
+    *,
+    momentum: float = 0.9,
 ) -> torch.optim.Optimizer:
     """An optimiser by its name (``etude.study.OptimizerName``).
 
     Args:
         name: a key of ``WRITTEN``.
-        parameters: a network, whose weights (matrices, kernels) are decayed and whose biases, norms and other vectors
-            are not; or parameters, or groups, taken as they are. ``muon`` makes the steps of maps from layer to layer
-            orthogonal; tables of embeddings are AdamW's.
+        parameters: a network, whose weights (matrices, kernels) are decayed and whose biases, norms
+            and other vectors are not; or parameters, or groups, taken as they are. ``muon`` makes
+            the steps of maps from layer to layer orthogonal; tables of embeddings are AdamW's.
         lr: the learning rate.
         weight_decay: λ: of ``adamw`` apart from the gradient, of all others λw in the gradient.
         momentum: of ``momentum`` and ``nesterov``.
     """
     if isinstance(parameters, nn.Module):
         learned = [w for w in parameters.parameters() if w.requires_grad]
-        maps = {id(layer.weight) for layer in parameters.modules() if isinstance(layer, MAPS)} if name == "muon" else {}
+        maps = (
+            {id(layer.weight) for layer in parameters.modules() if isinstance(layer, MAPS)}
+            if name == "muon"
+            else {}
+        )
         groups = [
-            {"params": [w for w in learned if w.ndim >= 2 and id(w) not in maps], "weight_decay": weight_decay},
+            {
+                "params": [w for w in learned if w.ndim >= 2 and id(w) not in maps],
+                "weight_decay": weight_decay,
+            },
             {"params": [w for w in learned if w.ndim < 2], "weight_decay": 0.0},
         ]
         if maps:
             groups = [{**group, "matrix": False} for group in groups]
-            groups += [{"params": [w for w in learned if id(w) in maps], "weight_decay": weight_decay}]
+            groups += [
+                {"params": [w for w in learned if id(w) in maps], "weight_decay": weight_decay}
+            ]
         parameters = [group for group in groups if group["params"]]
     coefficients = {"momentum": momentum} if name in ("momentum", "nesterov") else {}
     if name in FUSED:

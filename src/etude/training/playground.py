@@ -1,4 +1,6 @@
-"""Watching: a boundary as it forms, optimisers on their way, noise that becomes a picture, a text being written."""
+"""Watching: a boundary as it forms, optimisers on their way, noise that becomes a picture, a text
+being written.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ def grow(
     steps: int = 240,
     frames: int = 48,
 ) -> Frames:
-    """Train ``net`` on two classes of points from -1 to 1, all at every step, by Adam; a frame every few steps.
+    """Train ``net`` on two classes of points from -1 to 1, all at every step, by Adam; a frame
+    every few steps.
 
     Args:
         points: (x, y, class 0 or 1) of each.
@@ -47,7 +50,9 @@ def grow(
     optimizer = torch.optim.Adam(net.parameters(), rate, fused=True)
     marks = _marks(x, label)
     axis = torch.linspace(-1, 1, SIDE)
-    plane = torch.stack(torch.meshgrid(axis, axis.flip(0), indexing="xy"), -1).view(-1, 2)  # top row first
+    plane = torch.stack(torch.meshgrid(axis, axis.flip(0), indexing="xy"), -1).view(
+        -1, 2
+    )  # top row first
     images, captions = [], []
     for step in range(steps + 1):
         scores = net(x).squeeze(1)
@@ -74,7 +79,9 @@ def race(surface: Surface, start: Place, rules: Mapping[str, Make], steps: int =
     """
     left, right, bottom, top = surface.view
     x, y = (start[0] + 1) / 2, (start[1] + 1) / 2
-    place = torch.tensor([left + x * (right - left), bottom + y * (top - bottom)], dtype=torch.double)
+    place = torch.tensor(
+        [left + x * (right - left), bottom + y * (top - bottom)], dtype=torch.double
+    )
     walk = Walk(surface, place, rules)
     for _ in range(steps):
         walk.step()
@@ -83,9 +90,16 @@ def race(surface: Surface, start: Place, rules: Mapping[str, Make], steps: int =
 
 
 def unmix(
-    process: Process, net: nn.Module, noise: Tensor, label: int, steps: int, weight: float, nothing: int
+    process: Process,
+    net: nn.Module,
+    noise: Tensor,
+    label: int,
+    steps: int,
+    weight: float,
+    nothing: int,
 ) -> Frames:
-    """The way from one noise to a picture: what is there beside what the network thinks it will be, step by step.
+    """The way from one noise to a picture: what is there beside what the network thinks it will be,
+    step by step.
 
     Args:
         process: says how to walk.
@@ -96,22 +110,33 @@ def unmix(
         weight: of guidance.
         nothing: the label that stands for no class.
     """
-    time, at, guess = walked(process, net, noise[None], torch.tensor([label]), steps, weight, nothing)
+    time, at, guess = walked(
+        process, net, noise[None], torch.tensor([label]), steps, weight, nothing
+    )
     gap = torch.zeros(len(time), noise.shape[1], max(1, noise.shape[2] // 8))
     ink = torch.cat([lit(at)[:, 0, 0], gap, lit(guess)[:, 0, 0]], dim=2)
     images = [(1 - picture).numpy() for picture in ink]  # black on white
-    return Frames("What is there, and what it guesses", images, [f"t = {t:.2f}" for t in time], width=440)
+    return Frames(
+        "What is there, and what it guesses", images, [f"t = {t:.2f}" for t in time], width=440
+    )
 
 
 def handwritten(n: int) -> dict[str, Image]:
-    """Digits that people wrote, for a drawing of 28×28 to begin with; none of them was trained on."""
+    """Digits that people wrote, for a drawing of 28×28 to begin with; none of them was
+    trained on.
+    """
     test = uci_digits().test
     large = interpolate(test.inputs[:n].float() / 16, (20, 20), mode="bicubic").clamp(0, 1)
-    return {chr(ord("a") + k): image.numpy() for k, image in enumerate(pad(large, (4, 4, 4, 4))[:, 0])}
+    return {
+        chr(ord("a") + k): image.numpy() for k, image in enumerate(pad(large, (4, 4, 4, 4))[:, 0])
+    }
 
 
-def written(net: Any, text: str, n: int, seed: int, *, temperature: float, top_k: float, top_p: float) -> Tokens:
-    """A text and ``n`` bytes more that a network writes, shaded by surprise; a note tells what else it might have been.
+def written(
+    net: Any, text: str, n: int, seed: int, *, temperature: float, top_k: float, top_p: float
+) -> Tokens:
+    """A text and ``n`` bytes more that a network writes, shaded by surprise; a note tells what else
+    it might have been.
 
     Args:
         net: an ``nn.Module`` and a :class:`etude.training.language.Reader` of bytes.
@@ -128,7 +153,9 @@ def written(net: Any, text: str, n: int, seed: int, *, temperature: float, top_k
     letters = codecs.getincrementaldecoder("utf-8")("replace")  # a letter may be several bytes
     pieces, notes = [(text, 0.0)], [""]
     try:
-        for byte in sample(net, bytes_of(text), n, generator=torch.Generator().manual_seed(seed), **cut):
+        for byte in sample(
+            net, bytes_of(text), n, generator=torch.Generator().manual_seed(seed), **cut
+        ):
             p = heard[-1].softmax(0)
             left = int((narrowed(heard[-1], **cut) > 0).sum())
             best = ", ".join(f"{_name(k)} {p[k]:.0%}" for k in p.topk(4).indices.tolist())
@@ -148,10 +175,14 @@ def last_looks(looks: Iterable[Tensor], before: Sequence[str], most: int = 32) -
         most: letters that are shown.
     """
     columns = [_shown(letter) for letter in "".join(before)][-most:]
-    rows = torch.cat([look[0, :, -1] for look in looks])[:, -len(columns) :].cpu()  # (layers · heads, letters)
+    rows = torch.cat([look[0, :, -1] for look in looks])[
+        :, -len(columns) :
+    ].cpu()  # (layers · heads, letters)
     heads = next(iter(looks)).shape[1]
     names = [f"{k // heads + 1}.{k % heads + 1}" for k in range(len(rows))]
-    return Grid("Where each head looked for the last letter", names, columns[-rows.shape[1] :], rows.numpy())
+    return Grid(
+        "Where each head looked for the last letter", names, columns[-rows.shape[1] :], rows.numpy()
+    )
 
 
 def look_across(
@@ -164,22 +195,34 @@ def look_across(
         source: what was read, (1, s).
         target: what was written, (1, t).
         p: how probable every token was at each place, (1, t, vocabulary).
-        looks: by attention, (1, heads, t, s); of several the last layer's is shown, and the mean of its heads.
+        looks: by attention, (1, heads, t, s); of several the last layer's is shown, and the mean of
+            its heads.
     """
-    across = [look[0].mean(0) for name, look in looks.items() if name.endswith("cross") or name == "attention"]
-    read, wrote = ([*(_shown(n) for n in pieces.names(side[0].tolist())), "end"] for side in (source, target))
+    across = [
+        look[0].mean(0)
+        for name, look in looks.items()
+        if name.endswith("cross") or name == "attention"
+    ]
+    read, wrote = (
+        [*(_shown(n) for n in pieces.names(side[0].tolist())), "end"] for side in (source, target)
+    )
     sure = p[0].gather(1, target[0, :, None])[:, 0].tolist()
     german = pieces.names(target[0].tolist())
     yield Tokens(
-        "German; the deeper a shade, the less sure", [(n, 1 - s) for n, s in zip(german, sure, strict=False)],
+        "German; the deeper a shade, the less sure",
+        [(n, 1 - s) for n, s in zip(german, sure, strict=False)],
         [f"{n.strip()}: {s:.1%}" for n, s in zip(german, sure, strict=False)],
-    )  # fmt: skip
-    yield Grid("Where it looked (a row is a piece that it wrote)", wrote, read, across[-1].cpu().numpy())
+    )
+    yield Grid(
+        "Where it looked (a row is a piece that it wrote)", wrote, read, across[-1].cpu().numpy()
+    )
 
 
 def _name(byte: int) -> str:
     """A byte, to be read."""
-    return {10: "line end", 32: "space"}.get(byte) or (chr(byte) if 32 < byte < 127 else f"byte {byte}")
+    return {10: "line end", 32: "space"}.get(byte) or (
+        chr(byte) if 32 < byte < 127 else f"byte {byte}"
+    )
 
 
 def _shown(piece: str) -> str:
@@ -188,7 +231,9 @@ def _shown(piece: str) -> str:
 
 
 def _marks(x: Tensor, label: Tensor) -> Image:
-    """The points on the plane: (SIDE, SIDE, 3), in the colour of their class with a white rim; elsewhere NaN."""
+    """The points on the plane: (SIDE, SIDE, 3), in the colour of their class with a white rim;
+    elsewhere NaN.
+    """
     marks = np.full((SIDE, SIDE, 3), np.nan)
     rows, columns = np.mgrid[:SIDE, :SIDE]
     places = ((x.numpy() * [1, -1] + 1) / 2 * (SIDE - 1)).round()
@@ -205,6 +250,8 @@ def _picture(probability: Tensor, marks: Image) -> Image:
     p = probability.numpy()[:, :, None]
     sure = np.abs(2 * p - 1)
     shaded: Image = np.where(
-        np.isnan(marks), 0.35 + 0.65 * (1 - sure) + sure * 0.65 * np.where(p > 0.5, one, none), marks
+        np.isnan(marks),
+        0.35 + 0.65 * (1 - sure) + sure * 0.65 * np.where(p > 0.5, one, none),
+        marks,
     )
     return shaded.clip(0, 1)

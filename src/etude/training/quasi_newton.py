@@ -1,10 +1,13 @@
-r"""BFGS and L-BFGS: optimisers that learn the curvature from how the gradient changes along their own steps.
+r"""BFGS and L-BFGS: optimisers that learn the curvature from how the gradient changes along their
+own steps.
 
-With $s = w_{k+1} - w_k$ and $y = g_{k+1} - g_k$ the next estimate $H$ of the inverse Hessian satisfies $H y = s$, the
-secant equation, and is otherwise as near to the last one as can be. The step is $-\eta H g$.
+With $s = w_{k+1} - w_k$ and $y = g_{k+1} - g_k$ the next estimate $H$ of the inverse Hessian
+satisfies $H y = s$, the secant equation, and is otherwise as near to the last one as can be. The
+step is $-\eta H g$.
 
-``step()`` takes it as it is, from whatever gradient the parameters hold, so that these run in any study; with a
-``closure`` that computes loss and gradient, η is where the line search begins, and the loss can't rise.
+``step()`` takes it as it is, from whatever gradient the parameters hold, so that these run in any
+study; with a ``closure`` that computes loss and gradient, η is where the line search begins, and
+the loss can't rise.
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ CURVED = 1e-10  # yᵀs above which a pair is used: only then does H stay positi
 def plain(kind: type[torch.optim.Optimizer]) -> dict[str, Any]:
     """The methods of an optimiser that is not compiled.
 
-    PyTorch's own load its compiler where they are first called, only to tell it to keep out; that takes a second or two
-    of every run.
+    PyTorch's own load its compiler where they are first called, only to tell it to keep out; that
+    takes a second or two of every run.
     """
     kept_out = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-    return {name: getattr(getattr(kind, name), "__wrapped__", getattr(kind, name)) for name in kept_out}
+    return {
+        name: getattr(getattr(kind, name), "__wrapped__", getattr(kind, name)) for name in kept_out
+    }
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -41,23 +46,33 @@ for _name, _method in plain(torch.optim.Optimizer).items():
 
 
 class QuasiNewton(Optimizer):
-    """The part that BFGS and L-BFGS share: the flat vectors, the pairs (s, y), the step, the line search.
+    """The part that BFGS and L-BFGS share: the flat vectors, the pairs (s, y), the step, the line
+    search.
 
     Args:
-        parameters: tensors, or groups; all are one vector, and the first group's settings hold for it.
+        parameters: tensors, or groups; all are one vector, and the first group's settings hold for
+            it.
         lr: η, the length of a step in units of −Hg.
         weight_decay: λ; λw is added to the gradient.
-        same: the closure is one function at every call, as where it takes all data: a step begins with what the line
-            search before it ended with, which is half of the evaluations.
+        same: the closure is one function at every call, as where it takes all data: a step begins
+            with what the line search before it ended with, which is half of the evaluations.
         settings: a subclass's own.
     """
 
     def __init__(
-        self, parameters: Iterable[Any], lr: float = 1.0, weight_decay: float = 0.0, *, same: bool = False,
+        self,
+        parameters: Iterable[Any],
+        lr: float = 1.0,
+        weight_decay: float = 0.0,
+        *,
+        same: bool = False,
         **settings: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay, **settings})
-        self.same, self.known = same, math.nan  # the loss where the parameters stand, whose gradient they hold
+        self.same, self.known = (
+            same,
+            math.nan,
+        )  # the loss where the parameters stand, whose gradient they hold
         self.tensors: list[Tensor] = [w for group in self.param_groups for w in group["params"]]
 
     def direction(self, g: Tensor, m: dict[str, Any]) -> Tensor:
@@ -81,7 +96,13 @@ class QuasiNewton(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One step; with a closure, as long as the conditions of Wolfe allow."""
-        loss = self.known if self.same and not math.isnan(self.known) else self._evaluate(closure) if closure else None
+        loss = (
+            self.known
+            if self.same and not math.isnan(self.known)
+            else self._evaluate(closure)
+            if closure
+            else None
+        )
         m, η = self.state[self.tensors[0]], float(self.param_groups[0]["lr"])
         g = self._gradient()
         if "g" in m:
@@ -101,11 +122,15 @@ class QuasiNewton(Optimizer):
         m["g"], m["s"] = g, η * p
         return loss
 
-    def _search(self, closure: Callable[[], float], loss: float, slope: float, p: Tensor, η: float) -> float:
-        """A step that lowers the loss by 10⁻⁴ of what its slope promises, and ends where less than 0.9 of it is left.
+    def _search(
+        self, closure: Callable[[], float], loss: float, slope: float, p: Tensor, η: float
+    ) -> float:
+        """A step that lowers the loss by 10⁻⁴ of what its slope promises, and ends where less than
+        0.9 of it is left.
 
-        The second keeps yᵀs > 0, so that every step teaches H something: where the surface curves down, steps grow
-        until it curves up again. Found by doubling, then halving. Source: Wolfe (1969); Lewis & Overton (2013).
+        The second keeps yᵀs > 0, so that every step teaches H something: where the surface curves
+        down, steps grow until it curves up again. Found by doubling, then halving. Source: Wolfe
+        (1969); Lewis & Overton (2013).
         """
         start, low, high = [w.clone() for w in self.tensors], 0.0, math.inf
         for _ in range(40):
@@ -123,7 +148,9 @@ class QuasiNewton(Optimizer):
         for w, before in zip(self.tensors, start, strict=True):
             w.copy_(before)
         self.known = math.nan
-        self._move(p, low)  # 0 where nowhere on this line is down: at a minimum, to working precision
+        self._move(
+            p, low
+        )  # 0 where nowhere on this line is down: at a minimum, to working precision
         return low
 
     def _evaluate(self, closure: Callable[[], float]) -> float:
@@ -146,23 +173,29 @@ class QuasiNewton(Optimizer):
 
 
 class BFGS(QuasiNewton):
-    r"""$H \leftarrow (I - \rho s y^\top) H (I - \rho y s^\top) + \rho s s^\top$, $\rho = 1 / y^\top s$: the whole matrix is kept.
+    r"""$H \leftarrow (I - \rho s y^\top) H (I - \rho y s^\top) + \rho s s^\top$, $\rho = 1 / y^\top
+    s$: the whole matrix is kept.
 
     Source: Nocedal & Wright (2006), equations 6.17 and 6.20.
 
     Raises:
         UserError: more than 10,000 numbers are learned.
-    """  # noqa: E501
+    """
 
     def __init__(
-        self, parameters: Iterable[Any], lr: float = 1.0, weight_decay: float = 0.0, *, same: bool = False
+        self,
+        parameters: Iterable[Any],
+        lr: float = 1.0,
+        weight_decay: float = 0.0,
+        *,
+        same: bool = False,
     ) -> None:
         super().__init__(parameters, lr, weight_decay, same=same)
         n = sum(w.numel() for w in self.tensors)
         if n > LARGEST:
             raise UserError(
-                f"BFGS keeps a matrix of {n:,} × {n:,} numbers for {n:,} parameters; expected at most {LARGEST:,}: "
-                f"lbfgs keeps a few vectors instead"
+                f"BFGS keeps a matrix of {n:,} × {n:,} numbers for {n:,} parameters; expected at"
+                f" most {LARGEST:,}: lbfgs keeps a few vectors instead"
             )
 
     def direction(self, g: Tensor, m: dict[str, Any]) -> Tensor:
@@ -177,10 +210,16 @@ class BFGS(QuasiNewton):
 
 
 def bfgs_update(H: Tensor, s: Tensor, y: Tensor) -> Tensor:
-    """The next inverse Hessian, (n, n): it is symmetric, maps y to s, and is positive definite where yᵀs > 0."""
+    """The next inverse Hessian, (n, n): it is symmetric, maps y to s, and is positive definite
+    where yᵀs > 0.
+    """
     ρ = 1 / (y @ s)
     Hy = H @ y
-    return H - ρ * (torch.outer(s, Hy) + torch.outer(Hy, s)) + (ρ * ρ * (y @ Hy) + ρ) * torch.outer(s, s)
+    return (
+        H
+        - ρ * (torch.outer(s, Hy) + torch.outer(Hy, s))
+        + (ρ * ρ * (y @ Hy) + ρ) * torch.outer(s, s)
+    )
 
 
 class LBFGS(QuasiNewton):
@@ -190,9 +229,14 @@ class LBFGS(QuasiNewton):
     """
 
     def __init__(
-        self, parameters: Iterable[Any], lr: float = 1.0, weight_decay: float = 0.0, history: int = 10, *,
+        self,
+        parameters: Iterable[Any],
+        lr: float = 1.0,
+        weight_decay: float = 0.0,
+        history: int = 10,
+        *,
         same: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(parameters, lr, weight_decay, same=same, history=history)
 
     def learn(self, s: Tensor, y: Tensor, m: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
-r"""All learning rates at once: every feature steps with a rate of its own, drawn at random, and none is chosen.
+r"""All learning rates at once: every feature steps with a rate of its own, drawn at random, and
+none is chosen.
 
-Source: Blier, Wolinski & Ollivier (2019), Learning with random learning rates ("Alrao"; arXiv:1810.01322, 2018).
+Source: Blier, Wolinski & Ollivier (2019), Learning with random learning rates ("Alrao";
+arXiv:1810.01322, 2018).
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from torch.nn.functional import linear, log_softmax, nll_loss
 
 
 class Mixture(nn.Module):
-    r"""Features $\phi$, and copies of a last layer, mixed: $p(y \mid x) = \sum_j a_j \, p_j(y \mid \phi(x))$.
+    r"""Features $\phi$, and copies of a last layer, mixed: $p(y \mid x) = \sum_j a_j \, p_j(y \mid
+    \phi(x))$.
 
     Args:
         features: (batch, …) → (batch, width).
@@ -43,20 +46,23 @@ class Mixture(nn.Module):
     def losses(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """What to descend on, a scalar, and log p_j of the labels, (batch, copies).
 
-        The features learn from the mixture, with the copies held; every copy learns from its own loss, with the
-        features held.
+        The features learn from the mixture, with the copies held; every copy learns from its own
+        loss, with the features held.
         """
         phi = self.features(x)
         held = linear(phi, self.heads.weight.detach(), self.heads.bias.detach()).view(self.shape)
-        own = log_softmax(self.heads(phi.detach()).view(self.shape), 2)[torch.arange(len(x)), :, labels]
+        own = log_softmax(self.heads(phi.detach()).view(self.shape), 2)[
+            torch.arange(len(x)), :, labels
+        ]
         return nll_loss(self.mixed(log_softmax(held, 2)), labels) - own.mean(0).sum(), own
 
     @torch.no_grad()
     def weigh(self, own: Tensor, share: float = 0.01) -> None:
-        """Bayes' rule for a: each copy by the likelihood of the batch; then a share of all is dealt out evenly.
+        """Bayes' rule for a: each copy by the likelihood of the batch; then a share of all is dealt
+        out evenly.
 
-        The share lets a copy come back that was bad once: fixed share, Herbster & Warmuth (1998). The paper's rule,
-        "switch", is another one to the same end.
+        The share lets a copy come back that was bad once: fixed share, Herbster & Warmuth (1998).
+        The paper's rule, "switch", is another one to the same end.
 
         Args:
             own: as :meth:`losses` gives.
@@ -69,8 +75,9 @@ class Mixture(nn.Module):
 def random_rates(net: Mixture, low: float, high: float) -> list[tuple[nn.Parameter, Tensor]]:
     """The parameters of a mixture whose features are one layer, each with the rates of its rows.
 
-    All that belongs to one feature (weights into it, bias, normalisation) has one rate, its logarithm drawn evenly from
-    that of ``low`` to that of ``high``. The rates of the copies are spread evenly over the same range.
+    All that belongs to one feature (weights into it, bias, normalisation) has one rate, its
+    logarithm drawn evenly from that of ``low`` to that of ``high``. The rates of the copies are
+    spread evenly over the same range.
     """
     ends = math.log(low), math.log(high)
     _, copies, classes = net.shape

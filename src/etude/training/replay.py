@@ -1,4 +1,6 @@
-"""Replay: what an agent saw, kept in a ring of tensors, drawn from evenly or by how surprising it was."""
+"""Replay: what an agent saw, kept in a ring of tensors, drawn from evenly or by how surprising it
+was.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,14 @@ class Sample(NamedTuple):
 class Replay:
     r"""The last steps of several environments, row by row; stands in ``state``.
 
-    A row is drawn with a probability in proportion to $p^\alpha$, $p$ its last temporal difference (a new row: the
-    largest so far). Its importance $(N P)^{-\beta}$, over the largest possible, takes back what this adds to the mean.
-    With α = 0 all are drawn alike. Steps that only restarted an environment, and the newest n rows, whose outcome is
-    not known yet, are never drawn. The observation reached is a later row's, so each is kept once.
+    A row is drawn with a probability in proportion to $p^\alpha$, $p$ its last temporal difference
+    (a new row: the largest so far). Its importance $(N P)^{-\beta}$, over the largest possible,
+    takes back what this adds to the mean. With α = 0 all are drawn alike. Steps that only restarted
+    an environment, and the newest n rows, whose outcome is not known yet, are never drawn. The
+    observation reached is a later row's, so each is kept once.
 
-    One draw sums all priorities up anew, as tensors: at 10⁵ rows that is faster than a tree walked in Python.
+    One draw sums all priorities up anew, as tensors: at 10⁵ rows that is faster than a tree walked
+    in Python.
 
     Args:
         rows: transitions that are kept, of all environments together.
@@ -40,10 +44,13 @@ class Replay:
         discount: γ.
         alpha: α, from 0 to 1.
 
-    Source: Schaul, Quan, Antonoglou & Silver (2016), Prioritized experience replay, equation 1 and section 3.4.
+    Source: Schaul, Quan, Antonoglou & Silver (2016), Prioritized experience replay, equation 1 and
+    section 3.4.
     """
 
-    def __init__(self, rows: int, steps: int = 1, discount: float = 0.99, alpha: float = 0.0) -> None:
+    def __init__(
+        self, rows: int, steps: int = 1, discount: float = 0.99, alpha: float = 0.0
+    ) -> None:
         self.rows, self.steps, self.γ, self.α = rows, steps, discount, alpha
         self.columns: dict[str, Tensor] = {}  # (slots, environments, …) each
         self.slot = 0  # where the next row is written
@@ -61,7 +68,9 @@ class Replay:
         if not self.columns:
             slots = max(self.rows // len(observation), self.steps + 2)
             self.columns = {key: value.new_zeros(slots, *value.shape) for key, value in row.items()}
-            self.columns["priority"] = torch.zeros(slots, len(observation), dtype=torch.float64, device=action.device)
+            self.columns["priority"] = torch.zeros(
+                slots, len(observation), dtype=torch.float64, device=action.device
+            )
         for key, value in row.items():
             self.columns[key][self.slot] = value
         priority, slots = self.columns["priority"], len(self.columns["priority"])
@@ -90,10 +99,17 @@ class Replay:
         sums = priority.cumsum(0)
         total = sums[-1]
         if not total > 0:
-            raise ValueError(f"the replay holds no step whose outcome is known; add more than {self.steps} rows first")
+            raise ValueError(
+                f"the replay holds no step whose outcome is known; add more than {self.steps} rows"
+                " first"
+            )
         device = priority.device
-        part = torch.arange(rows, device=device) + torch.rand(rows, device=device).double()  # 24 bits: below 1 for sure
-        drawn = torch.searchsorted(sums, part / rows * total, right=True)  # never one whose priority is 0
+        part = (
+            torch.arange(rows, device=device) + torch.rand(rows, device=device).double()
+        )  # 24 bits: below 1 for sure
+        drawn = torch.searchsorted(
+            sums, part / rows * total, right=True
+        )  # never one whose priority is 0
         probability = priority[drawn] / total
         if self.α > 0:
             least = priority[priority > 0].min() / total
@@ -102,7 +118,9 @@ class Replay:
             weight = torch.ones_like(probability)
         environments = self.columns["priority"].shape[1]
         slot, which = drawn // environments, drawn % environments
-        window = (slot + torch.arange(self.steps, device=device)[:, None]) % len(self.columns["priority"])  # (n, rows)
+        window = (slot + torch.arange(self.steps, device=device)[:, None]) % len(
+            self.columns["priority"]
+        )  # (n, rows)
         reward, terminated, truncated = (
             self.columns[key][window, which] for key in ("reward", "terminated", "truncated")
         )
@@ -112,7 +130,9 @@ class Replay:
         return Sample(observation, action, reward, discount, reached, weight.float(), drawn)
 
     def update(self, rows: Tensor, difference: Tensor) -> None:
-        """New priorities of rows that were drawn, by their temporal differences, (rows,) each; idle where α = 0."""
+        """New priorities of rows that were drawn, by their temporal differences, (rows,) each; idle
+        where α = 0.
+        """
         if self.α > 0:
             priority = (difference.detach().abs().double() + 1e-3) ** self.α
             self.columns["priority"].view(-1)[rows] = priority
@@ -125,7 +145,10 @@ class Replay:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Put back what ``state_dict`` gave."""
         here = {key: value.device for key, value in self.columns.items()}
-        self.columns = {key: value.to(here.get(key, value.device)).clone() for key, value in state["columns"].items()}
+        self.columns = {
+            key: value.to(here.get(key, value.device)).clone()
+            for key, value in state["columns"].items()
+        }
         self.slot, self.largest = state["slot"], state["largest"]
 
 
@@ -134,10 +157,14 @@ def explored(net: nn.Module, observation: Tensor, ε: float) -> Tensor:
     """The action of the highest value, or with probability ε any: (n, …) → (n,)."""
     values: Tensor = net(observation)  # (n, actions)
     anything = torch.randint(values.shape[1], (len(values),), device=values.device)
-    return torch.where(torch.rand(len(values), device=values.device) < ε, anything, values.argmax(1))
+    return torch.where(
+        torch.rand(len(values), device=values.device) < ε, anything, values.argmax(1)
+    )
 
 
 @torch.no_grad()
 def follow(target: nn.Module, net: nn.Module, τ: float) -> None:
-    r"""A target network goes a part τ of the way to the one that learns: $\theta^- + \tau (\theta - \theta^-)$."""
+    r"""A target network goes a part τ of the way to the one that learns: $\theta^- + \tau (\theta -
+    \theta^-)$.
+    """
     torch._foreach_lerp_(list(target.parameters()), list(net.parameters()), τ)

@@ -1,4 +1,6 @@
-"""Shapes of the learning rate over a run, for ``torch.optim.lr_scheduler.LambdaLR``: step → factor of the base rate."""
+"""Shapes of the learning rate over a run, for ``torch.optim.lr_scheduler.LambdaLR``: step → factor
+of the base rate.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ def constant(step: int) -> float:
 
 
 def step_decay(steps: int, at: Sequence[float] = (0.5, 0.75), factor: float = 0.2) -> Shape:
-    """1 at first, and times ``factor`` each time that one of the parts ``at`` of the steps is done."""
+    """1 at first, and times ``factor`` each time that one of the parts ``at`` of the steps
+    is done.
+    """
     return lambda step: factor ** sum(step >= part * steps for part in at)
 
 

@@ -1,4 +1,6 @@
-"""What a decoder writes: the likeliest token again and again, or the best of several texts at once."""
+"""What a decoder writes: the likeliest token again and again, or the best of several texts
+at once.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,23 @@ class Writer(Protocol):
 
 
 def beam_search(
-    net: Writer, source: Tensor, begin: int, end: int, longest: int, *, width: int = 1, penalty: float = 0.0,
+    net: Writer,
+    source: Tensor,
+    begin: int,
+    end: int,
+    longest: int,
+    *,
+    width: int = 1,
+    penalty: float = 0.0,
     pad: int = 0,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    r"""The text y of highest $\ln p(y \mid x) / l(|y|)$ that a beam of ``width`` texts finds: (n, longest), and its score.
+) -> tuple[Tensor, Tensor]:
+    r"""The text y of highest $\ln p(y \mid x) / l(|y|)$ that a beam of ``width`` texts finds: (n,
+    longest), and its score.
 
-    At every step each text of the beam is continued by every token, and the best ``width`` are kept. One that has ended
-    keeps its place with its score until better ones push it out; it is over when none that has not ended can still rank
-    above the best. A beam of width 1 is greedy: always the likeliest token. One as wide as there are texts is exact.
+    At every step each text of the beam is continued by every token, and the best ``width`` are
+    kept. One that has ended keeps its place with its score until better ones push it out; it is
+    over when none that has not ended can still rank above the best. A beam of width 1 is greedy:
+    always the likeliest token. One as wide as there are texts is exact.
 
     $l(n) = \left(\frac{5 + n}{6}\right)^\alpha$, where n counts the end, too.
 
@@ -56,10 +67,13 @@ def beam_search(
     Returns:
         The best text of each row, and its rank, (n,).
 
-    Source: Wu et al. (2016), Google's neural machine translation system, equation 14, without coverage.
-    """  # noqa: E501
+    Source: Wu et al. (2016), Google's neural machine translation system, equation 14, without
+    coverage.
+    """
     n, device = len(source), source.device
-    memory, seen = (part.repeat_interleave(width, 0) for part in (net.encode(source), net.seen(source)))
+    memory, seen = (
+        part.repeat_interleave(width, 0) for part in (net.encode(source), net.seen(source))
+    )
     past = net.cache()
     first = torch.arange(n, device=device)[:, None] * width  # (n, 1): the first row of each beam
     token = torch.full((n * width, 1), begin, device=device)
@@ -71,19 +85,29 @@ def beam_search(
     rank = log_p
 
     for t in range(longest):
-        step = net.decode(token, memory, seen, past)[:, -1].float().log_softmax(-1).view(n, width, -1)
+        step = (
+            net.decode(token, memory, seen, past)[:, -1].float().log_softmax(-1).view(n, width, -1)
+        )
         ended = torch.full_like(step[0, 0], -torch.inf)
         ended[pad] = 0  # what is over goes on for nothing
-        total = log_p[:, :, None] + torch.where(over[:, :, None], ended, step)  # (n, width, vocabulary)
+        total = log_p[:, :, None] + torch.where(
+            over[:, :, None], ended, step
+        )  # (n, width, vocabulary)
         length = length + ~over
         ranks = total / ((5 + length) / 6).pow(penalty)[:, :, None]
         rank, best = ranks.flatten(1).topk(width)  # (n, width)
         parent, token = best // step.shape[2], best % step.shape[2]
-        log_p, over, length = total.flatten(1).gather(1, best), over.gather(1, parent), length.gather(1, parent)
+        log_p, over, length = (
+            total.flatten(1).gather(1, best),
+            over.gather(1, parent),
+            length.gather(1, parent),
+        )
         text = text.gather(1, parent[:, :, None].expand_as(text))
         text[:, :, t] = token
         over = over | (token == end)
-        hope = log_p.masked_fill(over, -torch.inf) / ((5 + longest) / 6) ** penalty  # ln p only falls
+        hope = (
+            log_p.masked_fill(over, -torch.inf) / ((5 + longest) / 6) ** penalty
+        )  # ln p only falls
         if (rank.masked_fill(~over, -torch.inf).amax(1) >= hope.amax(1)).all():
             break
         past.pick((first + parent).flatten())

@@ -12,7 +12,9 @@ IGNORED = 255
 
 
 def confusion(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """How many pixels of each class (row) were taken for each (column). Shape: (classes, classes), int64.
+    """How many pixels of each class (row) were taken for each (column).
+
+    Shape: (classes, classes), int64.
 
     Args:
         predicted: whole numbers, of any shape.
@@ -21,11 +23,14 @@ def confusion(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
     """
     truth, predicted = truth.flatten().long(), predicted.flatten().long()
     told = (truth >= 0) & (truth < classes)
-    return torch.bincount(truth[told] * classes + predicted[told], minlength=classes**2).view(classes, classes)
+    return torch.bincount(truth[told] * classes + predicted[told], minlength=classes**2).view(
+        classes, classes
+    )
 
 
 def intersection_over_union(counts: Tensor) -> Tensor:
-    r"""Of each class $k$ with counts $n_{ij}$: $n_{kk} / (\sum_j n_{kj} + \sum_i n_{ik} - n_{kk})$; (classes,), double.
+    r"""Of each class $k$ with counts $n_{ij}$: $n_{kk} / (\sum_j n_{kj} + \sum_i n_{ik} - n_{kk})$;
+    (classes,), double.
 
     NaN where a class neither occurs nor was predicted. This is the Jaccard index.
     """
@@ -40,17 +45,22 @@ def pixel_accuracy(counts: Tensor) -> float:
 
 
 def dice_loss(scores: Tensor, truth: Tensor) -> Tensor:
-    r"""$1 - \frac{1}{K} \sum_k \frac{2 \sum_x p_{xk} y_{xk} + 1}{\sum_x p_{xk} + \sum_x y_{xk} + 1}$ over a batch.
+    r"""$1 - \frac{1}{K} \sum_k \frac{2 \sum_x p_{xk} y_{xk} + 1}{\sum_x p_{xk} + \sum_x y_{xk} +
+    1}$ over a batch.
 
     Args:
         scores: logits (batch, classes, height, width).
         truth: (batch, height, width), whole numbers; pixels of :data:`IGNORED` are left out.
 
-    Source: Milletari, Navab & Ahmadi (2016), section 3, with sums in place of squares, for several classes.
+    Source: Milletari, Navab & Ahmadi (2016), section 3, with sums in place of squares, for several
+    classes.
     """
     told = (truth != IGNORED)[:, None]
     p = scores.softmax(1) * told
-    y = torch.zeros_like(p).scatter_(1, truth.long().masked_fill(~told[:, 0], 0)[:, None], 1.0) * told
+    y = (
+        torch.zeros_like(p).scatter_(1, truth.long().masked_fill(~told[:, 0], 0)[:, None], 1.0)
+        * told
+    )
     both, either = (p * y).sum((0, 2, 3)), (p + y).sum((0, 2, 3))
     return 1 - ((2 * both + 1) / (either + 1)).mean()
 

@@ -1,4 +1,6 @@
-"""Losses over the plane, and optimisers that walk on them: what can be watched of descent in two dimensions."""
+"""Losses over the plane, and optimisers that walk on them: what can be watched of descent in two
+dimensions.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ FLAT = 1e-6  # a gradient with no component larger than this is taken for none
 
 
 def rosenbrock(w: Tensor) -> Tensor:
-    r"""$(1 - x)^2 + 100 (y - x^2)^2$: a bent valley, steep across and nearly flat along. (…, 2) → (…).
+    r"""$(1 - x)^2 + 100 (y - x^2)^2$: a bent valley, steep across and nearly flat along.
+
+    (…, 2) → (…).
 
     Source: Rosenbrock (1960).
     """
@@ -29,7 +33,9 @@ def rosenbrock(w: Tensor) -> Tensor:
 
 
 def beale(w: Tensor) -> Tensor:
-    r"""$\sum_{k=1}^3 (c_k - x + x y^k)^2$ with $c = 1.5, 2.25, 2.625$: plains between cliffs. (…, 2) → (…).
+    r"""$\sum_{k=1}^3 (c_k - x + x y^k)^2$ with $c = 1.5, 2.25, 2.625$: plains between cliffs.
+
+    (…, 2) → (…).
 
     Source: Beale (1958).
     """
@@ -38,7 +44,9 @@ def beale(w: Tensor) -> Tensor:
 
 
 def saddle(w: Tensor) -> Tensor:
-    r"""$5 x^2 + (y^2 - 1)^2 / 4$: steep down to a saddle at the origin, gently down to a minimum on either side."""
+    r"""$5 x^2 + (y^2 - 1)^2 / 4$: steep down to a saddle at the origin, gently down to a minimum on
+    either side.
+    """
     x, y = w.unbind(-1)
     return 5 * x**2 + (y**2 - 1) ** 2 / 4
 
@@ -75,8 +83,9 @@ SURFACES = {
 class Walk:
     """Optimisers on one surface, each at its own place, and all the places where it has been.
 
-    An optimiser rests where the gradient is flat, and where it is no number. A quasi-Newton one searches along its
-    line. ``paths[name]`` has a place for every step done, the start first; ``gradients[name]`` counts those computed.
+    An optimiser rests where the gradient is flat, and where it is no number. A quasi-Newton one
+    searches along its line. ``paths[name]`` has a place for every step done, the start first;
+    ``gradients[name]`` counts those computed.
 
     Args:
         surface: what they walk on.
@@ -97,7 +106,9 @@ class Walk:
         """One step of each that does not rest. Their gradients come from one backward pass."""
         if not self.walking:
             return
-        places = torch.stack([self.w[name].detach() for name in self.walking]).requires_grad_()  # (walking, 2)
+        places = torch.stack(
+            [self.w[name].detach() for name in self.walking]
+        ).requires_grad_()  # (walking, 2)
         (gradients,) = torch.autograd.grad(self.surface.loss(places).sum(), places)
         steep = [FLAT < slope < math.inf for slope in gradients.abs().amax(1).tolist()]
         self.walking = list(compress(self.walking, steep))
@@ -119,7 +130,9 @@ class Walk:
         return len(near) - away if away else None
 
     def ending(self, name: str) -> str:
-        """What it did last: rests, or moves and how far a step; it circles where that leads nowhere."""
+        """What it did last: rests, or moves and how far a step; it circles where that leads
+        nowhere.
+        """
         recent = self.paths[name][-100:]
         if not self.surface.loss(torch.tensor(recent[-1], dtype=torch.double)).isfinite():
             return "diverged"
@@ -132,8 +145,12 @@ class Walk:
     def state_dict(self) -> dict[str, Any]:
         """All that changes."""
         return {
-            "paths": {name: torch.tensor(path, dtype=torch.double) for name, path in self.paths.items()},
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "paths": {
+                name: torch.tensor(path, dtype=torch.double) for name, path in self.paths.items()
+            },
+            "optimizers": {
+                name: optimizer.state_dict() for name, optimizer in self.optimizers.items()
+            },
             "gradients": dict(self.gradients),
             "walking": list(self.walking),
         }
@@ -156,8 +173,13 @@ class Walk:
 
 
 def quadratic_errors(make: Make, condition: float, steps: int) -> list[float]:
-    """How far from the minimum of (x² + κy²) / 2 one is at the start, (1, 1), and after each step."""
-    scale, w = torch.tensor([1.0, condition], dtype=torch.double), torch.ones(2, dtype=torch.double, requires_grad=True)
+    """How far from the minimum of (x² + κy²) / 2 one is at the start, (1, 1), and after
+    each step.
+    """
+    scale, w = (
+        torch.tensor([1.0, condition], dtype=torch.double),
+        torch.ones(2, dtype=torch.double, requires_grad=True),
+    )
     optimizer, errors = make([w]), [math.sqrt(2)]
     for _ in range(steps):
         w.grad = scale * w.detach()

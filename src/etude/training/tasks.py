@@ -1,4 +1,6 @@
-"""What is known of some environments: when they count as solved, what their actions and numbers are called."""
+"""What is known of some environments: when they count as solved, what their actions and numbers are
+called.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,18 @@ from torch import Tensor
 from etude.data.numbers import read_numbers
 from etude.training.environments import spaces
 
-GOALS = {"CartPole-v1": 475.0, "LunarLander-v3": 200.0}  # mean returns at which Gymnasium calls them solved
+GOALS = {
+    "CartPole-v1": 475.0,
+    "LunarLander-v3": 200.0,
+}  # mean returns at which Gymnasium calls them solved
 ACTIONS = {
     "CartPole-v1": ("left", "right"),
     "LunarLander-v3": ("nothing", "left engine", "main engine", "right engine"),
 }
-ANGLES = {"CartPole-v1": (2, 3, 0.2, 1.0), "LunarLander-v3": (4, 5, 1.0, 1.0)}  # angle and its velocity; how far each
+ANGLES = {
+    "CartPole-v1": (2, 3, 0.2, 1.0),
+    "LunarLander-v3": (4, 5, 1.0, 1.0),
+}  # angle and its velocity; how far each
 
 
 def action_names(name: str) -> tuple[str, ...]:

@@ -9,7 +9,9 @@ from torch import Tensor
 
 
 class Trail:
-    """Tensors of one shape, kept one after the other; stands in ``state``, so that a resumed run has them all."""
+    """Tensors of one shape, kept one after the other; stands in ``state``, so that a resumed run
+    has them all.
+    """
 
     def __init__(self) -> None:
         self.kept: list[Tensor] = []

@@ -20,9 +20,16 @@ def tokens_of(pieces: Pieces, texts: Sequence[str]) -> Ragged:
 
 
 def translate(
-    net: Any, pieces: Pieces, texts: Sequence[str], longest: int, *, width: int = 1, penalty: float = 0.0,
-    device: torch.device | str = "cpu", batch: int = 256,
-) -> tuple[list[str], float]:  # fmt: skip
+    net: Any,
+    pieces: Pieces,
+    texts: Sequence[str],
+    longest: int,
+    *,
+    width: int = 1,
+    penalty: float = 0.0,
+    device: torch.device | str = "cpu",
+    batch: int = 256,
+) -> tuple[list[str], float]:
     """What is written of each text, and the mean rank of it, by :func:`beam_search`.
 
     Texts of like length go together, so that little is padded.
@@ -43,7 +50,9 @@ def translate(
     with evaluating(net):
         for part in torch.split(order, max(1, batch // width)):
             source = read[part].padded(PAD).to(device)
-            found, rank = beam_search(net, source, BEGIN, END, longest, width=width, penalty=penalty, pad=PAD)
+            found, rank = beam_search(
+                net, source, BEGIN, END, longest, width=width, penalty=penalty, pad=PAD
+            )
             ranks += float(rank.sum())
             for i, row in zip(part.tolist(), found.tolist(), strict=True):
                 written[i] = pieces.decode(row)
@@ -56,7 +65,8 @@ def exact(written: Sequence[str], expected: Sequence[str]) -> float:
 
 
 def bleu(written: Sequence[str], expected: Sequence[str]) -> float:
-    """BLEU of all texts together, from 0 to 100, with upper and lower case: as ``sacrebleu`` counts by default.
+    """BLEU of all texts together, from 0 to 100, with upper and lower case: as ``sacrebleu`` counts
+    by default.
 
     Sources: Papineni et al. (2002); Post (2018), A call for clarity in reporting BLEU scores.
 
@@ -66,5 +76,7 @@ def bleu(written: Sequence[str], expected: Sequence[str]) -> float:
     try:
         import sacrebleu
     except ImportError:
-        raise UserError("BLEU is counted by sacrebleu; install it with: pip install 'etude[text]'") from None
+        raise UserError(
+            "BLEU is counted by sacrebleu; install it with: pip install 'etude[text]'"
+        ) from None
     return float(sacrebleu.corpus_bleu(list(written), [list(expected)]).score)

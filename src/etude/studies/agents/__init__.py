@@ -1,1 +1,4 @@
-"""Studies: agents."""
+"""Acting in an environment for the sake of a reward."""
+
+TITLE = "Agents"
+ORDER = 5

@@ -1,1 +1,4 @@
-"""Studies: foundations."""
+"""Fitting, descending, regularising: what every later study rests on."""
+
+TITLE = "Foundations"
+ORDER = 1

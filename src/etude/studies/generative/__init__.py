@@ -1,1 +1,4 @@
-"""Studies: generative."""
+"""Learning a distribution, and drawing from it."""
+
+TITLE = "Generative models"
+ORDER = 4

@@ -1,1 +1,4 @@
-"""Studies of graphs: nodes, and the edges along which they tell each other what they know."""
+"""Nodes, and the edges along which they exchange what they know."""
+
+TITLE = "Graphs"
+ORDER = 6

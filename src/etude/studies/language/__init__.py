@@ -1,1 +1,4 @@
-"""Studies: language."""
+"""Sequences: recurrence, attention, and texts that are classified, translated, written."""
+
+TITLE = "Sequences and language"
+ORDER = 3

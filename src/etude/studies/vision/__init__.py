@@ -1,1 +1,4 @@
-"""Studies: vision."""
+"""Images: what is there, where, and from which side."""
+
+TITLE = "Vision"
+ORDER = 2
