@@ -13,12 +13,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from etude import data, figures, training
     from etude.claims import Claim
     from etude.errors import UserError
     from etude.results.load import Trained, load
     from etude.runs.run import Run
     from etude.session import all_studies, run
-    from etude.study import Amount, Count, Fraction, Natural, Positive, Study
+    from etude.study import (
+        Amount,
+        Count,
+        Fraction,
+        Natural,
+        OptimizerName,
+        Positive,
+        Study,
+    )
 
 _HOMES = {
     "Amount": "etude.study",
@@ -26,6 +35,7 @@ _HOMES = {
     "Count": "etude.study",
     "Fraction": "etude.study",
     "Natural": "etude.study",
+    "OptimizerName": "etude.study",
     "Positive": "etude.study",
     "Run": "etude.runs.run",
     "Study": "etude.study",
@@ -42,18 +52,27 @@ __all__ = [
     "Count",
     "Fraction",
     "Natural",
+    "OptimizerName",
     "Positive",
     "Run",
     "Study",
     "Trained",
     "UserError",
     "all_studies",
+    "data",
+    "figures",
     "load",
     "run",
+    "training",
 ]
 
 
+_ROOMS = ("data", "figures", "training")  # whose own faces hand on what they hold
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"etude.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'etude' has no attribute '{name}'")
