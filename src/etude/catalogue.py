@@ -208,7 +208,6 @@ class Catalogue:
         return [read(path, module) for path, module in self.files.values()]
 
 
-@cache
 def topics() -> dict[str, str]:
     """``{topic: title}`` in the order in which courses go; both stand in
     ``studies/<topic>/__init__.py``.
@@ -216,8 +215,13 @@ def topics() -> dict[str, str]:
     Raises:
         ValueError: such a file states no ``TITLE`` and ``ORDER``.
     """
+    return _topics(STUDIES)
+
+
+@cache
+def _topics(studies: Path) -> dict[str, str]:
     found = []
-    for path in STUDIES.glob("*/__init__.py"):
+    for path in studies.glob("*/__init__.py"):
         stated = {
             node.targets[0].id: ast.literal_eval(node.value)
             for node in ast.parse(path.read_text(encoding="utf-8")).body

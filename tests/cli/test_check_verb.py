@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 
 import etude
 import tiny
+from etude import catalogue
+from etude.catalogue import Catalogue
 from etude.cli import check as verb
 from etude.cli import main
 from etude.results import check as results
@@ -139,9 +142,7 @@ def test_wrong_words(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_recording_needs_a_checkout(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        verb, "MEASURED", place / "lib" / "site-packages" / "etude" / "measured.json"
-    )
+    monkeypatch.setattr(verb, "STUDIES", place / "lib" / "site-packages" / "etude" / "studies")
     code, _, err = check(capsys, "spirals", "--record")
     assert code == 2
     assert "expected a source checkout" in err
@@ -155,15 +156,22 @@ def test_what_was_measured_is_recorded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     checkout = place / "checkout"
-    (checkout / "src" / "etude").mkdir(parents=True)
+    studies = checkout / "src" / "etude" / "studies"
+    shutil.copytree(catalogue.STUDIES / "foundations" / "spirals", studies / "foundations/spirals")
+    shutil.copy(catalogue.STUDIES / "foundations/__init__.py", studies / "foundations")
+    own = studies / "foundations" / "spirals"
     (checkout / "pyproject.toml").write_text('[project]\nname = "etude"\n')
     (checkout / "README.md").write_text("# Etude\n<!-- results -->\n<!-- /results -->\nend\n")
-    monkeypatch.setattr(verb, "MEASURED", checkout / "src" / "etude" / "measured.json")
+    for module in (verb, catalogue):
+        monkeypatch.setattr(module, "STUDIES", studies)
     answers["train/accuracy"] = 1.0
     code, _, _ = check(capsys, "spirals", "--record", "--seeds", "3")
     assert code == 0
-    record = json.loads((checkout / "src" / "etude" / "measured.json").read_text())
-    kept = record["studies"]["spirals"]["quick"]
+    record = json.loads((own / "record.json").read_text())
+    kept = record["quick"]
+    lesson = (own / "README.md").read_text()
+    assert "| quick | `train/accuracy` ≥ 1 | 1 ± 0 | ✓ | 2 s |" in lesson
+    assert "`train/accuracy`" not in Catalogue()["spirals"].lesson.partition("## ")[0]
     assert kept["command"] == "etude check spirals --scale quick --seeds 3"
     assert kept["claims"][0]["values"] == [1.0, 1.0, 1.0]
     page, readme = (
@@ -186,7 +194,7 @@ def test_what_was_measured_is_recorded(
     code, _, err = check(capsys, "spirals", "--record")
     assert code == 1
     assert "spirals: not recorded, for a run failed" in err
-    assert json.loads((checkout / "src" / "etude" / "measured.json").read_text()) == record
+    assert json.loads((own / "record.json").read_text()) == record
     (checkout / "README.md").write_text("# Etude\n")
     _, _, err = check(capsys, "spirals", "--record")
     assert "it is left as it is" in err

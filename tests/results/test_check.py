@@ -17,15 +17,24 @@ import tiny
 from etude import UserError
 from etude.catalogue import Catalogue, Entry
 from etude.results import check as module
-from etude.results.check import Checked, Outcome, check, merged, reusable
-from etude.results.documents import between_markers, overview, results_page, table
+from etude.results.check import Checked, Outcome, check, record_of, reusable
+from etude.results.documents import (
+    between_markers,
+    lesson_part,
+    overview,
+    results_page,
+    table,
+)
 from etude.runs.folder import RunFolder
+from etude.sources import changed
 
 Answer = Callable[[int], dict[str, Any] | str]
 
 
 def study(folder: Path, claims: str) -> Entry:
-    return Catalogue()[str(tiny.write(folder, f"[{claims}]"))]
+    """A study in a folder of its own, ``folder/tiny/tiny.py``, so that it may keep a record."""
+    (folder / "tiny").mkdir(exist_ok=True)
+    return Catalogue()[str(tiny.write(folder / "tiny", f"[{claims}]"))]
 
 
 def measured(
@@ -181,6 +190,34 @@ def test_only_unchanged_finished_runs_of_this_source_are_reused(place: Path) -> 
     assert reusable(Catalogue()[str(place / "tiny.py")], "quick", 4, root) is None
 
 
+def test_a_run_of_other_data_is_not_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The study's file is as it was; what it imports is not."""
+    folder = tmp_path / "wave"
+    folder.mkdir()
+    tiny.write(
+        folder,
+        name="wave.py",
+        old_1="import torch\n",
+        new_1="import torch\n\nfrom ._data import examples\n",
+        old_2="x = torch.randn(512, 4)",
+        new_2="x = examples(512)",
+    )
+    leaf = folder / "_data.py"
+    leaf.write_text("import torch\n\n\ndef examples(n):\n    return torch.randn(n, 4)\n")
+    root = tmp_path / "runs"
+    run = tiny.run(folder, root, seed=4)
+    assert reusable(Catalogue()[str(folder)], "quick", 4, root)
+    kept = run.folder.source / "_data.py"
+    assert kept.read_text() == leaf.read_text()
+
+    leaf.write_text("import torch\n\n\ndef examples(n):\n    return torch.rand(n, 4)\n")
+    entry = Catalogue()[str(folder)]
+    assert reusable(entry, "quick", 4, root) is None
+    assert changed(run.folder.study()["digests"], entry.digests) == ["_data.py"]
+    leaf.write_text('"""Data."""\n' + kept.read_text() + "# drawn anew\n")
+    assert reusable(Catalogue()[str(folder)], "quick", 4, root)  # a comment moves no number
+
+
 # -- the record ------------------------------------------------------------------------------------
 
 CLAIMS = (
@@ -189,21 +226,19 @@ CLAIMS = (
 )
 
 
-def recorded(
-    place: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, **options: Any
-) -> tuple[Entry, dict[str, Any]]:
+def recorded(place: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, **options: Any) -> Entry:
+    """The study with its record beside it."""
     (run,) = (place / "runs" / "tiny").iterdir()
     checked = measured(run, monkeypatch, CLAIMS, answer, **options)
-    return checked.entry, merged(
-        {"studies": {"other": {"quick": {"seconds": 3}}}}, [checked], lambda each: "the command"
-    )
+    record = {checked.scale: record_of(checked, "the command")}
+    checked.entry.path.with_name("record.json").write_text(json.dumps(record))
+    return Catalogue()[str(checked.entry.path)]
 
 
 def test_what_was_measured_is_kept(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, record = recorded(place, monkeypatch, lambda seed: {"a": 0.6 + seed / 10, "b": 0.1})
-    assert [*record["studies"]] == ["other", "tiny"]
-    assert [*record["studies"]["tiny"]] == ["quick"]
-    kept = record["studies"]["tiny"]["quick"]
+    entry = recorded(place, monkeypatch, lambda seed: {"a": 0.6 + seed / 10, "b": 0.1})
+    assert [*entry.measured] == ["quick"]
+    kept = entry.measured["quick"]
     assert kept["seconds"] == 1.0
     assert kept["peak_memory_bytes"] == 7
     assert kept["command"] == "the command"
@@ -220,60 +255,63 @@ def test_what_was_measured_is_kept(place: Path, monkeypatch: pytest.MonkeyPatch)
     )
     assert a["measured"] == "0.7 ± 0.1"
     assert (b["mark"], b["mean"]) == ("✗", pytest.approx(0.1))
-    json.dumps(record)
-
-
-def test_a_failed_run_leaves_the_record_as_it_was(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, record = recorded(place, monkeypatch, lambda seed: {"a": 1, "b": 1} if seed else "it broke")
-    assert record == {"studies": {"other": {"quick": {"seconds": 3}}}}
 
 
 def test_the_table_says_what_is_not_measured(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry, record = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1})
-    assert table([entry], record).splitlines()[2:] == [
+    entry = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1})
+    assert table([entry]).splitlines()[2:] == [
         "| `tiny` | quick | a ≥ 0.5, mean of 3 | 0.6 ± 0 | ✓ | 1 s | A paper \\| 1 |",
         "| `tiny` | quick | b ≥ 0.5, mean of 3 | 0.1 ± 0 | ✗ | 1 s |  |",
         "| `tiny` | full | c ≤ 1, mean of 3 | not yet measured |  |  |  |",
     ]
-    assert "the command" in results_page([entry], record)
-    assert table([entry], {}).count("not yet measured") == 3
-    stricter = study(
-        place, CLAIMS.replace("0.5", "0.55")
-    )  # measured against another bound: not counted
-    assert table([stricter], record).count("not yet measured") == 3
+    assert "the command" in results_page([entry])
+    stricter = study(entry.path.parents[1], CLAIMS.replace("0.5", "0.55"))
+    assert table([stricter]).count("not yet measured") == 3  # against another bound: not counted
+    entry.path.with_name("record.json").unlink()
+    assert table([Catalogue()[str(entry.path)]]).count("not yet measured") == 3
 
 
 def test_the_overview_has_one_row_a_study(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry, record = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1})
-    assert overview([entry], record).splitlines()[2:] == [
+    entry = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1})
+    assert overview([entry]).splitlines()[2:] == [
         f"| `tiny` | {entry.title} | a 0.6 ± 0 (≥ 0.5) | 1 of 2 | 1 s | full: not yet |"
     ]
-    assert overview([entry], {}).splitlines()[2:] == [
+    entry.path.with_name("record.json").unlink()
+    entry = Catalogue()[str(entry.path)]
+    assert overview([entry]).splitlines()[2:] == [
         f"| `tiny` | {entry.title} | not yet |  |  | full: not yet |"
     ]
 
 
 def test_the_table_marks_too_few_seeds(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry, record = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1}, seeds=2)
-    first, second, _ = table([entry], record).splitlines()[2:]
+    entry = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1}, seeds=2)
+    first, second, _ = table([entry]).splitlines()[2:]
     assert "| 2 of 3 seeds |" in first
     assert "✓" not in first
     assert "| ✗ |" in second
-    more = study(
-        place, CLAIMS.replace("at_least=0.5,", "at_least=0.5, seeds=5,")
-    )  # the claim asks for more by now
-    assert "| 2 of 5 seeds |" in table([more], record)
+    more = study(entry.path.parents[1], CLAIMS.replace("at_least=0.5,", "at_least=0.5, seeds=5,"))
+    assert "| 2 of 5 seeds |" in table([more])  # the claim asks for more by now
+
+
+def test_a_lesson_holds_its_claims(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1})
+    part = lesson_part(entry)
+    assert "| quick | `a` ≥ 0.5 | 0.6 ± 0 | ✓ | 1 s |" in part.splitlines()
+    assert "| full | `c` ≤ 1 | not yet measured |  |  |" in part.splitlines()
+    assert "`the command`" in part
+    assert "cover.webp" not in part
+    entry.path.with_name("cover.webp").write_bytes(b"a picture")
+    assert lesson_part(entry).startswith(f"![{entry.title}](cover.webp)\n")
 
 
 def test_the_readme_is_changed_between_its_markers() -> None:
     page = "# Etude\n<!-- results -->\nold\n<!-- /results -->\nend\n"
     assert (
-        between_markers(page, "new") == "# Etude\n<!-- results -->\nnew\n<!-- /results -->\nend\n"
+        between_markers(page, "new", "results")
+        == "# Etude\n<!-- results -->\nnew\n<!-- /results -->\nend\n"
     )
-    assert between_markers("# Etude\n", "new") is None
-    assert between_markers("<!-- results -->", "new") is None
+    assert between_markers("# Etude\n", "new", "results") is None
+    assert between_markers("<!-- results -->", "new", "results") is None
 
 
 # -- real processes --------------------------------------------------------------------------------

@@ -430,7 +430,7 @@ def all_entries() -> list[Entry]:
 
 @lru_cache(256)
 def _lesson(name: str, lesson: str) -> str:
-    return lesson_html(lesson.partition("\n")[2].strip())
+    return lesson_html(lesson.partition("\n")[2].strip(), studies="/studies")
 
 
 def lesson_of(entry: Entry) -> str:

@@ -97,6 +97,7 @@ def print_lesson(lesson: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
+    lesson = re.sub(r"\[([^\]]+)\]\((?:\.\./)+[\w/]+/README\.md\)", r"\1", lesson)  # a study's name
     latex = LatexNodes2Text(math_mode="text")
 
     def equation(match: re.Match[str]) -> str:

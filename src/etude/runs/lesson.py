@@ -5,10 +5,26 @@ without a network.
 from __future__ import annotations
 
 import html
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 
-def lesson_html(lesson: str) -> str:
-    """Markdown to HTML; an equation that can't be converted is shown as its LaTeX."""
+STUDY = re.compile(r"(?:\.\./)+(?:\w+/)*(?P<name>\w+)/README\.md")
+"""How a lesson on disk links to another study's."""
+
+
+def lesson_html(lesson: str, studies: str = "") -> str:
+    """Markdown to HTML; an equation that can't be converted is shown as its LaTeX.
+
+    Args:
+        lesson: the text.
+        studies: the address below which each study has its page. Links to other studies' lessons
+            lead there; without it they are plain text, as in a report, which stands alone.
+    """
     from latex2mathml.converter import convert
     from markdown_it import MarkdownIt
     from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -24,4 +40,24 @@ def lesson_html(lesson: str) -> str:
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.use(dollarmath_plugin, renderer=equation, allow_digits=False)
-    return str(markdown.render(lesson))
+    tokens = markdown.parse(lesson)
+    for token in tokens:
+        if token.children:
+            token.children = _linked(token.children, studies)
+    return str(markdown.renderer.render(tokens, markdown.options, {}))
+
+
+def _linked(tokens: Sequence[Token], studies: str) -> list[Token]:
+    """Inline tokens with links to studies' files turned into links to their pages, or into text."""
+    kept: list[Token] = []
+    plain = False
+    for token in tokens:
+        if token.type == "link_open" and (to := STUDY.fullmatch(str(token.attrs["href"]))):
+            plain = not studies
+            token.attrs["href"] = f"{studies}/{to['name']}"
+            kept += [] if plain else [token]
+        elif token.type == "link_close" and plain:
+            plain = False
+        else:
+            kept.append(token)
+    return kept
