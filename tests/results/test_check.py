@@ -17,7 +17,7 @@ import tiny
 from etude import UserError
 from etude.catalogue import Catalogue, Entry
 from etude.results import check as module
-from etude.results.check import Checked, Outcome, check, record_of, reusable
+from etude.results.check import Checked, Outcome, check, record_of, replaces, reusable
 from etude.results.documents import (
     between_markers,
     lesson_part,
@@ -291,6 +291,20 @@ def test_the_table_marks_too_few_seeds(place: Path, monkeypatch: pytest.MonkeyPa
     assert "| ✗ |" in second
     more = study(entry.path.parents[1], CLAIMS.replace("at_least=0.5,", "at_least=0.5, seeds=5,"))
     assert "| 2 of 5 seeds |" in table([more])  # the claim asks for more by now
+
+
+def test_more_seeds_are_not_replaced_by_fewer(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(seed: int) -> dict[str, Any]:
+        return {"a": 0.6, "b": 0.1}
+
+    three = recorded(place, monkeypatch, answer).measured["quick"]
+    one = recorded(place, monkeypatch, answer, seeds=1).measured["quick"]
+    assert replaces(three, {})
+    assert replaces(three, three)
+    assert replaces(three, one)
+    assert not replaces(one, three)
+    claims = [{**claim, "bound": "≥ 0.7"} for claim in three["claims"]]
+    assert replaces(one, {**three, "claims": claims})  # of other bounds
 
 
 def test_a_lesson_holds_its_claims(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from etude.results import check as results
 from etude.results import documents
 from etude.results.files import whole
 from etude.results.listing import duration
-from etude.results.pictures import cover, small
+from etude.results.pictures import LARGER, cover, others, small
 from etude.runs.folder import RunFolder
 
 
@@ -156,11 +156,15 @@ def record(folder: Path, checked: list[results.Checked], seeds: int | None) -> N
         elif each.claims:
             command = f"etude check {each.entry.name} --scale {each.scale}"
             command += f" --seeds {seeds}" if seeds else ""
-            record = {**each.entry.measured, each.scale: results.record_of(each, command)}
-            text = json.dumps(record, ensure_ascii=False, indent=1)
-            write(each.entry.path.with_name("record.json"), text + "\n")
+            new = results.record_of(each, command)
+            if results.replaces(new, each.entry.measured.get(each.scale, {})):
+                record = {**each.entry.measured, each.scale: new}
+                text = json.dumps(record, ensure_ascii=False, indent=1)
+                write(each.entry.path.with_name("record.json"), text + "\n")
+            else:
+                say(f"{each.entry.name}: an older record on more seeds stays; pictures are new")
             if each.scale == "quick" and each.outcomes and each.outcomes[0].folder:
-                keep_picture(each.entry, each.outcomes[0].folder)
+                keep_pictures(each.entry, each.outcomes[0].folder)
     entries = [entry for entry in Catalogue().all() if ours(entry)]
     for entry in entries:
         update(entry.path.with_name("README.md"), documents.lesson_part(entry), "recorded")
@@ -179,12 +183,19 @@ def update(page: Path, content: str, name: str) -> None:
         write(page, after)
 
 
-def keep_picture(entry: Entry, folder: RunFolder) -> None:
-    """A small picture of the run, which the page shows of a study that was not run here yet."""
-    path = cover(folder)
-    if path is not None:
-        with whole(entry.path.with_name("cover.webp")) as part:
-            part.write_bytes(small(path))
+def keep_pictures(entry: Entry, folder: RunFolder) -> None:
+    """Small pictures of the run: the cover, which the page shows of a study that was not run here
+    yet, and ``figure-<name>.webp``, which the study's README shows.
+    """
+    if not (path := cover(folder)):
+        return
+    for old in entry.path.parent.glob("figure-*.webp"):
+        old.unlink()
+    kept = {"cover": small(path)}
+    kept |= {f"figure-{other.stem}": small(other, LARGER) for other in others(folder)}
+    for name, picture in kept.items():
+        with whole(entry.path.with_name(f"{name}.webp")) as part:
+            part.write_bytes(picture)
 
 
 def write(path: Path, text: str) -> None:

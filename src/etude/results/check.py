@@ -399,3 +399,16 @@ def record_of(checked: Checked, command: str) -> dict[str, Any]:
             for judged in checked.claims
         ],
     }
+
+
+def replaces(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """Whether a record takes the place of an older one: not if that judged the same claims on more
+    seeds.
+    """
+
+    def seeds(record: dict[str, Any]) -> dict[tuple[Any, ...], int]:
+        claims = record.get("claims", [])
+        return {(c["metric"], c["bound"], c["each"]): c["seeds"] for c in claims}
+
+    before = seeds(old)
+    return any(before.get(claim, 0) <= count for claim, count in seeds(new).items())

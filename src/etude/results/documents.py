@@ -139,6 +139,9 @@ def lesson_part(entry: Entry) -> str:
     was measured.
     """
     lines = [f"![{entry.title}](cover.webp)", ""] if entry.cover else []
+    for path in sorted(entry.path.parent.glob("figure-*.webp")) if entry.folder else ():
+        name = path.stem.removeprefix("figure-")
+        lines += [f"![{name.replace('_', ' ')}]({path.name})", ""]
     lines += ["| scale | claim | measured | | time |", "|---|---|---|---|---:|"]
     for _, claim, of_scale, found in rows([entry]):
         measured = found["measured"] if found else "not yet measured"
