@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ from safetensors.torch import load_file, save_file
 
 import tiny
 from etude import UserError, load
-from etude.results.export import export
+from etude.catalogue import Catalogue
+from etude.results.export import export, study_cells
 from etude.results.files import whole
 from etude.results.load import read_hdf5
 from etude.runs.folder import RunFolder
@@ -285,6 +287,45 @@ def test_a_notebook_holds_lesson_and_source(run: Path) -> None:
     assert source.startswith("from __future__ import annotations")
     assert "class Tiny(Study):" in source
     assert "run = etude.run(Tiny, scale='quick', seed=0, hidden=5)" in notebook.cells[4].source
+
+
+def test_a_notebook_of_a_folder_holds_its_parts(tmp_path: Path) -> None:
+    from nbclient import NotebookClient
+
+    folder = tmp_path / "parted"
+    folder.mkdir()
+    tiny.write(
+        folder,
+        name="parted.py",
+        old_1="import torch\n",
+        new_1="import torch\n\nfrom ._drawing import examples as drawn\n",
+        old_2="x = torch.randn(512, 4)",
+        new_2="x = drawn(512)",
+    )
+    (folder / "_drawing.py").write_text(
+        '"""Examples."""\n\nfrom ._sizes import INPUTS\n\nimport torch\n\n\n'
+        "def examples(n):\n    return torch.randn(n, INPUTS)\n"
+    )
+    (folder / "_sizes.py").write_text("INPUTS = 4\n")
+    (folder / "README.md").write_text("# Parted\n\nIn three files.\n")
+    run = tiny.run(folder, tmp_path / "runs")
+    path = export(run.folder, "notebook", tmp_path / "parted.ipynb")
+    for file in folder.iterdir():
+        file.unlink()  # the notebook stands alone
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.cells[0].source.startswith("# Parted\n")
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = "".join(
+        output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ())
+    )
+    assert f"test/accuracy            {run.metrics['test/accuracy']:.4g}" in said
+
+
+def test_a_notebook_of_the_catalogue_imports_its_parts_from_there() -> None:
+    for entry in Catalogue().all():
+        for cell in study_cells(entry):
+            tree = ast.parse(cell)
+            assert not [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level]
 
 
 def test_a_notebook_of_a_changed_study_says_so(run: Path, place: Path) -> None:

@@ -265,7 +265,7 @@ def notebook_cells(entry: Entry, about: Mapping[str, Any], kept: bool) -> list[t
             "markdown",
             f"## The study\n\nThese cells need Etude in the notebook's environment.{aged}",
         ),
-        ("code", _without_docstring(entry.path.read_text(encoding="utf-8"))),
+        *[("code", text) for text in study_cells(entry)],
         ("markdown", "## Training"),
         ("code", f"import etude\n\nrun = etude.run({name}, {words})"),
         ("markdown", "## What came out"),
@@ -312,6 +312,43 @@ def notebook_cells(entry: Entry, about: Mapping[str, Any], kept: bool) -> list[t
             )
         )
     return cells
+
+
+def study_cells(entry: Entry) -> list[str]:
+    """The study's code as cells that need no other file than Etude's own.
+
+    A study of a package imports its parts from there. The parts of a user's own folder come first,
+    as cells, and what a file imports from them is then there already.
+    """
+    if entry.module:
+        package = entry.module.rpartition(".")[0]
+        return [_without_docstring(_imports_rewritten(entry.path, package))]
+    files: list[Path] = []
+
+    def add(path: Path) -> None:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            part = path.with_name(f"{getattr(node, 'module', None)}.py")
+            if isinstance(node, ast.ImportFrom) and node.level and part.is_file():
+                add(part)
+        if path not in files:
+            files.append(path)
+
+    add(entry.path)
+    return [_without_docstring(_imports_rewritten(path, None)) for path in files]
+
+
+def _imports_rewritten(path: Path, package: str | None) -> str:
+    """A file's source with its relative imports from ``package``, or without them."""
+    source = path.read_text(encoding="utf-8")
+    lines = source.splitlines()
+    for node in sorted(ast.walk(ast.parse(source)), key=lambda n: -getattr(n, "lineno", 0)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names = ", ".join(ast.unparse(alias) for alias in node.names)
+            renamed = [f"{alias.asname} = {alias.name}" for alias in node.names if alias.asname]
+            new = [f"from {package}.{node.module} import {names}"] if package else renamed
+            indent = " " * node.col_offset
+            lines[node.lineno - 1 : node.end_lineno] = [indent + line for line in new]
+    return "\n".join(lines)
 
 
 def _without_docstring(source: str) -> str:

@@ -31,6 +31,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from etude.errors import UserError
 from etude.results.axes import Axis
 from etude.results.trials import Plan
+from etude.sources import changed
 
 BEAT, GRACE = (
     10,
@@ -75,7 +76,7 @@ class Search:
         self.local = threading.local()
         attrs = self.study.user_attrs
         if "definition" not in attrs:
-            self.study.set_user_attr("digest", plan.entry.digest)
+            self.study.set_user_attr("digests", plan.entry.digests)
             self.study.set_user_attr("definition", plan.definition)
         elif attrs["definition"] != plan.definition:
             there = attrs["definition"]
@@ -84,7 +85,8 @@ class Search:
                 f"sweep {plan.name} is another: its {key} is {_said(there.get(key))}, not "
                 f"{_said(plan.definition[key])}; give another --name"
             )
-        self.changed = attrs.get("digest", plan.entry.digest) != plan.entry.digest
+        now = plan.entry.digests
+        self.changed = changed(attrs.get("digests", now), now)
 
     def _open(self, url: str, beat: int, grace: int) -> optuna.storages.RDBStorage:
         try:

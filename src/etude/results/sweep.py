@@ -155,8 +155,8 @@ def sweep(
     search = Search(plan, url, folder / ".turn", beat=beat, grace=grace)
     if search.changed:
         say(
-            f"{plan.entry.path} has changed since this sweep began; new trials may not compare with"
-            " old ones"
+            f"changed since this sweep began: {', '.join(search.changed)}; new trials may not"
+            " compare with old ones"
         )
     done = sum(trial.state.is_finished() for trial in search.trials())
     say(
