@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from etude.catalogue import Catalogue, read
+from etude.catalogue import Catalogue, _above_methods, read
 from etude.errors import UserError
+from etude.study import Count, Study
 
 STUDY = '''"""{title}
 
@@ -40,6 +41,30 @@ def test_a_study_is_read_without_being_imported(tmp_path: Path) -> None:
     ]
     assert entry.defaults("full") == {"n": 7, "kind": "a"}
     assert entry.claims[0].seeds == 2
+
+
+@pytest.mark.parametrize("base", ["Study", "Study[GPT]", "etude.Study", "etude.Study[nn.Module]"])
+def test_a_study_may_say_what_its_network_is(tmp_path: Path, base: str) -> None:
+    path = write(tmp_path / "a.py", f"class A({base}):\n    n: Count = 3  # how many\n")
+    assert Catalogue()[str(path)].class_name == "A"
+
+
+def test_of_a_study_of_ours_with_a_network_only_what_stands_above_its_methods_is_parsed() -> None:
+    head = "class A(Study[GPT]):\n    n: Count = 3\n\n"
+    assert _above_methods(head + "    def __call__(self): ...\n") == head
+
+
+def test_a_study_with_a_typed_network_checks_its_fields_like_any_other() -> None:
+    from etude.networks.gpt import GPT
+
+    @dataclasses.dataclass
+    class Typed(Study[GPT]):
+        n: Count = 3
+
+    assert Typed(4).n == 4
+    assert Typed.at(n=5).n == 5
+    with pytest.raises(UserError, match="n is 0; expected a whole number of at least 1"):
+        Typed(0)
 
 
 def test_another_package_adds_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

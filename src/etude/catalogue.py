@@ -295,8 +295,7 @@ def read(path: Path, module: str | None) -> Entry:
     classes = [
         node
         for node in tree.body
-        if isinstance(node, ast.ClassDef)
-        and any(ast.unparse(base).split(".")[-1] == "Study" for base in node.bases)
+        if isinstance(node, ast.ClassDef) and any(_is_study(base) for base in node.bases)
     ]
     if len(classes) != 1:
         raise UserError(f"{path} holds {len(classes)} classes derived from Study; expected one")
@@ -344,12 +343,18 @@ def read(path: Path, module: str | None) -> Entry:
     )
 
 
+def _is_study(base: ast.expr) -> bool:
+    """Whether a class is derived from ``Study`` or ``Study[…]``, by whatever module's name."""
+    plain = base.value if isinstance(base, ast.Subscript) else base
+    return ast.unparse(plain).split(".")[-1] == "Study"
+
+
 def _is_demo(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.FunctionDef) and statement.name == "demo"
 
 
 def _above_methods(source: str) -> str:
-    study = re.search(r"^class \w+\(Study\):$", source, re.MULTILINE)
+    study = re.search(r"^class \w+\(Study(\[.+\])?\):$", source, re.MULTILINE)
     method = study and re.compile(r"^    (def |@)", re.MULTILINE).search(source, study.end())
     return source[: method.start()] if method else source
 

@@ -12,7 +12,9 @@ experiment.
         def __call__(self, run: Run) -> None: ...
 
 A field is an option on the command line, a line in the run's ``study.json`` and a control in the
-browser; the comment behind it is its help. This module needs no torch.
+browser; the comment behind it is its help. A study with methods that take its network says of which
+type that is: ``class LanguageModel(Study[GPT])`` has ``predict(self, net: GPT, …)``. This module
+needs no torch.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self
 
 from etude import sources
 from etude.claims import Claim
@@ -33,11 +35,16 @@ from etude.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from typing_extensions import TypeVar
 
     from etude.demos import Demo
     from etude.runs.placement import Precision
     from etude.runs.run import Run
     from etude.runs.workers import Strategy
+
+    Net = TypeVar("Net", bound=nn.Module, default=Any)  # a plain Study leaves its network open
+else:
+    Net = typing.TypeVar("Net")
 
 
 @dataclass(frozen=True)
@@ -106,10 +113,12 @@ FIELD_TYPES: dict[str, Any] = {
 
 
 @dataclass
-class Study:
+class Study(Generic[Net]):
     """One experiment.
 
-    Subclass it once, give it fields and a ``__call__``; nothing else is inherited.
+    Subclass it once, give it fields and a ``__call__``; nothing else is inherited. ``Study[GPT]``
+    is one whose network is a ``GPT``: so :meth:`network`, :meth:`predict` and :meth:`write` are
+    typed.
 
     Raises:
         UserError: a field's value is of another type, out of its range, or not one of its choices.
@@ -132,11 +141,11 @@ class Study:
         """The experiment."""
         raise NotImplementedError(f"{type(self).__name__} has no __call__(self, run)")
 
-    def network(self) -> nn.Module:
+    def network(self) -> Net:
         """A new network as these fields say; what ``etude.load`` puts the weights into."""
         raise UserError(f"study {study_name(type(self))} keeps no network")
 
-    def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
+    def predict(self, net: Net, input: Any) -> Mapping[str, float]:
         """Classes and probabilities for one input: a path, an array or a text, as the study
         says.
         """
@@ -146,7 +155,7 @@ class Study:
         """Something to try on the page in the browser."""
         raise UserError(f"study {study_name(type(self))} has no demo")
 
-    def write(self, net: nn.Module, input: Any) -> Iterator[str]:
+    def write(self, net: Net, input: Any) -> Iterator[str]:
         """What follows one input, piece by piece as it is made; ``etude predict`` shows it so,
         where a study writes.
         """

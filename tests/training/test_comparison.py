@@ -16,7 +16,7 @@ from etude.runs.run import Interrupted, Run
 from etude.training.comparison import compare, interval
 
 
-def variant(run: Run, gain: float, stop: str = "") -> None:
+def variant(run: Run, gain: float, stop: str = "") -> tuple[float, int, float]:
     net = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
     for _ in run.steps(range(4), state=(net, optimizer)):
@@ -28,6 +28,7 @@ def variant(run: Run, gain: float, stop: str = "") -> None:
     run.result({"test/score": gain + net.weight.item(), "seed": run.seed}, held_out=7)
     run.figure("own", canvas()[0])
     run.keep(net)
+    return gain, run.seed, net.weight.item()
 
 
 def study(run: Run, stop: str = "") -> None:
@@ -42,6 +43,13 @@ def study(run: Run, stop: str = "") -> None:
         [2.0] * 3
     )  # the same seeds: the same start
     assert found.mean("b", "seed") == run.seed * 3 + 1
+    for name, gain in {"a": 1.0, "b": 3.0}.items():
+        assert [made[:2] for made in found.made[name]] == [
+            (gain, run.seed * 3 + k) for k in range(3)
+        ]
+        assert [gain + weight for _, _, weight in found.made[name]] == pytest.approx(
+            found.measured[name]["test/score"]
+        )
     run.result({"drawn": before + torch.rand(())})
 
 

@@ -267,7 +267,7 @@ def _filled(study: Study, tensors: Mapping[str, Tensor], where: str) -> nn.Modul
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        net = study.network()
+        net: nn.Module = study.network()
     try:
         net.load_state_dict(dict(tensors))
     except RuntimeError as error:

@@ -6,25 +6,32 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
 from etude.figures.intervals import Interval, intervals
 from etude.runs.run import Run
 
+Made = TypeVar("Made", covariant=True)
 Variant = Callable[[Run], None]
+"""A variant that returns nothing; :func:`compare` takes those that return something, too."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What every variant reached: ``measured[variant][metric]`` has one value a seed, in the order
-    of the seeds.
+class Comparison(Generic[Made]):
+    """What every variant reached and returned, in the order of the seeds.
+
+    Attributes:
+        measured: ``measured[variant][metric]`` has one value a seed.
+        made: ``made[variant]`` has what the variant returned, one object a seed: a network, curves
+            to draw. None where it returns nothing.
     """
 
     measured: Mapping[str, Mapping[str, list[float]]]
+    made: Mapping[str, Sequence[Made]]
 
     def mean(self, variant: str, metric: str) -> float:
         """The mean over the seeds."""
@@ -40,19 +47,23 @@ class Comparison:
 
 def compare(
     run: Run,
-    variants: Mapping[str, Variant],
+    variants: Mapping[str, Callable[[Run], Made]],
     seeds: int,
     shown: str,
     *,
     better: Literal["higher", "lower"] = "higher",
     name: str = "comparison",
-) -> Comparison:
+) -> Comparison[Made]:
     """Execute every variant once for each seed, and keep a table and a figure of what they reached.
 
     A variant is whatever takes a run and gives it results: a study (``Digits(width=8)``), or a
     method of the comparing study with the difference filled in (``partial(self.train,
     norm="batch")``). All variants get the same seeds, which no run of another seed gives; so
     differences between variants are paired, and runs are independent.
+
+    What a variant returns is given back beside what it measured, so that the study can draw or
+    describe it: ``compare(…).made["batch"][0]`` is that of the first seed. A run that is resumed
+    executes its variants again, so it is there then too.
 
     Args:
         run: its results get the mean of every metric, as ``<variant>/<metric>``.
@@ -63,11 +74,12 @@ def compare(
         name: of the table and the figure.
     """
     measured: dict[str, dict[str, list[float]]] = {variant: {} for variant in variants}
+    made: dict[str, list[Made]] = {variant: [] for variant in variants}
     held_out: dict[str, int] = {}
     for k in range(seeds):
         for variant, execute in variants.items():
             with run.part(f"{variant} #{k + 1}", seed=run.seed * seeds + k) as metrics:
-                execute(run)
+                made[variant].append(execute(run))
                 held_out |= run.held_out
             for metric, value in metrics.items():
                 measured[variant].setdefault(metric, []).append(value)
@@ -91,7 +103,7 @@ def compare(
         variant: interval(found[shown]) for variant, found in measured.items() if shown in found
     }
     run.figure(name, intervals(lines, shown, better=better))
-    return Comparison(measured)
+    return Comparison(measured, made)
 
 
 def interval(values: list[float]) -> Interval:
