@@ -64,9 +64,7 @@ class SVM(Study):
 
     C: Positive = 1.0  # price of slack: small for a wide margin, large for few points inside it
     loss: Literal["hinge", "squared"] = "hinge"  # loss of the linear machines
-    multiclass: Literal["weston-watkins", "crammer-singer"] = (
-        "weston-watkins"  # the sum of a row's hinges over the classes, or the largest of them
-    )
+    multiclass: Literal["weston-watkins", "crammer-singer"] = "weston-watkins"  # multiclass hinge
     steps: Count = 3_000  # steps of stochastic subgradient descent
     batch: Count = 64  # examples a step
     learning_rate: Positive = 0.1  # of the first step; falls to zero along a straight line

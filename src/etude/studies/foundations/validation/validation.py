@@ -23,7 +23,7 @@ class Validation(Study):
     points: Count = 40  # N, examples in one data set
     noise: Amount = 0.3  # σ, standard deviation of what is added to f
     draws: Count = 10_000  # data sets; half give bias and variance, the other half the error
-    degrees: tuple[Count, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # of the polynomials, rising
+    degrees: tuple[Count, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # polynomial degrees, rising
     sample_sizes: tuple[Count, ...] = (15, 20, 30, 50, 80, 130, 200, 400)  # N of learning curves
     parts: Count = 10  # K, parts of the training rows, each held out once to choose λ
     lambdas: Count = 41  # values of λ to choose from, between 10⁻² and 10⁴
