@@ -197,7 +197,7 @@ class PerceptronRule(Study):
         return bounds, mistakes, unit
 
     def panels(self, run: Run, units: Mapping[str, Perceptron], net: MLP) -> list[TruthTable]:
-        """What each unit and both networks say over the plane."""
+        """Panels with the outputs of each unit and of both networks over the plane."""
         panels = []
         for name in ("and", "or", "nand"):
             w = units[name].w

@@ -106,7 +106,7 @@ class SVM(Study):
         self.descend(run, "breast_cancer", *tumours, outputs=1)
         net = self.descend(run, "digits", *images, outputs=10)
         templates = net.weight.view(10, 1, 8, 8)
-        title = "what the scores of 0 to 9 look for"
+        title = "weights of the pixels in the scores of 0 to 9"
         run.figure("templates", figures.filter_grid(templates, title, 10))
 
         self.maximise_dual(run, "breast_cancer", *tumours)
