@@ -39,7 +39,7 @@ def test_running_statistics_go_back_as_many_images_at_every_size() -> None:
     for size, steps in ((64, 16), (4, 256)):
         norm = next(
             layer
-            for layer in Normalization(memory=320).network("renorm", size)
+            for layer in Normalization(running_images=320).network("renorm", size)
             if isinstance(layer, BatchRenorm)
         )
         assert norm.alpha == size / 320
@@ -61,7 +61,7 @@ def test_a_mixture_is_of_so_many_classes_and_has_no_image_twice() -> None:
 
 
 def test_the_noise_of_independent_values_is_one_by_the_root_of_their_number() -> None:
-    study = Normalization(sizes=(64, 4))
+    study = Normalization(batches=(64, 4))
     x = torch.randn(4_000, 16, 3, 3)
     errors, pixels = study.noise(
         nn.Sequential(BatchRenorm(16)), x
@@ -74,7 +74,7 @@ def test_the_noise_of_independent_values_is_one_by_the_root_of_their_number() ->
 
 def test_one_image_in_a_mini_batch_is_told_to_be_too_few(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="one value for each; expected two or more"):
-        etude.run("normalization", sizes=(1,), examples=8, repeats=1, root=tmp_path, quiet=True)
+        etude.run("normalization", batches=(1,), examples=8, repeats=1, root=tmp_path, quiet=True)
 
 
 def test_in_mini_batches_of_two_batch_norm_collapses_and_renorm_does_not(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_in_mini_batches_of_two_batch_norm_collapses_and_renorm_does_not(tmp_pat
 def test_a_run_shows_every_norm_at_every_size_and_its_network_is_loaded(tmp_path: Path) -> None:
     run = etude.run(
         "normalization",
-        sizes=(32, 4),
+        batches=(32, 4),
         mixtures=(3,),
         examples=128,
         repeats=2,

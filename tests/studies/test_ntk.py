@@ -7,7 +7,13 @@ import math
 import pytest
 import torch
 
-from etude.studies.foundations.ntk.ntk import Wide, descended, on_circle, tangent_kernel, target
+from etude.studies.foundations.ntk.ntk import (
+    Wide,
+    on_circle,
+    predict_descent,
+    tangent_kernel,
+    target,
+)
 
 
 def circle(n: int) -> torch.Tensor:
@@ -50,7 +56,7 @@ def test_descended_to_the_end_is_kernel_regression() -> None:
     y = target(2 * math.pi * torch.arange(7, dtype=torch.float64) / 7)
     K = tangent_kernel(x, x)
     expected = tangent_kernel(new, x) @ torch.linalg.solve(K, y)
-    assert torch.allclose(descended(x, y, new, 0.9, 10**6), expected, atol=1e-8)
+    assert torch.allclose(predict_descent(x, y, new, 0.9, 10**6), expected, atol=1e-8)
 
 
 def test_descended_is_gradient_descent_on_the_linear_model() -> None:
@@ -61,4 +67,4 @@ def test_descended_is_gradient_descent_on_the_linear_model() -> None:
     f, g = torch.zeros(6, dtype=torch.float64), torch.zeros(11, dtype=torch.float64)
     for _ in range(40):
         f, g = f - step * K @ (f - y), g - step * k @ (f - y)
-    assert torch.allclose(descended(x, y, new, 0.7, 40), g, atol=1e-10)
+    assert torch.allclose(predict_descent(x, y, new, 0.7, 40), g, atol=1e-10)

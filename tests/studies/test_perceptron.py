@@ -10,12 +10,11 @@ import pytest
 import torch
 
 import etude
+from etude.studies.foundations.perceptron._rows import BITS, separable_rows
 from etude.studies.foundations.perceptron.perceptron import (
-    BITS,
     Perceptron,
     PerceptronRule,
-    fires,
-    separable,
+    hard_limit,
 )
 
 
@@ -70,14 +69,14 @@ def test_each_function_of_two_bits_is_learned_or_proved_impossible(
             assert torch.equal(means[0], means[1]), "the hulls meet"
         else:
             assert unit.cycle() == []
-            assert fires(unit.w, BITS).tolist() == list(targets)
+            assert hard_limit(unit.w, BITS).tolist() == list(targets)
 
 
 def test_no_line_is_right_on_more_than_three_rows_of_xor() -> None:
     xor = torch.tensor([0, 1, 1, 0])
     axis = torch.linspace(-2, 2, 21)
     lines = torch.cartesian_prod(axis, axis, axis)
-    right = torch.stack([fires(w, BITS) == xor for w in lines]).sum(1)
+    right = torch.stack([hard_limit(w, BITS) == xor for w in lines]).sum(1)
     assert right.max() == 3
 
 
@@ -87,7 +86,7 @@ def test_mistakes_stay_within_the_bound_and_the_proof_holds_at_every_mistake(
     dimensions: int, margin: float
 ) -> None:
     torch.manual_seed(dimensions)
-    a, u = separable(300, dimensions, margin)
+    a, u = separable_rows(300, dimensions, margin)
     torch.testing.assert_close(a.norm(dim=1), torch.ones(300))
     torch.testing.assert_close(a @ u, torch.full((300,), margin), atol=1e-5, rtol=0)
     unit = Perceptron(a, torch.zeros(dimensions))
@@ -113,7 +112,7 @@ def test_orthonormal_rows_reach_the_bound(dimensions: int) -> None:
 
 def test_where_it_stands_is_all_in_its_state() -> None:
     torch.manual_seed(0)
-    a, _ = separable(200, 10, 0.05)
+    a, _ = separable_rows(200, 10, 0.05)
     whole, part, other = (Perceptron(a, torch.zeros(10)) for _ in range(3))
     while whole.sweep():
         pass
@@ -146,12 +145,12 @@ def test_the_claims_hold(tmp_path, seed) -> None:
 
 
 def test_without_a_second_pass_there_is_no_certificate(tmp_path) -> None:
-    run = etude.run("perceptron", root=tmp_path, quiet=True, passes=1, steps=5, halvings=1)
+    run = etude.run("perceptron", root=tmp_path, quiet=True, epochs=1, steps=5, halvings=1)
     held = {verdict.claim.metric: verdict.holds for verdict in run.verdicts}
     assert not held["xor/certificate"]
     assert run.metrics["xor/cycle"] == 0
 
 
 def test_the_smooth_network_is_that_of_the_fields() -> None:
-    net = PerceptronRule(hidden=7).network()
+    net = PerceptronRule(width=7).network()
     assert sum(p.numel() for p in net.parameters()) == 7 * 3 + 8

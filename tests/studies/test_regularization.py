@@ -14,18 +14,18 @@ from etude.studies.foundations.regularization.regularization import (
     METHODS,
     Regularization,
     linear_layers,
-    mislabelled,
+    mislabel,
 )
 from etude.training.validation import split
 
 
 def test_so_many_labels_are_wrong_and_no_more() -> None:
     labels = torch.arange(100) % 10
-    wrong = mislabelled(labels, 0.2)
+    wrong = mislabel(labels, 0.2)
     assert (wrong != labels).sum() == 20
     assert 0 <= wrong.min() <= wrong.max() <= 9
     assert torch.equal(labels, torch.arange(100) % 10)
-    assert torch.equal(mislabelled(labels, 0.0), labels)
+    assert torch.equal(mislabel(labels, 0.0), labels)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -71,7 +71,7 @@ def test_every_method_does_what_it_is_for(tmp_path: Path) -> None:
 
 
 def test_the_kept_network_reads_digits(tmp_path: Path) -> None:
-    run = etude.run("regularization", steps=60, seeds=1, root=tmp_path, quiet=True)
+    run = etude.run("regularization", steps=60, repeats=1, root=tmp_path, quiet=True)
     picture = data.uci_digits().test.inputs[0, 0] * 15
     assert sum(etude.load(run.folder.path).predict(picture).values()) == pytest.approx(1, abs=1e-5)
     assert {p.stem for p in run.folder.pictures()} == {

@@ -8,21 +8,28 @@ import pytest
 
 import etude
 from etude.runs.run import Run
-from etude.studies.foundations.schedules.schedules import Schedules, first, mean_line
-from etude.training.schedules import constant, one_cycle, step_decay
+from etude.studies.foundations.schedules.schedules import (
+    Schedule,
+    Schedules,
+    first_step,
+    mean_line,
+)
+from etude.training.schedules import one_cycle, step_decay
 
 
 def test_the_first_step_at_the_goal_of_the_mean() -> None:
     line = mean_line([([10, 20, 30], [0.1, 0.9, 1.0]), ([10, 20, 30], [0.3, 0.5, 0.8])])
     assert line[1] == pytest.approx([0.2, 0.7, 0.9])
-    assert first(line, 0.7) == 20
-    assert first(line, 0.95) is None
+    assert first_step(line, 0.7) == 20
+    assert first_step(line, 0.95) is None
 
 
 def test_larger_batches_make_fewer_updates_and_a_goal_that_is_missed_gives_no_ratio(
     tmp_path: Path,
 ) -> None:
-    run = etude.run("schedules", steps=100, short=20, seeds=1, goal=1.0, root=tmp_path, quiet=True)
+    run = etude.run(
+        "schedules", steps=100, short_steps=20, repeats=1, goal=1.0, root=tmp_path, quiet=True
+    )
     assert run.metrics["step/updates"] == 100
     assert run.metrics["larger batches/updates"] == 50 + 25 // 5 + 25 // 25
     assert run.metrics["one-cycle/updates"] == 20
@@ -42,7 +49,7 @@ def test_a_high_rate_is_noise_until_it_falls_and_one_cycle_needs_no_half(tmp_pat
     with Run("two", root=tmp_path, quiet=True) as run:
         for name, (shape, steps) in shapes.items():
             with run.part(name, seed=7):
-                study.train(run, shape, 0.4, steps, constant, nets)
+                study.train(run, Schedule(shape, 0.4, steps), nets)
         logged = run.folder.curves()["validation/accuracy"]
     step, cycle = (dict(zip(*logged[name], strict=True)) for name in shapes)
     assert max(accuracy for k, accuracy in step.items() if k <= 600) < 0.96

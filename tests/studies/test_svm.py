@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 import etude
 from etude import data
-from etude.studies.foundations.svm.svm import SMO, SVM, KernelMachine
+from etude.studies.foundations.svm._smo import SMO
+from etude.studies.foundations.svm.svm import SVM, KernelMachine
 
 
 def tumours() -> tuple[Tensor, Tensor, Tensor]:
@@ -35,7 +36,7 @@ def solved(
 ) -> tuple[KernelMachine, SMO]:
     machine = KernelMachine(x, kernel, 2.0, 3)
     dual = SMO(machine.k(x, x), y, C)
-    assert dual.climb(200_000, tolerance) <= tolerance
+    assert dual.ascend(200_000, tolerance) <= tolerance
     with torch.no_grad():
         machine.beta.copy_(dual.beta)
         machine.b.copy_(dual.solution()[0])
@@ -99,7 +100,7 @@ def test_the_dual_climbs_below_the_primal_until_they_meet() -> None:
     dual = SMO(KernelMachine(x, "rbf", 2.0, 3).k(x, x), y, 1.0)
     values = [dual.solution()[1:]]
     for _ in range(2_000):
-        if dual.climb(1, 1e-8) <= 1e-8:
+        if dual.ascend(1, 1e-8) <= 1e-8:
             break
         values.append(dual.solution()[1:])
         assert abs(dual.beta.sum().item()) < 1e-10
@@ -131,11 +132,11 @@ def test_only_support_vectors_matter() -> None:
     C = 2.0
     K = torch.exp(-torch.cdist(x, x).square())
     whole = SMO(K, y, C)
-    whole.climb(100_000, 1e-8)
+    whole.ascend(100_000, 1e-8)
     kept = whole.beta.abs() > 1e-9
     assert 0 < kept.sum() < 0.6 * len(x)
     fewer = SMO(K[kept][:, kept], y[kept], C)
-    fewer.climb(100_000, 1e-8)
+    fewer.ascend(100_000, 1e-8)
     torch.testing.assert_close(K[:, kept] @ fewer.beta, K @ whole.beta, atol=1e-5, rtol=0)
     assert fewer.solution()[0].item() == pytest.approx(whole.solution()[0].item(), abs=1e-5)
 
@@ -241,10 +242,10 @@ def test_where_the_ascent_stands_is_all_in_its_state() -> None:
     x, y = moons()
     K = torch.exp(-torch.cdist(x, x).square())
     whole, part, other = (SMO(K, y, 1.0) for _ in range(3))
-    whole.climb(60, 0.0)
-    part.climb(25, 0.0)
+    whole.ascend(60, 0.0)
+    part.ascend(25, 0.0)
     other.load_state_dict({name: value.clone() for name, value in part.state_dict().items()})
-    other.climb(35, 0.0)
+    other.ascend(35, 0.0)
     assert torch.equal(other.beta, whole.beta)
     assert torch.equal(other.e, whole.e)
 

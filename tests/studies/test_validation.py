@@ -7,13 +7,8 @@ import pytest
 import torch
 
 from etude import data
-from etude.studies.foundations.validation.validation import (
-    Validation,
-    legendre,
-    ridge_errors,
-    truth,
-    with_products,
-)
+from etude.studies.foundations.validation._ridge import ridge_errors, with_products
+from etude.studies.foundations.validation.validation import Validation, legendre, truth
 
 
 def test_the_polynomials_are_legendres_and_orthogonal() -> None:
@@ -33,17 +28,17 @@ def test_without_noise_a_polynomial_is_found_exactly(monkeypatch: pytest.MonkeyP
         "etude.studies.foundations.validation.validation.truth", lambda x: 2 * x**3 - x
     )
     grid = torch.linspace(-1, 1, 50, dtype=torch.float64)
-    answers, residuals = Validation(noise=0.0, draws=4).answers(3, 12, grid)
+    answers, residuals = Validation(noise=0.0, draws=4).fit(3, 12, grid)
     assert torch.allclose(answers, (2 * grid**3 - grid).expand(4, -1), atol=1e-10)
     assert residuals.abs().max() < 1e-10
-    assert Validation(noise=0.0, draws=4).answers(2, 12, grid)[1].abs().max() > 0.01
+    assert Validation(noise=0.0, draws=4).fit(2, 12, grid)[1].abs().max() > 0.01
 
 
 def test_the_variance_of_least_squares_is_that_of_theory() -> None:
     """σ² p / N, averaged over the points fitted, whatever they are."""
     torch.manual_seed(0)
     study = Validation(noise=0.5, draws=20_000)
-    residuals = study.answers(8, 40, torch.zeros(1, dtype=torch.float64))[1]
+    residuals = study.fit(8, 40, torch.zeros(1, dtype=torch.float64))[1]
     bias = 0.0015  # of degree 8, from the study
     assert residuals.square().mean().item() == pytest.approx(0.25 * (1 - 9 / 40) + bias, rel=0.01)
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, nll_loss
 
-from etude.training.random_rates import Mixture, at_rates, random_rates
+from etude.studies.foundations.schedules._random_rates import Mixture, at_rates, random_rates
 
 
 def mixture() -> Mixture:
@@ -44,10 +44,10 @@ def test_weights_of_copies_follow_bayes_and_none_dies() -> None:
     net = mixture()
     own = torch.log(torch.tensor([[0.9, 0.1, 0.5, 0.5, 0.5], [0.8, 0.2, 0.5, 0.5, 0.5]]))
     posterior = net.log_a.exp() * own.sum(0).exp()
-    net.weigh(own, share=0.1)
+    net.reweight(own, share=0.1)
     assert torch.allclose(net.log_a.exp(), 0.9 * posterior / posterior.sum() + 0.02)
     for _ in range(1_000):
-        net.weigh(torch.tensor([[0.0, -50, -50, -50, -50]]))
+        net.reweight(torch.tensor([[0.0, -50, -50, -50, -50]]))
     assert net.log_a.exp().min().item() == pytest.approx(0.002, rel=1e-3)
 
 

@@ -187,13 +187,14 @@ def _odd_or_even() -> tuple[Any, Any, Any, Any]:
 
 def etude_svm(seed: int) -> Measured:
     """The study's kernel machine and its ascent in the dual."""
-    from etude.studies.foundations.svm.svm import SMO, KernelMachine
+    from etude.studies.foundations.svm._smo import SMO
+    from etude.studies.foundations.svm.svm import KernelMachine
 
     x, y, x_test, y_test = _odd_or_even()
     began = time.perf_counter()
     machine = KernelMachine(x, "rbf", SVM_GAMMA, 3)
     dual = SMO(machine.k(x, x), y, SVM_C)
-    dual.climb(10**6, SVM_TOLERANCE)
+    dual.ascend(10**6, SVM_TOLERANCE)
     b, _, below = dual.solution()
     seconds = time.perf_counter() - began
     machine.load_state_dict({**machine.state_dict(), "beta": dual.beta, "b": b})

@@ -16,9 +16,9 @@ from etude import data
 from etude.claims import Claim
 from etude.figures.curves import curves
 from etude.figures.intervals import Interval
-from etude.figures.settings import by_setting
 from etude.networks.mlp import MLP
 from etude.runs.run import Run
+from etude.studies.foundations._settings import by_setting
 from etude.study import Amount, Count, Fraction, Natural, OptimizerName, Positive, Study
 from etude.training.batches import Batches
 from etude.training.comparison import compare, interval

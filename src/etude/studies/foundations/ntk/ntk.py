@@ -9,71 +9,93 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from etude import data
-from etude.claims import Claim
-from etude.figures.kernels import approached, shrinking
-from etude.runs.run import Run
-from etude.study import Count, Positive, Study
-from etude.training.comparison import compare
+from etude import Claim, Count, Positive, Run, Study, data, training
+
+from ._figures import functions, width_dependence
 
 
 class Wide(nn.Module):
-    r"""$f(x) = m^{-1/2} \sum_j a_j \max(0, w_j \cdot x)$, in pairs of units that cancel: f = 0 at
-    the start.
+    r"""A network of one hidden layer, $f(x) = m^{-1/2} \sum_j a_j \max(0, w_j \cdot x)$.
+
+    Units come in pairs with equal w and opposite a, so that f = 0 at the start.
+
+    Args:
+        inputs: the number of inputs.
+        width: m, the number of units; even.
     """
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
-        w, a = torch.randn(width // 2, inputs), torch.randn(width // 2)
+        w = torch.randn(width // 2, inputs)
+        a = torch.randn(width // 2)
         self.w = nn.Parameter(torch.cat([w, w]))
         self.a = nn.Parameter(torch.cat([a, -a]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(rows, inputs) → (rows,)."""
-        return torch.relu(x @ self.w.T) @ self.a / math.sqrt(len(self.a))
+        """The outputs f(x): (rows, inputs) → (rows,)."""
+        hidden = torch.relu(x @ self.w.T)  # (rows, width)
+        return hidden @ self.a / math.sqrt(len(self.a))
 
+    @torch.no_grad()
     def kernel(self, x: Tensor) -> Tensor:
-        """∇f(x) · ∇f(x') of this network as it is: (rows, inputs) → (rows, rows)."""
-        with torch.no_grad():
-            z = x @ self.w.T
-            active = (z > 0) * self.a
-            return (torch.relu(z) @ torch.relu(z).T + (x @ x.T) * (active @ active.T)) / len(self.a)
+        """The products ∇f(x) · ∇f(x') with the present weights: (rows, inputs) → (rows, rows)."""
+        z = x @ self.w.T  # (rows, width)
+        hidden = torch.relu(z)
+        from_a = hidden @ hidden.T
+        slopes = (z > 0) * self.a
+        from_w = (x @ x.T) * (slopes @ slopes.T)
+        return (from_a + from_w) / len(self.a)
 
 
 def tangent_kernel(x: Tensor, y: Tensor) -> Tensor:
-    """K, the limit of ``Wide.kernel`` for infinite width: (n, inputs), (m, inputs) → (n, m).
+    """K, the limit of :meth:`Wide.kernel` for infinite width.
 
     Source: Cho & Saul (2009), arc-cosine kernels of degree 1 and 0; Jacot et al. (2018).
+
+    Args:
+        x: points, (n, inputs).
+        y: other points, (m, inputs).
+
+    Returns:
+        The kernel of each x with each y, (n, m).
     """
-    sizes = x.norm(dim=1)[:, None] * y.norm(dim=1)
+    lengths = x.norm(dim=1)[:, None] * y.norm(dim=1)
     dot = x @ y.T
-    angle = (dot / sizes).clamp(-1, 1).arccos()
-    kernel: Tensor = sizes * (angle.sin() + (math.pi - angle) * angle.cos()) + dot * (
-        math.pi - angle
-    )
-    return kernel / (2 * math.pi)
+    angle = (dot / lengths).clamp(-1, 1).arccos()
+    rest = math.pi - angle
+    from_a: Tensor = lengths * (angle.sin() + rest * angle.cos())
+    from_w = dot * rest
+    return (from_a + from_w) / (2 * math.pi)
 
 
-def descended(x: Tensor, y: Tensor, new: Tensor, rate: float, steps: int) -> Tensor:
-    """f_T on new points after gradient descent with step size ``rate`` N / λ_max, by the kernel
-    alone: (cells,).
+def predict_descent(x: Tensor, y: Tensor, new: Tensor, rate: float, steps: int) -> Tensor:
+    """What gradient descent on an infinitely wide network gives, f_T on new points, (cells,).
+
+    Args:
+        x: training points, (n, inputs).
+        y: their targets, (n,).
+        new: the points of the prediction, (cells, inputs).
+        rate: the learning rate, in units of n / λ_max.
+        steps: T, the number of steps.
     """
-    λ, V = torch.linalg.eigh(tangent_kernel(x, x))
-    coefficients = (1 - (1 - rate * λ / λ[-1]) ** steps) / λ * (V.T @ y)
-    answers: Tensor = tangent_kernel(new, x) @ (V @ coefficients)
-    return answers
+    eigenvalues, V = torch.linalg.eigh(tangent_kernel(x, x))
+    shrinkage = 1 - rate * eigenvalues / eigenvalues[-1]  # of the error, in one step
+    learned = 1 - shrinkage**steps
+    coefficients = learned / eigenvalues * (V.T @ y)
+    predictions: Tensor = tangent_kernel(new, x) @ (V @ coefficients)
+    return predictions
 
 
 @dataclass
 class NTK(Study):
-    """Hold networks of growing width to the kernel that their limit follows."""
+    """Compare networks of growing width with the kernel that their limit follows."""
 
-    widths: tuple[Count, ...] = (16, 64, 256, 1024, 4096)  # of the hidden layer; even
-    points: Count = 16  # on the circle, of the generated problem
-    rows: Count = 100  # training images, zeros and ones
-    steps: Count = 300  # of full-batch gradient descent
-    learning_rate: Positive = 0.5  # in units of N / λ_max: above 2 it diverges, above 1 it swings
-    seeds: Count = 3  # initialisations for each width
+    widths: tuple[Count, ...] = (16, 64, 256, 1024, 4096)  # units of the hidden layer; even
+    points: Count = 16  # training points on the circle, of the generated problem
+    rows: Count = 100  # training images of the digits 0 and 1
+    steps: Count = 300  # steps of full-batch gradient descent
+    learning_rate: Positive = 0.5  # in units of N / λ_max: above 1 it oscillates, above 2 diverges
+    repeats: Count = 3  # networks of each width, from different seeds
 
     claims = [
         Claim(
@@ -92,43 +114,62 @@ class NTK(Study):
 
     def __call__(self, run: Run) -> None:
         angle = 2 * math.pi * (torch.arange(self.points) + 0.5) / self.points
+        x = on_circle(angle)
+        y = target(angle)
         grid = torch.linspace(0, 2 * math.pi, 200)
-        self.problem(run, "generated", on_circle(angle), target(angle), on_circle(grid), grid)
+        expected, outputs = self.compare(run, "generated", x, y, on_circle(grid))
+        picture = functions(grid, expected, outputs, train=(angle_of(x), y))
+        run.figure("functions", picture)
 
         digits = data.uci_digits()
         x, y = zeros_and_ones(digits.train)
         chosen = torch.randperm(len(x))[: self.rows]
         new, truth = zeros_and_ones(digits.test)
-        outputs = self.problem(run, "digits", x[chosen], y[chosen], new)
-        correct = (outputs.sign() == truth.sign()).float().mean()
+        _, outputs = self.compare(run, "digits", x[chosen], y[chosen], new)
+        widest = outputs[self.widths[-1]]
+        correct = (widest.sign() == truth.sign()).float().mean()
         run.result({"digits/accuracy": correct}, held_out=len(new))
 
-    def problem(
-        self, run: Run, name: str, x: Tensor, y: Tensor, new: Tensor, grid: Tensor | None = None
-    ) -> Tensor:
-        """Train every width on (x, y), compare on ``new`` points with the kernel; the last widest
-        network's outputs.
+    def compare(
+        self, run: Run, name: str, x: Tensor, y: Tensor, new: Tensor
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """Train networks of every width, and compare their predictions with the kernel's.
+
+        Args:
+            run: gets the results and figures.
+            name: the name of the problem.
+            x: training points, (n, inputs).
+            y: their targets, (n,).
+            new: other points, (cells, inputs).
+
+        Returns:
+            On the new points, the kernel's prediction, (cells,), and width → the outputs of the
+            last network of this width, (cells,).
         """
-        expected = descended(
+        expected = predict_descent(
             x.double(), y.double(), new.double(), self.learning_rate, self.steps
-        ).float()
-        answers: dict[int, Tensor] = {}
-        task = partial(self.train, x=x, y=y, new=new, expected=expected, answers=answers)
-        variants = {f"{name}, {width:,} units": partial(task, width=width) for width in self.widths}
-        found = compare(run, variants, self.seeds, "distance", better="lower", name=name)
-        widest = list(variants)[-1]
-        run.result({f"{name}/widest": found.mean(widest, "distance")}, held_out=len(new))
-        by_metric = {
-            metric: [found.measured[variant][metric] for variant in variants]
-            for metric in ("distance", "weights moved", "kernel changed")
-        }
-        run.figure(
-            f"{name}_width",
-            shrinking(self.widths, by_metric, f"{name}: what shrinks with the width"),
         )
-        if grid is not None:
-            run.figure("functions", approached(grid, expected, answers, on=(grid_of(x), y)))
-        return answers[self.widths[-1]]
+        expected = expected.float()
+        outputs: dict[int, Tensor] = {}
+        train = partial(self.train, x=x, y=y, new=new, expected=expected, outputs=outputs)
+        variants = {
+            f"{name}, {width:,} units": partial(train, width=width) for width in self.widths
+        }
+        comparison = training.compare(
+            run, variants, self.repeats, "distance", better="lower", name=name
+        )
+
+        widest = list(variants)[-1]
+        mean = comparison.mean(widest, "distance")
+        run.result({f"{name}/widest": mean}, held_out=len(new))
+
+        measured = {}
+        for metric in ("distance", "weights moved", "kernel changed"):
+            measured[metric] = [comparison.measured[variant][metric] for variant in variants]
+        title = f"{name}: what shrinks with the width"
+        picture = width_dependence(self.widths, measured, title)
+        run.figure(f"{name}_width", picture)
+        return expected, outputs
 
     def train(
         self,
@@ -138,48 +179,63 @@ class NTK(Study):
         y: Tensor,
         new: Tensor,
         expected: Tensor,
-        answers: dict[int, Tensor],
+        outputs: dict[int, Tensor],
     ) -> None:
-        """One network of one width, by gradient descent on all points at once."""
+        """Train one network by gradient descent on all points at once.
+
+        Its outputs on the new points go to ``outputs[width]``; the other arguments are those of
+        :meth:`compare`.
+        """
         net = Wide(x.shape[1], width + width % 2)
-        start, kernel = net.w.detach().clone(), net.kernel(x)
-        step = (
-            self.learning_rate
-            * len(x)
-            / torch.linalg.eigvalsh(tangent_kernel(x.double(), x.double()))[-1]
-        )
-        optimizer = torch.optim.SGD(net.parameters(), float(step))
+        start = net.w.detach().clone()
+        kernel = net.kernel(x)
+        limit = tangent_kernel(x.double(), x.double())
+        largest = torch.linalg.eigvalsh(limit)[-1]
+        step = float(self.learning_rate * len(x) / largest)
+        optimizer = torch.optim.SGD(net.parameters(), step)
+
         for _ in run.steps(range(self.steps), state=(net, optimizer)):
             loss = (net(x) - y).square().mean() / 2
             run.minimise(loss, optimizer)
             run.log(loss=loss)
+
         with torch.no_grad():
-            answers[width] = net(new)
-            run.result(
-                {"distance": (net(new) - expected).norm() / expected.norm()}, held_out=len(new)
-            )
-            run.result({"weights moved": (net.w - start).norm() / start.norm()})
-            run.result({"kernel changed": (net.kernel(x) - kernel).norm() / kernel.norm()})
+            outputs[width] = net(new)
+        run.result({"distance": distance(outputs[width], expected)}, held_out=len(new))
+        run.result({"weights moved": distance(net.w.detach(), start)})
+        run.result({"kernel changed": distance(net.kernel(x), kernel)})
+
+
+def distance(a: Tensor, b: Tensor) -> Tensor:
+    """The relative distance |a - b| / |b| of two tensors of one shape, a scalar."""
+    return (a - b).norm() / b.norm()
 
 
 def on_circle(angle: Tensor) -> Tensor:
     """Points on the unit circle, with a 1 for the bias: (n,) → (n, 3)."""
-    return torch.stack([angle.cos(), angle.sin(), torch.ones_like(angle)], 1)
+    bias = torch.ones_like(angle)
+    return torch.stack([angle.cos(), angle.sin(), bias], 1)
 
 
-def grid_of(x: Tensor) -> Tensor:
-    """The angles, 0 … 2π, of points on the circle."""
-    return torch.atan2(x[:, 1], x[:, 0]) % (2 * math.pi)
+def angle_of(x: Tensor) -> Tensor:
+    """The angles, from 0 to 2π, of points on the circle: (n, 3) → (n,)."""
+    cosine, sine, _ = x.T
+    return torch.atan2(sine, cosine) % (2 * math.pi)
 
 
 def target(angle: Tensor) -> Tensor:
-    """What is to be learned on the circle."""
+    """The function that is to be learned on the circle: (n,) → (n,)."""
     return (2 * angle).sin() + 0.5 * (3 * angle).cos()
 
 
 def zeros_and_ones(rows: data.Labelled[Tensor]) -> tuple[Tensor, Tensor]:
-    """The digits 0 and 1, (n, 64 pixels and a 1), of length √2; their labels as -1 and 1."""
+    """The images of the digits 0 and 1, and their labels.
+
+    Returns:
+        64 pixels and a 1 for each image, of length √2, (n, 65); and -1 or 1, (n,).
+    """
     of_two = rows[rows.labels < 2]
     x = of_two.inputs.flatten(1).float()
     x = x / x.norm(dim=1, keepdim=True)
-    return torch.cat([x, torch.ones(len(x), 1)], 1), 2.0 * of_two.labels - 1
+    bias = torch.ones(len(x), 1)
+    return torch.cat([x, bias], 1), 2.0 * of_two.labels - 1

@@ -1,4 +1,4 @@
-"""Regularisation: nine ways not to learn by heart."""
+"""Regularisation: nine ways to keep a network from memorising its training data."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.parametrize import register_parametrization
 
-from etude import data
-from etude.claims import Claim
-from etude.figures.penalties import gaps, histograms, overfitting, spectra
-from etude.runs.run import Run
-from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
-from etude.training.augmentation import random_affine
-from etude.training.batches import Batches
-from etude.training.best import Best
-from etude.training.comparison import compare, interval
-from etude.training.evaluation import accuracy, outputs
-from etude.training.optimizers import descent
-from etude.training.penalties import HardConcrete, confidence, l2, nuclear_norm, soften
-from etude.training.validation import split
+from etude import (
+    Amount,
+    Claim,
+    Count,
+    Fraction,
+    OptimizerName,
+    Positive,
+    Run,
+    Study,
+    data,
+    training,
+)
+
+from ._figures import gaps, histograms, overfitting, spectra
+from ._penalties import HardConcrete, l2, negative_entropy, nuclear_norm, soft_threshold
 
 METHODS = (
     "none",
@@ -39,34 +41,32 @@ METHODS = (
     "label smoothing",
     "confidence penalty",
 )
-LOOK = 5  # steps between two looks at the validation images
+LOOK = 5  # steps between two measurements on the validation images
 
 
 @dataclass
 class Regularization(Study):
-    """Learn a hundred digits, some of them mislabelled, with each of nine regularisers and with
-    none.
-    """
+    """Learn a hundred digits, some with wrong labels, with nine regularisers and without."""
 
-    images: Count = 100  # to train on; the rest of the training part is for validation
-    wrong: Fraction = 0.2  # part of them that gets another class's label
-    hidden: Count = 100  # units of the hidden layer
-    steps: Count = 200  # of gradient descent on all images at once
-    optimizer: OptimizerName = "momentum"  # the rule of a step; choose the learning rate with it
-    learning_rate: Positive = 0.03  # η, of every step
-    seeds: Count = 8  # images, wrong labels and initial weights for each method
-    l2: Amount = 0.03  # λ of L2
+    images: Count = 100  # training images; the rest of the training part is for validation
+    wrong: Fraction = 0.2  # fraction of the training images with the label of another class
+    width: Count = 100  # units of the hidden layer
+    steps: Count = 200  # steps of gradient descent on all images at once
+    optimizer: OptimizerName = "momentum"  # rule of a step; choose the learning rate to suit it
+    learning_rate: Positive = 0.03  # η of every step
+    repeats: Count = 8  # draws of images, wrong labels and initial weights for each method
+    weight_decay: Amount = 0.03  # λ of the L2 penalty
     l1: Amount = 0.05  # λ of L1: a step moves each weight by ηλ towards 0
-    l0: Amount = 0.002  # λ of L0, for each gate that is open
-    gates_rate: Positive = 6.0  # learning rate of log α, the gates of L0
+    l0: Amount = 0.002  # λ of L0, the price of a gate that is open
+    gates_rate: Positive = 6.0  # learning rate of log α, the parameters of the gates of L0
     nuclear: Amount = 0.03  # λ of the nuclear norm
-    dropout: Fraction = 0.8  # part of the hidden units that is dropped
-    patience: Count = 8  # looks without a gain after which to stop early
-    turn: Amount = 20.0  # augmentation: degrees, each way
-    shift: Amount = 0.5  # augmentation: pixels, each way
-    zoom: Fraction = 0.1  # augmentation: part of the size, each way
+    dropout: Fraction = 0.8  # fraction of the hidden units that is dropped in training
+    patience: Count = 8  # measurements without a gain after which to stop early
+    rotation: Amount = 20.0  # augmentation: largest angle in degrees, each way
+    shift: Amount = 0.5  # augmentation: largest shift in pixels, each way
+    zoom: Fraction = 0.1  # augmentation: largest change of size, as a fraction, each way
     smoothing: Fraction = 0.7  # α, the part of each label that is spread over all classes
-    confidence: Amount = 3.0  # β, the price of a nat of certainty
+    confidence: Amount = 3.0  # β of the confidence penalty, the price of a nat of certainty
 
     claims = [
         Claim("least gain", at_least=0.02, source="curriculum: each beats none; bound: Etude")
@@ -76,151 +76,156 @@ class Regularization(Study):
     def __call__(self, run: Run) -> None:
         nets: dict[str, nn.Sequential] = {}
         variants = {method: partial(self.train, method=method, nets=nets) for method in METHODS}
-        found = compare(run, variants, self.seeds, "test/accuracy")
-        gains = {method: found.gain(method, "none", "test/accuracy") for method in METHODS[1:]}
-        run.table(
-            "gain",
-            ["paired with none", "gain"],
-            [(method, str(interval(g))) for method, g in gains.items()],
-        )
-        run.result(
-            {"least gain": min(map(fmean, gains.values()))}, held_out=len(data.uci_digits().test)
-        )
+        comparison = training.compare(run, variants, self.repeats, "test/accuracy")
 
-        logged = [run.folder.curves()[f"{part}/accuracy"] for part in ("train", "validation")]
-        run.figure(
-            "overfitting",
-            overfitting(
-                *([lines[f"none #{k + 1}"] for k in range(self.seeds)] for lines in logged)
-            ),
-        )
-        run.figure(
-            "gap",
-            gaps(
-                {
-                    m: [found.mean(m, f"{part}/accuracy") for part in ("train", "test")]
-                    for m in METHODS
-                }
-            ),
-        )
-        weights = {
-            method: linear_layers(net)[0].weight.detach().cpu() for method, net in nets.items()
-        }
-        run.figure("weights", histograms({m: weights[m] for m in ("none", "L2", "L1", "L0")}))
-        run.figure(
-            "singular_values",
-            spectra({m: weights[m] for m in ("none", "L2", "L1", "nuclear norm")}),
-        )
+        gains = {}
+        for method in METHODS[1:]:
+            gains[method] = comparison.gain(method, "none", "test/accuracy")
+        rows = [(method, str(training.interval(gain))) for method, gain in gains.items()]
+        run.table("gain", ["paired with none", "gain"], rows)
+        least = min(map(fmean, gains.values()))
+        run.result({"least gain": least}, held_out=len(data.uci_digits().test))
+
+        curves = run.folder.curves()
+        unregularised = [f"none #{k + 1}" for k in range(self.repeats)]
+        train = [curves["train/accuracy"][name] for name in unregularised]
+        validation = [curves["validation/accuracy"][name] for name in unregularised]
+        run.figure("overfitting", overfitting(train, validation))
+
+        reached = {}
+        for method in METHODS:
+            train_accuracy = comparison.mean(method, "train/accuracy")
+            test_accuracy = comparison.mean(method, "test/accuracy")
+            reached[method] = (train_accuracy, test_accuracy)
+        run.figure("gap", gaps(reached))
+
+        weights = {}
+        for method, net in nets.items():
+            first, _ = linear_layers(net)
+            weights[method] = first.weight.detach().cpu()
+        shown = ("none", "L2", "L1", "L0")
+        run.figure("weights", histograms({method: weights[method] for method in shown}))
+        shown = ("none", "L2", "L1", "nuclear norm")
+        run.figure("singular_values", spectra({method: weights[method] for method in shown}))
         run.keep(nets["augmentation"])
 
     def train(self, run: Run, method: str, nets: dict[str, nn.Sequential]) -> None:
-        """One network by one method; it goes to ``nets``."""
+        """Train one network with one method, and put it into ``nets``."""
         digits = data.uci_digits()
-        train, validation = split(run, digits.train, len(digits.train) - self.images)
-        x, t = run.place(scaled(train.inputs)), run.place(mislabelled(train.labels, self.wrong))
+        held_out = len(digits.train) - self.images
+        train, validation = training.split(run, digits.train, held_out)
+        x = run.place(to_unit_interval(train.inputs))
+        t = run.place(mislabel(train.labels, self.wrong))
+
         net = run.place(self.network(self.dropout if method == "dropout" else 0.0))
-        first, last = linear_layers(net)
-        weights = [first.weight, last.weight]
+        layers = linear_layers(net)
+        weights = [layer.weight for layer in layers]
         groups: list[dict[str, Any]] = [{"params": list(net.parameters())}]
         gates: list[HardConcrete] = []
         if method == "L0":
-            gates = [run.place(HardConcrete(w.shape)) for w in weights]
-            groups.append({"params": [gate.log_alpha for gate in gates], "lr": self.gates_rate})
-            for layer, gate in zip((first, last), gates, strict=True):
+            for layer, weight in zip(layers, weights, strict=True):
+                gate = run.place(HardConcrete(weight.shape))
                 register_parametrization(layer, "weight", gate)
-        optimizer = descent(self.optimizer, groups, self.learning_rate)
-        batches = Batches(
-            (x, t), len(x), augment=self.augment if method == "augmentation" else None
-        )
-        best = Best(net, self.patience)
-        alpha = self.smoothing if method == "label smoothing" else 0.0
+                gates.append(gate)
+            groups.append({"params": [gate.log_alpha for gate in gates], "lr": self.gates_rate})
+        optimizer = training.descent(self.optimizer, groups, self.learning_rate)
+        augment = self.augment if method == "augmentation" else None
+        batches = training.Batches((x, t), len(x), augment=augment)
+        best = training.Best(net, self.patience)
+        smoothing = self.smoothing if method == "label smoothing" else 0.0
 
         for images, labels in run.steps(batches, self.steps, state=(net, optimizer, best)):
-            z = net(images)
-            loss = cross_entropy(z, labels, label_smoothing=alpha) + self.penalty(
-                method, z, weights, gates
-            )
+            logits = net(images)  # (images, classes)
+            loss = cross_entropy(logits, labels, label_smoothing=smoothing)
+            loss = loss + self.penalty(method, logits, weights, gates)
             run.minimise(loss, optimizer)
             if method == "L1":
-                soften(weights, self.learning_rate * self.l1)
+                soft_threshold(weights, self.learning_rate * self.l1)
             run.log(loss=loss)
             if run.every(LOOK):
-                seen = measured(run, net, validation)
-                run.log(
-                    **{"train/accuracy": accuracy(outputs(net, x), t), "validation/accuracy": seen}
-                )
-                best.update(seen)
+                reached = accuracy(run, net, validation)
+                run.log(**{"train/accuracy": training.accuracy(training.outputs(net, x), t)})
+                run.log(**{"validation/accuracy": reached})
+                best.update(reached)
                 if method == "early stopping" and best.stale:
                     break
 
-        kept = run.step
+        steps = run.step
         if method == "early stopping":
-            kept -= best.waited * LOOK
+            steps -= best.waited * LOOK
             best.restore()
-        run.result({"train/accuracy": accuracy(outputs(net, x), t), "steps": kept})
-        run.result(
-            {"validation/accuracy": measured(run, net, validation)}, held_out=len(validation)
-        )
-        run.result({"test/accuracy": measured(run, net, digits.test)}, held_out=len(digits.test))
+        train_accuracy = training.accuracy(training.outputs(net, x), t)
+        run.result({"train/accuracy": train_accuracy, "steps": steps})
+        for part, rows in (("validation", validation), ("test", digits.test)):
+            run.result({f"{part}/accuracy": accuracy(run, net, rows)}, held_out=len(rows))
         nets[method] = net.eval()
 
     def penalty(
-        self, method: str, z: Tensor, weights: list[Tensor], gates: list[HardConcrete]
+        self, method: str, logits: Tensor, weights: list[Tensor], gates: list[HardConcrete]
     ) -> Tensor | float:
-        """What the method adds to the loss, of scores z (images, classes)."""
+        """What a method adds to the loss, a scalar.
+
+        Args:
+            method: its name.
+            logits: outputs of the network, (images, classes).
+            weights: the matrices of the network.
+            gates: the gates of L0, one module for each matrix.
+        """
         match method:
             case "L2":
-                return self.l2 * l2(weights)
+                return self.weight_decay * l2(weights)
             case "L0":
-                return self.l0 * torch.stack([gate.open() for gate in gates]).sum()
+                return self.l0 * torch.stack([gate.expected_open() for gate in gates]).sum()
             case "nuclear norm":
                 return self.nuclear * nuclear_norm(weights)
             case "confidence penalty":
-                return self.confidence * confidence(z)
+                return self.confidence * negative_entropy(logits)
         return 0.0
 
     def augment(self, images: Tensor, generator: Generator) -> Tensor:
-        """A turned, shifted and scaled version of each image."""
-        return random_affine(images, generator, self.turn, self.shift, self.zoom)
+        """A rotated, shifted and scaled version of each image, of the same shape."""
+        return training.random_affine(images, generator, self.rotation, self.shift, self.zoom)
 
     def network(self, dropout: float = 0.0) -> nn.Sequential:
-        """A new network of one hidden layer."""
-        layers = nn.Linear(64, self.hidden), nn.Linear(self.hidden, 10)
-        for layer in layers:
+        """A new network with one hidden layer."""
+        first = nn.Linear(64, self.width)
+        last = nn.Linear(self.width, 10)
+        for layer in (first, last):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
             nn.init.zeros_(layer.bias)
-        return nn.Sequential(nn.Flatten(), layers[0], nn.ReLU(), nn.Dropout(dropout), layers[1])
-
-    def example(self) -> Tensor:
-        """Two images with values from 0 to 1."""
-        return torch.rand(2, 1, 8, 8)
+        return nn.Sequential(nn.Flatten(), first, nn.ReLU(), nn.Dropout(dropout), last)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
-        """Probabilities of the digits for one picture: a file, an array or a tensor, of any size
-        and polarity.
-        """
-        p = net(scaled(data.like_uci(input)[None])).softmax(1)[0]
+        """Probabilities of the digits for one picture: a file, an array or a tensor."""
+        images = to_unit_interval(data.like_uci(input)[None])
+        p = net(images).softmax(1)[0]
         return dict(zip("0123456789", p.tolist(), strict=True))
 
+    def example(self) -> Tensor:
+        """Two images with values from 0 to 1, (2, 1, 8, 8)."""
+        return torch.rand(2, 1, 8, 8)
 
-def mislabelled(labels: Tensor, part: float) -> Tensor:
-    """A part of the labels, drawn at random, each replaced by one of the nine others: (images,)."""
+
+def mislabel(labels: Tensor, fraction: float) -> Tensor:
+    """Replace a random fraction of the labels by other classes: (images,) → (images,)."""
     labels = labels.clone()
-    rows = torch.randperm(len(labels))[: round(part * len(labels))]
-    labels[rows] = (labels[rows] + torch.randint(1, 10, (len(rows),))) % 10
+    rows = torch.randperm(len(labels))[: round(fraction * len(labels))]
+    offsets = torch.randint(1, 10, (len(rows),))
+    labels[rows] = (labels[rows] + offsets) % 10
     return labels
 
 
 def linear_layers(net: nn.Sequential) -> list[nn.Linear]:
-    """The layers that have weights."""
+    """The layers of a network that have weights, from the first to the last."""
     return [layer for layer in net if isinstance(layer, nn.Linear)]
 
 
-def measured(run: Run, net: nn.Module, rows: data.Labelled[Tensor]) -> float:
-    """Accuracy on images."""
-    return accuracy(outputs(net, run.place(scaled(rows.inputs))), run.place(rows.labels))
+def accuracy(run: Run, net: nn.Module, rows: data.Labelled[Tensor]) -> float:
+    """The fraction of images that a network classifies correctly."""
+    logits = training.outputs(net, run.place(to_unit_interval(rows.inputs)))
+    return training.accuracy(logits, run.place(rows.labels))
 
 
-def scaled(images: Tensor) -> Tensor:
-    """Whole numbers from 0 to 16 to values from 0 to 1."""
+def to_unit_interval(images: Tensor) -> Tensor:
+    """Pixels as numbers from 0 to 1, from whole numbers from 0 to 16, of any shape."""
     return images.float() / 16

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
@@ -13,42 +13,68 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import data
-from etude.claims import Claim
-from etude.figures.schedules import progress, settings
-from etude.runs.run import Run
-from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
-from etude.training.batches import Batches
-from etude.training.comparison import Variant, compare
-from etude.training.evaluation import accuracy, outputs
-from etude.training.optimizers import descent
-from etude.training.random_rates import Mixture, at_rates, random_rates
+from etude import (
+    Amount,
+    Claim,
+    Count,
+    Fraction,
+    OptimizerName,
+    Positive,
+    Run,
+    Study,
+    data,
+    training,
+)
 from etude.training.schedules import Shape, constant, cosine, one_cycle, step_decay
-from etude.training.validation import split
 
-Rows = data.Labelled[Tensor]
-Line = tuple[list[float], list[float]]
+from ._figures import progress, rates_and_batches
+from ._random_rates import Mixture, at_rates, random_rates
+
+Images = data.Labelled[Tensor]
+Line = tuple[list[float], list[float]]  # steps, and values at these steps
+
+
+def one_batch(step: int) -> int:
+    """One batch for each update."""
+    return 1
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning rate, and a number of batches behind one update, for each step of a run.
+
+    Args:
+        shape: step → factor of the highest rate.
+        highest: the highest learning rate.
+        steps: the number of batches in the run.
+        batches: step → the number of batches whose mean gradient makes one update.
+    """
+
+    shape: Shape
+    highest: float
+    steps: int
+    batches: Callable[[int], int] = one_batch
 
 
 @dataclass
 class Schedules(Study):
-    """Train one small network by eight schedules, and see how soon each gets there."""
+    """Train one small network by eight schedules, and compare how soon each reaches a goal."""
 
-    width: Count = 128  # hidden units
+    width: Count = 128  # units of the hidden layer
     steps: Count = 1_200  # batches in a long run
-    short: Count = 160  # batches in a short run
-    batch: Count = 32  # images in a batch
-    learning_rate: Positive = 0.4  # the highest of every schedule but the constant one
-    constant_rate: Positive = 0.005  # of the schedule that is constant
-    lowest: Positive = 1e-5  # of the random rates
-    highest: Positive = 10.0  # of the random rates
-    copies: Count = 10  # of the last layer, where rates are random
-    optimizer: OptimizerName = "momentum"  # the rule of a step; choose the learning rates with it
-    weight_decay: Amount = 5e-3  # λ, of the weights and not of the biases
+    short_steps: Count = 160  # batches in a short run
+    batch: Count = 32  # examples in a batch
+    learning_rate: Positive = 0.4  # highest rate of every schedule but the constant one
+    constant_rate: Positive = 0.005  # rate of the constant schedule
+    lowest: Positive = 1e-5  # smallest of the random rates
+    highest: Positive = 10.0  # largest of the random rates
+    last_layers: Count = 10  # copies of the last layer, where rates are random
+    optimizer: OptimizerName = "momentum"  # rule of a step; choose the learning rates to suit it
+    weight_decay: Amount = 5e-3  # λ of the L2 penalty on the weights; biases have none
     goal: Fraction = 0.97  # accuracy on the validation images that is to be reached
-    look: Count = 20  # steps between two looks at the validation images
-    held_out: Count = 287  # images of the training part that are kept for validation
-    seeds: Count = 5  # runs with each schedule
+    look: Count = 20  # steps between two measurements on the validation images
+    held_out: Fraction = 0.2  # fraction of the training data that is kept for validation
+    repeats: Count = 5  # runs with each schedule, from different seeds
 
     claims = [
         Claim(
@@ -59,146 +85,166 @@ class Schedules(Study):
     courses = ["ITU", "CU P17", "CU P18", "CU P19"]
 
     def __call__(self, run: Run) -> None:
-        long, short, high, fall = self.steps, self.short, self.learning_rate, step_decay(self.steps)
-        schedules: dict[str, tuple[Shape, float, int]] = {
-            "constant": (constant, self.constant_rate, long),
-            "step": (fall, high, long),
-            "cosine": (cosine(long), high, long),
-            "warm-up, cosine": (cosine(long, warmup=long // 10), high, long),
-            "larger batches": (constant, high, long),
-            "step, short": (step_decay(short), high, short),
-            "one-cycle": (one_cycle(short), high, short),
-        }
+        schedules = self.schedules()
         nets: list[nn.Module] = []
-        noise = dict.fromkeys(schedules, constant) | {"larger batches": fall}
-        variants: dict[str, Variant] = {
-            name: partial(
-                self.train, shape=shape, rate=rate, steps=steps, noise=noise[name], nets=nets
-            )
-            for name, (shape, rate, steps) in schedules.items()
-        }
+        variants: dict[str, Callable[[Run], None]] = {}
+        for name, schedule in schedules.items():
+            variants[name] = partial(self.train, schedule=schedule, nets=nets)
         variants["random rates"] = self.train_at_random
-        found = compare(run, variants, self.seeds, "test/accuracy")
+        comparison = training.compare(run, variants, self.repeats, "test/accuracy")
 
-        logged = run.folder.curves()["validation/accuracy"]
-        lines = {
-            name: mean_line([logged[f"{name} #{k + 1}"] for k in range(self.seeds)])
-            for name in variants
-        }
-        reached = {name: first(line, self.goal) for name, line in lines.items()}
-        rows = [
-            (name, found.mean(name, "updates"), reached[name] or "never", lines[name][1][-1])
-            for name in lines
-        ]
-        run.table(
-            "reached",
-            ["schedule", "updates", f"step of {self.goal:g}", "accuracy at the end"],
-            rows,
-        )
-        if lines["one-cycle"][1][-1] >= self.goal:
+        curves = run.folder.curves()["validation/accuracy"]
+        lines = {}
+        for name in variants:
+            lines[name] = mean_line([curves[f"{name} #{k + 1}"] for k in range(self.repeats)])
+        reached = {name: first_step(line, self.goal) for name, line in lines.items()}
+
+        rows = []
+        for name, (_, values) in lines.items():
+            updates = comparison.mean(name, "updates")
+            rows.append((name, updates, reached[name] or "never", values[-1]))
+        columns = ["schedule", "updates", f"step of {self.goal:g}", "accuracy at the end"]
+        run.table("reached", columns, rows)
+
+        _, values = lines["one-cycle"]
+        if values[-1] >= self.goal:
             for name in ("constant", "step"):
-                run.result(
-                    {f"one-cycle/{name}s ratio": short / (reached[name] or long)},
-                    held_out=self.held_out,
-                )
-        run.figure("validation", progress(lines, self.goal, "accuracy on validation images"))
-        shown = {
-            name: [rate * shape(k) for k in range(steps)]
-            for name, (shape, rate, steps) in schedules.items()
-        }
-        sizes = {"larger batches": [self.batch * round(1 / fall(k)) for k in range(long)]}
-        run.figure("schedules", settings(shown, sizes, list(lines)), cover=True)
+                ratio = self.short_steps / (reached[name] or self.steps)
+                run.result({f"one-cycle/{name}s ratio": ratio}, held_out=self.validation_images)
+
+        picture = progress(lines, self.goal, "accuracy on validation images")
+        run.figure("validation", picture)
+        rates = {}
+        for name, schedule in schedules.items():
+            factors = [schedule.shape(k) for k in range(schedule.steps)]
+            rates[name] = [schedule.highest * factor for factor in factors]
+        growing = schedules["larger batches"].batches
+        sizes = {"larger batches": [self.batch * growing(k) for k in range(self.steps)]}
+        run.figure("schedules", rates_and_batches(rates, sizes, list(lines)), cover=True)
         run.keep(nets[-1])
 
-    def train(
-        self, run: Run, shape: Shape, rate: float, steps: int, noise: Shape, nets: list[nn.Module]
-    ) -> None:
-        """One run by a schedule of the rate; where the noise is to be 1 / n, an update is made of n
-        batches.
-        """
-        batches, validation = self.rows(run)
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedules that are compared, by name; random rates come on top."""
+        long = self.steps
+        short = self.short_steps
+        high = self.learning_rate
+        fall = step_decay(long)
+
+        def growing(step: int) -> int:
+            return round(1 / fall(step))
+
+        return {
+            "constant": Schedule(constant, self.constant_rate, long),
+            "step": Schedule(fall, high, long),
+            "cosine": Schedule(cosine(long), high, long),
+            "warm-up, cosine": Schedule(cosine(long, warmup=long // 10), high, long),
+            "larger batches": Schedule(constant, high, long, growing),
+            "step, short": Schedule(step_decay(short), high, short),
+            "one-cycle": Schedule(one_cycle(short), high, short),
+        }
+
+    def train(self, run: Run, schedule: Schedule, nets: list[nn.Module]) -> None:
+        """Train one network by a schedule, and append it to ``nets``."""
+        batches, validation = self.split(run)
         net = run.place(self.network())
-        optimizer = descent(self.optimizer, net, rate, self.weight_decay)
-        schedule = LambdaLR(optimizer, shape)
-        for images, labels in run.steps(batches, steps, state=(net, optimizer, schedule)):
+        optimizer = training.descent(
+            self.optimizer, net, schedule.highest, weight_decay=self.weight_decay
+        )
+        rate = LambdaLR(optimizer, schedule.shape)
+
+        for images, labels in run.steps(batches, schedule.steps, state=(net, optimizer, rate)):
             loss = cross_entropy(net(images), labels)
-            run.minimise(loss, optimizer, schedule, accumulate=round(1 / noise(run.step)))
+            run.minimise(loss, optimizer, rate, accumulate=schedule.batches(run.step))
             run.log(loss=loss)
-            self.watch(run, net, validation)
-        self.measure(run, net, validation, updates=schedule.last_epoch)
+            self.validate(run, net, validation)
+
+        self.evaluate(run, net, validation, updates=rate.last_epoch)
         nets.append(net)
 
     def train_at_random(self, run: Run) -> None:
-        """One run in which every feature, and every copy of the last layer, has a rate of
-        its own.
-        """
-        batches, validation = self.rows(run)
-        net = run.place(Mixture(self.network()[:-1], self.width, 10, self.copies))
+        """Train a network in which each hidden unit and each last layer has its own rate."""
+        batches, validation = self.split(run)
+        features = self.network()[:-1]
+        net = run.place(Mixture(features, self.width, 10, self.last_layers))
         rates = random_rates(net, self.lowest, self.highest)
-        optimizer = descent(self.optimizer, net, 1.0, self.weight_decay)
+        optimizer = training.descent(self.optimizer, net, 1.0, weight_decay=self.weight_decay)
+
         for images, labels in run.steps(batches, self.steps, state=(net, optimizer)):
-            loss, own = net.losses(images, labels)
+            loss, log_p = net.losses(images, labels)
             with at_rates(rates):
                 run.minimise(loss, optimizer)
-            net.weigh(own)
+            net.reweight(log_p)
             run.log(loss=loss)
-            self.watch(run, net, validation)
-        self.measure(run, net, validation, updates=self.steps)
+            self.validate(run, net, validation)
 
-    def rows(self, run: Run) -> tuple[Batches, Rows]:
+        self.evaluate(run, net, validation, updates=self.steps)
+
+    @property
+    def validation_images(self) -> int:
+        """The number of training images that are kept for validation."""
+        return round(self.held_out * len(data.uci_digits().train))
+
+    def split(self, run: Run) -> tuple[training.Batches, Images]:
         """Batches to train on, and images to validate with."""
-        train, validation = split(run, data.uci_digits().train, self.held_out)
-        x, y = run.place(scaled(train.inputs)), run.place(train.labels)
-        return Batches((x, y), self.batch), validation
+        digits = data.uci_digits().train
+        train, validation = training.split(run, digits, self.validation_images)
+        x = run.place(to_unit_interval(train.inputs))
+        y = run.place(train.labels)
+        return training.Batches((x, y), self.batch), validation
 
-    def watch(self, run: Run, net: nn.Module, validation: Rows) -> None:
-        """Log the accuracy on validation images, now and then."""
+    def validate(self, run: Run, net: nn.Module, validation: Images) -> None:
+        """Log the accuracy on the validation images, every few steps."""
         if run.every(self.look):
-            run.log(**{"validation/accuracy": measured(run, net, validation)})
+            run.log(**{"validation/accuracy": accuracy(run, net, validation)})
 
-    def measure(self, run: Run, net: nn.Module, validation: Rows, updates: int) -> None:
-        """Results at the end of a run."""
+    def evaluate(self, run: Run, net: nn.Module, validation: Images, updates: int) -> None:
+        """Give the results of one network at the end of its run."""
         test = data.uci_digits().test
-        run.result(
-            {"validation/accuracy": measured(run, net, validation)}, held_out=len(validation)
-        )
-        run.result({"test/accuracy": measured(run, net, test)}, held_out=len(test))
+        for part, images in (("validation", validation), ("test", test)):
+            result = {f"{part}/accuracy": accuracy(run, net, images)}
+            run.result(result, held_out=len(images))
         run.result({"updates": updates})
 
     def network(self) -> nn.Sequential:
         """A new network of one hidden layer, with batch normalisation."""
-        hidden = [nn.Linear(64, self.width), nn.BatchNorm1d(self.width), nn.ReLU()]
-        return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(self.width, 10))
-
-    def example(self) -> Tensor:
-        """Two images with values from 0 to 1."""
-        return torch.rand(2, 1, 8, 8)
+        return nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(64, self.width),
+            nn.BatchNorm1d(self.width),
+            nn.ReLU(),
+            nn.Linear(self.width, 10),
+        )
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
-        """Probabilities of the digits for one picture: a file, an array or a tensor, of any size
-        and polarity.
-        """
-        p = net(scaled(data.like_uci(input)[None])).softmax(1)[0]
+        """Probabilities of the digits for one picture: a file, an array or a tensor."""
+        images = to_unit_interval(data.like_uci(input)[None])
+        p = net(images).softmax(1)[0]
         return dict(zip("0123456789", p.tolist(), strict=True))
+
+    def example(self) -> Tensor:
+        """Two images with values from 0 to 1, (2, 1, 8, 8)."""
+        return torch.rand(2, 1, 8, 8)
 
 
 def mean_line(lines: Sequence[Line]) -> Line:
-    """The mean over runs of the same steps."""
-    return lines[0][0], [
-        fmean(values) for values in zip(*(values for _, values in lines), strict=True)
-    ]
+    """The mean of several runs that were measured at the same steps."""
+    steps, _ = lines[0]
+    columns = zip(*(values for _, values in lines), strict=True)
+    return steps, [fmean(values) for values in columns]
 
 
-def first(line: Line, goal: float) -> float | None:
-    """The first step at which a line is at the goal or above."""
-    return next((step for step, value in zip(*line, strict=True) if value >= goal), None)
+def first_step(line: Line, goal: float) -> float | None:
+    """The first step at which a line is at the goal or above; None where it never is."""
+    reached = (step for step, value in zip(*line, strict=True) if value >= goal)
+    return next(reached, None)
 
 
-def measured(run: Run, net: nn.Module, rows: Rows) -> float:
-    """Accuracy on images."""
-    return accuracy(outputs(net, run.place(scaled(rows.inputs))), run.place(rows.labels))
+def accuracy(run: Run, net: nn.Module, images: Images) -> float:
+    """The fraction of images that a network classifies correctly."""
+    logits = training.outputs(net, run.place(to_unit_interval(images.inputs)))
+    return training.accuracy(logits, run.place(images.labels))
 
 
-def scaled(images: Tensor) -> Tensor:
-    """Whole numbers from 0 to 16 to values from 0 to 1."""
+def to_unit_interval(images: Tensor) -> Tensor:
+    """Pixels as numbers from 0 to 1, from whole numbers from 0 to 16, of any shape."""
     return images.float() / 16

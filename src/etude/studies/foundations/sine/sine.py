@@ -11,33 +11,36 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import data
-from etude.claims import Claim
-from etude.figures.fits import families, fitted_curve
-from etude.runs.run import Run
-from etude.study import Amount, Count, OptimizerName, Positive, Study
-from etude.training.batches import Batches
-from etude.training.optimizers import descent
+from etude import Amount, Claim, Count, OptimizerName, Positive, Run, Study, data, training
+
+from ._figures import families, fitted_curve
 
 
 class GaussianBases(nn.Module):
-    r"""$\hat y = \sum_j w_j \phi_j(x) + b$ with $\phi_j(x) = \exp(-(x - \mu_j)^2 / \sigma_j^2)$;
-    all are learned.
+    r"""A weighted sum of Gaussians, $\hat y = \sum_j w_j \phi_j(x) + b$, all of it learned.
+
+    The bases are $\phi_j(x) = \exp(-(x - \mu_j)^2 / \sigma_j^2)$.
+
+    Args:
+        bases: the number of Gaussians.
+        margin: how far beyond 0 and 1 the first and the last of them begin.
+        bandwidth: their σ at the start.
     """
 
-    def __init__(self, bases: int, margin: float, width: float) -> None:
+    def __init__(self, bases: int, margin: float, bandwidth: float) -> None:
         super().__init__()
         self.w = nn.Parameter(0.1 * torch.randn(bases))
         self.b = nn.Parameter(torch.zeros(()))
         self.mu = nn.Parameter(torch.linspace(-margin, 1 + margin, bases))
-        self.sigma = nn.Parameter(torch.full((bases,), width))
+        self.sigma = nn.Parameter(torch.full((bases,), bandwidth))
 
     def phi(self, x: Tensor) -> Tensor:
-        """The bases: (rows,) → (rows, bases)."""
-        return torch.exp(-((x[:, None] - self.mu) ** 2) / self.sigma**2)
+        """The values of all bases at each point: (rows,) → (rows, bases)."""
+        distances = (x[:, None] - self.mu) ** 2
+        return torch.exp(-distances / self.sigma**2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(rows,) → (rows,)."""
+        """The fitted values: (rows,) → (rows,)."""
         return self.phi(x) @ self.w + self.b
 
 
@@ -45,16 +48,16 @@ class GaussianBases(nn.Module):
 class Sine(Study):
     """Regress a noisy sine on Gaussian bases, by stochastic gradient descent."""
 
-    points: Count = 50  # N, drawn evenly at random from 0 to 1
+    points: Count = 50  # N, training examples with x drawn evenly at random from 0 to 1
     noise: Amount = 0.1  # σ_noise, standard deviation of what is added to the sine
-    bases: Count = 8  # M, how many bells are added up
-    width: Positive = 0.5  # σ_j of every basis at the start
-    margin: Amount = 0.3  # the centres μ_j begin evenly spread from -margin to 1 + margin
-    steps: Count = 4_000  # of stochastic gradient descent
-    batch: Count = 10  # points a step
+    bases: Count = 8  # M, number of Gaussians that are added up
+    bandwidth: Positive = 0.5  # σ_j of every basis at the start
+    margin: Amount = 0.3  # distance by which the first centres μ_j extend beyond 0 and beyond 1
+    steps: Count = 4_000  # steps of stochastic gradient descent
+    batch: Count = 10  # examples a step
     learning_rate: Positive = 0.3  # of w and b at the start; falls to zero along a straight line
-    bases_rate: Amount = 0.01  # learning rate of μ and σ, as a part of that of w and b
-    optimizer: OptimizerName = "sgd"  # the rule of a step; choose the learning rate with it
+    bases_rate: Amount = 0.01  # learning rate of μ and σ, as a fraction of that of w and b
+    optimizer: OptimizerName = "sgd"  # rule of a step; choose the learning rate to suit it
 
     claims = [
         Claim(
@@ -70,45 +73,49 @@ class Sine(Study):
     def __call__(self, run: Run) -> None:
         x, y = map(run.place, data.noisy_sine(self.points, self.noise))
         net = run.place(self.network())
-        slow: dict[str, Any] = {
-            "params": [net.mu, net.sigma],
-            "lr": self.bases_rate * self.learning_rate,
-        }
-        optimizer = descent(self.optimizer, [{"params": [net.w, net.b]}, slow], self.learning_rate)
+        groups: list[dict[str, Any]] = [
+            {"params": [net.w, net.b]},
+            {"params": [net.mu, net.sigma], "lr": self.bases_rate * self.learning_rate},
+        ]
+        optimizer = training.descent(self.optimizer, groups, self.learning_rate)
         schedule = LambdaLR(optimizer, lambda step: 1 - step / self.steps)
+        batches = training.Batches((x, y), self.batch)
 
-        for inputs, targets in run.steps(
-            Batches((x, y), self.batch), self.steps, state=(net, optimizer, schedule)
-        ):
+        for inputs, targets in run.steps(batches, self.steps, state=(net, optimizer, schedule)):
             loss = ((targets - net(inputs)) ** 2 / 2).mean()
             run.minimise(loss, optimizer, schedule)
             run.log(loss=loss)
 
         grid = run.place(torch.linspace(0, 1, 1001))
+        truth = torch.sin(2 * math.pi * grid)
         with torch.inference_mode():
-            fit, truth = net(grid), torch.sin(2 * math.pi * grid)
-            run.result({"parameters": sum(p.numel() for p in net.parameters())})
-            run.result({"train/rmse": (net(x) - y).square().mean().sqrt()})
-            run.result({"sine/rmse": (fit - truth).square().mean().sqrt()}, held_out=len(grid))
-            run.figure("fit", fitted_curve(x, y, grid, fit, truth, r"$\sin 2\pi x$"))
-            wide = run.place(torch.linspace(-self.margin - 0.2, 1.2 + self.margin, 600))
-            phi, start = net.phi(wide), run.place(self.network()).phi(wide)
+            fit = net(grid)
+            train_error = net(x) - y
+        run.result({"parameters": sum(p.numel() for p in net.parameters())})
+        run.result({"train/rmse": train_error.square().mean().sqrt()})
+        run.result({"sine/rmse": (fit - truth).square().mean().sqrt()}, held_out=len(grid))
+
+        run.figure("fit", fitted_curve(x, y, grid, fit, truth, r"$\sin 2\pi x$"))
+        wide = run.place(torch.linspace(-self.margin - 0.2, 1.2 + self.margin, 600))
+        with torch.inference_mode():
+            learned = net.phi(wide)
+            start = run.place(self.network()).phi(wide)
             panels = {
-                "the bases: at the start (dashed) and learned; marks below: the data": phi,
-                "times their weights: with b they add up to the fit": net.w * phi,
+                "the bases: at the start (dashed) and learned; marks below: the data": learned,
+                "times their weights: with b they add up to the fit": net.w * learned,
             }
-            labels = [r"$\phi_j(x)$", r"$w_j\,\phi_j(x)$"]
-            run.figure("bases", families(wide, panels, before=start, data=x, labels=labels))
+        labels = [r"$\phi_j(x)$", r"$w_j\,\phi_j(x)$"]
+        run.figure("bases", families(wide, panels, before=start, data=x, labels=labels))
         run.keep(net)
 
     def network(self) -> GaussianBases:
-        """The bases where they begin."""
-        return GaussianBases(self.bases, self.margin, self.width)
-
-    def example(self) -> Tensor:
-        """Two inputs."""
-        return torch.tensor([0.25, 0.75])
+        """A new model, with its bases where they begin."""
+        return GaussianBases(self.bases, self.margin, self.bandwidth)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The fitted value at one number x."""
         return {"y": net(data.read_numbers(input, 1)[0]).item()}
+
+    def example(self) -> Tensor:
+        """Two inputs, (2,)."""
+        return torch.tensor([0.25, 0.75])

@@ -1,4 +1,4 @@
-"""How wrong a model will be on what it has not seen, and how to know in time."""
+"""How wrong a model will be on new data, and how to estimate it beforehand."""
 
 from __future__ import annotations
 
@@ -8,40 +8,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from etude import data
-from etude.claims import Claim
-from etude.figures.validation import decomposition, draws_of, learning_curves, selection
-from etude.runs.run import Run
-from etude.study import Amount, Count, Study
+from etude import Amount, Claim, Count, Run, Study, data
+
+from ._figures import decomposition, fitted_curves, learning_curves, selection
+from ._ridge import ridge_errors
 
 DOUBLE = torch.float64
-Rows = data.Labelled[Tensor]
 
 
 @dataclass
 class Validation(Study):
-    """Take the error apart into noise, bias and variance, and choose a model without looking at the
-    test.
-    """
+    """Split the error into noise, bias and variance, and choose a model by cross-validation."""
 
-    points: Count = 40  # N, of one draw
+    points: Count = 40  # N, examples in one data set
     noise: Amount = 0.3  # σ, standard deviation of what is added to f
-    draws: Count = 10_000  # of N points; half give bias and variance, half the error
-    degrees: tuple[Count, ...] = (
-        1,
-        2,
-        3,
-        4,
-        5,
-        6,
-        7,
-        8,
-        10,
-        12,
-    )  # of the polynomials, the supplest last
-    sizes: tuple[Count, ...] = (15, 20, 30, 50, 80, 130, 200, 400)  # N along the learning curves
-    folds_inside: Count = 10  # K of the cross-validation that chooses λ
-    penalties: Count = 41  # values of λ, from 10⁻² to 10⁴, that there are to choose from
+    draws: Count = 10_000  # data sets; half give bias and variance, the other half the error
+    degrees: tuple[Count, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12)  # polynomial degrees, rising
+    sample_sizes: tuple[Count, ...] = (15, 20, 30, 50, 80, 130, 200, 400)  # N of learning curves
+    parts: Count = 10  # K, parts of the training rows, each held out once to choose λ
+    lambdas: Count = 41  # values of λ to choose from, between 10⁻² and 10⁴
 
     claims = [
         Claim(
@@ -54,135 +39,160 @@ class Validation(Study):
     courses = ["ITU", "NCKU", "CU"]
 
     def __call__(self, run: Run) -> None:
-        self.take_apart(run)
-        self.learn(run)
-        self.choose(run)
+        self.decompose(run)
+        self.measure_learning_curves(run)
+        self.choose_penalty(run)
 
-    def take_apart(self, run: Run) -> None:
-        """Noise, bias and variance of each degree; and the error, measured on draws and points of
-        its own.
-        """
-        grid = 2 * torch.rand(1_000, dtype=DOUBLE) - 1  # new points, where errors are measured
-        found = []
+    def decompose(self, run: Run) -> None:
+        """Measure noise, bias and variance of each degree, and the error on other data sets."""
+        grid = 2 * torch.rand(1_000, dtype=DOUBLE) - 1  # new points, (cells,)
+        f = truth(grid)
+        noise = self.noise**2
+        measured = []
         for degree in self.degrees:
-            answers = self.answers(degree, self.points, grid)[0]  # (draws, grid)
-            ours, theirs = answers.chunk(2)
-            bias = (ours.mean(0) - truth(grid)).square().mean() - ours.var(0).mean() / len(ours)
-            error = (self.noisy(grid, len(theirs)) - theirs).square().mean()
-            found.append([self.noise**2, float(bias), float(ours.var(0).mean()), float(error)])
-        columns = ["degree", "noise", "bias²", "variance", "their sum", "error measured", "gap"]
-        gaps = [abs(sum(parts) / error - 1) for *parts, error in found]
-        table = [
-            [degree, *parts, sum(parts), error, gap]
-            for degree, (*parts, error), gap in zip(self.degrees, found, gaps, strict=True)
+            predictions, _ = self.fit(degree, self.points, grid)  # (draws, cells)
+            ours, theirs = predictions.chunk(2)
+
+            variance = ours.var(0).mean()
+            # The mean of a finite number of fits varies too, by variance / draws.
+            bias = (ours.mean(0) - f).square().mean()
+            bias = bias - variance / len(ours)
+
+            epsilon = self.noise * torch.randn(theirs.shape, dtype=DOUBLE)
+            error = (f + epsilon - theirs).square().mean()
+            terms = torch.stack([bias, variance, error]).tolist()
+            measured.append([noise, *terms])
+
+        table = []
+        for degree, (*terms, error) in zip(self.degrees, measured, strict=True):
+            total = sum(terms)
+            gap = abs(total / error - 1)
+            table.append([degree, *terms, total, error, gap])
+        columns = [
+            "degree",
+            "noise",
+            "bias²",
+            "variance",
+            "their sum",
+            "error measured",
+            "gap",
         ]
         run.table("decomposition", columns, table)
+        gaps = [row[-1] for row in table]
         run.result({"decomposition/gap": max(gaps)}, held_out=len(grid))
-        best = min(range(len(found)), key=lambda i: found[i][3])
-        run.result({"best/degree": self.degrees[best], "best/error": found[best][3]})
-        run.figure("decomposition", decomposition(self.degrees, torch.tensor(found)))
+
+        errors = [row[-1] for row in measured]
+        best = self.degrees[errors.index(min(errors))]
+        run.result({"best/degree": best})
+        run.result({"best/error": min(errors)})
+
+        picture = decomposition(self.degrees, torch.tensor(measured))
+        run.figure("decomposition", picture)
         line = torch.linspace(-1, 1, 200, dtype=DOUBLE)
-        few = (self.degrees[0], self.degrees[best], self.degrees[-1])
-        shown = {degree: self.answers(degree, self.points, line)[0][:20] for degree in few}
-        run.figure("fits", draws_of(line, shown, truth(line), self.noise))
+        shown = {}
+        for degree in (self.degrees[0], best, self.degrees[-1]):
+            predictions, _ = self.fit(degree, self.points, line)
+            shown[degree] = predictions[:20]
+        picture = fitted_curves(line, shown, truth(line), self.noise)
+        run.figure("fits", picture)
 
-    def learn(self, run: Run) -> None:
-        """Training and test error against the number of points, for stiff and supple models."""
+    def measure_learning_curves(self, run: Run) -> None:
+        """Measure training and test error against N, for a low, a middle and a high degree."""
         grid = 2 * torch.rand(200, dtype=DOUBLE) - 1
+        middle = self.degrees[len(self.degrees) // 2]
         curves: dict[str, list[tuple[float, float]]] = {}
-        for degree in (self.degrees[0], self.degrees[len(self.degrees) // 2], self.degrees[-1]):
-            for n in self.sizes:
-                answers, residuals = self.answers(degree, n, grid)
-                test = float((answers - truth(grid)).square().mean()) + self.noise**2
-                fitted = float(residuals.square().mean()) if n > degree + 1 else math.nan
-                curves.setdefault(f"degree {degree}", []).append((fitted, test))
-        run.figure("learning_curves", learning_curves(self.sizes, curves, self.noise**2))
+        for degree in (self.degrees[0], middle, self.degrees[-1]):
+            curve = curves.setdefault(f"degree {degree}", [])
+            for n in self.sample_sizes:
+                predictions, residuals = self.fit(degree, n, grid)
+                distance = (predictions - truth(grid)).square().mean()
+                test = float(distance) + self.noise**2
+                train = math.nan  # with as many coefficients as points it would be 0
+                if n > degree + 1:
+                    train = float(residuals.square().mean())
+                curve.append((train, test))
+        picture = learning_curves(self.sample_sizes, curves, self.noise**2)
+        run.figure("learning_curves", picture)
 
-    def choose(self, run: Run) -> None:
-        """λ of ridge regression by cross-validation on the training rows; the test rows once, for
-        the one chosen.
-        """
+    def choose_penalty(self, run: Run) -> None:
+        """Choose λ of ridge regression on the training rows, and use the test rows once."""
         table = data.diabetes()
-        λ = torch.logspace(-2, 4, self.penalties, dtype=DOUBLE)
-        errors = self.cross_validated(table.train, λ)  # (folds, λ)
-        chosen = int(errors.mean(0).argmin())
+        penalties = torch.logspace(-2, 4, self.lambdas, dtype=DOUBLE)
+        errors = self.cross_validate(table.train, penalties)  # (folds, λ)
+        estimates = errors.mean(0)
+        chosen = int(estimates.argmin())
+
         nested = []
-        for train, held in data.folds(table.train, self.folds_inside):
-            inner = int(self.cross_validated(train, λ).mean(0).argmin())
-            nested.append(float(ridge_errors(train, held, λ)[inner]))
-        test = ridge_errors(table.train, table.test, λ)
-        spread = table.test.labels.double() - table.train.labels.double().mean()
-        r2 = 1 - float(test[chosen] / spread.square().mean())
+        for train, held_out in data.folds(table.train, self.parts):
+            inner = self.cross_validate(train, penalties).mean(0)
+            outer = ridge_errors(train, held_out, penalties)
+            nested.append(float(outer[inner.argmin()]))
+
+        test = ridge_errors(table.train, table.test, penalties)[chosen]
+        mean = table.train.labels.double().mean()
+        deviations = table.test.labels.double() - mean
+        spread = deviations.square().mean()
+        r2 = 1 - float(test / spread)
         run.result({"diabetes/r2": r2}, held_out=len(table.test))
-        run.result(
-            {
-                "diabetes/lambda": λ[chosen],
-                "diabetes/rmse/chosen": errors.mean(0)[chosen].sqrt(),
-                "diabetes/rmse/nested": math.sqrt(sum(nested) / len(nested)),
-                "diabetes/rmse/test": test[chosen].sqrt(),
-            }
-        )
-        run.figure("selection", selection(λ, errors.sqrt(), chosen, float(test[chosen].sqrt())))
+        mean_nested = sum(nested) / len(nested)
+        rmse = float(test.sqrt())
+        results = {
+            "diabetes/lambda": penalties[chosen],
+            "diabetes/rmse/chosen": estimates[chosen].sqrt(),
+            "diabetes/rmse/nested": math.sqrt(mean_nested),
+            "diabetes/rmse/test": rmse,
+        }
+        run.result(results)
+        picture = selection(penalties, errors.sqrt(), chosen, rmse)
+        run.figure("selection", picture)
 
-    def answers(self, degree: int, n: int, grid: Tensor) -> tuple[Tensor, Tensor]:
-        """Least squares on every draw at once: predictions (draws, cells), and residuals (draws,
-        n).
+    def fit(self, degree: int, n: int, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Fit a polynomial to each of many data sets at once, by least squares.
+
+        Each data set has one point in each of n equal parts of the axis.
+
+        Args:
+            degree: of the polynomials.
+            n: the number of points in each data set.
+            grid: the points at which predictions are made, (cells,).
+
+        Returns:
+            The predictions, (draws, cells), and the residuals of the fits, (draws, n).
         """
-        x = (
-            2 * (torch.arange(n) + torch.rand(self.draws, n, dtype=DOUBLE)) / n - 1
-        )  # one in each of n equal parts
-        y = truth(x) + self.noise * torch.randn(x.shape, dtype=DOUBLE)
+        within = torch.rand(self.draws, n, dtype=DOUBLE)
+        places = torch.arange(n) + within  # one in each part, (draws, n)
+        x = 2 * places / n - 1  # from -1 to 1
+        epsilon = self.noise * torch.randn(x.shape, dtype=DOUBLE)
+        y = truth(x) + epsilon
         design = legendre(x, degree)  # (draws, n, degree + 1)
-        w = torch.linalg.lstsq(design, y[:, :, None]).solution
-        return (w.squeeze(2) @ legendre(grid, degree).T), (y - (design @ w).squeeze(2))
+        w = torch.linalg.lstsq(design, y[:, :, None]).solution  # (draws, degree + 1, 1)
+        residuals = y - (design @ w).squeeze(2)
+        predictions = w.squeeze(2) @ legendre(grid, degree).T
+        return predictions, residuals
 
-    def noisy(self, grid: Tensor, draws: int) -> Tensor:
-        """New points: (draws, cells)."""
-        return truth(grid) + self.noise * torch.randn(draws, len(grid), dtype=DOUBLE)
-
-    def cross_validated(self, rows: Rows, λ: Tensor) -> Tensor:
-        """Mean squared error on each fold for each λ: (folds, λ)."""
-        return torch.stack(
-            [ridge_errors(train, held, λ) for train, held in data.folds(rows, self.folds_inside)]
-        )
+    def cross_validate(self, rows: data.Labelled[Tensor], penalties: Tensor) -> Tensor:
+        """The mean squared error on each fold for each λ, (folds, λ)."""
+        folds = data.folds(rows, self.parts)
+        errors = []
+        for train, held_out in folds:
+            errors.append(ridge_errors(train, held_out, penalties))
+        return torch.stack(errors)
 
 
 def truth(x: Tensor) -> Tensor:
-    """f, on -1 … 1: no polynomial."""
-    return torch.sin(math.pi * x) + 0.5 * torch.cos(2.5 * math.pi * x)
+    """The function f on -1 … 1, of any shape, which is no polynomial."""
+    slow = torch.sin(math.pi * x)
+    fast = torch.cos(2.5 * math.pi * x)
+    return slow + 0.5 * fast
 
 
 def legendre(x: Tensor, degree: int) -> Tensor:
-    """P₀ … P_degree at x: (…) → (…, degree + 1), by (n + 1) Pₙ₊₁ = (2n + 1) x Pₙ − n Pₙ₋₁."""
+    """The Legendre polynomials P₀ … P_degree at x: (…) → (…, degree + 1).
+
+    They follow from (n + 1) Pₙ₊₁ = (2n + 1) x Pₙ − n Pₙ₋₁.
+    """
     p = [torch.ones_like(x), x]
     for n in range(1, degree):
-        p.append(((2 * n + 1) * x * p[n] - n * p[n - 1]) / (n + 1))
+        following = (2 * n + 1) * x * p[n] - n * p[n - 1]
+        p.append(following / (n + 1))
     return torch.stack(p[: degree + 1], -1)
-
-
-def ridge_errors(train: Rows, test: Rows, λ: Tensor) -> Tensor:
-    """Mean squared error on ``test`` of ridge regression on ``train``, for each λ, from one
-    decomposition: (λ,).
-    """
-    x, new = with_products(train.inputs.double(), test.inputs.double())
-    y = train.labels.double()
-    U, d, Vt = torch.linalg.svd(x, full_matrices=False)
-    shrunk = d / (d**2 + λ[:, None])  # (λ, columns)
-    w = (shrunk * (U.T @ (y - y.mean()))) @ Vt  # (λ, columns)
-    errors: Tensor = (test.labels.double() - y.mean() - w @ new.T).square().mean(1)
-    return errors
-
-
-def with_products(x: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
-    """Columns and their products of two, scaled to mean 0 and variance 1 on ``x``: (n, 10) → (n,
-    65).
-    """
-
-    def columns(z: Tensor) -> Tensor:
-        z = (z - x.mean(0)) / x.std(0)
-        i, j = torch.triu_indices(z.shape[1], z.shape[1])
-        return torch.cat([z, z[:, i] * z[:, j]], 1)
-
-    own, other = columns(x), columns(new)
-    mean, scale = own.mean(0), own.std(0)
-    return (own - mean) / scale, (other - mean) / scale

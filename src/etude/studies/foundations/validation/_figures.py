@@ -1,4 +1,4 @@
-"""What error is made of, how it falls with data, and how a model is chosen by it."""
+"""Pictures of the parts of the error, of learning curves, and of the choice of a penalty."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 from torch import Tensor
 
-from etude.figures.style import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, canvas
 
 
 def decomposition(degrees: Sequence[int], parts: Tensor) -> Figure:
-    """Noise, squared bias and variance on top of each other, and the error measured apart from
-    them.
+    """Noise, squared bias and variance as stacked bars, and the measured error as dots.
 
     Args:
-        degrees: of the models, in order.
-        parts: (models, 4): noise, squared bias, variance, error.
+        degrees: the degrees of the polynomials, in rising order.
+        parts: noise, squared bias, variance and measured error of each degree, (degrees, 4).
     """
     figure, (axes,) = canvas(6.4, 4.0)
     places = range(len(degrees))
@@ -38,19 +37,20 @@ def decomposition(degrees: Sequence[int], parts: Tensor) -> Figure:
     return figure
 
 
-def draws_of(grid: Tensor, answers: Mapping[int, Tensor], truth: Tensor, noise: float) -> Figure:
-    """The same method on many draws, one panel for each degree; the truth dashed, with a band of
-    the noise.
+def fitted_curves(
+    grid: Tensor, predictions: Mapping[int, Tensor], truth: Tensor, noise: float
+) -> Figure:
+    """The fits to many data sets, one panel for each degree; f is dashed, with a band of the noise.
 
     Args:
-        grid: (cells,).
-        answers: degree → (draws, cells).
-        truth: (cells,).
-        noise: standard deviation around it.
+        grid: the points at which the curves are drawn, (cells,).
+        predictions: degree → the fitted values, (draws, cells).
+        truth: the values of f on the grid, (cells,).
+        noise: the standard deviation of the data around f.
     """
-    figure, panels = canvas(3.1 * len(answers), 3.0, columns=len(answers))
+    figure, panels = canvas(3.1 * len(predictions), 3.0, columns=len(predictions))
     x = grid.numpy()
-    for axes, (degree, curves) in zip(panels, answers.items(), strict=True):
+    for axes, (degree, curves) in zip(panels, predictions.items(), strict=True):
         axes.fill_between(x, truth - noise, truth + noise, color=QUIET, alpha=0.15, linewidth=0)
         axes.plot(x, curves.T, color=PALETTE[1], linewidth=0.7, alpha=0.5)
         axes.plot(x, curves.mean(0), color=PALETTE[0], linewidth=2, label="their mean")
@@ -67,12 +67,12 @@ def draws_of(grid: Tensor, answers: Mapping[int, Tensor], truth: Tensor, noise: 
 def learning_curves(
     sizes: Sequence[int], curves: Mapping[str, Sequence[tuple[float, float]]], floor: float
 ) -> Figure:
-    """Error on the points fitted (dashed) and on new ones (solid) against their number.
+    """Training error (dashed) and test error (solid) against the number of training points.
 
     Args:
-        sizes: numbers of points.
-        curves: model → (training error, test error) for each size.
-        floor: the variance of the noise, below which no test error lies.
+        sizes: the numbers of training points.
+        curves: model → training error and test error for each size.
+        floor: the variance of the noise, a lower bound on the expected test error.
     """
     figure, (axes,) = canvas(6.2, 3.8)
     for number, (name, errors) in enumerate(curves.items()):
@@ -97,17 +97,17 @@ def learning_curves(
 
 
 def selection(penalties: Tensor, errors: Tensor, chosen: int, test: float) -> Figure:
-    """What each fold says of each penalty, their mean, the choice, and the test error that it then
-    had.
+    """The error on each fold for each penalty, their mean, the choice, and its test error.
 
     Args:
-        penalties: (m,).
-        errors: (folds, m), root mean squared.
-        chosen: which penalty.
-        test: its root mean squared error on test rows.
+        penalties: the values of λ, (λ,).
+        errors: root mean squared errors on the folds, (folds, λ).
+        chosen: the index of the chosen λ.
+        test: the root mean squared error of the choice on the test rows.
     """
     figure, (axes,) = canvas(6.2, 3.8)
-    x, mean = penalties.numpy(), errors.square().mean(0).sqrt()
+    x = penalties.numpy()
+    mean = errors.square().mean(0).sqrt()
     axes.plot(x, errors.T, color=PALETTE[0], linewidth=0.7, alpha=0.35)
     axes.plot(x, mean, color=PALETTE[0], linewidth=2.2, label="mean over the folds")
     axes.plot(

@@ -1,4 +1,4 @@
-"""What was reached at one setting after another: smaller batches, more noise, deeper layers."""
+"""A picture of variants at several settings: smaller batches, more noise, deeper layers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from etude.figures.intervals import Interval
-from etude.figures.style import INK, PALETTE, canvas
+from etude.figures import INK, PALETTE, Interval, canvas
 
 Lines = Mapping[str, Sequence[Interval]]
 
@@ -18,11 +17,12 @@ def by_setting(
 ) -> Figure:
     """One line for each variant, with its interval at every setting.
 
+    A variant has the same colour in every panel; the legend is that of the first panel.
+
     Args:
-        panels: what is set → (its settings, {variant: an interval for each setting}). A variant has
-            the same colour in every panel, and is explained in the first.
-        measure: what was measured, from 0 to 1.
-        logarithmic: its axis, for errors.
+        panels: label of the settings → their names, and variant → one interval for each setting.
+        measure: the name of the measure, which is from 0 to 1.
+        logarithmic: whether its axis is logarithmic, as for errors.
     """
     widths = [max(3.8, 0.8 + 0.75 * len(settings)) for settings, _ in panels.values()]
     figure, axes = canvas(sum(widths) + 1.2, 3.9, columns=len(panels))
@@ -32,7 +32,8 @@ def by_setting(
             colour = colours.setdefault(name, PALETTE[len(colours) % len(PALETTE)])
             aside = 0.04 * (number - (len(lines) - 1) / 2)  # intervals stand side by side
             places = [place + aside for place in range(len(settings))]
-            means, halves = [line.mean for line in found], [line.half for line in found]
+            means = [line.mean for line in found]
+            halves = [line.half for line in found]
             panel.errorbar(
                 places, means, halves, fmt="none", ecolor=colour, elinewidth=1.1, alpha=0.7
             )

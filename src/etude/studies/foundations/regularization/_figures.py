@@ -1,4 +1,4 @@
-"""What regularisation does: to the gap between training and test, and to the weights."""
+"""Pictures of the gap between training and test accuracy, and of the weights."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from etude.figures.style import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, canvas
 
 Series = tuple[Sequence[float], Sequence[float]]
 
 
 def gaps(reached: Mapping[str, Sequence[float]]) -> Figure:
-    """One row for each method: accuracy on training data (pale) and on test data, joined.
+    """Accuracy on training data (pale) and on test data, one row for each method.
+
+    A dashed line marks the test accuracy of the first method, which is none.
 
     Args:
-        reached: ``{method: (train, test)}``, the first without regularisation: its test accuracy is
-            marked.
+        reached: method → training accuracy and test accuracy.
     """
     figure, (axes,) = canvas(6.6, 0.9 + 0.36 * len(reached))
     for row, (train, test) in enumerate(reached.values()):
@@ -42,12 +43,13 @@ def gaps(reached: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def overfitting(train: Sequence[Series], validation: Sequence[Series]) -> Figure:
-    """Accuracy on training and on validation data over the steps: every run pale, their mean, its
-    best step marked.
+    """Accuracy on training and on validation data over the steps, as curves.
+
+    The curves of single runs are pale; a dot marks the best step of the mean on validation data.
 
     Args:
-        train: (steps, values) of each run.
-        validation: the same.
+        train: steps and training accuracies of each run.
+        validation: steps and validation accuracies of each run.
     """
     figure, (axes,) = canvas(6.4, 3.6)
     for name, colour, lines in (
@@ -76,11 +78,12 @@ def overfitting(train: Sequence[Series], validation: Sequence[Series]) -> Figure
 
 
 def histograms(weights: Mapping[str, Tensor]) -> Figure:
-    """How weights spread, a panel for each matrix, all to one scale; told is how many are exactly
-    0.
+    """Histograms of weights on one scale, one panel for each matrix.
+
+    The title of a panel says how many of its weights are exactly 0.
 
     Args:
-        weights: by name, of any shape.
+        weights: name → weights, of any shape.
     """
     figure, panels = canvas(8.6, 2.9, 1, len(weights))
     widest = max(float(w.abs().max()) for w in weights.values())
@@ -100,7 +103,7 @@ def spectra(weights: Mapping[str, Tensor]) -> Figure:
     """The singular values of each matrix, from the largest to the smallest.
 
     Args:
-        weights: (outputs, inputs) by name.
+        weights: name → a matrix, (outputs, inputs).
     """
     figure, (axes,) = canvas(6.4, 3.6)
     for name, w in weights.items():

@@ -1,4 +1,4 @@
-"""Learning rates over the steps, and what was reached with them."""
+"""Pictures of learning rates over the steps, and of the accuracy that was reached with them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from etude.figures.style import PALETTE, QUIET, canvas
+from etude.figures import PALETTE, QUIET, canvas
 
 Series = tuple[Sequence[float], Sequence[float]]
 
 
-def settings(
+def rates_and_batches(
     rates: Mapping[str, Sequence[float]], batches: Mapping[str, Sequence[int]], names: Sequence[str]
 ) -> Figure:
-    """Learning rates beside batch sizes, a value a step.
+    """Learning rates, and beside them batch sizes, with one value for each step.
 
     Args:
-        rates: by schedule.
-        batches: images behind one update, of the schedules where that changes.
-        names: the schedules in the order of the palette, so that each has one colour in every
-            figure.
+        rates: schedule → learning rates.
+        batches: schedule → images behind one update, for the schedules where their number changes.
+        names: the names of all schedules, in an order that gives each one colour in every figure.
     """
     figure, (left, right) = canvas(9.0, 3.6, 1, 2)
     for axes, lines in ((left, rates), (right, batches)):
@@ -39,13 +38,12 @@ def settings(
 
 
 def progress(lines: Mapping[str, Series], goal: float, measure: str) -> Figure:
-    """A measure of each schedule over the steps; a dot where it first reaches the goal, which is
-    dashed.
+    """A measure of each schedule over the steps, with a dot where it first reaches the goal.
 
     Args:
-        lines: ``{schedule: (steps, values)}``.
-        goal: a value of the measure, from 0 to 1.
-        measure: its name.
+        lines: schedule → steps, and values of the measure at these steps.
+        goal: a value of the measure, from 0 to 1, which is drawn as a dashed line.
+        measure: the name of the measure.
     """
     figure, (axes,) = canvas(8.2, 4.4)
     axes.axhline(goal, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
@@ -68,5 +66,5 @@ def progress(lines: Mapping[str, Series], goal: float, measure: str) -> Figure:
 
 
 def colour(name: str, names: Sequence[str]) -> str:
-    """The colour that belongs to a name."""
+    """The colour that belongs to a name, by its place in the list."""
     return PALETTE[names.index(name) % len(PALETTE)]

@@ -1,4 +1,4 @@
-"""Networks beside the kernel that they approach."""
+"""Pictures of networks beside the kernel that they approach."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from etude.figures.style import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, canvas
 
 
-def approached(
-    grid: Tensor, limit: Tensor, answers: Mapping[int, Tensor], on: tuple[Tensor, Tensor]
+def functions(
+    grid: Tensor, limit: Tensor, outputs: Mapping[int, Tensor], train: tuple[Tensor, Tensor]
 ) -> Figure:
-    """Networks of several widths and the function that they should tend to, one panel each.
+    """The functions of networks of several widths, one panel each, and that of the kernel.
 
     Args:
-        grid: (cells,), angles.
-        limit: (cells,), what the kernel predicts.
-        answers: width → (cells,).
-        on: the points that were fitted, ``(x, y)``.
+        grid: angles, (cells,).
+        limit: the predictions of the kernel, (cells,).
+        outputs: width → outputs of the network, (cells,).
+        train: angles and targets of the training points, each (points,).
     """
-    figure, panels = canvas(2.5 * len(answers), 2.7, columns=len(answers))
-    for axes, (width, answer) in zip(panels, answers.items(), strict=True):
-        axes.plot(grid, answer, color=PALETTE[1], linewidth=2, label="network")
+    figure, panels = canvas(2.5 * len(outputs), 2.7, columns=len(outputs))
+    for axes, (width, output) in zip(panels, outputs.items(), strict=True):
+        axes.plot(grid, output, color=PALETTE[1], linewidth=2, label="network")
         axes.plot(grid, limit, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label="kernel")
-        axes.scatter(*on, s=16, color=PALETTE[0], edgecolor="white", linewidth=0.4, zorder=3)
+        axes.scatter(*train, s=16, color=PALETTE[0], edgecolor="white", linewidth=0.4, zorder=3)
         axes.set(
             title=f"{width:,} units",
             xlabel="angle",
@@ -39,16 +39,15 @@ def approached(
     return figure
 
 
-def shrinking(
+def width_dependence(
     widths: Sequence[int], measured: Mapping[str, Sequence[Sequence[float]]], title: str
 ) -> Figure:
-    """What becomes smaller as the width grows, both logarithmic, with the slope -1/2 for
-    comparison.
+    """Measures that fall as the width grows, on logarithmic axes, beside the slope -1/2.
 
     Args:
-        widths: of the networks.
-        measured: name → for each width one value a seed.
-        title: above.
+        widths: the widths of the networks.
+        measured: name of a measure → for each width the values of all seeds.
+        title: the text above the figure.
     """
     figure, (axes,) = canvas(5.6, 3.8)
     for number, (name, values) in enumerate(measured.items()):

@@ -1,4 +1,4 @@
-"""How noisy the statistics of mini-batches are."""
+"""A picture of how noisy the statistics of mini-batches are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 from torch import Tensor
 
-from etude.figures.style import PALETTE, QUIET, canvas
+from etude.figures import PALETTE, QUIET, canvas
 
 
 def noise_of_statistics(
@@ -16,13 +16,13 @@ def noise_of_statistics(
 ) -> Figure:
     r"""How far the mean of a mini-batch lies from the running mean, in running standard deviations.
 
-    Left its distribution in the last layer, right its root mean square in every layer, with $1 /
-    \sqrt m$ of $m$ independent values dashed.
+    Left is the distribution in the last layer; right is the root mean square in every layer. The
+    dashed lines are $1 / \sqrt m$, the value for $m$ independent values.
 
     Args:
-        errors: layer → batch size → (mean of a batch - running mean) / running deviation, (batches,
-            channels).
-        pixels: layer → pixels of its channels, so that m is this times the size.
+        errors: layer → images in a mini-batch → (mean of the mini-batch - running mean) / running
+            standard deviation, (mini-batches, channels).
+        pixels: layer → pixels of a channel, so that m is this number times the images.
     """
     figure, (left, right) = canvas(8.6, 3.8, columns=2)
     last = list(errors)[-1]

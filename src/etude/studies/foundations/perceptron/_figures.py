@@ -1,5 +1,5 @@
-"""Units with a hard limit: what they say over the plane, where their weights go, how many mistakes
-they make.
+"""Pictures of units with a hard limit: their outputs over the plane, the paths of their weights,
+and their mistakes against the bound.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from etude.figures.style import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, canvas
+
+from ._rows import BITS
 
 LOW, HIGH = -0.6, 1.6  # the plane around the corners
-CORNERS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,14 @@ class TruthTable:
     """One panel of :func:`truth_tables`.
 
     Args:
-        title: above it.
-        targets: of the corners (0, 0), (0, 1), (1, 0), (1, 1): (4,), 0 or 1.
-        output: gives a value from 0 to 1 for each point, (rows, 2) → (rows,); without it nothing is
-            shaded.
-        lines: weights (w_1, w_2, b) of lines, each with an arrow to where its unit fires: (lines,
-            3).
-        tried: the same of lines that are drawn thin: (lines, 3).
-        meeting: a point (2,) in the convex hulls of both classes, joined to the corners that it
-            lies between.
+        title: the text above the panel.
+        targets: the right outputs at the corners (0, 0), (0, 1), (1, 0), (1, 1): (4,), 0 or 1.
+        output: a function from points, (rows, 2), to values from 0 to 1, (rows,), which are shown
+            as shades; without it the plane stays white.
+        lines: weights (w_1, w_2, b) of lines, (lines, 3); an arrow points to where the unit's
+            output is 1.
+        tried: weights of further lines, (lines, 3), which are drawn thin and without arrows.
+        meeting: a point (2,) in the convex hulls of both classes, which is joined to the corners.
     """
 
     title: str
@@ -72,7 +72,7 @@ def truth_tables(panels: Sequence[TruthTable], columns: int = 3) -> Figure:
             _line(cell, w, thin=True)
         for w in panel.lines if panel.lines is not None else ():
             _line(cell, w)
-        for (x1, x2), target in zip(CORNERS.tolist(), panel.targets.tolist(), strict=True):
+        for (x1, x2), target in zip(BITS.tolist(), panel.targets.tolist(), strict=True):
             cell.plot(
                 x1, x2, "o", color=PALETTE[target], markersize=9, markeredgecolor="white", zorder=4
             )
@@ -98,22 +98,22 @@ def truth_tables(panels: Sequence[TruthTable], columns: int = 3) -> Figure:
 
 
 def _line(cell: Axes, w: Tensor, *, thin: bool = False) -> None:
-    """The line w₁x₁ + w₂x₂ + b = 0; unless thin with an arrow, from its point nearest to the
-    middle.
-    """
+    """Draw the line w₁x₁ + w₂x₂ + b = 0; unless it is thin, with an arrow in its middle."""
     normal, b = w[:2], w[2]
     if not normal.any():
-        return  # the unit says the same everywhere
+        return  # the unit has the same output everywhere
     middle = torch.full((2,), (LOW + HIGH) / 2)
     foot = middle - (normal @ middle + b) / normal.square().sum() * normal
     unit = normal / normal.norm()
     along = 4 * torch.stack([-unit[1], unit[0]])
-    (x1, y1), (x2, y2) = (foot - along).tolist(), (foot + along).tolist()
+    x1, y1 = (foot - along).tolist()
+    x2, y2 = (foot + along).tolist()
     cell.plot(
         [x1, x2], [y1, y2], color=QUIET if thin else INK, linewidth=0.7 if thin else 1.4, zorder=1
     )
     if not thin:
-        (x, y), (across, up) = foot.tolist(), (0.22 * unit).tolist()
+        x, y = foot.tolist()
+        across, up = (0.22 * unit).tolist()
         cell.annotate(
             "",
             (x + across, y + up),
@@ -123,13 +123,14 @@ def _line(cell: Axes, w: Tensor, *, thin: bool = False) -> None:
 
 
 def weight_paths(paths: Mapping[str, tuple[Tensor, int]], most: int = 32) -> Figure:
-    """Two weights and a bias after each mistake, one panel for each unit; the three are drawn a
-    little apart.
+    """Two weights and a bias after each mistake, one panel for each unit.
+
+    The three lines are drawn a little apart, so that equal values stay visible.
 
     Args:
-        paths: title → the weights (mistakes + 1, 3), and after how many mistakes they come back in
-            the end (0: never).
-        most: mistakes shown.
+        paths: title → the weights, (mistakes + 1, 3), and the number of mistakes in the cycle with
+            which they end (0: there is none).
+        most: the largest number of mistakes that is shown.
     """
     figure, axes = canvas(7.2, 2.3 * len(paths), rows=len(paths))
     longest = min(most, max(len(path) for path, _ in paths.values()) - 1)
@@ -167,14 +168,13 @@ def weight_paths(paths: Mapping[str, tuple[Tensor, int]], most: int = 32) -> Fig
 def mistake_bound(
     bounds: Sequence[float], mistakes: Mapping[str, Sequence[float]], path: Tensor
 ) -> Figure:
-    """Mistakes against the bound (R/γ)², and the proof: how long the weights may have grown by
-    then, and must have.
+    """Mistakes against the bound (R/γ)², and the two bounds on the weights' length that prove it.
 
     Args:
-        bounds: (R/γ)² of data sets.
-        mistakes: name → mistakes made, on the first so many of these sets.
-        path: weights from zero on after each mistake on the last of them, where R = 1: (mistakes +
-    1, inputs).
+        bounds: (R/γ)² of several data sets.
+        mistakes: name → the numbers of mistakes on the first of these sets, in order.
+        path: the weights after each mistake on the last set, (mistakes + 1, inputs), where R = 1
+            and the first weights are 0.
     """
     figure, (left, right) = canvas(9.6, 3.9, columns=2)
     span = [min(bounds), max(bounds)]

@@ -1,6 +1,4 @@
-"""A kernel machine in the plane: the boundary, the margins on both sides of it, and the points that
-hold them.
-"""
+"""A kernel machine in the plane: its boundary, its margins and its support vectors."""
 
 from __future__ import annotations
 
@@ -9,24 +7,26 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from etude.figures.style import INK, PALETTE, canvas
+from etude.figures import INK, PALETTE, canvas
 
 
 def margins(
     machine: nn.Module, points: Tensor, labels: Tensor, alpha: Tensor, bound: float
 ) -> Figure:
-    """The score f over the plane, the lines f = 0 (solid) and f = ±1 (dashed), and the support
-    vectors.
+    """The score f over the plane, the lines f = 0 (solid) and f = ±1 (dashed), and all points.
+
+    Points with α = 0 are pale, those with α = C full, and those between, which lie on a dashed
+    line, are ringed.
 
     Args:
-        machine: gives a score for each point: (batch, 2) → (batch,).
-        points: (rows, 2).
-        labels: (rows,), 0 or 1.
-        alpha: (rows,), multipliers from 0 to `bound`. Points at 0 are pale, those at the bound
-            full, and those between, which lie on a dashed line, are ringed.
-        bound: the largest value that a multiplier may have.
+        machine: the function f from points, (batch, 2), to scores, (batch,).
+        points: the training points, (rows, 2).
+        labels: their classes, (rows,), 0 or 1.
+        alpha: their multipliers, (rows,), from 0 to ``bound``.
+        bound: C, the largest value of a multiplier.
     """
-    low, high = points.min(0).values - 0.3, points.max(0).values + 0.3
+    low = points.min(0).values - 0.3
+    high = points.max(0).values + 0.3
     xs, ys = (
         torch.linspace(float(low[i]), float(high[i]), 240, dtype=points.dtype) for i in (0, 1)
     )
@@ -53,16 +53,17 @@ def margins(
         linewidths=[1, 1.6, 1],
         linestyles=["--", "-", "--"],
     )
-    held, full = (alpha > 1e-9 * bound).cpu(), (alpha > (1 - 1e-9) * bound).cpu()
+    held = (alpha > 1e-9 * bound).cpu()
+    full = (alpha > (1 - 1e-9) * bound).cpu()
     xy, classes = points.cpu(), labels.cpu()
     for k in (0, 1):
-        mine = classes == k
-        for shown, look in (
+        of_class = classes == k
+        for shown, style in (
             (~held, {"s": 12, "alpha": 0.3, "linewidth": 0}),
             (full, {"s": 20, "edgecolor": "white", "linewidth": 0.5}),
             (held & ~full, {"s": 42, "edgecolor": INK, "linewidth": 1.5}),
         ):
-            axes.scatter(*xy[mine & shown].numpy().T, color=PALETTE[k], zorder=3, **look)
+            axes.scatter(*xy[of_class & shown].numpy().T, color=PALETTE[k], zorder=3, **style)
     names = {
         r"$\alpha = 0$": (4, 0.3, "none"),
         r"$\alpha = C$": (5, 1, "none"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from etude.figures.style import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, canvas
 
 
 def fitted_curve(
@@ -18,15 +18,15 @@ def fitted_curve(
     truth: Tensor | None = None,
     truth_name: str = "truth",
 ) -> Figure:
-    """Data, the function that was fitted to them and, where it is known, the one they came from.
+    """Data, the function that was fitted to them and, where it is known, the true function.
 
     Args:
-        x: (rows,).
-        y: (rows,).
-        grid: (cells,), where the curves are drawn.
-        fit: (cells,), the fitted values.
-        truth: (cells,), the values without noise.
-        truth_name: how the legend calls them.
+        x: inputs of the data, (rows,).
+        y: targets of the data, (rows,).
+        grid: inputs at which the curves are drawn, (cells,).
+        fit: the fitted values on the grid, (cells,).
+        truth: the values without noise on the grid, (cells,).
+        truth_name: the name of the true function in the legend.
     """
     figure, (axes,) = canvas(6.4, 4.0)
     if truth is not None:
@@ -65,15 +65,15 @@ def families(
     data: Tensor | None = None,
     labels: Sequence[str] = (),
 ) -> Figure:
-    """Families of functions, one below the other; a function and what belongs to it have one
-    colour.
+    """Families of functions, one panel below the other; function j has one colour in all panels.
 
     Args:
-        grid: (cells,).
-        panels: title → (cells, functions).
-        before: (cells, functions), those of the first panel before training: thin and dashed.
-        data: (rows,), marked along the axis.
-        labels: of the axis of values, one for each panel.
+        grid: inputs at which the functions are drawn, (cells,).
+        panels: title → values of the functions, (cells, functions).
+        before: values of the first panel's functions before training, (cells, functions), which are
+            drawn thin and dashed.
+        data: inputs of the training data, (rows,), which are marked along the axis.
+        labels: labels of the vertical axes, one for each panel.
     """
     figure, axes = canvas(6.4, 2.7 * len(panels) + 0.4, rows=len(panels))
     for number, (cell, (title, functions)) in enumerate(zip(axes, panels.items(), strict=True)):
