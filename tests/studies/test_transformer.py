@@ -7,7 +7,7 @@ import torch
 
 import etude
 from etude.errors import UserError
-from etude.layers.attention import watching
+from etude.layers.attention import record_attention
 from etude.studies.language.transformer.transformer import (
     BEGIN,
     END,
@@ -112,7 +112,7 @@ def test_the_claim_holds_and_the_heads_look_at_what_is_written(tmp_path) -> None
             trained.predict(wrong)
     torch.manual_seed(7)
     source, target = Transformer().draw("cpu", 200)
-    with torch.no_grad(), watching(trained.network) as looks:
+    with torch.no_grad(), record_attention(trained.network) as looks:
         trained.network(source, begun(target))
     same = (target[:, :, None] == source[:, None, :]) & (target >= FIRST)[
         :, :, None

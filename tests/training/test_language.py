@@ -140,7 +140,7 @@ def test_with_a_cache_the_same_tokens_come(positions, prompt) -> None:
 
 
 def test_tokens_come_one_at_a_time_and_leave_no_mode_behind() -> None:
-    net = GPT(11, 16, 2, 1, 12, drop=0.5).train()
+    net = GPT(11, 16, 2, 1, 12, dropout=0.5).train()
     calls = []
     net.register_forward_hook(lambda *_: calls.append(net.training))
     stream = sample(net, torch.tensor([1, 2]), 5)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from etude.data.pieces import Pieces
-from etude.layers.attention import watching
+from etude.layers.attention import record_attention
 from etude.networks.gpt import GPT
 from etude.training.playground import grow, handwritten, last_looks, look_across, written
 
@@ -39,7 +39,7 @@ def test_shades_are_the_surprise_and_notes_what_was_left(net: GPT) -> None:
 
 
 def test_the_last_looks_stand_under_the_letters_before(net: GPT) -> None:
-    with watching(net) as looks:
+    with record_attention(net) as looks:
         tokens = written(net, "abcdef", 3, 0, **CUT)
     grid = last_looks(looks.values(), [piece for piece, _ in tokens.pieces[:-1]])
     assert list(grid.rows) == ["1.1", "1.2"]

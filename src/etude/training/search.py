@@ -13,7 +13,7 @@ from torch import Tensor
 class Past(Protocol):
     """What a decoder keeps of earlier calls, one row for each text."""
 
-    def pick(self, rows: Tensor, /) -> None:
+    def select(self, rows: Tensor, /) -> None:
         """Go on with these rows, in this order."""
 
 
@@ -23,13 +23,13 @@ class Writer(Protocol):
     def encode(self, source: Tensor, /) -> Tensor:
         """(n, s) → (n, s, width)."""
 
-    def seen(self, source: Tensor, /) -> Tensor:
+    def source_mask(self, source: Tensor, /) -> Tensor:
         """Which of the source's tokens are no padding, first axis n."""
 
     def cache(self) -> Any:
         """An empty :class:`Past`."""
 
-    def decode(self, target: Tensor, memory: Tensor, seen: Tensor, past: Any, /) -> Tensor:
+    def decode(self, target: Tensor, memory: Tensor, source_mask: Tensor, past: Any, /) -> Tensor:
         """Scores of the token behind each new one: (n, t) → (n, t, vocabulary)."""
 
 
@@ -71,8 +71,8 @@ def beam_search(
     coverage.
     """
     n, device = len(source), source.device
-    memory, seen = (
-        part.repeat_interleave(width, 0) for part in (net.encode(source), net.seen(source))
+    memory, source_mask = (
+        part.repeat_interleave(width, 0) for part in (net.encode(source), net.source_mask(source))
     )
     past = net.cache()
     first = torch.arange(n, device=device)[:, None] * width  # (n, 1): the first row of each beam
@@ -86,7 +86,10 @@ def beam_search(
 
     for t in range(longest):
         step = (
-            net.decode(token, memory, seen, past)[:, -1].float().log_softmax(-1).view(n, width, -1)
+            net.decode(token, memory, source_mask, past)[:, -1]
+            .float()
+            .log_softmax(-1)
+            .view(n, width, -1)
         )
         ended = torch.full_like(step[0, 0], -torch.inf)
         ended[pad] = 0  # what is over goes on for nothing
@@ -110,7 +113,7 @@ def beam_search(
         )  # ln p only falls
         if (rank.masked_fill(~over, -torch.inf).amax(1) >= hope.amax(1)).all():
             break
-        past.pick((first + parent).flatten())
+        past.select((first + parent).flatten())
         token = token.view(-1, 1)
     winner = rank.argmax(1)
     return text[torch.arange(n, device=device), winner], rank.amax(1)

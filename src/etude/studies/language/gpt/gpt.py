@@ -19,7 +19,7 @@ from etude.demos import Answer, Controls, Demo, Slider, Words
 from etude.errors import UserError
 from etude.figures.attention import attention_maps
 from etude.figures.texts import by_place, shaded
-from etude.layers.attention import watching
+from etude.layers.attention import record_attention
 from etude.networks.gpt import GPT
 from etude.runs.run import Run
 from etude.study import Amount, Count, Fraction, Natural, OptimizerName, Positive, Study
@@ -138,7 +138,7 @@ class LanguageModel(Study):
         run.figure("surprise", shaded(panels))
 
         sentence = "If the value of the list"[: self.context]
-        with evaluating(net), watching(net) as looks:
+        with evaluating(net), record_attention(net) as looks:
             net(run.place(data.bytes_of(sentence))[None])
         maps = {
             f"layer {i + 1}": looks[f"blocks.blocks.{i}.attention"][0] for i in (0, self.layers - 1)
@@ -162,7 +162,7 @@ class LanguageModel(Study):
             self.layers,
             self.context,
             positions=self.positions,
-            drop=self.drop,
+            dropout=self.drop,
         )
 
     def example(self) -> Tensor:
@@ -219,6 +219,6 @@ class LanguageModel(Study):
         one.
         """
         assert isinstance(net, GPT)
-        with watching(net) as looks:
+        with record_attention(net) as looks:
             yield (tokens := written(net, text, 240, int(seed), **cut))
         yield last_looks(looks.values(), [piece for piece, _ in tokens.pieces[:-1]])

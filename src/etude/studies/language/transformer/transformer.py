@@ -15,8 +15,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude.claims import Claim
 from etude.errors import UserError
 from etude.figures.attention import attention_maps, by_length, gradient_by_depth, position_kinds
-from etude.layers.attention import alibi, rotate, sinusoids, watching
-from etude.networks.seq2seq import EncoderDecoder
+from etude.layers.attention import record_attention
+from etude.layers.positions import alibi, rotate, sinusoids
+from etude.networks.transformer import EncoderDecoder
 from etude.runs.run import Run
 from etude.study import Amount, Count, OptimizerName, Positive, Study
 from etude.training.evaluation import evaluating
@@ -80,7 +81,7 @@ class Transformer(Study):
         )
 
         source, target = self.draw(run.device, 1, self.longest, self.longest)
-        with evaluating(net), watching(net) as looks:
+        with evaluating(net), record_attention(net) as looks:
             net(source, begun(target))
         maps = {f"layer {i + 1}": looks[f"decoder.blocks.{i}.cross"][0] for i in range(self.layers)}
         run.figure(

@@ -21,8 +21,9 @@ from etude.demos import Answer, Demo, Words
 from etude.errors import UserError
 from etude.figures.attention import attention_maps
 from etude.figures.search import by_width
-from etude.layers.attention import watching
-from etude.networks.seq2seq import Bahdanau, EncoderDecoder, Luong, RecurrentEncoderDecoder
+from etude.layers.attention import record_attention
+from etude.networks.recurrent_seq2seq import Bahdanau, Luong, RecurrentEncoderDecoder
+from etude.networks.transformer import EncoderDecoder
 from etude.runs.run import Run
 from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
 from etude.training.batches import Batches
@@ -161,7 +162,7 @@ class Translation(Study):
         source, target = (
             tokens_of(pieces, [side[middle]]).padded(PAD) for side in (test.source, test.target)
         )
-        with evaluating(net), watching(net) as looks:
+        with evaluating(net), record_attention(net) as looks:
             net(run.place(source), run.place(begun(target)))
         across = [
             weights[0]
@@ -179,10 +180,10 @@ class Translation(Study):
         """An encoder and a decoder; padding is token 0."""
         if self.model == "transformer":
             return EncoderDecoder(
-                self.vocabulary, self.width, self.heads, self.layers, drop=self.drop, pad=PAD
+                self.vocabulary, self.width, self.heads, self.layers, dropout=self.drop, pad=PAD
             )
         kind = Bahdanau if self.model == "bahdanau" else Luong
-        return kind(self.vocabulary, self.width, self.layers, drop=self.drop, pad=PAD)
+        return kind(self.vocabulary, self.width, self.layers, dropout=self.drop, pad=PAD)
 
     def example(self) -> tuple[Tensor, Tensor]:
         """Two sources of one length, and what was written so far."""
@@ -216,7 +217,7 @@ class Translation(Study):
             tokens_of(pieces, [side]).padded(PAD)
             for side in (text.strip(), *self.predict(net, text))
         )
-        with watching(net) as looks:
+        with record_attention(net) as looks:
             yield from look_across(
                 pieces, source, target, net(source, begun(target)).softmax(2), looks
             )
