@@ -224,27 +224,3 @@ class LSTM(Recurrent):
         i, f, g, o = torch.addmm(wx, h, u).chunk(4, 1)
         c = torch.addcmul(torch.sigmoid(f) * c, torch.sigmoid(i), torch.tanh(g))
         return torch.sigmoid(o) * torch.tanh(c), c
-
-
-def through_time(cells: Recurrent, x: Tensor) -> Tensor:
-    r"""The size of $\partial s_T / \partial s_{T-k}$ for k = 0, 1 …: (time,); s is the whole state,
-    h or (h, c).
-
-    It is the root mean square of the Jacobian's singular values, over them and the sequences, from
-    one random direction for each sequence.
-
-    Args:
-        cells: in one direction.
-        x: (batch, time, inputs); the state is zero before it.
-    """
-    states: list[State] = []
-    for t in range(x.shape[1]):
-        states.append(cells(x[:, t : t + 1], states[-1] if states else None)[1])
-    last = torch.cat(states[-1], 2)
-    v = torch.randn_like(last)
-    v = v / v.norm(
-        dim=(0, 2), keepdim=True
-    )  # |vᵀJ|² is on average the mean square of J's singular values
-    gradients = torch.autograd.grad((last * v).sum(), [part for state in states for part in state])
-    squares = torch.stack([g.square().sum((0, 2)).mean() for g in gradients])
-    return squares.view(len(states), -1).sum(1).sqrt().flip(0).cpu()

@@ -92,9 +92,9 @@ class Head(nn.Sequential):
     weights expect.
     """
 
-    def __init__(self, width: int, classes: int, drop: float = 0.0) -> None:
+    def __init__(self, width: int, classes: int, dropout: float = 0.0) -> None:
         super().__init__(
-            nn.Dropout(drop), nn.Linear(WIDTH, width), nn.ReLU(), nn.Linear(width, classes)
+            nn.Dropout(dropout), nn.Linear(WIDTH, width), nn.ReLU(), nn.Linear(width, classes)
         )
 
     def forward(self, vectors: Tensor) -> Tensor:
@@ -109,10 +109,10 @@ class SentenceClassifier(nn.Module):
     Input word pieces of n texts, output (n, classes).
     """
 
-    def __init__(self, width: int, classes: int, drop: float = 0.0) -> None:
+    def __init__(self, width: int, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder = SentenceEncoder()
-        self.head = Head(width, classes, drop)
+        self.head = Head(width, classes, dropout)
 
     def forward(self, tokens: Rows | Tensor) -> Tensor:
         """Word pieces of n texts → (n, classes)."""

@@ -9,7 +9,7 @@ import torch
 
 from etude.networks.recurrent_seq2seq import Bahdanau, Luong
 from etude.networks.transformer import EncoderDecoder
-from etude.training.search import beam_search
+from etude.studies.language.translation._beam_search import beam_search
 
 PAD, BEGIN, END = 0, 1, 2
 KINDS = {
