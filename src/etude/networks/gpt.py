@@ -120,18 +120,18 @@ class GPT(nn.Module):
         Raises:
             UserError: a weight is missing or of another shape.
         """
-        theirs = {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
-        layers = sum(name.endswith(".ln_1.weight") for name in theirs)
+        gpt2 = {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
+        layers = sum(name.endswith(".ln_1.weight") for name in gpt2)
         try:
-            (vocabulary, width), longest = theirs["wte.weight"].shape, len(theirs["wpe.weight"])
-            net = cls(
-                vocabulary, width, heads or width // 64 or 1, layers, longest, approximate="tanh"
-            )
-            mine: dict[str, Tensor] = {}
-            for names, other, turned in gpt2_names(layers):
-                tensor = theirs[other].T if turned else theirs[other]
-                mine.update(zip(names, tensor.chunk(len(names)), strict=True))
-            net.load_state_dict(mine)
+            vocabulary, width = gpt2["wte.weight"].shape
+            longest = len(gpt2["wpe.weight"])
+            heads = heads or width // 64 or 1
+            net = cls(vocabulary, width, heads, layers, longest, approximate="tanh")
+            state: dict[str, Tensor] = {}
+            for names, gpt2_name, transposed in gpt2_names(layers):
+                tensor = gpt2[gpt2_name].T if transposed else gpt2[gpt2_name]
+                state.update(zip(names, tensor.chunk(len(names)), strict=True))
+            net.load_state_dict(state)
         except KeyError as error:
             raise UserError(f"these are no weights of GPT-2: there is no {error}") from None
         except RuntimeError as error:
@@ -149,17 +149,17 @@ class GPT(nn.Module):
         """
         if self.place is None:
             raise UserError("GPT-2's positions are learned, and those of this network are rotary")
-        mine = self.state_dict()
-        theirs = {}
-        for names, other, turned in gpt2_names(len(self.blocks.blocks)):
-            tensor = torch.cat([mine[name] for name in names])
-            theirs[f"transformer.{other}"] = (tensor.T if turned else tensor).contiguous()
-        return {**theirs, "lm_head.weight": theirs["transformer.wte.weight"]}
+        state = self.state_dict()
+        gpt2 = {}
+        for names, gpt2_name, transposed in gpt2_names(len(self.blocks.blocks)):
+            tensor = torch.cat([state[name] for name in names])
+            gpt2[f"transformer.{gpt2_name}"] = (tensor.T if transposed else tensor).contiguous()
+        return {**gpt2, "lm_head.weight": gpt2["transformer.wte.weight"]}
 
 
 def gpt2_names(layers: int) -> Iterator[tuple[tuple[str, ...], str, bool]]:
-    """Names of weights here, the one name of all of them together in GPT-2, and whether that one is
-    transposed.
+    """Names of weights here, the name of the one tensor that holds them all in GPT-2, and whether
+    it is transposed.
     """
     yield ("table",), "wte.weight", False
     yield ("place",), "wpe.weight", False
@@ -167,12 +167,12 @@ def gpt2_names(layers: int) -> Iterator[tuple[tuple[str, ...], str, bool]]:
         here = f"blocks.blocks.{i}"
         for kind in ("weight", "bias"):
             qkv = tuple(f"{here}.attention.{part}.{kind}" for part in ("query", "key", "value"))
-            turned = kind == "weight"
+            transposed = kind == "weight"
             yield (f"{here}.attention_norm.{kind}",), f"h.{i}.ln_1.{kind}", False
-            yield qkv, f"h.{i}.attn.c_attn.{kind}", turned
-            yield (f"{here}.attention.output.{kind}",), f"h.{i}.attn.c_proj.{kind}", turned
+            yield qkv, f"h.{i}.attn.c_attn.{kind}", transposed
+            yield (f"{here}.attention.output.{kind}",), f"h.{i}.attn.c_proj.{kind}", transposed
             yield (f"{here}.feedforward_norm.{kind}",), f"h.{i}.ln_2.{kind}", False
-            yield (f"{here}.feedforward.hidden.{kind}",), f"h.{i}.mlp.c_fc.{kind}", turned
-            yield (f"{here}.feedforward.output.{kind}",), f"h.{i}.mlp.c_proj.{kind}", turned
+            yield (f"{here}.feedforward.hidden.{kind}",), f"h.{i}.mlp.c_fc.{kind}", transposed
+            yield (f"{here}.feedforward.output.{kind}",), f"h.{i}.mlp.c_proj.{kind}", transposed
     yield ("blocks.norm.weight",), "ln_f.weight", False
     yield ("blocks.norm.bias",), "ln_f.bias", False
