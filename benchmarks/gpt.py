@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from etude.networks.gpt import GPT
-from etude.training.language import sample
+from etude.studies.language.gpt._sampling import sample
 from etude.training.optimizers import descent
 
 

@@ -30,8 +30,8 @@ from etude.networks.gpt import GPT
 from etude.networks.mlp import MLP
 from etude.networks.strided import StridedCNN
 from etude.runs.folder import machine
+from etude.studies.language.gpt._sampling import sample
 from etude.training.batches import Batches
-from etude.training.language import sample
 from etude.training.optimizers import descent
 
 Step = Callable[[], object]

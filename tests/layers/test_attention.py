@@ -11,21 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from etude.errors import UserError
-from etude.layers import attention
-from etude.layers.attention import (
-    Block,
-    Cache,
-    FeedForward,
-    MultiHeadAttention,
-    Stack,
-    alibi,
-    attend,
-    fused,
-    rotate,
-    sinusoids,
-    watching,
-)
-from etude.networks.seq2seq import EncoderDecoder
+from etude.layers import fast_attention
+from etude.layers.attention import MultiHeadAttention, attend, record_attention
+from etude.layers.cache import Cache
+from etude.layers.fast_attention import fused
+from etude.layers.positions import alibi, rotate, sinusoids
+from etude.layers.transformer import Block, FeedForward, Stack
+from etude.networks.transformer import EncoderDecoder
 
 PRECISIONS = pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.double, 1e-10), (torch.float, 1e-6)], ids=["double", "single"]
@@ -171,7 +163,7 @@ def test_many_heads_are_pytorchs(
     mine += [ours.output.weight, ours.output.bias]
     others += [theirs.out_proj.weight, theirs.out_proj.bias]
     if watched:
-        with watching(ours) as maps:
+        with record_attention(ours) as maps:
             found = ours(x, source if cross else None, seen)
         torch.testing.assert_close(maps[""], weights, rtol=0, atol=10 * tolerance)
     else:
@@ -206,10 +198,10 @@ def test_what_is_watched_is_what_the_fused_kernel_does(
     x, z = (drawn(3, 9, 16, dtype=dtype).requires_grad_() for _ in range(2))
     seen = real([9, 4, 0], 9) if padded else None  # the last one sees nothing
     fused = layer(x, mask=seen)
-    with watching(layer) as maps:
+    with record_attention(layer) as maps:
         written = layer(z, mask=seen)
     assert maps[""].shape == (3, 4, 9, 9)
-    assert layer.watch is None
+    assert layer.record is None
     assert_same(fused, written, [x], [z], tolerance)
 
 
@@ -223,7 +215,7 @@ def test_one_place_looks_at_a_source_no_further_than_itself(watched) -> None:
     )
     whole = layer(x, source)
     for start, end in ((0, 1), (3, 4), (2, 5)):
-        with watching(layer if watched else nn.Identity()):
+        with record_attention(layer if watched else nn.Identity()):
             torch.testing.assert_close(
                 layer(x[:, start:end], source, start=start), whole[:, start:end]
             )
@@ -231,7 +223,7 @@ def test_one_place_looks_at_a_source_no_further_than_itself(watched) -> None:
 
 def test_dropout_is_for_training_alone() -> None:
     torch.manual_seed(0)
-    layer, x = Block(16, 4, drop=0.5), drawn(2, 6, 16, dtype=torch.float)
+    layer, x = Block(16, 4, dropout=0.5), drawn(2, 6, 16, dtype=torch.float)
     assert not torch.equal(layer(x), layer(x))
     layer.eval()
     assert torch.equal(layer(x), layer(x))
@@ -377,7 +369,7 @@ def test_padding_has_no_influence(positions, norm, watched) -> None:
         torch.cat([t, torch.zeros(3, 6, dtype=torch.long)], 1) for t in (source, target)
     )
     if watched:
-        with watching(net):
+        with record_attention(net):
             together = net(padded, behind)
     else:
         together = net(padded, behind)
@@ -398,14 +390,14 @@ def test_cached_decoding_is_full_decoding(positions, norm, pieces) -> None:
     source, target = torch.randint(1, 9, (3, 6)), torch.randint(1, 9, (3, 8))
     source[1, 4:] = 0
     whole, past = net(source, target), Cache()
-    memory, seen = net.encode(source), net.seen(source)
+    memory, seen = net.encode(source), net.source_mask(source)
     steps = torch.cat(
         [net.decode(piece, memory, seen, past) for piece in target.split(pieces, 1)], 1
     )
     torch.testing.assert_close(
         steps, whole, rtol=0, atol=1e-6 if positions in ("rotary", "sinusoidal") else 1e-10
     )
-    assert net.decoder.read(past) == 8
+    assert net.decoder.next_position(past) == 8
 
 
 @pytest.mark.parametrize("positions", ["rotary", "alibi", "none"])
@@ -614,11 +606,11 @@ def test_fused_in_bf16_is_attention_of_the_same_numbers(
     """For long rows, in and output are rounded (1/256), and nothing between them; for short ones
     that, too.
     """
-    monkeypatch.setattr(attention, "SHORT", 7 if short else 6)
+    monkeypatch.setattr(fast_attention, "SHORT", 7 if short else 6)
     called: list[bool] = []
-    written = attention.attend_in_bf16
+    written = fast_attention.attend_in_bf16
     monkeypatch.setattr(
-        attention, "attend_in_bf16", lambda *a, **k: called.append(True) or written(*a, **k)
+        fast_attention, "attend_in_bf16", lambda *a, **k: called.append(True) or written(*a, **k)
     )
     q, k, v = [drawn(2, 3, 7, 8, seed=i).bfloat16().requires_grad_() for i in range(3)]
     seen = drawn(2, 1, 7, 7, seed=3) > -1

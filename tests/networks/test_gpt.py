@@ -9,8 +9,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from etude.errors import UserError
-from etude.layers.attention import watching
-from etude.networks.gpt import GPT, Memory
+from etude.layers.attention import record_attention
+from etude.networks.fast_gpt import FastCache
+from etude.networks.gpt import GPT
 
 POSITIONS = pytest.mark.parametrize("positions", ["learned", "rotary"])
 
@@ -113,7 +114,7 @@ def test_some_rows_go_on(positions) -> None:
     with torch.no_grad():
         net(tokens[:, :7], past)
         net(tokens[:, 7:8], past)
-        past.pick(rows)
+        past.select(rows)
         pieces = torch.cat([net(piece, past) for piece in tokens[rows, 8:].split(1, 1)], 1)
     torch.testing.assert_close(pieces, net(tokens[rows])[:, 8:], rtol=0, atol=1e-12)
 
@@ -124,7 +125,7 @@ def test_the_short_way_is_taken_where_it_is_the_same() -> None:
     assert not past.serves(x), "gradients are wanted"
     with torch.no_grad():
         assert past.serves(x)
-        with watching(net):
+        with record_attention(net):
             assert not past.serves(x)
         with torch.autocast("cpu", torch.bfloat16):
             assert not past.serves(x)
@@ -135,9 +136,9 @@ def test_the_short_way_is_taken_by_a_text_and_not_by_shards(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     net, taken = small().eval(), []
-    past, read_one = net.cache(), Memory.read_one
+    past, read_one = net.cache(), FastCache.read_one
     monkeypatch.setattr(
-        Memory, "read_one", lambda self, x: taken.append(len(x)) or read_one(self, x)
+        FastCache, "read_one", lambda self, x: taken.append(len(x)) or read_one(self, x)
     )
     with torch.no_grad():
         for piece in torch.ones(2, 7, dtype=torch.long).split([3, 1, 2, 1], 1):
@@ -192,7 +193,7 @@ def test_at_the_start_every_token_is_as_likely_and_the_rows_are_as_long_at_any_d
 
 
 def test_dropout_is_for_training_only() -> None:
-    net, tokens = small(drop=0.5), torch.randint(11, (2, 12))
+    net, tokens = small(dropout=0.5), torch.randint(11, (2, 12))
     assert not torch.equal(net(tokens), net(tokens))
     assert torch.equal(net.eval()(tokens), net(tokens))
 

@@ -18,7 +18,7 @@ ROWS = Ragged.of([[3, 1, 1], [2], [], [5, 4, 0, 2]])
 @pytest.fixture
 def net() -> NGramBag:
     torch.manual_seed(0)
-    net = NGramBag(buckets=6, width=4, classes=3, drop=0.5)
+    net = NGramBag(buckets=6, width=4, classes=3, dropout=0.5)
     net.weigh(document_frequency(ROWS, 6), len(ROWS))
     return net
 
@@ -44,7 +44,7 @@ def test_a_text_without_words_gets_the_bias(net: NGramBag) -> None:
 
 
 def test_every_parameter_learns_and_a_batch_can_be_learned_by_heart(net: NGramBag) -> None:
-    net.drop = 0.0
+    net.dropout = 0.0
     labels = torch.tensor([0, 1, 2, 2])
     cross_entropy(net(ROWS), labels).backward()
     assert (net.embeddings.grad.abs().sum(1) > 0).all()

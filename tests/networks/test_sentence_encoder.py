@@ -81,6 +81,6 @@ def test_without_the_package_one_sentence_says_what_to_install(
 def test_the_head_takes_vectors_of_length_one() -> None:
     torch.manual_seed(0)
     vectors = torch.nn.functional.normalize(torch.randn(5, 384), dim=1)
-    scores = Head(16, 4, drop=0.5).eval()(vectors)
+    scores = Head(16, 4, dropout=0.5).eval()(vectors)
     assert scores.shape == (5, 4)
     assert 0.05 < scores.std() < 2

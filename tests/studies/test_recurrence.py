@@ -12,8 +12,10 @@ from torch import Tensor
 
 import etude
 from etude.errors import UserError
-from etude.layers.recurrence import GRU, LSTM, RNN, Recurrent, through_time
-from etude.studies.language.recurrence.recurrence import Recurrence, a_step, descents, one_unit
+from etude.layers.recurrence import GRU, LSTM, RNN, Recurrent
+from etude.studies.language.recurrence._cliff import descents, one_unit_loss
+from etude.studies.language.recurrence._gradients import factor_per_step, gradient_sizes
+from etude.studies.language.recurrence.recurrence import Recurrence
 
 
 @pytest.mark.parametrize("length", [4, 5, 50])
@@ -58,7 +60,7 @@ def test_the_gradient_through_time_is_that_of_the_jacobian(cell) -> None:
     x = torch.rand(1, 8, 2, dtype=torch.double)
     expected = [jacobian(cells, x, back).square().sum(0).mean().sqrt() for back in (1, 3, 6)]
     many = x.expand(40_000, -1, -1)  # as many random directions
-    found = through_time(cells, many)
+    found = gradient_sizes(cells, many)
     assert found.shape == (8,)
     assert found[0].item() == pytest.approx(1)
     for back, size in zip((1, 3, 6), expected, strict=True):
@@ -73,16 +75,16 @@ def test_without_saturation_the_gradient_of_an_orthogonal_network_is_its_gain_to
     with torch.no_grad():
         cells.bias_ih_l0.zero_()
         cells.bias_hh_l0.zero_()
-    sizes = through_time(cells, torch.zeros(3, 50, 2))
+    sizes = gradient_sizes(cells, torch.zeros(3, 50, 2))
     torch.testing.assert_close(sizes, 0.8 ** torch.arange(50), rtol=1e-4, atol=0)
-    assert a_step(sizes) == pytest.approx(0.8, rel=1e-4)
+    assert factor_per_step(sizes) == pytest.approx(0.8, rel=1e-4)
 
 
 @pytest.mark.parametrize("gain", [0.5, 0.9, 1.0, 1.3, 3.0])
 def test_the_bound_holds(gain: float) -> None:
     torch.manual_seed(0)
     study = Recurrence()
-    sizes = through_time(study.network("rnn", gain).cells, next(study.sequences(100))[0])
+    sizes = gradient_sizes(study.network("rnn", gain).cells, next(study.sequences(100))[0])
     assert (sizes.double() <= gain ** torch.arange(50, dtype=torch.double) * 1.0001).all()
     if gain <= 1:
         assert (sizes.diff() < 0).all()
@@ -92,7 +94,7 @@ def test_the_bound_holds(gain: float) -> None:
 
 def test_the_lstm_begins_with_memories_up_to_the_length() -> None:
     torch.manual_seed(0)
-    lstm = Recurrence(hidden=400).network("lstm").cells
+    lstm = Recurrence(width=400).network("lstm").cells
     i, f, _, _ = (lstm.bias_ih_l0 + lstm.bias_hh_l0).chunk(4)
     torch.testing.assert_close(i, -f)
     assert f.min() >= 0
@@ -109,7 +111,7 @@ def test_clipped_steps_are_short_and_others_are_the_gradients() -> None:
     longest = [path.diff(dim=0).norm(dim=2).max().item() for path in (free, held)]
     assert longest[1] <= 0.2 * 0.5 * 1.0001 < longest[0]
     p = start[0].clone().requires_grad_()
-    (g,) = torch.autograd.grad(one_unit(p, 50), p)
+    (g,) = torch.autograd.grad(one_unit_loss(p, 50), p)
     torch.testing.assert_close(free[1, 0], start[0] - 0.2 * g)
     direction = held[1, 0] - held[0, 0]
     torch.testing.assert_close(direction / direction.norm(), -g / g.norm(), rtol=1e-4, atol=1e-4)

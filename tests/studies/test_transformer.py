@@ -7,16 +7,16 @@ import torch
 
 import etude
 from etude.errors import UserError
-from etude.layers.attention import watching
+from etude.layers.attention import record_attention
 from etude.studies.language.transformer.transformer import (
     BEGIN,
     END,
     FIRST,
     PAD,
     Transformer,
-    begun,
-    exact,
+    exact_matches,
     names,
+    shift_right,
 )
 
 
@@ -26,7 +26,7 @@ from etude.studies.language.transformer.transformer import (
 )
 def test_the_task_is_what_its_name_says(task, asked) -> None:
     torch.manual_seed(0)
-    source, target = Transformer(task=task, shortest=1, longest=9, symbols=5).draw("cpu", 300)
+    source, target = Transformer(task=task, shortest=1, longest=9, symbols=5).sample("cpu", 300)
     assert source.shape == target.shape == (300, 10)
     lengths = set()
     for row, wanted in zip(source.tolist(), target.tolist(), strict=True):
@@ -39,17 +39,17 @@ def test_the_task_is_what_its_name_says(task, asked) -> None:
 
 
 def test_the_decoder_reads_what_stands_before_each_token() -> None:
-    assert begun(torch.tensor([[7, 8, END, PAD]])).tolist() == [[BEGIN, 7, 8, END]]
+    assert shift_right(torch.tensor([[7, 8, END, PAD]])).tolist() == [[BEGIN, 7, 8, END]]
     assert names(torch.tensor([FIRST, FIRST + 12, END])) == ["0", "12", "."]
 
 
 def test_one_wrong_token_is_a_wrong_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
     study = Transformer()
-    net, (source, target) = study.network(), study.draw("cpu", 8)
+    net, (source, target) = study.network(), study.sample("cpu", 8)
     written = target.clone()
     written[3, 2] = BEGIN
     monkeypatch.setattr(net, "greedy", lambda *_: written)
-    assert exact(net, source, target) == 7 / 8
+    assert exact_matches(net, source, target) == 7 / 8
 
 
 @pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary", "alibi", "none"])
@@ -57,17 +57,17 @@ def test_one_wrong_token_is_a_wrong_sequence(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_batch_can_be_learned_by_heart(positions, norm) -> None:
     torch.manual_seed(0)
     study = Transformer(positions=positions, norm=norm, longest=6, shortest=3, width=32)
-    net, (source, target) = study.network(), study.draw("cpu", 8)
+    net, (source, target) = study.network(), study.sample("cpu", 8)
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
     for _ in range(80):
-        scores = net(source, begun(target))
+        scores = net(source, shift_right(target))
         loss = torch.nn.functional.cross_entropy(
             scores.flatten(0, 1), target.flatten(), ignore_index=PAD
         )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert exact(net, source, target) == 1
+    assert exact_matches(net, source, target) == 1
 
 
 def test_without_positions_no_order_can_be_read() -> None:
@@ -76,7 +76,7 @@ def test_without_positions_no_order_can_be_read() -> None:
     """
     torch.manual_seed(0)
     study = Transformer(positions="none")
-    net, (source, target) = study.network().double(), study.draw("cpu", 5, 8, 8)
+    net, (source, target) = study.network().double(), study.sample("cpu", 5, 8, 8)
     order = torch.cat([torch.randperm(8), torch.arange(8, source.shape[1])])
     torch.testing.assert_close(
         net(source[:, order], target), net(source, target), rtol=0, atol=1e-10
@@ -111,9 +111,9 @@ def test_the_claim_holds_and_the_heads_look_at_what_is_written(tmp_path) -> None
         with pytest.raises(UserError, match="expected numbers from 0 to 19"):
             trained.predict(wrong)
     torch.manual_seed(7)
-    source, target = Transformer().draw("cpu", 200)
-    with torch.no_grad(), watching(trained.network) as looks:
-        trained.network(source, begun(target))
+    source, target = Transformer().sample("cpu", 200)
+    with torch.no_grad(), record_attention(trained.network) as looks:
+        trained.network(source, shift_right(target))
     same = (target[:, :, None] == source[:, None, :]) & (target >= FIRST)[
         :, :, None
     ]  # (batch, written, read)

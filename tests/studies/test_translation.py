@@ -10,9 +10,10 @@ import torch
 import etude
 from etude.data.pieces import END, PAD, Pieces
 from etude.errors import UserError
-from etude.networks.seq2seq import Bahdanau, EncoderDecoder, Luong
+from etude.networks.recurrent_seq2seq import Bahdanau, Luong
+from etude.networks.transformer import EncoderDecoder
+from etude.studies.language.translation._translate import bleu, exact, tokens_of, translate
 from etude.studies.language.translation.translation import Translation
-from etude.training.translation import bleu, exact, tokens_of, translate
 
 SMALL = {"pairs": 1_000, "width": 16, "steps": 3, "longest": 8, "beam": 2}
 

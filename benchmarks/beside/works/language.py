@@ -102,7 +102,7 @@ def _etude_writing(cached: bool) -> Contender:
     def run(seed: int) -> Measured:
         import torch
 
-        from etude.training.language import sample
+        from etude.studies.language.gpt._sampling import sample
 
         net, _ = _pair(seed)
         start = torch.tensor([0])
@@ -211,9 +211,9 @@ def nanogpt_shakespeare(seed: int) -> Measured:
         loss.item()  # it is printed at every step
     seconds = time.perf_counter() - began
 
-    from etude.training.language import in_order, surprises
+    from etude.studies.language.gpt._surprise import one_per_token, surprises
 
-    nats = in_order(surprises(net, held, block, block // 2), block // 2).mean()
+    nats = one_per_token(surprises(net, held, block, block // 2), block // 2).mean()
     return Measured(seconds, {"nats a character": float(nats), "steps": float(step)})
 
 

@@ -1,15 +1,15 @@
 r"""Recurrent layers, written from their equations: Elman's network, the GRU and the LSTM.
 
 A cell takes the input $x_t$ and its state at $t - 1$ to its state at $t$; the same weights serve at
-every step. $\sigma$ is the logistic function, $\odot$ the product number by number, and each $a$ is
-a sum of two linear maps, $a = (W x_t + b) + (U h_{t-1} + b')$. The first does not wait for the
-cell: for all gates and all steps it is one matrix product before the loop. Only $U h_{t-1}$ is left
-inside, and $b'$ too where a gate acts on it.
+every step. $\sigma$ is the logistic function, $\odot$ the elementwise product, and each $a$ is a
+sum of two linear maps, $a = (W x_t + b) + (U h_{t-1} + b')$. The first does not depend on the
+state: for all gates and all steps it is one matrix product before the loop. Only $U h_{t-1}$
+remains in the loop, and $b'$ too where a gate acts on it.
 
 Parameters have the names, shapes and order of gates of ``torch.nn.RNN``, ``GRU`` and ``LSTM``, so
-that state dicts load both ways: ``weight_ih_l0`` is $W$ of all gates, one below another,
-``weight_hh_l0`` is $U$, ``bias_ih_l0`` $b$ and ``bias_hh_l0`` $b'$; ``l1`` is the layer above, and
-``_reverse`` reads from the end.
+that state dicts load both ways: ``weight_ih_l0`` is $W$ of all gates, stacked, ``weight_hh_l0`` is
+$U$, ``bias_ih_l0`` $b$ and ``bias_hh_l0`` $b'$; ``l1`` is the layer above, and ``_reverse`` reads
+from the end.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Recurrent(nn.Module):
 
     Args:
         inputs: features of the input at one step.
-        hidden: units, so features of the state.
-        layers: stacked: each reads the outputs of the one below.
-        bidirectional: every layer also reads from the end, with weights of its own; its outputs are
-            both, side by side.
+        hidden: units of each layer, so features of its state.
+        layers: the number of stacked layers: each reads the outputs of the one below.
+        bidirectional: whether every layer also reads from the end, with weights of its own; its
+            output is then both, side by side.
     """
 
     gates: ClassVar[int] = 1
@@ -81,9 +81,9 @@ class Recurrent(nn.Module):
 
         Args:
             x: (batch, time, inputs).
-            state: of every layer and direction before the first step, each (layers · directions,
-                batch, hidden); zero by default. What a call gives is taken by the next one, so a
-                sequence can come in pieces.
+            state: the state of every layer and direction before the first step, each (layers ·
+                directions, batch, hidden); zero by default. The state that a call returns can be
+                given to the next one, so a sequence can come in pieces.
 
         Raises:
             UserError: x has another number of axes or of features.
@@ -98,23 +98,21 @@ class Recurrent(nn.Module):
         return self.compute(x, state)
 
     def compute(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """``forward``, from a state that is given."""
+        """Outputs and last state, from a given first state: shapes as for ``forward``."""
         last: list[State] = []
         for layer in range(self.layers):
-            read = []
+            outputs = []
             for direction in ("", "_reverse")[: self.directions]:
-                began = tuple(part[len(last)] for part in state)
-                outputs, ended = self.read(
-                    x, began, f"l{layer}{direction}", backwards=bool(direction)
-                )
-                read.append(outputs)
-                last.append(ended)
-            x = torch.cat(read, 2) if self.directions == 2 else read[0]
+                first = tuple(part[len(last)] for part in state)
+                output, end = self.read(x, first, f"l{layer}{direction}", backwards=bool(direction))
+                outputs.append(output)
+                last.append(end)
+            x = torch.cat(outputs, 2) if self.directions == 2 else outputs[0]
         return x, tuple(torch.stack(parts) for parts in zip(*last, strict=True))
 
     def read(self, x: Tensor, state: State, name: str, *, backwards: bool) -> tuple[Tensor, State]:
-        """One layer in one direction: outputs (batch, time, hidden), and its state, each (batch,
-        hidden).
+        """One layer in one direction: its outputs, (batch, time, hidden), and its last state, each
+        (batch, hidden).
         """
         w, u, b, b_u = (
             getattr(self, f"{kind}_{name}")
@@ -123,7 +121,8 @@ class Recurrent(nn.Module):
         steps = linear(
             x.transpose(0, 1), w, b if self.gated_bias else b + b_u
         ).unbind()  # all gates and steps at once
-        u, outputs = u.T, []
+        u = u.T  # (hidden, gates · hidden)
+        outputs = []
         for wx in reversed(steps) if backwards else steps:
             state = self.step(wx, state, u, b_u)
             outputs.append(state[0])
@@ -140,7 +139,7 @@ class RNN(Recurrent):
 
 
 class GRU(Recurrent):
-    r"""Two gates: $r$ resets what the new value sees of the state, $z$ keeps the state as it is.
+    r"""Two gates: $r$ resets what of the state enters the new value, $z$ keeps the state as it is.
 
     $$r = \sigma(a_r), \quad z = \sigma(a_z), \quad
     n = \tanh\left(W_n x_t + b_n + r \odot (U_n h_{t-1} + b'_n)\right), \quad
@@ -163,8 +162,8 @@ class GRU(Recurrent):
 
 
 class LSTM(Recurrent):
-    r"""A cell $c$ that is added to, and gates that say what is written ($i$), kept ($f$) and shown
-    ($o$).
+    r"""A cell $c$ to which values are added, and gates for what is written ($i$), kept ($f$) and
+    output ($o$).
 
     $$i = \sigma(a_i), \quad f = \sigma(a_f), \quad g = \tanh(a_g), \quad o = \sigma(a_o), \qquad
     c_t = f \odot c_{t-1} + i \odot g, \quad h_t = o \odot \tanh c_t.$$
@@ -175,11 +174,11 @@ class LSTM(Recurrent):
     Args:
         inputs: features of the input at one step.
         hidden: units.
-        layers: stacked.
-        bidirectional: every layer also reads from the end.
-        fused: compute by PyTorch's kernel with these very weights: the same but for rounding, and
-            on a CPU two to three times as fast. (Of the other cells its kernels are no faster than
-            the loop.)
+        layers: the number of stacked layers.
+        bidirectional: whether every layer also reads from the end.
+        fused: whether PyTorch's kernel computes it with these weights: the result is the same but
+            for rounding, and on a CPU it is two to three times as fast. (For the other cells its
+            kernels are no faster than the loop.)
     """
 
     gates = 4
@@ -199,8 +198,8 @@ class LSTM(Recurrent):
 
     @torch.no_grad()
     def set_biases(self, *, i: float | Tensor, f: float | Tensor) -> None:
-        """Set b + b' of the input and the forget gates in every layer and direction: one number, or
-        (hidden,).
+        """Set b + b' of the input and the forget gates in every layer and direction, to a number or
+        to a vector (hidden,).
         """
         for name, bias in self.named_parameters():
             if name.startswith("bias"):
@@ -208,7 +207,7 @@ class LSTM(Recurrent):
                     of_gate.copy_(torch.as_tensor(value if name.startswith("bias_ih") else 0.0))
 
     def compute(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """``forward``, from a state that is given."""
+        """Outputs and last state, from a given first state: shapes as for ``forward``."""
         if not self.fused:
             return super().compute(x, state)
         weights: list[Tensor] = list(self.parameters())
@@ -224,27 +223,3 @@ class LSTM(Recurrent):
         i, f, g, o = torch.addmm(wx, h, u).chunk(4, 1)
         c = torch.addcmul(torch.sigmoid(f) * c, torch.sigmoid(i), torch.tanh(g))
         return torch.sigmoid(o) * torch.tanh(c), c
-
-
-def through_time(cells: Recurrent, x: Tensor) -> Tensor:
-    r"""The size of $\partial s_T / \partial s_{T-k}$ for k = 0, 1 …: (time,); s is the whole state,
-    h or (h, c).
-
-    It is the root mean square of the Jacobian's singular values, over them and the sequences, from
-    one random direction for each sequence.
-
-    Args:
-        cells: in one direction.
-        x: (batch, time, inputs); the state is zero before it.
-    """
-    states: list[State] = []
-    for t in range(x.shape[1]):
-        states.append(cells(x[:, t : t + 1], states[-1] if states else None)[1])
-    last = torch.cat(states[-1], 2)
-    v = torch.randn_like(last)
-    v = v / v.norm(
-        dim=(0, 2), keepdim=True
-    )  # |vᵀJ|² is on average the mean square of J's singular values
-    gradients = torch.autograd.grad((last * v).sum(), [part for state in states for part in state])
-    squares = torch.stack([g.square().sum((0, 2)).mean() for g in gradients])
-    return squares.view(len(states), -1).sum(1).sqrt().flip(0).cpu()

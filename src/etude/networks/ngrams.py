@@ -10,9 +10,7 @@ from torch.nn.functional import dropout, embedding, embedding_bag
 
 
 class Rows(Protocol):
-    """Rows of whole numbers, one after the other: row i is ``values[offsets[i] : offsets[i
-    + 1]]``.
-    """
+    """Rows of whole numbers, one after another: row i is ``values[offsets[i]:offsets[i + 1]]``."""
 
     @property
     def values(self) -> Tensor:
@@ -29,11 +27,11 @@ class Rows(Protocol):
 
 class NGramBag(nn.Module):
     r"""fastText with weights: $h = \sum_g w_g e_g / \lVert w \rVert$ over the n-grams $g$ of a
-    text, scores $W h + b$.
+    text, logits $W h + b$.
 
     The weight of an n-gram is the logarithm of how rare it is, $w_g = \log \frac{1 + N}{1 + n_g}$,
     where $n_g$ of $N$ texts have it; :meth:`weigh` counts. In training, each n-gram is left out
-    with probability ``drop``.
+    with probability ``dropout``.
 
     Input n rows of numbers below ``buckets``, as :class:`Rows` or padded with -1 to (n, longest);
     output (n, classes).
@@ -44,11 +42,11 @@ class NGramBag(nn.Module):
 
     weight: Tensor
 
-    def __init__(self, buckets: int, width: int, classes: int, drop: float = 0.0) -> None:
+    def __init__(self, buckets: int, width: int, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.embeddings = nn.Parameter(0.1 * torch.randn(buckets, width))
         self.head = nn.Linear(width, classes)
-        self.drop = drop
+        self.dropout = dropout
         self.register_buffer("weight", torch.ones(buckets))
 
     def weigh(self, frequency: Tensor, texts: int) -> None:
@@ -59,17 +57,16 @@ class NGramBag(nn.Module):
         self.weight.copy_(torch.log((1 + texts) / (1 + frequency)))
 
     def forward(self, rows: Rows | Tensor) -> Tensor:
-        """n rows → (n, classes)."""
-        scores: Tensor = self.head(
-            self.mean_padded(rows) if isinstance(rows, Tensor) else self.mean(rows)
-        )
-        return scores
+        """The logits of n rows: (n, classes)."""
+        h = self.mean_padded(rows) if isinstance(rows, Tensor) else self.mean(rows)  # (n, width)
+        logits: Tensor = self.head(h)
+        return logits
 
     def mean(self, rows: Rows) -> Tensor:
         """The weighted mean of each row's embeddings. Shape: (n, width)."""
         values, offsets = rows.values, rows.offsets
         lengths = offsets.diff()
-        w = dropout(self.weight[values], self.drop, self.training)  # (total,)
+        w = dropout(self.weight[values], self.dropout, self.training)  # (total,)
         norm = (
             torch.segment_reduce(w.square(), "sum", lengths=lengths).sqrt().clamp_min(1e-6)
         )  # (n,)
@@ -87,7 +84,7 @@ class NGramBag(nn.Module):
     def mean_padded(self, rows: Tensor) -> Tensor:
         """The same of padded rows, in operations that ONNX has too. Shape: (n, width)."""
         numbers = rows.clamp_min(0)
-        w = dropout(self.weight[numbers] * (rows >= 0), self.drop, self.training)  # (n, longest)
+        w = dropout(self.weight[numbers] * (rows >= 0), self.dropout, self.training)  # (n, longest)
         w = w / w.norm(dim=1, keepdim=True).clamp_min(1e-6)
         h: Tensor = (w[:, None] @ embedding(numbers, self.embeddings)).squeeze(1)
         return h

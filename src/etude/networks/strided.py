@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from etude.layers.attention import Dropout
+from etude.layers.dropout import Dropout
 
 
 class StridedCNN(nn.Module):

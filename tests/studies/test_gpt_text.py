@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from etude.networks.gpt import GPT
-from etude.training.language import by_character, in_order, narrowed, sample, surprises
+from etude.studies.language.gpt._sampling import next_probabilities, sample
+from etude.studies.language.gpt._surprise import bits_per_character, one_per_token, surprises
 
 
 class Bigram(nn.Module):
@@ -35,7 +36,7 @@ def test_every_token_but_the_first_is_counted_once_with_the_most_context(n, stri
     net, tokens = Bigram(torch.randn(5, 5)), torch.randint(5, (n,))
     nats = surprises(net, tokens, 8, stride, batch=2)
     p = net.table.log_softmax(1)
-    torch.testing.assert_close(in_order(nats, stride), -p[tokens[:-1], tokens[1:]])
+    torch.testing.assert_close(one_per_token(nats, stride), -p[tokens[:-1], tokens[1:]])
     assert nats.shape[1] == 8
 
 
@@ -47,38 +48,44 @@ def test_windows_overlap_and_do_not_see_each_other() -> None:
         window = tokens[3 * w : 3 * w + 7]
         expected = -net(window[None, :-1])[0].log_softmax(1).gather(1, window[1:, None])[:, 0]
         torch.testing.assert_close(row, expected)
-    assert len(in_order(nats, 3)) == 19
+    assert len(one_per_token(nats, 3)) == 19
 
 
 def test_bits_of_a_letter_are_those_of_its_bytes() -> None:
-    bits = by_character("aé€b", math.log(2) * torch.tensor([1.0, 2, 4, 8, 16, 32]))
+    bits = bits_per_character("aé€b", math.log(2) * torch.tensor([1.0, 2, 4, 8, 16, 32]))
     assert math.isnan(bits[0])
     assert bits[1:] == pytest.approx([3, 28, 32])
 
 
 def test_temperature() -> None:
     scores = torch.tensor([[2.0, 0.0, 1.0]])
-    torch.testing.assert_close(narrowed(scores), scores.softmax(1))
-    torch.testing.assert_close(narrowed(scores, 0.5), (2 * scores).softmax(1))
-    torch.testing.assert_close(narrowed(scores, 1e9), torch.full((1, 3), 1 / 3))
-    assert narrowed(scores, 0).tolist() == [[1, 0, 0]]
+    torch.testing.assert_close(next_probabilities(scores), scores.softmax(1))
+    torch.testing.assert_close(next_probabilities(scores, 0.5), (2 * scores).softmax(1))
+    torch.testing.assert_close(next_probabilities(scores, 1e9), torch.full((1, 3), 1 / 3))
+    assert next_probabilities(scores, 0).tolist() == [[1, 0, 0]]
 
 
 def test_top_k_leaves_the_k_likeliest() -> None:
     scores = torch.tensor([0.1, 0.2, 0.4, 0.3]).log()
-    torch.testing.assert_close(narrowed(scores, top_k=2), torch.tensor([0, 0, 4 / 7, 3 / 7]))
-    torch.testing.assert_close(narrowed(scores, top_k=9), scores.exp())
+    torch.testing.assert_close(
+        next_probabilities(scores, top_k=2), torch.tensor([0, 0, 4 / 7, 3 / 7])
+    )
+    torch.testing.assert_close(next_probabilities(scores, top_k=9), scores.exp())
 
 
 def test_the_nucleus_is_the_smallest_set_that_holds_enough() -> None:
     scores = torch.tensor([0.1, 0.2, 0.4, 0.3]).log()
-    torch.testing.assert_close(narrowed(scores, top_p=0.39), torch.tensor([0.0, 0, 1, 0]))
-    torch.testing.assert_close(narrowed(scores, top_p=0.41), torch.tensor([0, 0, 4 / 7, 3 / 7]))
-    torch.testing.assert_close(narrowed(scores, top_p=0.75), torch.tensor([0, 2 / 9, 4 / 9, 3 / 9]))
-    assert narrowed(scores, top_p=0.0).tolist() == [0, 0, 1, 0]
+    torch.testing.assert_close(next_probabilities(scores, top_p=0.39), torch.tensor([0.0, 0, 1, 0]))
+    torch.testing.assert_close(
+        next_probabilities(scores, top_p=0.41), torch.tensor([0, 0, 4 / 7, 3 / 7])
+    )
+    torch.testing.assert_close(
+        next_probabilities(scores, top_p=0.75), torch.tensor([0, 2 / 9, 4 / 9, 3 / 9])
+    )
+    assert next_probabilities(scores, top_p=0.0).tolist() == [0, 0, 1, 0]
     torch.manual_seed(0)
     for row in torch.randn(50, 9):
-        kept, p = narrowed(row, top_p=0.8) > 0, row.softmax(0)
+        kept, p = next_probabilities(row, top_p=0.8) > 0, row.softmax(0)
         assert p[kept].sum() >= 0.8
         assert p[kept].sum() - p[kept].min() < 0.8
         assert p[kept].min() >= p[~kept].max()
@@ -98,7 +105,7 @@ def test_transformers_cuts_alike() -> None:
         if not (
             k and p < 1
         ):  # one after the other they cut otherwise: the nucleus of what top-k left
-            torch.testing.assert_close(narrowed(scores, 0.7, k, p), theirs.softmax(1))
+            torch.testing.assert_close(next_probabilities(scores, 0.7, k, p), theirs.softmax(1))
 
 
 def test_draws_have_the_probabilities_they_should() -> None:
@@ -140,7 +147,7 @@ def test_with_a_cache_the_same_tokens_come(positions, prompt) -> None:
 
 
 def test_tokens_come_one_at_a_time_and_leave_no_mode_behind() -> None:
-    net = GPT(11, 16, 2, 1, 12, drop=0.5).train()
+    net = GPT(11, 16, 2, 1, 12, dropout=0.5).train()
     calls = []
     net.register_forward_hook(lambda *_: calls.append(net.training))
     stream = sample(net, torch.tensor([1, 2]), 5)

@@ -9,9 +9,11 @@ import torch
 from torch.nn.functional import cross_entropy, pad
 
 from etude.errors import UserError
-from etude.layers.attention import Additive, General, watching
+from etude.layers.attention import record_attention
 from etude.layers.recurrence import GRU
-from etude.networks.seq2seq import Bahdanau, EncoderDecoder, Luong
+from etude.layers.recurrent_attention import Additive, General
+from etude.networks.recurrent_seq2seq import Bahdanau, Luong
+from etude.networks.transformer import EncoderDecoder
 
 KINDS = {
     "bahdanau": lambda **o: Bahdanau(9, 16, 1, **o),
@@ -114,7 +116,7 @@ def test_what_is_written_later_is_not_seen_and_what_was_read_is(kind) -> None:
 @each_kind
 def test_in_pieces_it_writes_the_same(kind) -> None:
     net, target = made(kind).eval(), torch.randint(1, 9, (3, 6))
-    memory, seen, past = net.encode(SOURCE), net.seen(SOURCE), net.cache()
+    memory, seen, past = net.encode(SOURCE), net.source_mask(SOURCE), net.cache()
     pieces = [net.decode(piece, memory, seen, past) for piece in target.split([1, 2, 3], 1)]
     torch.testing.assert_close(torch.cat(pieces, 1), net(SOURCE, target))
 
@@ -123,10 +125,10 @@ def test_in_pieces_it_writes_the_same(kind) -> None:
 def test_rows_that_are_picked_go_on_as_they_were(kind) -> None:
     net, rows = made(kind).eval(), torch.tensor([2, 0, 0])
     target = torch.randint(1, 9, (3, 4))
-    memory, seen, past = net.encode(SOURCE), net.seen(SOURCE), net.cache()
-    past.pick(rows)  # nothing yet
+    memory, seen, past = net.encode(SOURCE), net.source_mask(SOURCE), net.cache()
+    past.select(rows)  # nothing yet
     net.decode(target[:, :3], memory, seen, past)
-    past.pick(rows)
+    past.select(rows)
     after = net.decode(target[rows, 3:], memory[rows], seen[rows], past)
     torch.testing.assert_close(after[:, 0], net(SOURCE, target)[rows, 3])
 
@@ -135,7 +137,7 @@ def test_rows_that_are_picked_go_on_as_they_were(kind) -> None:
 def test_what_is_watched_adds_up_to_one_and_lies_on_what_was_read(kind) -> None:
     net, target = made(kind).eval(), torch.tensor([[1, 5, 3]]).expand(3, 3)
     plain = net(SOURCE, target)
-    with watching(net) as looks:
+    with record_attention(net) as looks:
         torch.testing.assert_close(net(SOURCE, target), plain)
     weights = next(w for name, w in looks.items() if name.endswith("cross") or name == "attention")
     assert weights.shape == (3, 2 if kind == "transformer" else 1, 3, 5)
@@ -163,7 +165,7 @@ def test_a_batch_can_be_learned_by_heart(kind) -> None:
 
 
 def test_dropout_is_for_training_only() -> None:
-    net, target = made("luong", drop=0.5), torch.tensor([[1, 5, 3]]).expand(3, 3)
+    net, target = made("luong", dropout=0.5), torch.tensor([[1, 5, 3]]).expand(3, 3)
     assert not torch.equal(net(SOURCE, target), net(SOURCE, target))
     net.eval()
     assert torch.equal(net(SOURCE, target), net(SOURCE, target))

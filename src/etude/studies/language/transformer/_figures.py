@@ -1,4 +1,4 @@
-"""Who looks where, how positions are told, and how gradients begin."""
+"""How positions are encoded, how far a length carries, and how gradients begin."""
 
 from __future__ import annotations
 
@@ -10,66 +10,24 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 from torch import Tensor
 
-from etude.figures.style import DIVERGING, PALETTE, QUIET, SEQUENTIAL, canvas
+from etude.figures import DIVERGING, PALETTE, QUIET, canvas
 
 
-def attention_maps(
-    maps: Mapping[str, Tensor], queries: Sequence[str], keys: Sequence[str]
-) -> Figure:
-    """One panel for each head, one row of panels for each layer; a row of a panel is how one query
-    spreads its look.
+def position_encodings(table: Tensor, distances: Tensor, cosines: Tensor, bias: Tensor) -> Figure:
+    """Three encodings of positions: waves that are added, rotations that multiply, a slope that is
+    subtracted.
 
     Args:
-        maps: by layer, (heads, queries, keys), each row adding up to 1.
-        queries: what each row is called, from top to bottom.
-        keys: what each column is called.
-    """
-    heads = max(len(weights) for weights in maps.values())
-    words = max(map(len, keys)) > 3
-    side = max(1.7, (0.17 if heads > 1 else 0.26) * len(keys))
-    figure, axes = canvas(
-        side * heads + (1.9 if words else 0.9),
-        side * len(queries) / len(keys) * len(maps) + (1.5 if words else 0.9),
-        rows=len(maps),
-        columns=heads,
-    )
-    panels = iter(axes)
-    for row, (layer, weights) in enumerate(maps.items()):
-        for head, picture in enumerate(weights.detach().float().cpu().numpy()):
-            panel = next(panels)
-            image = panel.imshow(picture, cmap=SEQUENTIAL, vmin=0, vmax=1)
-            panel.set_xticks(range(len(keys)), list(keys), fontsize=7, rotation=90 if words else 0)
-            panel.set_yticks(range(len(queries)), list(queries) if head == 0 else [], fontsize=7)
-            panel.tick_params(length=0, pad=2)
-            panel.spines[:].set_visible(False)
-            panel.set_title(
-                f"{layer}, head {head + 1}" if heads > 1 else layer, fontsize=9, loc="center", pad=4
-            )
-            if row == len(maps) - 1:
-                panel.set_xlabel("read", fontsize=9)
-            if head == 0:
-                panel.set_ylabel("written", fontsize=9)
-    figure.colorbar(image, ax=axes, shrink=0.6, aspect=30, pad=0.015, label="weight")
-    return figure
-
-
-def position_kinds(table: Tensor, distances: Tensor, cosines: Tensor, bias: Tensor) -> Figure:
-    """Three ways to tell a position: waves that are added, turns that are multiplied, a slope that
-    is subtracted.
-
-    Args:
-        table: what is added to the rows, (time, width).
+        table: the sinusoids that are added to the embeddings, (time, width).
         distances: t - s, (n,).
-        cosines: what each rotary pair of a vector gives to its score with itself, (pairs, n).
-        bias: of each head at each distance, (heads, n).
+        cosines: what each rotary pair of a vector adds to its score with itself, (pairs, n).
+        bias: the bias of each head at each distance, (heads, n).
     """
     figure, (added, turned, lowered) = canvas(12.2, 3.7, columns=3)
     image = added.imshow(
         table.numpy(), cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", interpolation="nearest"
     )
-    added.set(
-        title="sinusoidal: added to the rows", xlabel="place in the row", ylabel="position $t$"
-    )
+    added.set(title="sinusoidal: added to the embedding", xlabel="feature", ylabel="position $t$")
     figure.colorbar(image, ax=added, pad=0.02, ticks=[-1, 0, 1])
     apart = distances.numpy()
     shades = mpl.colormaps["Blues"](np.linspace(0.75, 0.3, len(cosines)))
@@ -103,13 +61,13 @@ def position_kinds(table: Tensor, distances: Tensor, cosines: Tensor, bias: Tens
 def by_length(
     lengths: Sequence[int], reached: Sequence[float], trained: tuple[int, int], measure: str
 ) -> Figure:
-    """What is reached at each length; those of training are shaded.
+    """A measure at each length; the lengths of training are shaded.
 
     Args:
-        lengths: rising.
-        reached: at each, from 0 to 1.
+        lengths: lengths of sequences, ascending.
+        reached: the measure at each length, from 0 to 1.
         trained: the shortest and the longest of training.
-        measure: what it is.
+        measure: the name of the measure.
     """
     figure, (axes,) = canvas(6.2, 3.4)
     axes.axvspan(trained[0] - 0.5, trained[1] + 0.5, color=PALETTE[0], alpha=0.1, linewidth=0)
@@ -131,12 +89,12 @@ def by_length(
 
 
 def gradient_by_depth(depths: Sequence[int], sizes: Mapping[str, Sequence[float]]) -> Figure:
-    r"""The last block's gradient before the first step, against how many blocks there are; $1 /
-    \sqrt L$ is dashed.
+    r"""The norm of the last block's gradient before the first step, against the number of blocks;
+    $1 / \sqrt L$ is dashed.
 
     Args:
-        depths: L, rising.
-        sizes: where the norm stands → the gradient's length for each depth.
+        depths: L, ascending.
+        sizes: for ``pre`` and ``post``, the gradient's norm at each depth.
     """
     figure, (axes,) = canvas(5.6, 3.6)
     for (norm, found), colour in zip(sizes.items(), PALETTE, strict=False):
@@ -157,6 +115,6 @@ def gradient_by_depth(depths: Sequence[int], sizes: Mapping[str, Sequence[float]
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
     axes.tick_params(which="minor", length=0)
-    axes.set(xlabel="blocks $L$", ylabel="length of the last block's gradient")
+    axes.set(xlabel="blocks $L$", ylabel="norm of the last block's gradient")
     axes.legend(fontsize=9)
     return figure

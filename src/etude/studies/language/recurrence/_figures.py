@@ -1,4 +1,4 @@
-"""Gradients through time: how they fade or grow, and the wall that they meet."""
+"""Gradients through time: how they vanish or explode, and a cliff in the loss."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from etude.figures.style import INK, PALETTE, SEQUENTIAL, canvas
+from etude.figures import INK, PALETTE, SEQUENTIAL, canvas
 
 FLOOR = 1e-12  # smaller gradients are not shown
 
 
-def back_in_time(
+def gradients_through_time(
     panels: Mapping[str, Mapping[str, Tensor]], colours: Sequence[str], bounds: Mapping[str, Tensor]
 ) -> Figure:
-    """The size of a gradient against the steps that it went back, on a logarithmic axis; bounds of
-    it dashed.
+    """The size of a gradient against the steps that it went back, on a logarithmic axis; its bounds
+    are dashed.
 
     Args:
-        panels: ``{title: {line: sizes}}``, sizes (steps,) from 0 steps back on.
-        colours: names of lines in the order of the palette, so that one has its colour in every
-            panel.
-        bounds: by the name of their line.
+        panels: ``{title: {line: sizes}}`` with sizes (steps,), from 0 steps back on.
+        colours: the names of all lines in the order of the palette, so that a line has the same
+            colour in every panel.
+        bounds: bounds of shape (steps,), by the name of their line.
     """
     figure, all_axes = canvas(10.2, 3.9, columns=len(panels))
     high = 10 * max(
@@ -58,11 +58,12 @@ def cliff(
     """Two descents from one point: on the surface of the loss, and their loss over the steps.
 
     Args:
-        u: the values of the first parameter, rising.
-        b: of the second.
-        losses: (u, b), of the surface.
-        paths: ``{name: places}``, places (steps, 2); they may leave the picture.
-        falls: ``{name: losses}``, (steps,).
+        u: values of the first parameter, ascending, (n,).
+        b: values of the second parameter, ascending, (m,).
+        losses: the loss at each pair, (n, m).
+        paths: ``{name: points}`` with the points (u, b) of a descent, (steps, 2); they may leave
+            the picture.
+        falls: ``{name: losses}`` with the losses of a descent, (steps,).
     """
     figure, (plane, line) = canvas(9.4, 3.9, columns=2)
     shown = losses.clamp(min=1e-4).T.numpy()

@@ -1,4 +1,4 @@
-"""Texts shaded letter by letter, and how surprise falls with what was read."""
+"""Texts shaded by surprise, and how surprise falls with more context."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-from etude.figures.style import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, canvas
 
-PITCH = "DejaVu Sans Mono"  # its letters are all as wide
+FONT = "DejaVu Sans Mono"  # all of its characters have one width
 SHADES = "YlOrBr"
-MOST = 8.0  # bits from which on a shade is the darkest
+MOST = 8.0  # bits from which on the shade is the darkest
 
 
-def shaded(panels: Mapping[str, tuple[str, Sequence[float]]], columns: int = 92) -> Figure:
-    """Texts in one pitch; behind each letter a shade says how many bits it cost.
+def shaded_texts(panels: Mapping[str, tuple[str, Sequence[float]]], columns: int = 92) -> Figure:
+    """Texts in a monospaced font; the shade behind each character says how many bits it cost.
 
     Args:
-        panels: title → text, and the bits of each of its letters (NaN: not counted, white).
-        columns: letters in a line; longer lines are broken.
+        panels: by title, a text and the bits of each of its characters (NaN: not counted, white).
+        columns: characters in a line; longer lines are broken.
     """
-    grids = {title: _laid_out(text, bits, columns) for title, (text, bits) in panels.items()}
+    grids = {title: _lines(text, bits, columns) for title, (text, bits) in panels.items()}
     heights = [len(grid) for _, grid in grids.values()]
-    size = 7.5  # points; a letter is 0.602 of it wide, and lines stand 1.25 apart
-    wide, high = 0.602 * size / 72, 1.25 * size / 72
+    size = 7.5  # points; a character is 0.602 of it wide, and lines stand 1.25 of it apart
+    wide = 0.602 * size / 72
+    high = 1.25 * size / 72
     figure, axes = canvas(
         columns * wide + 0.9, (sum(heights) + 2.2 * len(grids) + 0.8) * high, len(grids)
     )
@@ -45,13 +46,13 @@ def shaded(panels: Mapping[str, tuple[str, Sequence[float]]], columns: int = 92)
             extent=(0, columns, len(grid), 0),
         )
         for row, line in enumerate(lines):
-            for column, letter in enumerate(line):
-                if not letter.isspace():
+            for column, character in enumerate(line):
+                if not character.isspace():
                     panel.text(
                         column + 0.5,
                         row + 0.72,
-                        letter,
-                        family=PITCH,
+                        character,
+                        family=FONT,
                         fontsize=size,
                         ha="center",
                         va="baseline",
@@ -69,20 +70,23 @@ def shaded(panels: Mapping[str, tuple[str, Sequence[float]]], columns: int = 92)
     return figure
 
 
-def _laid_out(text: str, bits: Sequence[float], columns: int) -> tuple[list[str], np.ndarray]:
-    """Lines of at most so many letters, and the bits of each place; a line's end costs its bits
-    behind the line.
+def _lines(text: str, bits: Sequence[float], columns: int) -> tuple[list[str], np.ndarray]:
+    """Lines of at most so many characters, and the bits of each, (lines, columns); those of a line
+    end stand behind its line.
     """
     lines: list[str] = [""]
     costs: list[list[float]] = [[]]
-    known = get_font(findfont(PITCH)).get_char_index
-    for letter, cost in zip(text, bits, strict=True):
+    glyph = get_font(findfont(FONT)).get_char_index
+    for character, cost in zip(text, bits, strict=True):
         if len(lines[-1]) == columns:
             lines.append("")
             costs.append([])
-        lines[-1] += " " if letter == "\n" else letter if known(ord(letter)) else "▯"
+        if character == "\n":
+            lines[-1] += " "
+        else:
+            lines[-1] += character if glyph(ord(character)) else "▯"
         costs[-1].append(cost)
-        if letter == "\n":
+        if character == "\n":
             lines.append("")
             costs.append([])
     grid = np.full((len(lines), columns), np.nan)
@@ -91,13 +95,13 @@ def _laid_out(text: str, bits: Sequence[float], columns: int) -> tuple[list[str]
     return lines, grid
 
 
-def by_place(bits: Mapping[str, Sequence[float]], measure: str) -> Figure:
-    """The mean surprise at each place of the context; both axes show how soon more context is of no
-    more use.
+def bits_by_position(bits: Mapping[str, Sequence[float]], measure: str) -> Figure:
+    """The mean surprise at each position of the context: where it stops falling, more context is of
+    no more use.
 
     Args:
-        bits: name → the mean at places 1, 2 ….
-        measure: what it is.
+        bits: the mean at positions 1, 2 …, by the name of its line.
+        measure: the name of the measure.
     """
     figure, (axes,) = canvas(6.2, 3.4)
     for (name, line), colour in zip(bits.items(), PALETTE, strict=False):

@@ -7,8 +7,9 @@ from itertools import product
 import pytest
 import torch
 
-from etude.networks.seq2seq import Bahdanau, EncoderDecoder, Luong
-from etude.training.search import beam_search
+from etude.networks.recurrent_seq2seq import Bahdanau, Luong
+from etude.networks.transformer import EncoderDecoder
+from etude.studies.language.translation._beam_search import beam_search
 
 PAD, BEGIN, END = 0, 1, 2
 KINDS = {
@@ -41,7 +42,7 @@ def sharp(kind: str, seed: int = 0):
 
 def ln_p(net, source, text):
     """Of one text, by one pass with teacher forcing."""
-    seen, memory = net.seen(source), net.encode(source)
+    seen, memory = net.source_mask(source), net.encode(source)
     target = torch.tensor([text])
     scores = net.decode(torch.tensor([[BEGIN, *text[:-1]]]), memory, seen, net.cache())
     return float(scores.log_softmax(2).gather(2, target[:, :, None]).sum())
@@ -87,7 +88,7 @@ def test_a_beam_of_one_is_greedy(kind) -> None:
             scores = net.decode(
                 torch.tensor([[BEGIN, *text]]),
                 net.encode(given[None]),
-                net.seen(given[None]),
+                net.source_mask(given[None]),
                 net.cache(),
             )
             text.append(int(scores[0, -1].argmax()))
@@ -119,7 +120,7 @@ class Script:
     def encode(self, source):
         return source[:, :, None].float()
 
-    def seen(self, source):
+    def source_mask(self, source):
         return source != PAD
 
     class Past:
@@ -127,7 +128,7 @@ class Script:
 
         rows: list[tuple[int, ...]] | None = None
 
-        def pick(self, rows) -> None:
+        def select(self, rows) -> None:
             self.rows = [self.rows[i] for i in rows.tolist()]
 
     def cache(self):

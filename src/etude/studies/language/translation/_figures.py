@@ -1,4 +1,4 @@
-"""What a wider beam finds."""
+"""How likely and how good the translations of a wider beam are."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from etude.figures.style import PALETTE, canvas
+from etude.figures import PALETTE, canvas
 
 
-def by_width(
+def by_beam_width(
     widths: Sequence[int], found: Mapping[str, Sequence[tuple[float, float]]], measure: str
 ) -> Figure:
-    """How likely what a beam finds is, and how good, against its width.
+    """The log-probability of what beam search finds, and its quality, against the beam's width.
 
     Args:
-        widths: of the beam, rising; 1 is greedy.
-        found: by network, for each width the mean over texts of ln p of what was written, and the
-            measure of it.
-        measure: what it is.
+        widths: widths of the beam, ascending; 1 is greedy.
+        found: by network, for each width the mean log-probability of the translations and their
+            measure.
+        measure: the name of the measure.
     """
     figure, panels = canvas(8.2, 3.4, columns=2)
     for i, (axes, label) in enumerate(
-        zip(panels, ("mean ln p of what is written", measure), strict=True)
+        zip(panels, ("mean ln p of the translations", measure), strict=True)
     ):
         for (name, reached), colour in zip(found.items(), PALETTE, strict=False):
             axes.plot(
@@ -32,7 +32,7 @@ def by_width(
         axes.set_xticks(widths, [str(width) for width in widths])
         axes.tick_params(which="minor", length=0)
         axes.margins(y=0.15)
-        axes.set(xlabel="texts that the beam keeps", ylabel=label)
+        axes.set(xlabel="width of the beam", ylabel=label)
         axes.grid(visible=True, axis="y")
     panels[0].legend(fontsize=9)
     return figure
