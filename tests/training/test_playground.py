@@ -1,4 +1,4 @@
-"""What demos show: a text being written, looks across a translation, digits to begin with."""
+"""What demos show: a text being written, looks across a translation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from etude.data.pieces import Pieces
 from etude.layers.attention import watching
 from etude.networks.gpt import GPT
-from etude.training.playground import grow, handwritten, last_looks, look_across, written
+from etude.training.playground import grow, last_looks, look_across, written
 
 CUT = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
 
@@ -60,15 +60,6 @@ def test_a_translation_is_shaded_by_doubt() -> None:
     assert {weight for _, weight in tokens.pieces} == {0.75}
     assert grid.rows[-1] == grid.columns[-1] == "end"
     assert np.allclose(grid.values, look[0].mean(0))
-
-
-def test_handwritten_digits_fit_the_drawing() -> None:
-    drawings = handwritten(3)
-    assert [picture.shape for picture in drawings.values()] == [(28, 28)] * 3
-    assert all(
-        picture.max() > 0.8 and picture[:4].max() == picture[:, -4:].max() == 0
-        for picture in drawings.values()
-    )
 
 
 def test_two_points_are_parted_and_stand_on_the_plane() -> None:

@@ -54,7 +54,7 @@ def random_crop(
     )  # copies whole rows: ten times as fast
 
 
-def nudged(images: Tensor, pixels: int) -> list[Tensor]:
+def shifted_views(images: Tensor, pixels: int) -> list[Tensor]:
     """The images as they are, and shifted left, right, up and down; zeros come in."""
     height, width = images.shape[-2:]
     padded = F.pad(images, (pixels,) * 4)

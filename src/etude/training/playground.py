@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from matplotlib.colors import to_rgb
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, interpolate, pad
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from etude.data.corpora import bytes_of
-from etude.data.embedded import uci_digits
 from etude.data.pieces import Pieces
 from etude.demos import Answer, Frames, Grid, Image, Tokens
 from etude.figures.style import PALETTE
@@ -119,17 +118,6 @@ def unmix(
     return Frames(
         "What is there, and what it guesses", images, [f"t = {t:.2f}" for t in time], width=440
     )
-
-
-def handwritten(n: int) -> dict[str, Image]:
-    """Digits that people wrote, for a drawing of 28×28 to begin with; none of them was
-    trained on.
-    """
-    test = uci_digits().test
-    large = interpolate(test.inputs[:n].float() / 16, (20, 20), mode="bicubic").clamp(0, 1)
-    return {
-        chr(ord("a") + k): image.numpy() for k, image in enumerate(pad(large, (4, 4, 4, 4))[:, 0])
-    }
 
 
 def written(
