@@ -12,7 +12,6 @@ if TYPE_CHECKING:
         random_affine,
         random_crop,
         random_flip,
-        random_mirror,
         shifted_views,
     )
     from etude.training.averages import Lookahead, RunningMean
@@ -31,7 +30,6 @@ _MODULES = {
         "random_affine",
         "random_crop",
         "random_flip",
-        "random_mirror",
         "shifted_views",
     ),
     "averages": ("Lookahead", "RunningMean"),
