@@ -10,8 +10,8 @@ from etude.figures.animations import Film, write_gif
 from etude.figures.boltzmann import moving_pictures
 from etude.figures.control import filmed
 from etude.figures.generated import developing
-from etude.figures.views import turning
 from etude.figures.walks import animate
+from etude.studies.vision.nerf._figures import orbit
 
 random = np.random.default_rng(0)
 FILMS = {
@@ -23,7 +23,7 @@ FILMS = {
     "developing": lambda: developing(
         torch.rand(4, 2, 3, 16), ["t = 1.00", "step 2,000", "after the third", "the end"], hold=2
     ),
-    "turning": lambda: turning(torch.rand(4, 8, 8, 3), random.random((4, 8, 8, 3))),
+    "turning": lambda: orbit(torch.rand(4, 8, 8, 3), random.random((4, 8, 8, 3))),
     "animate": lambda: animate(
         lambda p: p.square().sum(-1),
         (-1, 1, -1, 1),

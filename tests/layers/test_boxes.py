@@ -7,23 +7,10 @@ import torch
 from pycocotools import mask as coco
 from torch import Tensor
 
-from etude.layers.boxes import (
-    BACKGROUND,
-    NEITHER,
-    Detections,
-    box_losses,
-    candidates,
-    decode,
-    encode,
-    giou,
-    grid_anchors,
-    iou,
-    joined,
-    match,
-    nms,
-    suppressed,
-    tally,
-)
+from etude.layers.anchors import BACKGROUND, NEITHER, decode, encode, grid_anchors, match
+from etude.layers.boxes import Detections, candidates, concatenate, giou, iou, nms, suppress
+from etude.studies.vision.detection._figures import anchor_counts
+from etude.studies.vision.detection._losses import box_loss
 
 
 def drawn(*shape: int, seed: int = 0, side: float = 60.0) -> Tensor:
@@ -88,13 +75,13 @@ def test_both_box_losses_are_zero_for_the_box_itself_and_grow() -> None:
     anchors = torch.tensor([[0.0, 0, 10, 10], [5, 5, 20, 15]])
     for kind in ("giou", "smooth"):
         exact, off = (
-            box_losses(value * torch.ones(2, 4), anchors, anchors, kind) for value in (0.0, 1.0)
+            box_loss(value * torch.ones(2, 4), anchors, anchors, kind) for value in (0.0, 1.0)
         )
         assert exact.shape == (2,)
         assert exact.abs().max() < 1e-6
         assert (off > 0.1).all()
     offsets = torch.tensor([[0.1, 0, 0, 0], [1.0, 0, 0, 0]])
-    assert box_losses(offsets, anchors, anchors, "smooth").tolist() == pytest.approx([0.05, 0.95])
+    assert box_loss(offsets, anchors, anchors, "smooth").tolist() == pytest.approx([0.05, 0.95])
 
 
 def test_anchors_lie_around_the_cells() -> None:
@@ -138,7 +125,7 @@ def test_matching_is_that_of_the_loops() -> None:
         assert set(range(len(there))) <= set(found[i].tolist()), "no box goes without"
     assert (found[5] == BACKGROUND).all()
     assert (match(anchors, boxes[:, :0], labels[:, :0], 0.4, 0.5) == BACKGROUND).all()
-    counts = tally(found, [384, 96])
+    counts = anchor_counts(found, [384, 96])
     assert counts.shape == (3, 3)
     torch.testing.assert_close(counts.sum(1), torch.tensor([384.0, 96.0, 480.0]))
     assert counts[2, 0] == (found >= 0).sum() / 6
@@ -182,17 +169,17 @@ def test_candidates_and_what_is_left_of_them() -> None:
     scores = torch.tensor(
         [[[0.9, 0.2], [0.8, 0.01], [0.3, 0.6]], [[0.01, 0.01], [0.02, 0.03], [0.01, 0.07]]]
     )
-    found = candidates(scores, boxes, floor=0.05, most=5)
+    found = candidates(scores, boxes, least=0.05, most=5)
     assert found.labels.tolist() == [[0, 0, 1, 0, 1], [1, -1, -1, -1, -1]]
     torch.testing.assert_close(found.scores[0], torch.tensor([0.9, 0.8, 0.6, 0.3, 0.2]))
     assert (found.boxes[1, 1:] == 0).all()
-    left = suppressed(found, 0.5)
+    left = suppress(found, 0.5)
     assert left.labels.tolist() == [[0, 1, 0, 1], [1, -1, -1, -1]]
     assert left.boxes[0, 1].tolist() == [30, 30, 40, 40]
-    assert suppressed(found, 0.5, most=1).labels.tolist() == [[0], [1]]
-    nothing = suppressed(candidates(torch.zeros(2, 3, 2), boxes))
+    assert suppress(found, 0.5, most=1).labels.tolist() == [[0], [1]]
+    nothing = suppress(candidates(torch.zeros(2, 3, 2), boxes))
     assert nothing.labels.shape == (2, 0)
-    together = joined([left, nothing])
+    together = concatenate([left, nothing])
     assert isinstance(together, Detections)
     assert together.labels.shape == (4, 4)
     assert (together.labels[2:] == -1).all()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from etude.layers.rendering import chord, composite, inverted, stratified
+from etude.layers.rendering import chord, composite, sample_histogram, stratified_samples
 
 RAYS, SAMPLES = 7, 12
 
@@ -26,7 +26,7 @@ def fog(seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def test_rendering_is_the_papers_sum() -> None:
     density, colour, t, far = fog()
-    seen = composite(density, colour, t, far, ground=0.25)
+    seen = composite(density, colour, t, far, background=0.25)
     for r in range(RAYS):
         ends = [*t[r].tolist(), far[r].item()]
         expected, depth, passed = torch.zeros(3, dtype=torch.double), 0.0, 1.0
@@ -48,7 +48,7 @@ def test_weights_are_a_distribution_with_what_passes() -> None:
     solid = composite(torch.full_like(density, 1e4), colour, t, far)
     torch.testing.assert_close(solid.weights.sum(1), torch.ones(RAYS, dtype=torch.double))
     torch.testing.assert_close(solid.colour, colour[:, 0], rtol=0, atol=1e-6)
-    empty = composite(torch.zeros_like(density), colour, t, far, ground=0.7)
+    empty = composite(torch.zeros_like(density), colour, t, far, background=0.7)
     assert (empty.weights == 0).all()
     assert (empty.colour == 0.7).all()
     assert (empty.depth == 5.5).all()
@@ -77,7 +77,11 @@ def test_more_samples_of_a_smooth_fog_near_its_integral() -> None:
         ).double()
         end = torch.full((1, 1), 3.0, dtype=torch.double)
         seen = composite(
-            2 * (-((t - 1.5) ** 2)).exp(), (t / 3)[..., None].expand(-1, -1, 3), t, end, ground=0.0
+            2 * (-((t - 1.5) ** 2)).exp(),
+            (t / 3)[..., None].expand(-1, -1, 3),
+            t,
+            end,
+            background=0.0,
         )
         return seen.colour[0, 0].item()
 
@@ -96,21 +100,21 @@ def test_rendering_has_its_gradients() -> None:
 def test_each_bin_has_one_sample(random) -> None:
     torch.manual_seed(0)
     near, far = torch.rand(500, 1), 2 + torch.rand(500, 1)
-    t = stratified(near, far, 9, random=random)
+    t = stratified_samples(near, far, 9, random=random)
     bins = ((t - near) / (far - near) * 9 + 1e-4 * (not random)).floor().long()
     assert torch.equal(bins, torch.arange(9).expand(500, 9))
     if random:
         place = (t - near) / (far - near) * 9 % 1
         assert place.mean().item() == pytest.approx(0.5, abs=0.02)
         assert place.var().item() == pytest.approx(1 / 12, abs=0.01)
-        assert not torch.equal(t, stratified(near, far, 9, random=True))
+        assert not torch.equal(t, stratified_samples(near, far, 9, random=True))
 
 
 def test_draws_of_a_histogram_have_its_shares_and_are_even_within_a_bin() -> None:
     torch.manual_seed(0)
     edges, weights = torch.tensor([0.0, 1, 1.5, 4, 5]), torch.tensor([0.2, 0.0, 0.5, 0.1])
     n = 4_000
-    t = inverted(edges.expand(n, -1), weights.expand(n, -1), 10, random=True)
+    t = sample_histogram(edges.expand(n, -1), weights.expand(n, -1), 10, random=True)
     assert (t.diff(dim=1) >= 0).all(), "sorted"
     counts = torch.histogram(t.flatten(), edges).hist
     torch.testing.assert_close(counts / counts.sum(), weights / weights.sum(), rtol=0, atol=0.01)
@@ -122,7 +126,7 @@ def test_draws_of_a_histogram_have_its_shares_and_are_even_within_a_bin() -> Non
 
 def test_without_chance_the_quantiles_are_drawn() -> None:
     edges, weights = torch.tensor([[0.0, 1, 3]]), torch.tensor([[1.0, 3]])
-    found = inverted(
+    found = sample_histogram(
         edges, weights, 4, random=False
     )  # F(t) = t / 4 up to 1, then 1/4 + 3/8 (t - 1)
     expected = torch.tensor([[0.5, 1 + 1 / 3, 2.0, 2 + 2 / 3]])

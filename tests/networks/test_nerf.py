@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from etude.networks.nerf import NeRF, encoded
+from etude.networks.nerf import NeRF, positional_encoding
 
 
 def small(coarse: int = 6, fine: int = 8) -> NeRF:
@@ -37,19 +37,26 @@ def test_the_encoding_at_known_values() -> None:
         half,
         0,
     ]  # x; sin π x, sin 2 π x of each number; then the cosines
-    torch.testing.assert_close(encoded(x, 2), torch.tensor([expected]), rtol=0, atol=1e-6)
-    assert torch.equal(encoded(x, 0), x)
-    assert encoded(torch.rand(4, 5, 3), 10).shape == (4, 5, 63)
+    torch.testing.assert_close(
+        positional_encoding(x, 2), torch.tensor([expected]), rtol=0, atol=1e-6
+    )
+    assert torch.equal(positional_encoding(x, 0), x)
+    assert positional_encoding(torch.rand(4, 5, 3), 10).shape == (4, 5, 63)
 
 
 def test_near_places_differ_by_the_fastest_wave() -> None:
-    a, b = encoded(torch.zeros(1, 3), 8), encoded(torch.full((1, 3), 2.0**-7), 8)
+    a, b = (
+        positional_encoding(torch.zeros(1, 3), 8),
+        positional_encoding(torch.full((1, 3), 2.0**-7), 8),
+    )
     assert (a - b).abs().max().item() == pytest.approx(2), "half a wave apart"
 
 
 def test_density_is_the_same_from_everywhere_and_colour_is_not() -> None:
     net, places = small(), torch.rand(50, 3) - 0.5
-    one, other = (net.at(places, normalize(torch.randn(50, 3), dim=1)) for _ in range(2))
+    one, other = (
+        net.density_and_colour(places, normalize(torch.randn(50, 3), dim=1)) for _ in range(2)
+    )
     assert torch.equal(one[0], other[0])
     assert not torch.equal(one[1], other[1])
     assert (one[0] > 0).all()
@@ -75,12 +82,12 @@ def test_samples_are_drawn_in_training_only_and_lie_in_the_ball() -> None:
     assert not torch.equal(net(*rays), net(*rays))
     net.eval()
     assert torch.equal(net(*rays), net(*rays))
-    looks = net.look(*rays)
-    assert looks.coarse_t.shape == (40, 6)
-    assert looks.fine_t.shape == (40, 14)
-    places = rays[0][:, None] + looks.fine_t[..., None] * rays[1][:, None]
+    both = net.render(*rays)
+    assert both.coarse_t.shape == (40, 6)
+    assert both.fine_t.shape == (40, 14)
+    places = rays[0][:, None] + both.fine_t[..., None] * rays[1][:, None]
     assert places.norm(dim=2).max() < 1 + 1e-5
-    assert (looks.fine_t.diff(dim=1) >= 0).all()
+    assert (both.fine_t.diff(dim=1) >= 0).all()
 
 
 def test_fine_samples_crowd_where_the_coarse_field_sees_something() -> None:
@@ -91,7 +98,7 @@ def test_fine_samples_crowd_where_the_coarse_field_sees_something() -> None:
 
     net.coarse.forward = ball  # type: ignore[method-assign]
     o, d = torch.tensor([[4.0, 0, 0]]), torch.tensor([[-1.0, 0, 0]])
-    t = net.look(o, d).fine_t[0]
+    t = net.render(o, d).fine_t[0]
     assert ((t - 3.8).abs() < 0.1).sum() > 28, "in the first bin whose middle is in the ball"
 
 
@@ -99,7 +106,7 @@ def test_a_picture_is_the_rays_one_by_one_and_white_beside_the_ball() -> None:
     net = small()
     d = torch.tensor([[[-1.0, 0, 0], [0.0, 1, 0]]]).expand(1, 1, 2, 3)
     o = torch.tensor([4.0, 0, 0]).expand(1, 1, 2, 3)
-    found = net.pictures(o, d)
+    found = net.render_views(o, d)
     assert net.training
     net.eval()
     coarse, fine = net(o[0, 0, :1], d[0, 0, :1])[0]

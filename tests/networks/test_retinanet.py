@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from etude.errors import UserError
-from etude.layers.boxes import candidates, decode, giou, iou, match, suppressed
+from etude.layers.anchors import decode, match
+from etude.layers.boxes import candidates, giou, iou, suppress
 from etude.networks.retinanet import RetinaNet
-from etude.training.detection import focal_loss
+from etude.studies.vision.detection._losses import focal_loss
 
 
 @pytest.mark.parametrize("strides", [(4, 8, 16), (8, 16), (4,), (8, 16, 32)])
@@ -74,6 +75,6 @@ def test_one_picture_can_be_learned_by_heart() -> None:
         optimizer.step()
     assert loss.item() < 0.1
     out = net.eval()(x)
-    found = suppressed(candidates(out[..., :2].sigmoid(), decode(out[..., 2:], anchors), floor=0.5))
+    found = suppress(candidates(out[..., :2].sigmoid(), decode(out[..., 2:], anchors), least=0.5))
     assert set(found.labels[0, :2].tolist()) == {0, 1}, "the two surest"
     assert (iou(found.boxes[0, :2], boxes[0]).amax(0) > 0.7).all()

@@ -5,11 +5,11 @@ from torch.nn.functional import unfold
 
 from etude import data
 from etude.networks.whitened import WhitenedCNN
-from etude.studies.vision.cifar.cifar import Cifar, standardised
+from etude.studies.vision.cifar.cifar import Cifar, standardise
 
 
 def test_patches_are_whitened() -> None:
-    images = standardised(data.coloured_glyphs(600, 10).train.inputs)
+    images = standardise(data.coloured_glyphs(600, 10).train.inputs)
     net = WhitenedCNN(10, (4, 8, 8))
     net.fit_whitening(images, epsilon=0.0)
     outputs = (
@@ -42,7 +42,7 @@ def test_one_batch_can_be_overfitted() -> None:
 
 def test_rates_are_stated_for_1024_examples() -> None:
     study = Cifar()
-    weights, biases = study.groups(study.network())
+    weights, biases = study.parameter_groups(study.network())
     assert biases["lr"] / weights["lr"] == study.bias_scale
     # shrinking by the penalty, per step, is the same for both groups
     assert (
@@ -57,13 +57,13 @@ def test_views_are_a_mean_and_do_not_depend_on_the_split() -> None:
     study = Cifar(mirror=True)
     net = study.network()
     images = data.coloured_glyphs(10, 10).test.inputs
-    scores = study.views(net, images)
-    mirrored = study.views(net, images.flip(3))
-    assert scores.shape == (10, 10)
-    plain = (study.views(net, images[:3]), study.views(net, images[3:]))
-    assert torch.allclose(torch.cat(plain), scores, atol=1e-5)
+    logits = study.mean_logits(net, images)
+    mirrored = study.mean_logits(net, images.flip(3))
+    assert logits.shape == (10, 10)
+    plain = (study.mean_logits(net, images[:3]), study.mean_logits(net, images[3:]))
+    assert torch.allclose(torch.cat(plain), logits, atol=1e-5)
     assert not torch.allclose(
-        mirrored, scores
+        mirrored, logits
     )  # the shifted views are not symmetric, the centred one is
 
 

@@ -31,13 +31,13 @@ def test_held_out_scenes_are_the_same_for_every_seed_and_none_is_trained_on() ->
 def test_predictions_are_in_the_pictures_own_pixels() -> None:
     study = Detection()
 
-    def found(net: object, images: torch.Tensor, **options: bool) -> Detections:
+    def detect(net: object, images: torch.Tensor, **options: bool) -> Detections:
         assert images.shape == (1, 3, 64, 64)
         return Detections(
             torch.tensor([[[0.0, 16, 32, 64]]]), torch.tensor([[0.9]]), torch.tensor([[3]])
         )
 
-    study.found = found  # type: ignore[method-assign]
+    study.detect = detect  # type: ignore[method-assign]
     said = study.predict(torch.nn.Identity(), torch.zeros(3, 100, 200, dtype=torch.uint8))
     assert list(said) == ["star at 0, 25, 100, 100"]
 

@@ -9,6 +9,7 @@ from PIL import Image
 import etude
 from etude import data
 from etude.networks.strided import StridedCNN
+from etude.studies.vision.digits._demo import handwritten_digits
 from etude.studies.vision.digits.digits import Digits
 
 
@@ -36,11 +37,11 @@ def test_one_batch_can_be_overfitted() -> None:
 def test_values_are_from_0_to_1_and_augmentation_keeps_them_there() -> None:
     study = Digits()
     images = data.uci_digits().train.inputs[:64]
-    assert study.scaled(images).max() == 1
+    assert study.to_unit_interval(images).max() == 1
     changed = study.augment(images, torch.Generator().manual_seed(0))
     assert changed.min() >= 0
     assert changed.max() <= 1 + 1e-6
-    assert not torch.equal(changed, study.scaled(images))
+    assert not torch.equal(changed, study.to_unit_interval(images))
 
 
 @pytest.mark.slow
@@ -67,7 +68,7 @@ def test_a_drawn_digit_is_recognised_light_or_dark(tmp_path: Path) -> None:
     assert right >= 28, f"{right} of 40 right"
 
 
-def test_scores_are_the_mean_over_five_places() -> None:
+def test_logits_are_the_mean_over_five_places() -> None:
     torch.manual_seed(0)
     net = StridedCNN(1, 28, 10, width=4).eval()
     images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
@@ -76,6 +77,15 @@ def test_scores_are_the_mean_over_five_places() -> None:
     )  # far from any border
     one, five = Digits.at("full", nudge=0), Digits.at("full", nudge=2)
     moved = [images, *(images.roll(s, d) for d in (2, 3) for s in (-2, 2))]
-    mean = torch.stack([one.scores(net, place) for place in moved]).mean(0)
-    torch.testing.assert_close(five.scores(net, images), mean)
-    assert (one.scores(net, images) - mean).abs().max() > 1e-4
+    mean = torch.stack([one.logits(net, place) for place in moved]).mean(0)
+    torch.testing.assert_close(five.logits(net, images), mean)
+    assert (one.logits(net, images) - mean).abs().max() > 1e-4
+
+
+def test_handwritten_digits_fit_the_drawing() -> None:
+    drawings = handwritten_digits(3)
+    assert [picture.shape for picture in drawings.values()] == [(28, 28)] * 3
+    assert all(
+        picture.max() > 0.8 and picture[:4].max() == picture[:, -4:].max() == 0
+        for picture in drawings.values()
+    )

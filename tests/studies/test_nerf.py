@@ -20,7 +20,7 @@ SMALL = {
     "fine": 4,
     "frames": 4,
     "width": 16,
-    "depth": 2,
+    "layers": 2,
     "validation": 1,
 }
 

@@ -4,8 +4,9 @@ import torch
 
 from etude import data
 from etude.data.shapes import scenes
-from etude.studies.vision.segmentation.segmentation import Segmentation, predictions
-from etude.training.segmentation import IGNORED, confusion, intersection_over_union
+from etude.studies.vision.segmentation._losses import IGNORED
+from etude.studies.vision.segmentation._metrics import intersection_over_union, pixel_confusion
+from etude.studies.vision.segmentation.segmentation import Segmentation, predicted_classes
 
 
 def test_labels_move_with_their_pixels() -> None:
@@ -15,20 +16,20 @@ def test_labels_move_with_their_pixels() -> None:
     ).byte()
     labels[labels == 11] = IGNORED
     both = torch.cat([255 - labels, labels // 2, labels, labels], 1)
-    for shift in (0, 5):
-        moved = Segmentation(shift=shift).augment(both, torch.Generator().manual_seed(1))
+    for padding in (0, 5):
+        moved = Segmentation(padding=padding).augment(both, torch.Generator().manual_seed(1))
         assert moved.dtype == torch.uint8
         assert moved.shape == both.shape
         assert torch.equal(moved[:, 0], 255 - moved[:, 3])
         assert torch.equal(moved[:, 1], moved[:, 3] // 2)
         same = (moved == both).flatten(1).all(1)
-        assert 0 < int(same.sum()) < 30 if not shift else not same.all()
+        assert 0 < int(same.sum()) < 30 if not padding else not same.all()
 
 
 def test_who_calls_everything_ground_is_right_for_four_pixels_in_five() -> None:
     """The numbers of the lesson: IoU 0.80 for the ground, and 0.16 in the mean."""
     truth = scenes(400, generator=torch.Generator().manual_seed(0)).classes
-    iou = intersection_over_union(confusion(torch.zeros_like(truth), truth, 5))
+    iou = intersection_over_union(pixel_confusion(torch.zeros_like(truth), truth, 5))
     assert abs(iou[0].item() - 0.80) < 0.01
     assert abs(iou.mean().item() - 0.16) < 0.005
 
@@ -44,10 +45,10 @@ def test_streets_have_eleven_classes_and_any_size() -> None:
     study = Segmentation.at("full", width=4)
     net = study.network()
     images = torch.randint(0, 255, (2, 3, 45, 60), dtype=torch.uint8)
-    found = predictions(net, images)
+    found = predicted_classes(net, images)
     assert found.shape == (2, 45, 60)
     assert int(found.max()) < len(data.CAMVID) == 11
-    assert torch.equal(found[1:], predictions(net, images[1:])), (
+    assert torch.equal(found[1:], predicted_classes(net, images[1:])), (
         "a picture's classes hang on itself alone"
     )
     assert net.training, "the network is given back as it was"

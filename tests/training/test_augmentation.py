@@ -90,10 +90,11 @@ def test_nudged_images_stand_in_five_places(pixels: int) -> None:
     image = torch.zeros(1, 2, 7, 6)
     image[..., 3, 2] = 1
     found = [
-        tuple(place[0, 1].nonzero()[0].tolist()) for place in augmentation.nudged(image, pixels)
+        tuple(place[0, 1].nonzero()[0].tolist())
+        for place in augmentation.shifted_views(image, pixels)
     ]
     assert found == [(3, 2), (3, 2 - pixels), (3, 2 + pixels), (3 - pixels, 2), (3 + pixels, 2)]
     corner = torch.ones(1, 1, 4, 4)
-    _, left, right, up, down = augmentation.nudged(corner, pixels)
+    _, left, right, up, down = augmentation.shifted_views(corner, pixels)
     assert left[..., -pixels:].sum() == right[..., :pixels].sum() == up[..., -pixels:, :].sum() == 0
     assert left.sum() == right.sum() == up.sum() == down.sum() == 4 * (4 - pixels)

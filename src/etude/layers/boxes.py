@@ -1,261 +1,143 @@
-r"""Boxes in pictures: how much they overlap, how a network tells them, which of many are kept.
+"""Boxes in pictures: how much they overlap, and non-maximum suppression.
 
-A box is its left, top, right and bottom edge, in pixels: (…, 4). Everything here works on whole
-batches, and is meant for any detector: with anchors or with proposals, dense or sparse.
+A box is its left, top, right and bottom edge in pixels, (…, 4). All functions work on whole
+batches, and are meant for any detector: with anchors or with proposals, dense or sparse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, smooth_l1_loss
-
-BACKGROUND, NEITHER = -1, -2  # instead of the number of a matched box
-MOST_GROWTH = 4.0  # log of the largest factor by which a decoded box exceeds its anchor
+from torch.nn.functional import pad
 
 
 class Detections(NamedTuple):
-    """What was found in n pictures, the surest first; rows are padded to the largest number.
+    """Detections in n pictures, by falling score, padded to the largest number in a picture."""
 
-    Args:
-        boxes: (n, most, 4); zeros where there is none.
-        scores: (n, most), from 0 to 1; 0 where there is none.
-        labels: (n, most), int64; -1 where there is none.
-    """
+    boxes: Tensor  # (n, most, 4); zeros where there is none
+    scores: Tensor  # (n, most), from 0 to 1; 0 where there is none
+    labels: Tensor  # (n, most), int64; -1 where there is none
 
-    boxes: Tensor
-    scores: Tensor
-    labels: Tensor
+    def of(self, picture: int, least: float = 0.0) -> Detections:
+        """Detections of one picture with at least this score: (k, 4), (k,), (k,), not padded."""
+        kept = (self.labels[picture] >= 0) & (self.scores[picture] >= least)
+        return Detections(*(column[picture][kept] for column in self))
 
 
 def area(boxes: Tensor) -> Tensor:
-    """(…, 4) → (…); 0 where an edge lies on the wrong side of the other."""
+    """Areas of boxes, (…, 4) → (…); 0 where an edge lies on the wrong side of the other."""
     return (boxes[..., 2:] - boxes[..., :2]).clamp_min(0).prod(-1)
 
 
-def iou(a: Tensor, b: Tensor) -> Tensor:
-    r"""$|A \cap B| / |A \cup B|$ of all pairs: (…, n, 4), (…, m, 4) → (…, n, m).
+def intersection(a: Tensor, b: Tensor) -> Tensor:
+    """Areas of the intersections of boxes, whose shapes may be broadcast: (…, 4) twice → (…)."""
+    corner = torch.maximum(a[..., :2], b[..., :2])
+    opposite = torch.minimum(a[..., 2:], b[..., 2:])
+    return area(torch.cat([corner, opposite], -1))
 
-    0 for two empty boxes.
+
+def iou(a: Tensor, b: Tensor) -> Tensor:
+    r"""Intersection over union of all pairs, $|A \cap B| / |A \cup B|$; 0 for two empty boxes.
+
+    Args:
+        a: Boxes, (…, n, 4).
+        b: Boxes, (…, m, 4).
+
+    Returns:
+        (…, n, m).
     """
-    a, b = a[..., :, None, :], b[..., None, :, :]
-    both = area(
-        torch.cat(
-            [torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])], -1
-        )
-    )
+    a = a[..., :, None, :]
+    b = b[..., None, :, :]
+    both = intersection(a, b)
     return both / (area(a) + area(b) - both).clamp_min(torch.finfo(both.dtype).tiny)
 
 
 def giou(a: Tensor, b: Tensor) -> Tensor:
-    r"""$\mathrm{IoU} - |C \setminus (A \cup B)| / |C|$ of pairs, $C$ the smallest box around both:
-    (…, 4) twice → (…).
+    r"""Generalised IoU of pairs, $\mathrm{IoU} - |C \setminus (A \cup B)| / |C|$, from -1 to 1.
 
-    From -1 to 1. Unlike the IoU it has a gradient where the boxes are apart.
+    $C$ is the smallest box around both. Unlike the IoU, it has a gradient where boxes are apart.
+
+    Args:
+        a: Boxes, (…, 4).
+        b: Boxes, of the same shape.
 
     Source: Rezatofighi et al. (2019), algorithm 1.
     """
     tiny = torch.finfo(a.dtype).tiny
-    both = area(
-        torch.cat(
-            [torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])], -1
-        )
-    )
-    around = area(
-        torch.cat(
-            [torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])], -1
-        )
-    )
-    either = area(a) + area(b) - both
-    return both / either.clamp_min(tiny) - (around - either) / around.clamp_min(tiny)
-
-
-def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
-    r"""Boxes as seen from their anchors, $((x - x_a) / w_a, (y - y_a) / h_a, \log(w / w_a), \log(h
-    / h_a))$: (…, 4).
-
-    Source: Girshick, Donahue, Darrell & Malik (2014), appendix C.
-    """
-    size, size_a = boxes[..., 2:] - boxes[..., :2], anchors[..., 2:] - anchors[..., :2]
-    centre, centre_a = (
-        (boxes[..., :2] + boxes[..., 2:]) / 2,
-        (anchors[..., :2] + anchors[..., 2:]) / 2,
-    )
-    return torch.cat([(centre - centre_a) / size_a, (size / size_a).log()], -1)
-
-
-def decode(offsets: Tensor, anchors: Tensor) -> Tensor:
-    """The boxes that offsets from anchors stand for; undoes :func:`encode`. (…, 4)."""
-    size_a, centre_a = (
-        anchors[..., 2:] - anchors[..., :2],
-        (anchors[..., :2] + anchors[..., 2:]) / 2,
-    )
-    centre = centre_a + offsets[..., :2] * size_a
-    half = size_a * offsets[..., 2:].clamp(max=MOST_GROWTH).exp() / 2
-    return torch.cat([centre - half, centre + half], -1)
-
-
-def box_losses(offsets: Tensor, anchors: Tensor, boxes: Tensor, kind: str = "giou") -> Tensor:
-    r"""What is lost by each of n boxes, told as offsets from its anchor: (n, 4) three times → (n,).
-
-    ``giou``: 1 - GIoU, from 0 to 2 (Rezatofighi et al., 2019). ``smooth``: the sum of the four
-    offsets' distances $d$, $d^2 / 0.2$ below 0.1 and $d - 0.05$ beyond (Girshick, 2015, equation 3,
-    with a narrower bend).
-    """
-    if kind == "giou":
-        return 1 - giou(decode(offsets, anchors), boxes)
-    return smooth_l1_loss(offsets, encode(boxes, anchors), reduction="none", beta=0.1).sum(1)
-
-
-def grid_anchors(
-    height: int,
-    width: int,
-    strides: Sequence[int],
-    size: float,
-    scales: Sequence[float],
-    ratios: Sequence[float],
-) -> Tensor:
-    """Anchors around the middle of every cell of every level; (levels · cells · scales · ratios,
-    4), in that order.
-
-    Args:
-        height: of the picture; a level has as many rows as strides fit in, rounded up.
-        width: of the picture.
-        strides: pixels from cell to cell, level by level.
-        size: of the smallest anchor, in strides.
-        scales: factors of that size.
-        ratios: of height to width; the area is the same.
-    """
-    levels = []
-    for stride in strides:
-        y, x = (stride * (torch.arange(-(-side // stride)) + 0.5) for side in (height, width))
-        centre = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)  # (rows, columns, 2)
-        shapes = [(s / r**0.5, s * r**0.5) for s in scales for r in ratios]
-        half = stride * size * torch.tensor(shapes) / 2  # (anchors of a cell, 2)
-        levels.append(
-            torch.cat([centre[:, :, None] - half, centre[:, :, None] + half], -1).flatten(0, 2)
-        )
-    return torch.cat(levels)
-
-
-def match(anchors: Tensor, boxes: Tensor, labels: Tensor, low: float, high: float) -> Tensor:
-    """For each anchor in each picture the number of the box that it stands for, or BACKGROUND, or
-    NEITHER.
-
-    An anchor stands for the box that it overlaps most, if the IoU is at least ``high``; below
-    ``low`` it is background, between them neither. The anchors that overlap a box more than all
-    others do stand for it in any case, if they touch it at all, so that no box goes without.
-
-    Args:
-        anchors: (anchors, 4).
-        boxes: (batch, most, 4).
-        labels: (batch, most); below 0 where there is no box.
-        low: an IoU.
-        high: an IoU, not below ``low``.
-
-    Returns:
-        (batch, anchors), int64.
-    """
-    if not boxes.shape[1]:
-        return torch.full((len(boxes), len(anchors)), BACKGROUND, device=anchors.device)
-    overlap = iou(anchors, boxes).masked_fill((labels < 0)[:, None], -1.0)  # (batch, anchors, most)
-    best, number = overlap.max(2)
-    matched = number.where(best >= high, NEITHER).where(best >= low, BACKGROUND)
-    most = overlap.amax(1, keepdim=True)  # (batch, 1, most)
-    nearest = (overlap == most) & (most > 0)
-    forced = overlap.where(nearest, -1.0).max(2)
-    return forced.indices.where(forced.values > 0, matched)
-
-
-def tally(matched: Tensor, levels: Sequence[int]) -> Tensor:
-    """How many anchors of a picture stand for an object, for neither, for background, in the mean
-    over pictures.
-
-    Args:
-        matched: (pictures, anchors), as :func:`match` gives.
-        levels: how many anchors each level has.
-
-    Returns:
-        (levels + 1, 3); the last row is the sum.
-    """
-    rows = [
-        torch.stack([(part >= 0).sum(), (part == NEITHER).sum(), (part == BACKGROUND).sum()])
-        / len(matched)
-        for part in torch.split(matched, list(levels), 1)
-    ]
-    return torch.stack([*rows, torch.stack(rows).sum(0)])
+    corner = torch.minimum(a[..., :2], b[..., :2])
+    opposite = torch.maximum(a[..., 2:], b[..., 2:])
+    around = area(torch.cat([corner, opposite], -1))
+    both = intersection(a, b)
+    union = area(a) + area(b) - both
+    return both / union.clamp_min(tiny) - (around - union) / around.clamp_min(tiny)
 
 
 def nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
-    r"""Non-maximum suppression in many pictures at once: which boxes are kept; (batch, n), bool.
+    r"""Non-maximum suppression in many pictures at once: which boxes are kept, bool (batch, n).
 
-    Greedy: going from the highest score down, a box is kept unless one of its class that was kept
-    overlaps it by an IoU above the threshold. With boxes in that order and $S_{ij}$ saying that $i
-    < j$ are of one class and overlap so, what is kept is the one solution of $k_j = \neg \exists i:
-    k_i \wedge S_{ij}$. Begin with $k = 1$ and put it in again and
-    again: after $t$ rounds every box is right whose chain of suppressors is at most $t$ long, so it
-        ends, and soon.
+    From the highest score to the lowest, a box is kept unless its IoU with a kept box of its class
+    is above the threshold. Let the boxes be in that order, and let $S_{ij}$ say that $i < j$ are of
+    one class and overlap that much. The kept boxes are the one solution of
+    $k_j = \neg \exists i: k_i \wedge S_{ij}$. Starting from $k = 1$, the equation is applied until
+    nothing changes: after $t$ rounds each box is right whose chain of suppressors has at most
+    length $t$.
 
     Args:
         boxes: (batch, n, 4).
-        scores: (batch, n); of equal ones the first goes first.
-        labels: (batch, n); below 0 where there is no box, and none is kept.
-        threshold: an IoU.
+        scores: (batch, n); among equal ones, the first comes first.
+        labels: Classes, (batch, n); below 0 where there is no box, and none is kept.
+        threshold: An IoU.
     """
     order = scores.argsort(dim=1, descending=True, stable=True)
     ranked = boxes.gather(1, order[..., None].expand_as(boxes))
-    kind = labels.gather(1, order)
-    suppresses = (iou(ranked, ranked) > threshold) & (kind[:, :, None] == kind[:, None, :])
-    suppresses = suppresses.triu(1) & (kind >= 0)[:, :, None]
-    kept = kind >= 0
+    label = labels.gather(1, order)
+    same_class = label[:, :, None] == label[:, None, :]
+    suppresses = (iou(ranked, ranked) > threshold) & same_class & (label >= 0)[:, :, None]
+    suppresses = suppresses.triu(1)  # (batch, n, n): the row suppresses the column
+    kept = label >= 0
     while True:
-        again = ~(kept[:, :, None] & suppresses).any(1) & (kind >= 0)
+        again = ~(kept[:, :, None] & suppresses).any(1) & (label >= 0)
         if torch.equal(again, kept):
             return torch.zeros_like(kept).scatter_(1, order, kept)
         kept = again
 
 
-def candidates(scores: Tensor, boxes: Tensor, floor: float = 0.05, most: int = 300) -> Detections:
-    """The surest pairs of a box and a class, overlapping ones and all.
+def candidates(scores: Tensor, boxes: Tensor, least: float = 0.05, most: int = 300) -> Detections:
+    """The pairs of a box and a class with the highest scores, before suppression.
 
     Args:
-        scores: (batch, n, classes), from 0 to 1.
+        scores: From 0 to 1, (batch, n, classes).
         boxes: (batch, n, 4).
-        floor: pairs with a lower score are left out.
-        most: of each picture, at most.
+        least: The lowest score.
+        most: The largest number of pairs in a picture.
     """
     classes = scores.shape[2]
-    best, index = scores.flatten(1).topk(min(most, scores[0].numel()), dim=1)
-    there = best >= floor
-    found = boxes.gather(1, (index // classes)[..., None].expand(-1, -1, 4))
-    return Detections(
-        found * there[..., None], best * there, (index % classes).masked_fill(~there, -1)
-    )
+    best, pair = scores.flatten(1).topk(min(most, scores[0].numel()), dim=1)
+    kept = best >= least
+    box = (pair // classes)[..., None].expand(-1, -1, 4)
+    labels = (pair % classes).masked_fill(~kept, -1)
+    return Detections(boxes.gather(1, box) * kept[..., None], best * kept, labels)
 
 
-def suppressed(found: Detections, threshold: float = 0.5, most: int = 100) -> Detections:
-    """What non-maximum suppression leaves, the surest first, at most ``most`` of each picture."""
+def suppress(found: Detections, threshold: float = 0.5, most: int = 100) -> Detections:
+    """What non-maximum suppression leaves; at most ``most`` detections in a picture."""
     kept = nms(*found, threshold)
-    scores = found.scores.masked_fill(~kept, -1.0)
-    order = scores.argsort(dim=1, descending=True, stable=True)[
-        :, : min(most, int(kept.sum(1).max()))
-    ]
-    there = kept.gather(1, order)
-    boxes = found.boxes.gather(1, order[..., None].expand(-1, -1, 4)) * there[..., None]
-    labels = found.labels.gather(1, order).masked_fill(~there, -1)
-    return Detections(boxes, found.scores.gather(1, order) * there, labels)
+    order = found.scores.masked_fill(~kept, -1.0).argsort(dim=1, descending=True, stable=True)
+    order = order[:, : min(most, int(kept.sum(1).max()))]
+    kept = kept.gather(1, order)
+    boxes = found.boxes.gather(1, order[..., None].expand(-1, -1, 4)) * kept[..., None]
+    labels = found.labels.gather(1, order).masked_fill(~kept, -1)
+    return Detections(boxes, found.scores.gather(1, order) * kept, labels)
 
 
-def joined(parts: Sequence[Detections]) -> Detections:
-    """What was found in several batches, one after the other, padded alike."""
-    most = max(part.labels.shape[1] for part in parts)
-    boxes, scores, labels = [], [], []
-    for part in parts:
-        more = most - part.labels.shape[1]
-        boxes.append(pad(part.boxes, (0, 0, 0, more)))
-        scores.append(pad(part.scores, (0, more)))
-        labels.append(pad(part.labels, (0, more), value=-1))
+def concatenate(blocks: list[Detections]) -> Detections:
+    """The detections of several blocks of pictures, padded to one width."""
+    most = max(block.labels.shape[1] for block in blocks)
+    missing = [most - block.labels.shape[1] for block in blocks]
+    pairs = list(zip(blocks, missing, strict=True))
+    boxes = [pad(block.boxes, (0, 0, 0, n)) for block, n in pairs]
+    scores = [pad(block.scores, (0, n)) for block, n in pairs]
+    labels = [pad(block.labels, (0, n), value=-1) for block, n in pairs]
     return Detections(torch.cat(boxes), torch.cat(scores), torch.cat(labels))

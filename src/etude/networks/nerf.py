@@ -1,6 +1,4 @@
-"""A neural radiance field: a scene as a function of place and direction, and how it is
-looked at.
-"""
+"""A neural radiance field: a scene as a function of position and direction, and its rendering."""
 
 from __future__ import annotations
 
@@ -12,93 +10,50 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 
-from etude.layers.rendering import Rendering, chord, composite, inverted, stratified
+from etude.layers.rendering import (
+    Rendering,
+    chord,
+    composite,
+    sample_histogram,
+    stratified_samples,
+)
 
 BLOCK = 4_096  # rays that are rendered together
 
 
-class Looks(NamedTuple):
-    """A rendering by either field, and the distances of its samples, (rays, samples)."""
+class RayRenderings(NamedTuple):
+    """Renderings of the same rays by both fields."""
 
     coarse: Rendering
     fine: Rendering
-    coarse_t: Tensor
-    fine_t: Tensor
+    coarse_t: Tensor  # distances of the coarse field's samples, (rays, samples)
+    fine_t: Tensor  # distances of the fine field's samples, (rays, samples)
 
 
-class Seen(NamedTuple):
-    """What cameras see."""
+class RenderedViews(NamedTuple):
+    """The pictures of n cameras."""
 
-    coarse: Tensor  # (n, side, side, 3), colours by the coarse field
-    fine: Tensor  # (n, side, side, 3), by the fine one
+    coarse: Tensor  # colours by the coarse field, (n, side, side, 3), from 0 to 1
+    fine: Tensor  # colours by the fine field, (n, side, side, 3), from 0 to 1
     depth: Tensor  # (n, side, side); inf where more than half of the light passes through
 
 
-def encoded(x: Tensor, levels: int) -> Tensor:
-    r"""Numbers, and waves of them at rising frequencies: (…, d) → (…, d + 2 · levels · d).
-
-    $x$, then $\sin(2^k \pi x)$ for $k$ from 0 to levels - 1, then the cosines.
-
-    Source: Mildenhall et al. (2020), equation 4, to which their code adds x itself.
-    """
-    angles = (
-        x[..., None] * (math.pi * 2.0 ** torch.arange(levels, device=x.device, dtype=x.dtype))
-    ).flatten(-2)
-    return torch.cat([x, angles.sin(), angles.cos()], -1)
-
-
-class Field(nn.Module):
-    """Density, which depends on the place alone, and colour, which depends on the direction it is
-    seen from as well.
-
-    The encoded place comes in again half way up. Density is a softplus where the paper has a ReLU,
-    which may die.
-
-    Input: places (n, 3), within the cube from -1 to 1, and encoded directions (n, …). Output:
-    densities (n,) and colours (n, 3), from 0 to 1.
-
-    Source: Mildenhall et al. (2020), figure 7; Barron et al. (2021), Mip-NeRF, for the softplus.
-    """
-
-    def __init__(self, levels: int, direction_levels: int, width: int, depth: int) -> None:
-        super().__init__()
-        self.levels, self.again = levels, depth // 2
-        place, direction = 3 + 6 * levels, 3 + 6 * direction_levels
-        widths = [place] + [width] * depth
-        self.trunk = nn.ModuleList(
-            nn.Linear(a + place * (0 < k == self.again), b)
-            for k, (a, b) in enumerate(pairwise(widths))
-        )
-        self.density = nn.Linear(width, 1)
-        self.feature = nn.Linear(width, width)
-        self.shade, self.colour = nn.Linear(width + direction, width // 2), nn.Linear(width // 2, 3)
-
-    def forward(self, places: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, 3), (n, …) → (n,), (n, 3)."""
-        h = x = encoded(places, self.levels)
-        for k, layer in enumerate(self.trunk):
-            h = relu(layer(torch.cat([h, x], -1) if 0 < k == self.again else h))
-        density = softplus(self.density(h) - 1)[..., 0]
-        shade = relu(self.shade(torch.cat([self.feature(h), directions], -1)))
-        return density, self.colour(shade).sigmoid()
-
-
 class NeRF(nn.Module):
-    """Two fields: by the coarse one it is found out where along a ray there is something, by the
-    fine one it is seen.
+    """A radiance field in two copies: the coarse one finds out where the fine one is sampled.
 
-    Input: origins and directions of rays, (rays, 3) each, directions of length 1. Output: the
-    colours that the coarse and the fine field give, (rays, 2, 3). In training, samples are drawn
-    anew each time.
+    In training mode samples are drawn anew in each call; in evaluation mode they are fixed.
 
     Args:
-        radius: everything lies within this distance of the origin.
-        levels: frequencies of a place's encoding.
-        direction_levels: the same of a direction's.
-        width: units of a hidden layer.
-        depth: hidden layers.
-        coarse: samples by which the coarse field is rendered.
-        fine: samples more, where those say that there is something.
+        radius: Radius of a ball around the origin that holds the whole scene.
+        frequencies: Frequencies in the encoding of a position.
+        direction_frequencies: Frequencies in the encoding of a direction.
+        width: Units of a hidden layer.
+        layers: Hidden layers that see the position only.
+        coarse: Samples along a ray for the coarse field.
+        fine: Further samples for the fine field, where the coarse field has large weights.
+
+    Input: origins and directions of rays, (rays, 3) each; directions have length 1. Output: the
+    colours by the coarse and by the fine field, (rays, 2, 3).
 
     Source: Mildenhall et al. (2020).
     """
@@ -106,84 +61,140 @@ class NeRF(nn.Module):
     def __init__(
         self,
         radius: float,
-        levels: int = 10,
-        direction_levels: int = 4,
+        frequencies: int = 10,
+        direction_frequencies: int = 4,
         width: int = 256,
-        depth: int = 8,
+        layers: int = 8,
         coarse: int = 64,
         fine: int = 128,
     ) -> None:
         super().__init__()
-        self.radius, self.samples, self.direction_levels = radius, (coarse, fine), direction_levels
-        self.coarse, self.fine = (Field(levels, direction_levels, width, depth) for _ in range(2))
+        self.radius = radius
+        self.samples = (coarse, fine)
+        self.direction_frequencies = direction_frequencies
+        self.coarse = Field(frequencies, direction_frequencies, width, layers)
+        self.fine = Field(frequencies, direction_frequencies, width, layers)
 
     def forward(self, origins: Tensor, directions: Tensor) -> Tensor:
         """(rays, 3), (rays, 3) → (rays, 2, 3)."""
-        looks = self.look(origins, directions)
-        return torch.stack([looks.coarse.colour, looks.fine.colour], 1)
+        both = self.render(origins, directions)
+        return torch.stack([both.coarse.colour, both.fine.colour], 1)
 
-    def look(self, origins: Tensor, directions: Tensor) -> Looks:
-        """Both renderings: (rays, 3), (rays, 3) → :class:`Looks`."""
+    def render(self, origins: Tensor, directions: Tensor) -> RayRenderings:
+        """Render rays, (rays, 3) and (rays, 3), by both fields."""
         coarse, fine = self.samples
-        ahead, random = encoded(directions, self.direction_levels), self.training
+        random = self.training
         near, far = chord(origins, directions, self.radius)
-        t = stratified(near, far, coarse, random=random)
-        first = self.rendered(self.coarse, origins, directions, ahead, t, far)
-        edges = torch.lerp(near, far, torch.linspace(0, 1, coarse + 1, device=t.device))
-        weights = (
-            first.weights.detach() + 1e-3
-        )  # of each bin; a little everywhere, in case it is wrong
-        more = inverted(edges, weights, fine, random=random)
-        both = torch.cat([t, more], 1).sort(1).values
-        return Looks(
-            first, self.rendered(self.fine, origins, directions, ahead, both, far), t, both
-        )
+        t = stratified_samples(near, far, coarse, random=random)
+        first = self.render_field(self.coarse, origins, directions, t, far)
 
-    def rendered(
-        self,
-        field: Field,
-        origins: Tensor,
-        directions: Tensor,
-        ahead: Tensor,
-        t: Tensor,
-        far: Tensor,
+        edges = torch.lerp(near, far, torch.linspace(0, 1, coarse + 1, device=t.device))
+        weights = first.weights.detach() + 1e-3  # a little everywhere, in case they are wrong
+        further = sample_histogram(edges, weights, fine, random=random)
+        all_t = torch.cat([t, further], 1).sort(1).values
+        second = self.render_field(self.fine, origins, directions, all_t, far)
+        return RayRenderings(first, second, t, all_t)
+
+    def render_field(
+        self, field: Field, origins: Tensor, directions: Tensor, t: Tensor, far: Tensor
     ) -> Rendering:
-        """One field, at distances t: (rays, samples)."""
+        """Render rays by one field, from samples at distances t: (rays, samples)."""
         rays, samples = t.shape
-        places = (origins[:, None] + t[:, :, None] * directions[:, None]) / self.radius
-        density, colour = field(places.view(-1, 3), ahead.repeat_interleave(samples, 0))
-        return composite(
-            density.view(rays, samples) / self.radius, colour.view(rays, samples, 3), t, far
-        )
+        positions = (origins[:, None] + t[:, :, None] * directions[:, None]) / self.radius
+        encoded = positional_encoding(directions, self.direction_frequencies)
+        density, colour = field(positions.view(-1, 3), encoded.repeat_interleave(samples, 0))
+        density = density.view(rays, samples) / self.radius
+        return composite(density, colour.view(rays, samples, 3), t, far)
 
     @torch.inference_mode()
-    def pictures(self, origins: Tensor, directions: Tensor) -> Seen:
-        """What cameras see, always the same way, on the CPU; rays that miss the ball are white
-        unseen.
+    def render_views(self, origins: Tensor, directions: Tensor) -> RenderedViews:
+        """Render pictures with fixed samples, on the CPU; rays that miss the ball are white.
 
         Args:
-            origins: of each pixel's ray, (n, side, side, 3).
-            directions: the same.
+            origins: Origin of each pixel's ray, (n, side, side, 3).
+            directions: Direction of each pixel's ray, (n, side, side, 3).
         """
         device = self.coarse.density.weight.device
-        o, d = origins.reshape(-1, 3), directions.reshape(-1, 3)
+        o = origins.reshape(-1, 3)
+        d = directions.reshape(-1, 3)
         near, far = chord(o, d, self.radius)
-        colours, depth = torch.ones(2, len(o), 3), torch.full_like(o[:, 0], math.inf)
-        was = self.training
+        colours = torch.ones(2, len(o), 3)
+        depth = torch.full_like(o[:, 0], math.inf)
+        was_training = self.training
         self.eval()
         for rows in torch.split((near < far)[:, 0].nonzero()[:, 0], BLOCK):
-            looks = self.look(o[rows].to(device), d[rows].to(device))
-            colours[:, rows] = torch.stack([looks.coarse.colour, looks.fine.colour]).cpu()
-            depth[rows] = looks.fine.depth.where(looks.fine.weights.sum(1) > 0.5, math.inf).cpu()
-        self.train(was)
+            both = self.render(o[rows].to(device), d[rows].to(device))
+            colours[:, rows] = torch.stack([both.coarse.colour, both.fine.colour]).cpu()
+            hits = both.fine.weights.sum(1) > 0.5
+            depth[rows] = both.fine.depth.where(hits, math.inf).cpu()
+        self.train(was_training)
         coarse, fine = colours.view(2, *origins.shape)
-        return Seen(coarse, fine, depth.view(origins.shape[:-1]))
+        return RenderedViews(coarse, fine, depth.view(origins.shape[:-1]))
 
-    def at(self, places: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """Density, for distances in the world's units, and colour by the fine field: (n, 3), (n, 3)
-        → (n,), (n, 3).
-        """
-        density, colour = self.fine(
-            places / self.radius, encoded(directions, self.direction_levels)
-        )
+    def density_and_colour(self, positions: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """The fine field at positions in the world's units: (n, 3), (n, 3) → (n,), (n, 3)."""
+        encoded = positional_encoding(directions, self.direction_frequencies)
+        density, colour = self.fine(positions / self.radius, encoded)
         return density / self.radius, colour
+
+
+class Field(nn.Module):
+    """Density as a function of position, and colour as a function of position and direction.
+
+    The encoded position is an input a second time, half way up. Density is a softplus; the paper
+    has a ReLU, whose gradient may vanish everywhere.
+
+    Args:
+        frequencies: Frequencies in the encoding of a position.
+        direction_frequencies: Frequencies in the encoding of a direction.
+        width: Units of a hidden layer.
+        layers: Hidden layers that see the position only.
+
+    Input: positions (n, 3) in the cube from -1 to 1, and encoded directions (n, 3 + 6 ·
+    direction_frequencies). Output: densities (n,), and colours (n, 3) from 0 to 1.
+
+    Source: Mildenhall et al. (2020), figure 7; Barron et al. (2021), Mip-NeRF, for the softplus.
+    """
+
+    def __init__(
+        self, frequencies: int, direction_frequencies: int, width: int, layers: int
+    ) -> None:
+        super().__init__()
+        self.frequencies = frequencies
+        self.again = layers // 2  # the layer that sees the encoded position a second time
+        position = 3 + 6 * frequencies
+        direction = 3 + 6 * direction_frequencies
+        widths = [position] + [width] * layers
+        self.trunk = nn.ModuleList(
+            nn.Linear(inputs + position * (0 < k == self.again), outputs)
+            for k, (inputs, outputs) in enumerate(pairwise(widths))
+        )
+        self.density = nn.Linear(widths[-1], 1)
+        self.feature = nn.Linear(widths[-1], width)
+        self.shade = nn.Linear(width + direction, width // 2)
+        self.colour = nn.Linear(width // 2, 3)
+
+    def forward(self, positions: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 3), (n, 3 + 6 · direction_frequencies) → (n,), (n, 3)."""
+        x = positional_encoding(positions, self.frequencies)
+        h = x
+        for k, layer in enumerate(self.trunk):
+            if 0 < k == self.again:
+                h = torch.cat([h, x], -1)
+            h = relu(layer(h))
+        density = softplus(self.density(h) - 1)[..., 0]
+        shade = relu(self.shade(torch.cat([self.feature(h), directions], -1)))
+        return density, self.colour(shade).sigmoid()
+
+
+def positional_encoding(x: Tensor, frequencies: int) -> Tensor:
+    r"""Coordinates, followed by waves of them at rising frequencies: (…, d) → (…, d + 2 · L · d).
+
+    With $L$ frequencies these are $x$, then $\sin(2^k \pi x)$ for $k$ from 0 to $L - 1$, then the
+    cosines.
+
+    Source: Mildenhall et al. (2020), equation 4; as in their code, x itself is added.
+    """
+    factors = math.pi * 2.0 ** torch.arange(frequencies, device=x.device, dtype=x.dtype)
+    angles = (x[..., None] * factors).flatten(-2)
+    return torch.cat([x, angles.sin(), angles.cos()], -1)

@@ -15,25 +15,24 @@ Up = Literal["transposed", "bilinear"]
 
 
 class FCN(nn.Module):
-    """Scores at every level of an encoder; the coarse ones are enlarged twofold and added to the
-    finer ones.
+    """A fully convolutional network: a linear classifier at every level of an encoder.
 
-    Differs from its source in that the encoder is small and that skips reach up to the input's own
-    resolution.
+    Logits of a coarse level are enlarged twofold and added to those of the next finer level. Unlike
+    in the source, the encoder is small, and skip connections reach up to the resolution of the
+    input.
 
     Args:
-        channels: of the input.
-        classes: of each pixel.
-        width: channels of the first level; every further one halves the sides and has twice as
-            many.
-        levels: of the encoder.
-        skips: whether the finer levels' scores are added; without them the last level's are only
-            enlarged.
-        up: how scores are enlarged: by transposed convolutions that begin as bilinear
-            interpolation, or by that.
+        channels: Channels of the input.
+        classes: Number of classes.
+        width: Channels of the first level; each further level has twice as many channels and half
+            the height and width.
+        levels: Levels of the encoder.
+        skips: Whether the logits of the finer levels are added; otherwise those of the last level
+            are only enlarged.
+        up: How logits are enlarged: by transposed convolutions that are initialised to bilinear
+            interpolation, or by bilinear interpolation.
 
-    Input (batch, channels, height, width), output (batch, classes, height, width), logits; any
-    height and width.
+    Input: (batch, channels, height, width). Output: logits, (batch, classes, height, width).
 
     Source: Long, Shelhamer & Darrell (2015), section 3.
     """
@@ -60,25 +59,31 @@ class FCN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) → (batch, classes, height, width)."""
         maps = self.encoder(x)
-        scores: Tensor = self.scores[-1](maps[-1])
+        logits: Tensor = self.scores[-1](maps[-1])
         for level in reversed(range(len(maps) - 1)):
-            scores = enlarged(scores, maps[level].shape[-2:], self.ups[level] if self.ups else None)
+            up = self.ups[level] if self.ups else None
+            logits = enlarge(logits, maps[level].shape[-2:], up)
             if self.skips:
-                scores = scores + self.scores[level](maps[level])
-        return scores
+                logits = logits + self.scores[level](maps[level])
+        return logits
 
 
 class UNet(nn.Module):
-    """An encoder and its mirror image: at each level the decoder sees the encoder's map of that
-    size beside its own.
+    """An encoder and a decoder, which joins the encoder's map to its own at each level.
 
-    Differs from its source in that convolutions are padded, so that output and input are of one
-    size, and normalised.
+    Unlike in the source, convolutions are padded, so that the output is as large as the input, and
+    are followed by batch normalisation.
 
-    Args: as of :class:`FCN`; without skips the decoder sees its own maps alone.
+    Args:
+        channels: Channels of the input.
+        classes: Number of classes.
+        width: Channels of the first level; each further level has twice as many channels and half
+            the height and width.
+        levels: Levels of the encoder and of the decoder.
+        skips: Whether the encoder's maps are joined to those of the decoder.
+        up: How maps are enlarged: by transposed convolutions, or by bilinear interpolation.
 
-    Input (batch, channels, height, width), output (batch, classes, height, width), logits; any
-    height and width.
+    Input: (batch, channels, height, width). Output: logits, (batch, classes, height, width).
 
     Source: Ronneberger, Fischer & Brox (2015), figure 1.
     """
@@ -114,23 +119,30 @@ class UNet(nn.Module):
         y = maps[-1]
         for level in reversed(range(len(maps) - 1)):
             up = self.ups[level]
-            transposed = isinstance(up, nn.ConvTranspose2d)
-            y = enlarged(
-                y if transposed else up(y), maps[level].shape[-2:], up if transposed else None
-            )
-            y = self.decoder[level](torch.cat([maps[level], y], 1) if self.skips else y)
-        scores: Tensor = self.scores(y)
-        return scores
+            size = maps[level].shape[-2:]
+            if isinstance(up, nn.ConvTranspose2d):
+                y = enlarge(y, size, up)
+            else:
+                y = enlarge(up(y), size, None)
+            if self.skips:
+                y = torch.cat([maps[level], y], 1)
+            y = self.decoder[level](y)
+        logits: Tensor = self.scores(y)
+        return logits
 
 
 class Encoder(nn.Module):
-    """Two convolutions a level, and between levels the largest of each 2 × 2 pixels.
+    """Two convolutions in each level, and maximum pooling of 2 × 2 pixels between levels.
 
-    Input (batch, channels, height, width); output one map a level, (batch, widths[i], height / 2^i,
-    width / 2^i).
+    Args:
+        channels: Channels of the input.
+        widths: Channels of each level.
+
+    Input: (batch, channels, height, width). Output: a map for each level i, of shape (batch,
+    widths[i], height / 2^i, width / 2^i).
 
     Raises:
-        UserError: the last level would have no pixels.
+        UserError: The last level would have no pixels.
     """
 
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
@@ -141,7 +153,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The maps of all levels, the finest first."""
-        if min(x.shape[-2:]) < (least := 2 ** (len(self.levels) - 1)):
+        least = 2 ** (len(self.levels) - 1)
+        if min(x.shape[-2:]) < least:
             sides = "×".join(map(str, x.shape[-2:]))
             raise UserError(
                 f"pictures are {sides} pixels; {len(self.levels)} levels need sides of at least"
@@ -154,7 +167,7 @@ class Encoder(nn.Module):
 
 
 def double(inputs: int, outputs: int) -> nn.Sequential:
-    """Twice: convolution, batch normalisation, ReLU; the size of the picture stays."""
+    """Convolution, batch normalisation and ReLU, twice; the size of the map does not change."""
     layers: list[nn.Module] = []
     for i in (inputs, outputs):
         layers += [
@@ -166,11 +179,10 @@ def double(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def bilinear_kernel(channels: int) -> nn.ConvTranspose2d:
-    """A transposed convolution with stride 2, each channel for itself, that begins as bilinear
-    interpolation.
+    """A transposed convolution of each channel, stride 2, initialised to bilinear interpolation.
 
-    Its 4 × 4 kernel is the outer product of (¼, ¾, ¾, ¼): a pixel of the output lies a quarter of a
-    step from one pixel of the input and three quarters from the next.
+    Its 4 × 4 kernel is the outer product of (¼, ¾, ¾, ¼) with itself: a pixel of the output lies a
+    quarter of a step from one pixel of the input, and three quarters from the next.
     """
     up = nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1, groups=channels, bias=False)
     side = torch.tensor([0.25, 0.75, 0.75, 0.25])
@@ -179,17 +191,19 @@ def bilinear_kernel(channels: int) -> nn.ConvTranspose2d:
     return up
 
 
-def enlarged(x: Tensor, size: Sequence[int], up: nn.Module | None) -> Tensor:
-    """Twofold by ``up``, or else bilinearly; then cut or filled to ``size`` where a side
-    was odd.
+def enlarge(x: Tensor, size: Sequence[int], up: nn.Module | None) -> Tensor:
+    """Enlarge maps twofold, to (batch, channels, *size).
+
+    Args:
+        x: (batch, channels, height, width).
+        size: The new height and width; twice the old ones, or one more.
+        up: A layer that doubles height and width; without one, bilinear interpolation is used.
     """
     if up is None:
         return interpolate(x, tuple(size), mode="bilinear", align_corners=False)
     x = up(x)
-    return (
-        x
-        if x.shape[-2:] == tuple(size)
-        else nn.functional.pad(
-            x, (0, size[1] - x.shape[-1], 0, size[0] - x.shape[-2]), mode="replicate"
-        )
-    )
+    below = size[0] - x.shape[-2]
+    right = size[1] - x.shape[-1]
+    if below or right:
+        x = nn.functional.pad(x, (0, right, 0, below), mode="replicate")
+    return x

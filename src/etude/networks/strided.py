@@ -1,4 +1,4 @@
-"""A small convolutional network that shrinks its picture by striding."""
+"""A small convolutional network whose maps shrink by strided convolutions, without pooling."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ from etude.layers.dropout import Dropout
 class StridedCNN(nn.Module):
     """Four convolutions with batch normalisation, three of them strided, and one linear map.
 
-    Striding at once instead of pooling afterwards keeps the large maps out of memory and out of the
-    count: a layer at 14 × 14 takes four times as long as at 7 × 7. The first convolution strides
-    only where the picture has at least 16 pixels a side: 28 → 14 → 7 → 4, and 8 → 8 → 4 → 2.
+    A stride in place of a later pooling avoids the large maps: a layer at 14 × 14 takes four times
+    as long as one at 7 × 7. The first convolution has a stride only if the picture has at least 16
+    pixels a side: the sides are 28 → 14 → 7 → 7 → 4 or 8 → 8 → 4 → 4 → 2.
 
-    Input (batch, channels, side, side) with values from 0 to 1, output (batch, classes).
+    Args:
+        channels: Channels of the input.
+        side: Height and width of the input, in pixels.
+        classes: Number of classes.
+        width: Channels of the first convolution; the others have two and four times as many.
+        dropout: Fraction of the last features that is dropped in training.
+
+    Input: (batch, channels, side, side), from 0 to 1. Output: logits, (batch, classes).
     """
 
     def __init__(
@@ -37,16 +44,13 @@ class StridedCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, side, side) → (batch, classes)."""
-        places = self.features(x).permute(
-            0, 2, 3, 1
-        )  # channels last, as they lie in memory: to flatten copies nothing
-        out: Tensor = self.head(self.dropout(places.flatten(1)))
-        return out
+        # Channels go last, as they already lie in memory, so that flattening copies nothing.
+        features = self.features(x).permute(0, 2, 3, 1)  # (batch, end, end, 4 · width)
+        logits: Tensor = self.head(self.dropout(features.flatten(1)))
+        return logits
 
 
 def block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
-    """Convolution, batch normalisation, ReLU; the size of the picture changes by the stride
-    alone.
-    """
+    """Convolution, batch normalisation, ReLU; only the stride changes the size of the maps."""
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]

@@ -9,11 +9,10 @@ if TYPE_CHECKING:
     from etude.training.augmentation import (
         cutout,
         flip,
-        nudged,
         random_affine,
         random_crop,
         random_flip,
-        random_mirror,
+        shifted_views,
     )
     from etude.training.averages import Lookahead, RunningMean
     from etude.training.batches import Batches, Windows
@@ -28,11 +27,10 @@ _MODULES = {
     "augmentation": (
         "cutout",
         "flip",
-        "nudged",
         "random_affine",
         "random_crop",
         "random_flip",
-        "random_mirror",
+        "shifted_views",
     ),
     "averages": ("Lookahead", "RunningMean"),
     "batches": ("Batches", "Windows"),

@@ -1,7 +1,6 @@
-"""Random changes to whole batches of images: each image its own change, all in a few tensor
-operations.
+"""Random changes to whole batches of images: each image its own change, in a few tensor operations.
 
-Images are (batch, channels, height, width), and so is what comes back. Every function takes the
+Images are (batch, channels, height, width), and so are the results. Every function takes the
 generator that it draws from, so that a batch can be drawn again (see
 :class:`etude.training.batches.Batches`).
 """
@@ -9,7 +8,6 @@ generator that it draws from, so that a batch can be drawn again (see
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Literal
 
 import torch
@@ -23,13 +21,13 @@ def random_crop(
     pad: int,
     mode: Literal["constant", "reflect"] = "constant",
 ) -> Tensor:
-    """Shift by up to ``pad`` pixels each way: pad, then cut out the old size at a random place.
+    """Shift each image by up to ``pad`` pixels along both axes: pad, then cut out the old size.
 
     Args:
-        images: of any type.
-        generator: on the images' device.
-        pad: the largest shift, in pixels.
-        mode: what comes in at the border: zeros or a mirror image.
+        images: Images of any type.
+        generator: On the images' device.
+        pad: The largest shift, in pixels.
+        mode: What the border is filled with: zeros or a mirror image.
     """
     n, channels, height, width = images.shape
     if mode == "reflect" and not images.is_floating_point():
@@ -38,42 +36,40 @@ def random_crop(
         padded = F.pad(images, (pad,) * 4, mode)
     tall, wide = padded.shape[2:]
     top, left = torch.randint(2 * pad + 1, (2, n), generator=generator, device=images.device)
-    every = partial(torch.arange, 0, device=images.device)
-    corners = (
-        every(n * channels * tall * wide, tall * wide).view(n, channels)
-        + (top * wide + left)[:, None]
-    )
-    starts = corners[:, :, None] + every(
-        height * wide, wide
-    )  # of each row cut out, in memory: (n, channels, height)
-    stretches = padded.flatten().unfold(
-        0, width, 1
-    )  # row k: the width numbers from the k-th on, a view
-    return stretches.index_select(0, starts.flatten()).view(
-        images.shape
-    )  # copies whole rows: ten times as fast
+
+    # Whole rows are copied, which is ten times as fast as indexing pixels. ``starts`` holds where
+    # each row begins in memory, and row k of ``stretches`` the ``width`` values from the k-th on.
+    planes = torch.arange(0, n * channels * tall * wide, tall * wide, device=images.device)
+    rows = torch.arange(0, height * wide, wide, device=images.device)
+    corners = planes.view(n, channels) + (top * wide + left)[:, None]
+    starts = corners[:, :, None] + rows  # (n, channels, height)
+    stretches = padded.flatten().unfold(0, width, 1)
+    return stretches.index_select(0, starts.flatten()).view(images.shape)
 
 
-def nudged(images: Tensor, pixels: int) -> list[Tensor]:
-    """The images as they are, and shifted left, right, up and down; zeros come in."""
+def shifted_views(images: Tensor, pixels: int) -> list[Tensor]:
+    """The images themselves, and shifted left, right, up and down; the border is filled with zeros.
+
+    Args:
+        images: Images of any type.
+        pixels: The size of the shift.
+    """
     height, width = images.shape[-2:]
     padded = F.pad(images, (pixels,) * 4)
-    corners = (
-        (1, 1),
-        (1, 2),
-        (1, 0),
-        (2, 1),
-        (0, 1),
-    )  # top and left of what is cut out, in so many pixels
+    corners = ((1, 1), (1, 2), (1, 0), (2, 1), (0, 1))  # upper left corners, in units of the shift
     return [padded[..., y * pixels :, x * pixels :][..., :height, :width] for y, x in corners]
 
 
 def flip(images: Tensor, chosen: Tensor) -> Tensor:
-    """Mirror the chosen images left to right. ``chosen``: (batch,), bool."""
+    """Mirror the chosen images left to right; faster than ``torch.where``.
+
+    Args:
+        images: Images of any type.
+        chosen: Whether each image is mirrored, bool (batch,).
+    """
     rows = torch.arange(len(images), device=images.device)
-    return torch.cat([images, images.flip(3)]).index_select(
-        0, rows + len(images) * chosen
-    )  # faster than torch.where
+    both = torch.cat([images, images.flip(3)])
+    return both.index_select(0, rows + len(images) * chosen)
 
 
 def random_flip(images: Tensor, generator: Generator) -> Tensor:
@@ -89,84 +85,59 @@ def random_affine(
     zoom: float = 0.0,
     shear: float = 0.0,
 ) -> Tensor:
-    r"""Turn, shift, scale and slant each image at random, about its centre, with bilinear
-    interpolation.
+    r"""Rotate, shift, scale and shear each image at random about its centre, bilinearly.
 
-    An output pixel at $p$ shows the input at $A p + t$, with $A = R(\theta) / s$ and $h$ added to
-    its upper right.
+    The output at pixel $p$ is the input at $A p + t$, where $A = R(\theta) / s$ with the shear $h$
+    added to its upper right entry.
 
     Args:
-        images: floating point; what lies outside is 0.
-        generator: on the images' device.
-        degrees: turns are uniform in ±degrees.
-        shift: in pixels, uniform in ±shift along each axis.
-        zoom: the scale s is uniform in 1 ± zoom.
-        shear: the slant h is uniform in ±shear.
+        images: Floating-point images; outside of them is 0.
+        generator: On the images' device.
+        degrees: The rotation θ is uniform in ±degrees.
+        shift: The shift t along each axis is uniform in ±shift, in pixels.
+        zoom: The scale s is uniform in 1 ± zoom.
+        shear: The shear h is uniform in ±shear.
     """
     if not (degrees or shift or zoom or shear):
         return images
     n, _, height, width = images.shape
-    most = [
-        math.radians(degrees),
-        zoom,
-        2 * shift / width,
-        2 * shift / height,
-        shear,
-    ]  # a half image is 1
-    limit = torch.tensor(most, device=images.device)[:, None]
-    u = torch.rand(5, n, generator=generator, device=images.device)
-    angle, larger, right, down, slant = torch.addcmul(
-        -limit, u, 2 * limit
-    )  # each uniform in ±limit
+    device = images.device
+    # Coordinates go from -1 to 1, so half an image is 1.
+    most = [math.radians(degrees), zoom, 2 * shift / width, 2 * shift / height, shear]
+    limit = torch.tensor(most, device=device)[:, None]
+    u = torch.rand(5, n, generator=generator, device=device)
+    angle, larger, right, down, slant = torch.addcmul(-limit, u, 2 * limit)  # uniform in ±limit
     scale = 1 + larger
-    cos, sin = angle.cos() / scale, angle.sin() / scale
-    by_x, by_y = (
-        torch.stack([cos, sin], 1),
-        torch.stack([slant - sin, cos], 1),
-    )  # A, column by column: (n, 2)
-    y, x = (
-        torch.arange(1 - side, side, 2, device=images.device) / side for side in (height, width)
-    )  # pixels' centres
-    along = by_x[:, :, None, None] * x
-    across = by_y[:, :, None] * y + torch.stack([right, down], 1)[:, :, None]
-    # one sum for all pixels, each coordinate a plane of its own: F.affine_grid takes ten times as
-    # long
-    grid = (across[:, :, :, None] + along).permute(0, 2, 3, 1)
+    cos = angle.cos() / scale
+    sin = angle.sin() / scale
+    column_x = torch.stack([cos, sin], 1)  # of A, (n, 2)
+    column_y = torch.stack([slant - sin, cos], 1)
+
+    # Sampling positions of all pixels as one sum: F.affine_grid takes ten times as long.
+    y, x = (torch.arange(1 - side, side, 2, device=device) / side for side in (height, width))
+    along = column_x[:, :, None, None] * x  # (n, 2, 1, width)
+    across = column_y[:, :, None] * y + torch.stack([right, down], 1)[:, :, None]
+    grid = (across[:, :, :, None] + along).permute(0, 2, 3, 1)  # (n, height, width, 2)
     return F.grid_sample(images, grid, align_corners=False)
 
 
 def cutout(images: Tensor, generator: Generator, size: int) -> Tensor:
-    """Set one square of ``size`` pixels a side, placed at random, to zero in each image (DeVries &
-    Taylor, 2017).
-    """
-    n, _, height, width = images.shape
-    top = torch.randint(height, (n, 1), generator=generator, device=images.device) - size // 2
-    left = torch.randint(width, (n, 1), generator=generator, device=images.device) - size // 2
-    y, x = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
-    hidden = ((y >= top) & (y < top + size))[:, :, None] & ((x >= left) & (x < left + size))[
-        :, None, :
-    ]
-    return images.masked_fill(hidden[:, None], 0)
-
-
-def random_mirror(
-    images: Tensor, boxes: Tensor, generator: Generator | None = None
-) -> tuple[Tensor, Tensor]:
-    """Mirror each image left to right, and upside down, each with probability ½, and its boxes with
-    it.
+    """Set a square at a random position to zero in each image.
 
     Args:
-        images: (n, channels, height, width), of any type.
-        boxes: (n, most, 4): left, top, right, bottom, in pixels.
-        generator: on the CPU; by default PyTorch's own.
+        images: Images of any type.
+        generator: On the images' device.
+        size: Side of the square, in pixels.
+
+    Source: DeVries & Taylor (2017), Improved regularization of convolutional neural networks.
     """
-    for _ in ("left to right", "upside down"):
-        chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
-        left, top, right, bottom = boxes.unbind(-1)
-        mirrored = torch.stack([images.shape[3] - right, top, images.shape[3] - left, bottom], -1)
-        images, boxes = flip(images, chosen), mirrored.where(chosen[:, None, None], boxes)
-        images, boxes = (
-            images.transpose(2, 3),
-            boxes[..., [1, 0, 3, 2]],
-        )  # now the other axis; twice is not at all
-    return images, boxes
+    n, _, height, width = images.shape
+    device = images.device
+    top = torch.randint(height, (n, 1), generator=generator, device=device) - size // 2
+    left = torch.randint(width, (n, 1), generator=generator, device=device) - size // 2
+    y = torch.arange(height, device=device)
+    x = torch.arange(width, device=device)
+    rows = (y >= top) & (y < top + size)  # (n, height)
+    columns = (x >= left) & (x < left + size)  # (n, width)
+    hidden = rows[:, :, None] & columns[:, None, :]
+    return images.masked_fill(hidden[:, None], 0)

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from matplotlib.colors import to_rgb
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, interpolate, pad
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from etude.data.embedded import uci_digits
 from etude.demos import Frames, Image
 from etude.figures.style import PALETTE
 from etude.figures.walks import stills
@@ -112,17 +111,6 @@ def unmix(
     return Frames(
         "What is there, and what it guesses", images, [f"t = {t:.2f}" for t in time], width=440
     )
-
-
-def handwritten(n: int) -> dict[str, Image]:
-    """Digits that people wrote, for a drawing of 28×28 to begin with; none of them was
-    trained on.
-    """
-    test = uci_digits().test
-    large = interpolate(test.inputs[:n].float() / 16, (20, 20), mode="bicubic").clamp(0, 1)
-    return {
-        chr(ord("a") + k): image.numpy() for k, image in enumerate(pad(large, (4, 4, 4, 4))[:, 0])
-    }
 
 
 def _marks(x: Tensor, label: Tensor) -> Image:

@@ -11,46 +11,46 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import data
-from etude.claims import Claim
-from etude.figures.classification import confusion_matrix
-from etude.figures.images import filter_grid, image_grid
+from etude import (
+    Amount,
+    Claim,
+    Count,
+    Fraction,
+    Natural,
+    OptimizerName,
+    Positive,
+    Run,
+    Study,
+    data,
+    figures,
+    training,
+)
 from etude.networks.whitened import WhitenedCNN
-from etude.runs.run import Run
-from etude.study import Count, Fraction, Natural, OptimizerName, Positive, Study
-from etude.training.augmentation import flip, random_crop
-from etude.training.averages import Lookahead
-from etude.training.batches import Batches
-from etude.training.evaluation import accuracy, evaluating, outputs
-from etude.training.optimizers import descent
-from etude.training.schedules import one_cycle
-from etude.training.validation import split
+from etude.studies.vision._mistakes import most_confident_mistakes
 
 MEAN = torch.tensor([125.3, 123.0, 113.9]).view(3, 1, 1)  # of CIFAR-10's training pixels, 0 to 255
-SPREAD = torch.tensor([51.6, 50.8, 51.3]).view(3, 1, 1)  # within-image standard deviation
+SPREAD = torch.tensor([51.6, 50.8, 51.3]).view(3, 1, 1)  # standard deviation within an image
 
 
 @dataclass
 class Cifar(Study):
     """Classify 32×32 colour images."""
 
-    dataset: Literal["glyphs", "cifar10", "cifar100", "cifar100-complete"] = (
-        "glyphs"  # drawn, or photographs
-    )
-    width: Count = 16  # channels of the first group; the others have four times as many
+    dataset: Literal["glyphs", "cifar10", "cifar100", "cifar100-complete"] = "glyphs"  # the images
+    width: Count = 16  # channels of the first group; the other groups have four times as many
     epochs: Positive = 4.0  # passes over the training data
-    batch: Count = 256  # images a step
+    batch: Count = 256  # images in each step
     optimizer: OptimizerName = "nesterov"  # the rule of a step; choose the learning rate with it
-    learning_rate: Positive = 11.5  # for 1,024 examples, at the height of the cycle
-    momentum: Fraction = 0.85  # Nesterov's
-    weight_decay: Positive = 0.0153  # the L2 penalty, for 1,024 examples
+    learning_rate: Positive = 11.5  # the largest of the run, for 1,024 examples
+    momentum: Fraction = 0.85  # the fraction of the last step that is kept
+    weight_decay: Amount = 0.0153  # strength of the L2 penalty, for 1,024 examples
     bias_scale: Positive = 64.0  # learning rate of biases over that of weights
-    smoothing: Fraction = 0.2  # part of each label spread over the other classes
-    shift: Natural = 2  # augmentation: pixels, each way
-    mirror: bool = False  # augmentation: mirrored in every other epoch; not for letters
-    bias_epochs: Natural = 3  # the whitening layer's biases are learned for as many
-    lookahead: Count = 5  # steps between returns to the slow weights
-    held_out: Count = 500  # training images kept for validation
+    smoothing: Fraction = 0.2  # α, the part of the target that is spread over all classes
+    padding: Natural = 2  # augmentation: the largest shift in pixels, into a mirrored border
+    mirror: bool = False  # augmentation: mirrors each image in every other epoch; not for letters
+    bias_epochs: Natural = 3  # epochs in which the biases of the whitening layer are learned
+    lookahead: Count = 5  # steps between two returns to the slow weights
+    held_out: Fraction = 0.0833  # fraction of the training data that is kept for validation
 
     scales = {
         "full": {
@@ -59,7 +59,7 @@ class Cifar(Study):
             "epochs": 12.0,
             "batch": 1024,
             "mirror": True,
-            "held_out": 1000,
+            "held_out": 0.02,
         },
         "cifar100": {
             "dataset": "cifar100",
@@ -74,6 +74,7 @@ class Cifar(Study):
             "epochs": 40.0,
             "batch": 256,
             "mirror": True,
+            "held_out": 0.01,
         },
     }
     claims = [
@@ -95,91 +96,97 @@ class Cifar(Study):
     courses = ["CU A4", "CUHK A1"]
 
     def __call__(self, run: Run) -> None:
-        if self.dataset == "cifar100-complete":
-            data.fetch("cifar-100")
-        loaders = {"glyphs": data.coloured_glyphs, "cifar10": data.cifar10}
-        pictures = loaders.get(self.dataset, data.cifar100)()
+        pictures = self.pictures()
         run.say(pictures.source)
-        train, validation = split(run, pictures.train, self.held_out)
-        batches = Batches(
-            (train.inputs, train.labels, torch.arange(len(train))), self.batch, augment=self.augment
-        )
+        kept = round(self.held_out * len(pictures.train))
+        train, validation = training.split(run, pictures.train, kept)
+        numbers = torch.arange(len(train))
+        columns = (train.inputs, train.labels, numbers)
+        batches = training.Batches(columns, self.batch, augment=self.augment)
         steps = round(self.epochs * len(train) / self.batch)
+        epoch = len(batches)  # steps in an epoch
 
         net = self.network()
-        net.fit_whitening(standardised(train.inputs[:5000]))
+        net.fit_whitening(standardise(train.inputs[:5000]))
         net = run.place(net)
-        optimizer = descent(self.optimizer, self.groups(net), 1.0, momentum=self.momentum)
-        schedule = LambdaLR(optimizer, one_cycle(steps, warmup=0.23, start=0.2, end=0.07))
-        slow = Lookahead(net)
-        epoch = len(batches)
+        groups = self.parameter_groups(net)
+        optimizer = training.descent(self.optimizer, groups, 1.0, momentum=self.momentum)
+        schedule = LambdaLR(optimizer, training.one_cycle(steps, warmup=0.23, start=0.2, end=0.07))
+        slow = training.Lookahead(net)
+        state = (net, optimizer, schedule, slow)
 
-        for images, labels, rows in run.steps(
-            batches, steps, state=(net, optimizer, schedule, slow)
-        ):
+        for images, labels, numbers in run.steps(batches, steps, state=state):
             epochs_done = run.step // epoch
             net.learn_whitening_bias(epochs_done < self.bias_epochs)
-            if self.mirror:
-                images = flip(images, (rows + epochs_done) % 2 == 0)  # two epochs show both sides
-            loss = cross_entropy(
-                net(images), labels, label_smoothing=self.smoothing, reduction="sum"
-            )
+            if self.mirror:  # two successive epochs show both sides of each image
+                images = training.flip(images, (numbers + epochs_done) % 2 == 0)
+            logits = net(images)
+            loss = cross_entropy(logits, labels, label_smoothing=self.smoothing, reduction="sum")
             run.minimise(loss, optimizer, schedule)
             run.log(loss=loss / len(labels))
             if run.every(self.lookahead):
                 slow.update(0.95**5 * run.progress**3)
             if run.every(epoch):
-                scores = outputs(net, standardised(validation.inputs))
-                run.log(**{"validation/accuracy": accuracy(scores, validation.labels)})
-        slow.update(1.0)  # end on the slow weights
+                logits = training.outputs(net, standardise(validation.inputs))
+                run.log(**{"validation/accuracy": training.accuracy(logits, validation.labels)})
+        slow.update(1.0)  # the network ends on the slow weights
 
-        scores = self.views(net, validation.inputs)
-        run.result(
-            {"validation/accuracy": accuracy(scores, validation.labels)}, held_out=len(validation)
-        )
-        test, labels = pictures.test.inputs, pictures.test.labels
-        scores = self.views(net, test)
-        result = {"test/accuracy": accuracy(scores, labels)}
+        logits = self.mean_logits(net, validation.inputs)
+        accuracy = training.accuracy(logits, validation.labels)
+        run.result({"validation/accuracy": accuracy}, held_out=len(validation))
+
+        labels = pictures.test.labels
+        logits = self.mean_logits(net, pictures.test.inputs)
+        run.result({"test/accuracy": training.accuracy(logits, labels)}, held_out=len(labels))
         if len(pictures.classes) >= 20:
-            result["test/top5"] = accuracy(scores, labels, top=5)
-        run.result(result, held_out=len(labels))
-        sure, predicted = scores.softmax(1).max(1)
-        wrong = (predicted != labels).nonzero().squeeze(1)
-        hardest = wrong[sure[wrong].argsort(descending=True)][:24]
-        names = [
-            f"{pictures.classes[labels[i]]}\n→ {pictures.classes[predicted[i]]}" for i in hardest
-        ]
-        if names:
-            run.figure(
-                "hardest",
-                image_grid(test[hardest] / 255, names, title="wrong, and surest: is → taken for"),
-            )
-        run.figure("confusion", confusion_matrix(predicted, labels, pictures.classes))
-        run.figure(
-            "filters",
-            filter_grid(net.whiten.weight[:12], columns=6, title="the whitening filters"),
-            cover=True,
-        )
+            top5 = training.accuracy(logits, labels, top=5)
+            run.result({"test/top5": top5}, held_out=len(labels))
+
+        names = pictures.classes
+        predicted = logits.argmax(1)
+        mistakes = most_confident_mistakes(logits.softmax(1), labels)
+        if len(mistakes):
+            captions = [f"{names[labels[i]]}\n→ {names[predicted[i]]}" for i in mistakes]
+            images = pictures.test.inputs[mistakes] / 255
+            title = "most confident mistakes: true → predicted class"
+            run.figure("hardest", figures.image_grid(images, captions, title=title))
+        run.figure("confusion", figures.confusion_matrix(predicted, labels, names))
+        whitening = net.whiten.weight[:12]
+        title = "the whitening filters"
+        run.figure("filters", figures.filter_grid(whitening, title=title, columns=6), cover=True)
         run.keep(net)
 
+    def pictures(self) -> data.Dataset[Tensor]:
+        """Images and labels, for training and test."""
+        if self.dataset == "glyphs":
+            return data.coloured_glyphs()
+        if self.dataset == "cifar10":
+            return data.cifar10()
+        if self.dataset == "cifar100-complete":
+            data.fetch("cifar-100")
+        return data.cifar100()
+
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of their numbers."""
-        return {"glyphs": data.GLYPHS, "cifar10": data.CIFAR_10}.get(self.dataset, data.CIFAR_100)
+        """Names of the classes, in the order of their numbers."""
+        names = {"glyphs": data.GLYPHS, "cifar10": data.CIFAR_10}
+        return names.get(self.dataset, data.CIFAR_100)
+
+    def augment(self, images: Tensor, generator: Generator) -> Tensor:
+        """Each image shifted at random, its border mirrored."""
+        return training.random_crop(standardise(images), generator, self.padding, "reflect")
 
     def network(self) -> WhitenedCNN:
         """A new network for the data set's classes."""
         return WhitenedCNN(len(self.classes()), (self.width, 4 * self.width, 4 * self.width))
 
-    def example(self) -> Tensor:
-        """Two standardised images."""
-        return torch.randn(2, 3, 32, 32)
+    def parameter_groups(self, net: WhitenedCNN) -> list[dict[str, Any]]:
+        """Weights and biases with their learning rates and penalties, for the summed loss.
 
-    def groups(self, net: WhitenedCNN) -> list[dict[str, Any]]:
-        """Weights and biases with settings for the summed loss; fields are for 1,024 rows, without
-        momentum's gain.
+        The fields are stated for 1,024 examples, and without the gain of momentum.
         """
         scale = 1024 * (1 + 1 / (1 - self.momentum))
-        rate, decay = self.learning_rate / scale, self.weight_decay * self.batch / scale
+        rate = self.learning_rate / scale
+        decay = self.weight_decay * self.batch / scale
         learned = {name: p for name, p in net.named_parameters() if p.requires_grad}
         biases = [p for name, p in learned.items() if name.endswith("bias")]
         weights = [p for name, p in learned.items() if not name.endswith("bias")]
@@ -192,44 +199,38 @@ class Cifar(Study):
             },
         ]
 
-    def augment(self, images: Tensor, generator: Generator) -> Tensor:
-        """A shifted version of each image, its border mirrored."""
-        return random_crop(standardised(images), generator, self.shift, "reflect")
+    def mean_logits(self, net: nn.Module, images: Tensor) -> Tensor:
+        """The mean logits of several views of each image, (examples, classes).
 
-    def views(self, net: nn.Module, images: Tensor) -> Tensor:
-        """The mean of the logits over three places and, where mirroring is allowed, both sides.
-
-        (rows, classes).
+        The views are the image, with weight ½, and the image moved one pixel diagonally, either
+        way, with weight ¼ each. If mirroring is allowed, their mirror images are views too.
         """
-        scores = []
-        with evaluating(net):
-            for part in torch.split(images, 500):
-                part = standardised(part)
-                side = part.shape[-1]
-                shifted = pad(part, (1,) * 4, "reflect")
-                places = [
-                    (part, 0.5),
-                    (shifted[..., :side, :side], 0.25),
-                    (shifted[..., 2:, 2:], 0.25),
-                ]
-                views = [
-                    (v, w)
-                    for view, w in places
-                    for v in ((view, view.flip(3)) if self.mirror else (view,))
-                ]
-                scores.append(sum(w * net(view) for view, w in views) / sum(w for _, w in views))
-        return torch.cat(scores)
+        blocks = []
+        with training.evaluating(net):
+            for block in torch.split(images, 500):
+                image = standardise(block)
+                side = image.shape[-1]
+                padded = pad(image, (1,) * 4, "reflect")
+                views = [image, padded[..., :side, :side], padded[..., 2:, 2:]]
+                weights = [0.5, 0.25, 0.25]
+                if self.mirror:
+                    views = [both for view in views for both in (view, view.flip(3))]
+                    weights = [weight for weight in weights for _ in range(2)]
+                total = sum(w * net(view) for view, w in zip(views, weights, strict=True))
+                blocks.append(total / sum(weights))
+        return torch.cat(blocks)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
-        """Probabilities of the classes for one picture: a file, an array or a tensor, of
-        any size.
-        """
+        """Probability of each class for one picture: a file, an array or a tensor, of any size."""
         image = data.to_rgb(input, 32)
-        return dict(
-            zip(self.classes(), self.views(net, image[None]).softmax(1)[0].tolist(), strict=True)
-        )
+        probabilities = self.mean_logits(net, image[None]).softmax(1)[0]
+        return dict(zip(self.classes(), probabilities.tolist(), strict=True))
+
+    def example(self) -> Tensor:
+        """Two standardised images."""
+        return torch.randn(2, 3, 32, 32)
 
 
-def standardised(images: Tensor) -> Tensor:
-    """uint8 images, centred and scaled channel by channel."""
+def standardise(images: Tensor) -> Tensor:
+    """Images uint8 (n, 3, height, width) with each channel centred and scaled."""
     return (images.float() - MEAN) / SPREAD

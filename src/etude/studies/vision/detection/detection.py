@@ -1,50 +1,53 @@
-"""Where each object is, and what: a detector in one stage."""
+"""Object detection in one stage: RetinaNet.
+
+A detector with another idea (Faster R-CNN, DETR) gets its own main file in this folder, beside this
+one. It shares the average precision, the augmentation, the figures and the demo.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn.functional import interpolate, one_hot
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import data
-from etude.claims import Claim
+from etude import (
+    Amount,
+    Claim,
+    Count,
+    Fraction,
+    OptimizerName,
+    Positive,
+    Run,
+    Study,
+    UserError,
+    data,
+    training,
+)
 from etude.data.annotated import centred
 from etude.data.shapes import KINDS, parted_scenes
-from etude.demos import Answer, Controls, Demo, Slider
-from etude.errors import UserError
-from etude.figures.detection import (
+from etude.demos import Demo
+from etude.layers.anchors import NEITHER, decode, match
+from etude.layers.boxes import Detections, candidates, concatenate, suppress
+from etude.networks.retinanet import RetinaNet
+
+from ._augmentation import random_mirror
+from ._average_precision import AveragePrecision, average_precision
+from ._demo import CONTROLS, answers
+from ._figures import (
+    anchor_counts,
+    anchor_table,
     anchors_by_level,
     before_and_after,
-    found_and_true,
-    precision_recall,
-    sightings,
+    detections_and_truth,
+    precision_and_recall,
 )
-from etude.layers.boxes import (
-    NEITHER,
-    Detections,
-    box_losses,
-    candidates,
-    decode,
-    joined,
-    match,
-    suppressed,
-    tally,
-)
-from etude.networks.retinanet import RetinaNet
-from etude.runs.run import Run
-from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
-from etude.training.augmentation import random_mirror
-from etude.training.average_precision import RECALLS, AveragePrecision, average_precision
-from etude.training.batches import Batches
-from etude.training.detection import focal_loss
-from etude.training.evaluation import evaluating
-from etude.training.optimizers import descent
-from etude.training.schedules import one_cycle
+from ._losses import box_loss, focal_loss
 
 
 @dataclass
@@ -52,33 +55,26 @@ class Detection(Study):
     """Find objects: a box, a class and a score for each."""
 
     dataset: Literal["shapes", "bccd"] = "shapes"  # drawn scenes; blood cells under a microscope
-    detector: Literal["retinanet"] = "retinanet"  # which one is trained
-    width: Count = 24  # channels of the backbone at stride 2; at most four times as many further on
+    width: Count = 24  # channels of the backbone at stride 2; at most four times as many later
     pyramid: Count = 64  # channels of each level of the pyramid, and of the heads
-    strides: tuple[Count, ...] = (
-        4,
-        8,
-        16,
-    )  # of the pyramid's levels: 4 or more, each twice the one before
-    anchor: Positive = 2.5  # size of a level's smallest anchor, in strides
-    sizes: tuple[Positive, ...] = (1.0, 1.41)  # factors of that size
-    ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0)  # of an anchor's height to its width
-    top_down: bool = True  # whether the pyramid's coarser levels reach the finer ones
-    low: Fraction = 0.4  # an anchor that overlaps no object by this IoU is background
-    high: Fraction = 0.5  # one that overlaps an object by this IoU stands for it
-    gamma: Amount = 2.0  # how much less is lost where a score is nearly right; 0: cross-entropy
+    strides: tuple[Count, ...] = (4, 8, 16)  # strides of the levels: from 4 on, each twice the last
+    anchor: Positive = 2.5  # size of the smallest anchor of a level, in strides
+    anchor_factors: tuple[Positive, ...] = (1.0, 1.41)  # factors of that size
+    ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0)  # ratios of an anchor's height to its width
+    top_down: bool = True  # whether the coarser levels of the pyramid are added to the finer ones
+    low: Fraction = 0.4  # IoU with every object below which an anchor is background
+    high: Fraction = 0.5  # IoU with an object from which on an anchor is matched to it
+    focal_gamma: Amount = 2.0  # γ of the focal loss; 0 gives the cross-entropy
     alpha: Fraction = 0.5  # weight of objects in the focal loss; background has the rest
-    box_loss: Literal["giou", "smooth"] = (
-        "giou"  # of boxes by their overlap, or of offsets by their distance
-    )
-    overlap: Fraction = 0.5  # IoU above which a surer box of a class suppresses another
+    box_loss: Literal["giou", "smooth"] = "giou"  # the loss of boxes: by overlap, or by distance
+    overlap: Fraction = 0.5  # IoU above which a box suppresses another one of its class
     side: Count = 64  # height of the pictures, in pixels
-    scenes: Count = 3_000  # that are drawn to train with
+    scenes: Count = 3_000  # drawn scenes in the training data
     epochs: Positive = 3.0  # passes over the training data
-    batch: Count = 16  # images a step
+    batch: Count = 16  # images in each step
     optimizer: OptimizerName = "adamw"  # the rule of a step; choose the learning rate with it
-    learning_rate: Positive = 4e-3  # at the height of the cycle
-    weight_decay: Amount = 0.01  # the L2 penalty; of AdamW decoupled from the gradient
+    learning_rate: Positive = 4e-3  # the largest learning rate of the run
+    weight_decay: Amount = 0.01  # strength of the L2 penalty; AdamW applies it apart from the loss
 
     scales = {
         "full": {
@@ -99,117 +95,139 @@ class Detection(Study):
     def __call__(self, run: Run) -> None:
         pictures = self.pictures()
         run.say(pictures.source)
-        train, validation, test = pictures.train, pictures.validation, pictures.test
-        batches = Batches(train.parts, self.batch)
+        train = pictures.train
+        validation = pictures.validation
+        batches = training.Batches(train.parts, self.batch)
         steps = round(self.epochs * len(batches))
+
         net = run.place(self.network())
         anchors = net.anchors(*train.images.shape[2:]).to(run.device)
-        optimizer = descent(self.optimizer, net, self.learning_rate, self.weight_decay)
-        schedule = LambdaLR(optimizer, one_cycle(steps, warmup=0.2))
+        optimizer = training.descent(self.optimizer, net, self.learning_rate, self.weight_decay)
+        schedule = LambdaLR(optimizer, training.one_cycle(steps, warmup=0.2))
+        state = (net, optimizer, schedule)
 
-        for images, boxes, labels in run.steps(batches, steps, state=(net, optimizer, schedule)):
+        for images, boxes, labels in run.steps(batches, steps, state=state):
             images, boxes = random_mirror(images, boxes)
             images, boxes, labels = (t.to(run.device) for t in (images, boxes, labels))
             outputs = net(centred(images))  # (batch, anchors, classes + 4)
-            matched = match(anchors, boxes, labels, self.low, self.high)  # (batch, anchors)
-            picture, anchor = (matched >= 0).nonzero(
-                as_tuple=True
-            )  # of each anchor that stands for an object
-            n, logits, objects = (
-                max(1, len(anchor)),
-                outputs[..., : net.classes],
-                matched[picture, anchor],
-            )
-            true = torch.zeros_like(logits)
-            true[picture, anchor] = one_hot(labels[picture, objects], net.classes).float()
-            told = (matched != NEITHER)[..., None]
-            score_loss = (focal_loss(logits, true, self.gamma, self.alpha) * told).sum() / n
-            offsets = outputs[picture, anchor, net.classes :]
-            box_loss = (
-                box_losses(offsets, anchors[anchor], boxes[picture, objects], self.box_loss).sum()
-                / n
-            )
-            run.minimise(score_loss + box_loss, optimizer, schedule, clip=10.0)
-            run.log(
-                loss=score_loss + box_loss, **{"scores/loss": score_loss, "boxes/loss": box_loss}
-            )
+            scores_loss, boxes_loss = self.losses(outputs, anchors, boxes, labels)
+            loss = scores_loss + boxes_loss
+            run.minimise(loss, optimizer, schedule, clip=10.0)
+            run.log(loss=loss, **{"scores/loss": scores_loss, "boxes/loss": boxes_loss})
             if run.every(-(-steps // 6)):
-                run.log(**{"validation/map50": self.measured(net, validation[:200]).at(0.5)})
+                measured = self.evaluate(net, validation[:200])
+                run.log(**{"validation/map50": measured.at(0.5)})
 
-        run.result(
-            {"validation/map50": self.measured(net, validation).at(0.5)}, held_out=len(validation)
-        )
-        found = self.found(net, test.images)
-        precision = average_precision(*found, test.boxes, test.labels, net.classes)
-        run.result(
-            {"test/map50": precision.at(0.5), "test/map": precision.mean}, held_out=len(test)
-        )
-        values = precision.table[0]  # (classes,)
-        run.result(
-            {f"test/ap50/{c}": v for c, v in zip(pictures.classes, values, strict=True)},
-            held_out=len(test),
-        )
-        run.figure(
-            "precision",
-            precision_recall(RECALLS, precision.precision[0], values, pictures.classes, 0.5),
-        )
-        some = torch.linspace(0, len(test) - 1, 8).long()
-        surest, (images, *truth) = [column[some] for column in found], test[some].parts
-        run.figure(
-            "detections", found_and_true(images / 255, surest, truth, pictures.classes), cover=True
-        )
-        crowded = test[test.counts.argmax()[None]]  # one picture
-        raw, kept = self.found(net, crowded.images, suppress=False), self.found(net, crowded.images)
-        run.figure(
-            "suppression", before_and_after(crowded.images[0] / 255, raw, kept, pictures.classes)
-        )
-        anchors, levels = anchors.cpu(), net.levels(*test.images.shape[2:])
-        counts = tally(
-            match(anchors, train.boxes[:400], train.labels[:400], self.low, self.high), levels
-        )
-        rows = zip([*(f"stride {s}" for s in self.strides), "all"], counts.tolist(), strict=True)
-        run.table(
-            "anchors",
-            ["of a picture", "for objects", "neither", "background"],
-            [[a, *b] for a, b in rows],
-        )
-        run.result({"train/background_per_object": counts[-1, 2] / counts[-1, 0]})
-        image, boxes, labels = crowded.parts
-        chosen = match(anchors, boxes, labels, self.low, self.high)[0] >= 0
-        run.figure(
-            "anchors",
-            anchors_by_level(image[0] / 255, anchors, chosen, boxes[0], self.strides, levels),
-        )
+        measured = self.evaluate(net, validation)
+        run.result({"validation/map50": measured.at(0.5)}, held_out=len(validation))
+
+        test = pictures.test
+        measured = self.evaluate(net, test)
+        run.result({"test/map50": measured.at(0.5)}, held_out=len(test))
+        run.result({"test/map": measured.mean}, held_out=len(test))
+        for name, value in zip(pictures.classes, measured.table[0], strict=True):
+            run.result({f"test/ap50/{name}": value}, held_out=len(test))
+        run.figure("precision", precision_and_recall(measured, pictures.classes))
+        self.draw(run, net, test)
+        self.count_anchors(run, net, train[:400])
         run.keep(net)
 
-    def found(self, net: Any, images: Tensor, *, suppress: bool = True) -> Detections:
-        """What the network finds in uint8 images (n, 3, height, width), on the CPU."""
-        device, parts = next(net.parameters()).device, []
-        anchors = net.anchors(*images.shape[2:]).to(device)
-        with evaluating(net):
-            for part in torch.split(images, 50):
-                outputs = net(centred(part.to(device))).cpu()
-                boxes = decode(outputs[..., net.classes :], anchors.cpu())
-                raw = candidates(outputs[..., : net.classes].sigmoid(), boxes)
-                parts.append(suppressed(raw, self.overlap) if suppress else raw)
-        return joined(parts)
+    def losses(
+        self, outputs: Tensor, anchors: Tensor, boxes: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The losses of the scores and of the boxes, each per matched anchor.
 
-    def measured(self, net: RetinaNet, truth: data.Boxed) -> AveragePrecision:
-        """Average precision on pictures with known boxes, at an IoU of 0.5."""
-        found = self.found(net, truth.images)
-        return average_precision(*found, truth.boxes, truth.labels, net.classes, thresholds=(0.5,))
+        Args:
+            outputs: Logits of the classes, then offsets, (batch, anchors, classes + 4).
+            anchors: (anchors, 4).
+            boxes: True boxes, (batch, most, 4).
+            labels: Their classes, (batch, most); below 0 where there is no box.
+        """
+        logits = outputs[..., :-4]
+        offsets = outputs[..., -4:]
+        matched = match(anchors, boxes, labels, self.low, self.high)  # (batch, anchors)
+        picture, anchor = (matched >= 0).nonzero(as_tuple=True)  # of each matched anchor
+        box = matched[picture, anchor]
+        n = max(1, len(anchor))
+
+        targets = torch.zeros_like(logits)
+        targets[picture, anchor] = one_hot(labels[picture, box], logits.shape[2]).float()
+        counts = (matched != NEITHER)[..., None]
+        focal = focal_loss(logits, targets, self.focal_gamma, self.alpha) * counts
+
+        predicted = offsets[picture, anchor]
+        true = boxes[picture, box]
+        by_box = box_loss(predicted, anchors[anchor], true, self.box_loss)
+        return focal.sum() / n, by_box.sum() / n
+
+    def detect(self, net: Any, images: Tensor, *, suppressed: bool = True) -> Detections:
+        """Detections in images, uint8 (n, 3, height, width), on the CPU.
+
+        Args:
+            net: A :class:`~etude.networks.retinanet.RetinaNet`.
+            images: The images.
+            suppressed: Whether non-maximum suppression is applied.
+        """
+        device = next(net.parameters()).device
+        anchors = net.anchors(*images.shape[2:])
+        blocks = []
+        with training.evaluating(net):
+            for block in torch.split(images, 50):
+                outputs = net(centred(block.to(device))).cpu()
+                scores = outputs[..., :-4].sigmoid()
+                found = candidates(scores, decode(outputs[..., -4:], anchors))
+                blocks.append(suppress(found, self.overlap) if suppressed else found)
+        return concatenate(blocks)
+
+    def evaluate(self, net: RetinaNet, truth: data.Boxed) -> AveragePrecision:
+        """Average precision on pictures with known boxes, at all of COCO's IoU thresholds."""
+        found = self.detect(net, truth.images)
+        return average_precision(*found, truth.boxes, truth.labels, net.classes)
+
+    def draw(self, run: Run, net: RetinaNet, test: data.Boxed) -> None:
+        """Draw what the network detects in some test pictures, and its anchors in one of them."""
+        classes = self.classes()
+        some = test[torch.linspace(0, len(test) - 1, 8).long()]
+        found = self.detect(net, some.images)
+        run.figure("detections", detections_and_truth(some, found, classes), cover=True)
+
+        crowded = test[test.counts.argmax()[None]]  # the picture with the most objects
+        before = self.detect(net, crowded.images, suppressed=False)
+        after = self.detect(net, crowded.images)
+        run.figure("suppression", before_and_after(crowded.images[0], before, after, classes))
+
+        size = crowded.images.shape[2:]
+        levels = net.levels(*size)
+        anchors = net.anchors(*size)
+        matched = match(anchors, crowded.boxes, crowded.labels, self.low, self.high)[0] >= 0
+        grid = anchors_by_level(crowded, anchors, matched, levels, self.strides)
+        run.figure("anchors", grid)
+
+    def count_anchors(self, run: Run, net: RetinaNet, train: data.Boxed) -> None:
+        """Tabulate how many anchors of a picture are matched to objects, level by level."""
+        size = train.images.shape[2:]
+        matched = match(net.anchors(*size), train.boxes, train.labels, self.low, self.high)
+        counts = anchor_counts(matched, net.levels(*size))  # (levels + 1, 3)
+        run.table("anchors", *anchor_table(counts, self.strides))
+        run.result({"train/background_per_object": counts[-1, 2] / counts[-1, 0]})
 
     def pictures(self) -> data.Parts[data.Boxed]:
-        """Pictures with boxes, to train, to validate and to test with."""
+        """Pictures with boxes, for training, validation and test."""
         if self.dataset == "bccd":
-            return data.bccd(self.side, self.side * 4 // 3)
+            return data.bccd(*self.size)
         drawn = parted_scenes(self.scenes, self.side)
-        return data.Parts(
-            drawn.train.boxed, drawn.validation.boxed, drawn.test.boxed, KINDS, drawn.source
+        train, validation, test = (
+            scenes.boxed for scenes in (drawn.train, drawn.validation, drawn.test)
         )
+        return data.Parts(train, validation, test, KINDS, drawn.source)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return self.side, self.side * 4 // 3 if self.dataset == "bccd" else self.side
 
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of their numbers."""
+        """Names of the classes, in the order of their numbers."""
         return data.BLOOD_CELLS if self.dataset == "bccd" else KINDS
 
     def network(self) -> RetinaNet:
@@ -220,64 +238,34 @@ class Detection(Study):
             self.pyramid,
             self.strides,
             self.anchor,
-            self.sizes,
+            self.anchor_factors,
             self.ratios,
             top_down=self.top_down,
         )
 
     def example(self) -> Tensor:
-        """Two pictures, as the network takes them."""
+        """Two pictures, centred."""
         return torch.randn(2, 3, self.side, self.side)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
-        """What is found in one picture (a file, an array or a tensor, of any size), where, and how
-        sure it is.
+        """The class, the box and the score of each detection in one picture: a file, an array or a
+        tensor, of any size.
         """
         picture = data.read_image(input)
-        height, width = picture.shape[1:]
-        shape = (self.side, self.side * 4 // 3 if self.dataset == "bccd" else self.side)
-        image = interpolate(picture[None].float(), shape, mode="bilinear", antialias=True).expand(
-            1, 3, *shape
-        )
-        found = self.found(net, image.round().clamp(0, 255).byte())
-        boxes = found.boxes[0] * torch.tensor([width / shape[1], height / shape[0]] * 2)
-        named = zip(
-            boxes.round().int().tolist(),
-            found.scores[0].tolist(),
-            found.labels[0].tolist(),
-            strict=True,
-        )
-        return {
-            f"{self.classes()[k]} at {', '.join(map(str, box))}": score
-            for box, score, k in named
-            if score >= 0.3
-        }
+        scaled = interpolate(picture[None].float(), self.size, mode="bilinear", antialias=True)
+        image = scaled.expand(1, 3, *self.size).round().clamp(0, 255).byte()
+        found = self.detect(net, image).of(0, least=0.3)
+        height, width = self.size
+        factors = [picture.shape[2] / width, picture.shape[1] / height]
+        boxes = (found.boxes * torch.tensor(factors * 2)).round().int()
+        rows = zip(boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
+        names = self.classes()
+        return {f"{names[k]} at {', '.join(map(str, box))}": score for box, score, k in rows}
 
     def demo(self) -> Demo:
-        """Draw a scene, and say how sure a detection must be."""
+        """Draw a scene, and choose how high the score of a detection must be."""
         if self.dataset == "bccd":
-            raise UserError(
-                "the demo is of drawn scenes; the last run here was of blood cells: train at quick"
-                " first"
-            )
-        controls: Controls = {
-            "seed": Slider("Scene", 0, 99, 12, 1),
-            "shapes": Slider("Shapes", 1, 9, 5, 1),
-            "noise": Slider("Noise", 0, 0.2, 0.04),
-            "least": Slider("Least score", 0.05, 0.95, 0.5),
-        }
-        return Demo(
-            "Will it find all of them?",
-            controls,
-            self.look,
-            ["all", "not all", "more than there are"],
-        )
-
-    def look(
-        self, net: nn.Module, seed: float, shapes: float, noise: float, least: float
-    ) -> Iterator[Answer]:
-        """What is found in one new scene."""
-        g, n = Generator().manual_seed(int(seed)), int(shapes)
-        scene = data.scenes(1, self.side, (n, n), noise=noise, generator=g).boxed
-        raw, kept = self.found(net, scene.images, suppress=False), self.found(net, scene.images)
-        yield from sightings(scene.images[0] / 255, scene.boxes[0], raw, kept, KINDS, least)
+            raise UserError("the demo shows drawn scenes: train at the quick scale first")
+        guesses = ["all", "not all", "more than there are"]
+        answer = partial(answers, self.detect, self.side)
+        return Demo("Will it find all of them?", CONTROLS, answer, guesses)

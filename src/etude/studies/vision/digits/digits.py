@@ -1,4 +1,4 @@
-"""Handwritten digits, one small convolutional network."""
+"""Handwritten digits: one small convolutional network, and what keeps it from overfitting."""
 
 from __future__ import annotations
 
@@ -7,50 +7,49 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import data
-from etude.claims import Claim
-from etude.demos import Answer, Bars, Demo, Drawing, Image, Pictures
-from etude.figures.classification import confusion_matrix, reliability
-from etude.figures.images import filter_grid, image_grid
+from etude import (
+    Amount,
+    Claim,
+    Count,
+    Fraction,
+    Natural,
+    OptimizerName,
+    Positive,
+    Run,
+    Study,
+    data,
+    figures,
+    training,
+)
+from etude.demos import Answer, Bars, Demo, Drawing, Image
 from etude.networks.strided import StridedCNN
-from etude.runs.run import Run
-from etude.study import Amount, Count, Fraction, Natural, OptimizerName, Positive, Study
-from etude.training.augmentation import nudged, random_affine, random_flip
-from etude.training.batches import Batches
-from etude.training.evaluation import accuracy, outputs
-from etude.training.looking import feature_maps, occlusion
-from etude.training.optimizers import descent
-from etude.training.playground import handwritten
-from etude.training.schedules import one_cycle
-from etude.training.validation import split
+from etude.studies.vision._mistakes import most_confident_mistakes
+
+from ._demo import explanation, handwritten_digits
 
 
 @dataclass
 class Digits(Study):
     """Classify handwritten digits, with dropout, an L2 penalty and a validation split."""
 
-    dataset: Literal["uci", "mnist", "fashion"] = (
-        "uci"  # 8×8 inside scikit-learn; 28×28; clothes, 28×28
-    )
+    dataset: Literal["uci", "mnist", "fashion"] = "uci"  # digits 8×8; digits 28×28; clothes 28×28
     width: Count = 24  # channels of the first convolution; the others have 2 and 4 times as many
     epochs: Positive = 30.0  # passes over the training data
-    batch: Count = 64  # images a step
+    batch: Count = 64  # images in each step
     optimizer: OptimizerName = "adamw"  # the rule of a step; choose the learning rate with it
-    learning_rate: Positive = 4e-3  # at the height of the cycle
-    weight_decay: Amount = 0.05  # the L2 penalty; of AdamW decoupled from the gradient
-    dropout: Fraction = 0.1  # part of the last features that is dropped
-    smoothing: Fraction = 0.0  # ε, part of the target that is spread over all classes
-    turn: Amount = 8.0  # augmentation: degrees, each way
-    shift: Amount = 0.5  # augmentation: pixels, each way
-    zoom: Fraction = 0.1  # augmentation: part of the size, each way
-    held_out: Fraction = 0.05  # part of the training data kept for validation
-    nudge: Natural = (
-        0  # pixels: when judging, scores are means over five places so far apart; 0: one place
-    )
+    learning_rate: Positive = 4e-3  # the largest learning rate of the run
+    weight_decay: Amount = 0.05  # strength of the L2 penalty; AdamW applies it apart from the loss
+    dropout: Fraction = 0.1  # fraction of the last features that is dropped in training
+    smoothing: Fraction = 0.0  # ε, the part of the target that is spread over all classes
+    rotation: Amount = 8.0  # augmentation: the largest rotation in degrees, each way
+    shift: Amount = 0.5  # augmentation: the largest shift in pixels, each way
+    zoom: Fraction = 0.1  # augmentation: the largest change of size, as a fraction, each way
+    held_out: Fraction = 0.05  # fraction of the training data that is kept for validation
+    nudge: Natural = 0  # pixels between the five views averaged in evaluation; 0: one view
 
     scales = {
         "full": {
@@ -59,7 +58,7 @@ class Digits(Study):
             "batch": 256,
             "learning_rate": 6e-3,
             "smoothing": 0.1,
-            "turn": 10.0,
+            "rotation": 10.0,
             "shift": 1.5,
             "nudge": 1,
         },
@@ -71,11 +70,17 @@ class Digits(Study):
             "learning_rate": 6e-3,
             "dropout": 0.0,
             "smoothing": 0.1,
-            "turn": 0.0,
+            "rotation": 0.0,
             "shift": 0.0,
             "zoom": 0.0,
         },
-        "fashion": {"dataset": "fashion", "epochs": 20.0, "batch": 256, "turn": 0.0, "shift": 1.0},
+        "fashion": {
+            "dataset": "fashion",
+            "epochs": 20.0,
+            "batch": 256,
+            "rotation": 0.0,
+            "shift": 1.0,
+        },
     }
     claims = [
         Claim("test/accuracy", at_least=0.98, source="floor of the curriculum"),
@@ -96,115 +101,108 @@ class Digits(Study):
     courses = ["CU A3", "ITU A1", "NCKU", "OU"]
 
     def __call__(self, run: Run) -> None:
-        digits = {"uci": data.uci_digits, "mnist": data.mnist, "fashion": data.fashion_mnist}[
-            self.dataset
-        ]()
-        train, validation = split(run, digits.train, round(self.held_out * len(digits.train)))
-        batches = Batches(train.pair, self.batch, augment=self.augment)
+        loaders = {"uci": data.uci_digits, "mnist": data.mnist, "fashion": data.fashion_mnist}
+        digits = loaders[self.dataset]()
+        kept = round(self.held_out * len(digits.train))
+        train, validation = training.split(run, digits.train, kept)
+        batches = training.Batches(train.pair, self.batch, augment=self.augment)
         steps = round(self.epochs * len(batches))
 
         net = run.place(self.network())
-        optimizer = descent(self.optimizer, net, self.learning_rate, self.weight_decay)
-        schedule = LambdaLR(optimizer, one_cycle(steps, warmup=0.2))
+        optimizer = training.descent(self.optimizer, net, self.learning_rate, self.weight_decay)
+        schedule = LambdaLR(optimizer, training.one_cycle(steps, warmup=0.2))
 
         for images, labels in run.steps(batches, steps, state=(net, optimizer, schedule)):
             loss = cross_entropy(net(images), labels, label_smoothing=self.smoothing)
             run.minimise(loss, optimizer, schedule)
             run.log(loss=loss)
             if run.every(len(batches)):
-                scores = outputs(net, self.scaled(validation.inputs))
-                run.log(**{"validation/accuracy": accuracy(scores, validation.labels)})
+                logits = training.outputs(net, self.to_unit_interval(validation.inputs))
+                run.log(**{"validation/accuracy": training.accuracy(logits, validation.labels)})
 
-        scores = self.scores(net, validation.inputs)
-        run.result(
-            {"validation/accuracy": accuracy(scores, validation.labels)}, held_out=len(validation)
-        )
-        images, labels = self.scaled(digits.test.inputs), digits.test.labels
-        probabilities = self.scores(net, digits.test.inputs).softmax(1)
-        sure, predicted = probabilities.max(1)
-        run.result({"test/accuracy": accuracy(probabilities, labels)}, held_out=len(labels))
-        wrong = (predicted != labels).nonzero().squeeze(1)
-        hardest = wrong[sure[wrong].argsort(descending=True)][:24]
-        if len(hardest):
-            names = [
-                f"{digits.classes[labels[i]]} → {digits.classes[predicted[i]]} {sure[i]:.2f}"
-                for i in hardest
+        logits = self.logits(net, validation.inputs)
+        accuracy = training.accuracy(logits, validation.labels)
+        run.result({"validation/accuracy": accuracy}, held_out=len(validation))
+
+        labels = digits.test.labels
+        probabilities = self.logits(net, digits.test.inputs).softmax(1)
+        accuracy = training.accuracy(probabilities, labels)
+        run.result({"test/accuracy": accuracy}, held_out=len(labels))
+
+        confidence, predicted = probabilities.max(1)
+        mistakes = most_confident_mistakes(probabilities, labels)
+        if len(mistakes):
+            captions = [
+                f"{digits.classes[labels[i]]} → {digits.classes[predicted[i]]} {confidence[i]:.2f}"
+                for i in mistakes
             ]
-            run.figure(
-                "hardest",
-                image_grid(images[hardest], names, title="wrong, and how sure: is → taken for"),
-            )
-        run.figure("confusion", confusion_matrix(predicted, labels, digits.classes))
-        run.figure("calibration", reliability(probabilities, labels))
-        run.figure(
-            "filters",
-            filter_grid(net.first.weight, title="filters of the first convolution"),
-            cover=True,
-        )
+            images = self.to_unit_interval(digits.test.inputs[mistakes])
+            title = "mistakes: true class → predicted class, confidence"
+            run.figure("hardest", figures.image_grid(images, captions, title=title))
+        run.figure("confusion", figures.confusion_matrix(predicted, labels, digits.classes))
+        run.figure("calibration", figures.reliability(probabilities, labels))
+        filters = figures.filter_grid(net.first.weight, title="filters of the first convolution")
+        run.figure("filters", filters, cover=True)
         run.keep(net)
 
-    def network(self) -> StridedCNN:
-        """A new network for the data set's images."""
-        return StridedCNN(1, 8 if self.dataset == "uci" else 28, 10, self.width, self.dropout)
-
-    def example(self) -> Tensor:
-        """Two images with values from 0 to 1."""
-        side = 8 if self.dataset == "uci" else 28
-        return torch.rand(2, 1, side, side)
-
-    def scaled(self, images: Tensor) -> Tensor:
-        """Whole numbers to values from 0 to 1."""
-        return images.to(torch.float32, copy=True).div_(16 if self.dataset == "uci" else 255)
-
-    def scores(self, net: torch.nn.Module, images: Tensor) -> Tensor:
-        """Logits of images of whole numbers, their mean over five places if asked for.
-
-        (rows, classes).
-        """
-        places = nudged(self.scaled(images), self.nudge) if self.nudge else [self.scaled(images)]
-        return torch.stack([outputs(net, place) for place in places]).mean(0)
-
-    def augment(self, images: Tensor, generator: Generator) -> Tensor:
-        """A turned, shifted and scaled version of each image."""
-        images = self.scaled(images)
-        if self.dataset == "fashion":
-            images = random_flip(images, generator)
-        return random_affine(images, generator, self.turn, self.shift, self.zoom)
-
-    def predict(self, net: torch.nn.Module, input: Any) -> Mapping[str, float]:
-        """Probabilities of the classes for one picture: a file, an array or a tensor, of any size
-        and polarity.
-        """
-        image = (data.like_uci if self.dataset == "uci" else data.like_mnist)(input)
-        return dict(
-            zip(self.classes, self.scores(net, image[None]).softmax(1)[0].tolist(), strict=True)
-        )
+    @property
+    def side(self) -> int:
+        """Height and width of the data set's images, in pixels."""
+        return 8 if self.dataset == "uci" else 28
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the ten classes."""
         return data.FASHION if self.dataset == "fashion" else tuple("0123456789")
 
-    def demo(self) -> Demo:
-        """Draw, guess, and see what the network makes of it."""
-        examples = {} if self.dataset == "fashion" else handwritten(5)
-        asks = {"drawing": Drawing("Draw here", examples=examples)}
-        return Demo("Draw a digit. Which one will it see?", asks, self.look, self.classes)
+    def to_unit_interval(self, images: Tensor) -> Tensor:
+        """Images of whole numbers as floating-point numbers from 0 to 1."""
+        largest = 16 if self.dataset == "uci" else 255
+        return images.to(torch.float32, copy=True).div_(largest)
 
-    def look(self, net: torch.nn.Module, drawing: Image) -> Iterator[Answer]:
-        """Probabilities; the picture as the network gets it; its first layers' maps; what the
-        answer hangs on.
+    def augment(self, images: Tensor, generator: Generator) -> Tensor:
+        """Each image rotated, shifted and scaled at random; clothes are also mirrored."""
+        images = self.to_unit_interval(images)
+        if self.dataset == "fashion":
+            images = training.random_flip(images, generator)
+        return training.random_affine(images, generator, self.rotation, self.shift, self.zoom)
+
+    def network(self) -> StridedCNN:
+        """A new network for the data set's images."""
+        return StridedCNN(1, self.side, 10, self.width, self.dropout)
+
+    def logits(self, net: nn.Module, images: Tensor) -> Tensor:
+        """Logits of images of whole numbers, (examples, 10): the mean over five views if asked for.
+
+        Source: Krizhevsky, Sutskever & Hinton (2012), section 4.1.
         """
-        yield Bars("What it sees", self.predict(net, drawing))
-        image = self.scaled((data.like_uci if self.dataset == "uci" else data.like_mnist)(drawing))
-        lost = occlusion(net, image).clamp_min(0)
-        yield Pictures(
-            "What it gets, and where it looks",
-            {"input": image[0].numpy(), "hangs on": lost.numpy()},
-        )
-        maps = feature_maps(net, net.get_submodule("first"), image)[:12]
-        shown = {
-            f"{k + 1}": (m / m.amax().clamp_min(1e-6)).clamp_min(0).numpy()
-            for k, m in enumerate(maps)
-        }
-        yield Pictures("What its first filters find", shown, width=72)
+        images = self.to_unit_interval(images)
+        views = training.shifted_views(images, self.nudge) if self.nudge else [images]
+        return torch.stack([training.outputs(net, view) for view in views]).mean(0)
+
+    def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
+        """Probability of each class for one picture: a file, an array or a tensor, of any size,
+        light on dark or dark on light.
+        """
+        probabilities = self.logits(net, self.read(input)[None]).softmax(1)[0]
+        return dict(zip(self.classes, probabilities.tolist(), strict=True))
+
+    def read(self, input: Any) -> Tensor:
+        """One picture in the format of the data set, uint8 (1, side, side)."""
+        return data.like_uci(input) if self.dataset == "uci" else data.like_mnist(input)
+
+    def example(self) -> Tensor:
+        """Two images with values from 0 to 1."""
+        return torch.rand(2, 1, self.side, self.side)
+
+    def demo(self) -> Demo:
+        """Draw a digit, and see what the network predicts and why."""
+        examples = {} if self.dataset == "fashion" else handwritten_digits(5)
+        drawing = Drawing("Draw here", examples=examples)
+        question = "Draw a digit. Which one will the network see?"
+        return Demo(question, {"drawing": drawing}, self.explain, self.classes)
+
+    def explain(self, net: nn.Module, drawing: Image) -> Iterator[Answer]:
+        """The prediction for a drawing, and what it depends on."""
+        yield Bars("Probability of each class", self.predict(net, drawing))
+        yield from explanation(net, self.to_unit_interval(self.read(drawing)))

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from etude.training.augmentation import random_mirror
-from etude.training.detection import focal_loss
+from etude.studies.vision.detection._augmentation import random_mirror
+from etude.studies.vision.detection._losses import focal_loss
 
 
 def test_the_focal_loss_is_its_equation() -> None:

@@ -4,13 +4,11 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
-from etude.training.segmentation import (
-    IGNORED,
-    balanced_weights,
-    confusion,
-    dice_loss,
+from etude.studies.vision.segmentation._losses import IGNORED, balanced_weights, dice_loss
+from etude.studies.vision.segmentation._metrics import (
     intersection_over_union,
     pixel_accuracy,
+    pixel_confusion,
 )
 
 
@@ -23,7 +21,7 @@ def drawn(classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_measures_are_scikit_learns() -> None:
     predicted, truth = drawn()
-    counts = confusion(predicted, truth, 5)
+    counts = pixel_confusion(predicted, truth, 5)
     assert torch.equal(
         counts, torch.from_numpy(confusion_matrix(truth.flatten(), predicted.flatten()))
     )
@@ -39,7 +37,9 @@ def test_pixels_without_a_class_count_nowhere() -> None:
     predicted, truth = drawn()
     hidden = truth.clone()
     hidden[0] = IGNORED
-    assert torch.equal(confusion(predicted, hidden, 5), confusion(predicted[1:], truth[1:], 5))
+    assert torch.equal(
+        pixel_confusion(predicted, hidden, 5), pixel_confusion(predicted[1:], truth[1:], 5)
+    )
     scores = torch.randn(3, 5, 9, 8, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(dice_loss(scores, hidden), dice_loss(scores[1:], truth[1:]))
     assert torch.equal(balanced_weights(hidden.byte(), 5), balanced_weights(truth[1:].byte(), 5))
@@ -47,7 +47,7 @@ def test_pixels_without_a_class_count_nowhere() -> None:
 
 def test_a_class_that_is_nowhere_has_no_iou() -> None:
     predicted, truth = drawn()
-    iou = intersection_over_union(confusion(predicted, truth, 6))
+    iou = intersection_over_union(pixel_confusion(predicted, truth, 6))
     assert iou[5].isnan()
     assert not iou[:5].isnan().any()
 

@@ -12,7 +12,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
-from etude.training.average_precision import COCO_THRESHOLDS, average_precision
+from etude.studies.vision.detection._average_precision import (
+    COCO_THRESHOLDS,
+    average_precision,
+)
 
 
 def by_coco(
