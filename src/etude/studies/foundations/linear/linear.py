@@ -10,13 +10,30 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from etude import Amount, Claim, Count, Positive, Run, Study, UserError, data, training
+from etude import (
+    Amount,
+    Claim,
+    Count,
+    Positive,
+    Run,
+    Study,
+    UserError,
+    data,
+    training,
+)
 from etude.networks.standardised import Standardised
 from etude.runs.run import Diverged
 from etude.studies.foundations._convergence import Series, convergence
 
 from ._figures import penalty_paths
-from ._least_squares import Examples, by_qr, cross_validated_path, lasso, r_squared, ridge
+from ._least_squares import (
+    Examples,
+    by_qr,
+    cross_validated_path,
+    lasso,
+    r_squared,
+    ridge,
+)
 from ._polynomials import growing_bases, stability
 
 Table = data.Labelled[Tensor]

@@ -66,7 +66,8 @@ def safe_step_size(x: Tensor, t: Tensor, penalty: float) -> Tensor:
     """One over a bound on the Hessian: with it gradient descent never overshoots."""
     bound = 0.25 if t.shape[1] == 1 else 0.5  # no eigenvalue of diag(p) - ppᵀ is larger
     largest = torch.linalg.eigvalsh(x.T @ x / len(x))[-1]
-    return 1 / (bound * largest + penalty / len(x))
+    size: Tensor = 1 / (bound * largest + penalty / len(x))
+    return size
 
 
 def newton_step(w: Tensor, x: Tensor, t: Tensor, penalty: float) -> Tensor:
