@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "networks": BASE | {"layers"},
     "data": BASE,
     "figures": BASE,
-    "autodiff": set(),
+    "drawing": set(),
+    "autodiff": {"drawing"},
     "runs": BASE | {"figures"},
     "study": BASE | {"runs", "training", "sources"},
     "training": BASE | {"runs", "data", "figures"},
@@ -34,7 +35,7 @@ MAY_IMPORT = {
     "catalogue": BASE | {"study", "sources"},
     "session": BASE | {"study", "catalogue", "runs"},
     "results": BASE
-    | {"study", "catalogue", "session", "runs", "figures", "training", "autodiff", "sources"},
+    | {"study", "catalogue", "session", "runs", "figures", "training", "drawing", "sources"},
     "courses": BASE | {"results", "catalogue", "study"},
     "cli": BASE
     | {"results", "catalogue", "session", "study", "runs", "data", "courses", "app", "sources"},

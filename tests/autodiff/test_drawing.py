@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etude.autodiff import Tensor, sin
-from etude.autodiff.drawing import Edge, Group, Node, draw, svg
+from etude.autodiff.drawing import draw
+from etude.drawing import Edge, Group, Node, svg
 
 NAME = "{http://www.w3.org/2000/svg}"
 

@@ -10,15 +10,14 @@ from torch import nn
 
 import etude
 from etude.runs.run import Run
+from etude.studies.foundations.activations._moments import curve, moments
 from etude.studies.foundations.activations.activations import (
     INITIALISATIONS,
     Activations,
-    curve,
-    moments,
-    sizes,
+    root_mean_squares,
 )
 
-STUDY = Activations(depth=20, width=128, inputs=16)
+STUDY = Activations(layers=20, width=128, inputs=16)
 
 
 def through(
@@ -26,8 +25,10 @@ def through(
 ) -> tuple[list[float], list[float]]:
     """Sizes of signal and gradient, layer by layer, in double precision."""
     torch.manual_seed(seed)
-    z = study.forward(name, start, width, torch.float64)
-    return sizes(z), sizes(list(torch.autograd.grad(z[-1], z, torch.randn_like(z[-1]))))
+    z = study.preactivations(name, start, width, torch.float64)
+    return root_mean_squares(z), root_mean_squares(
+        list(torch.autograd.grad(z[-1], z, torch.randn_like(z[-1])))
+    )
 
 
 def test_weights_are_those_of_pytorch() -> None:
@@ -40,15 +41,17 @@ def test_weights_are_those_of_pytorch() -> None:
         torch.manual_seed(3)
         expected = initialise(torch.empty(30, 70))
         torch.manual_seed(3)
-        torch.testing.assert_close(STUDY.begin(torch.empty(30, 70), start), expected)
-    assert STUDY.begin(torch.ones(30, 70), "zero").count_nonzero() == 0
-    assert STUDY.begin(torch.empty(300, 700), "small").std().item() == pytest.approx(0.02, rel=0.01)
+        torch.testing.assert_close(STUDY.initialise(torch.empty(30, 70), start), expected)
+    assert STUDY.initialise(torch.ones(30, 70), "zero").count_nonzero() == 0
+    assert STUDY.initialise(torch.empty(300, 700), "small").std().item() == pytest.approx(
+        0.02, rel=0.01
+    )
 
 
 def test_orthogonal_layers_keep_every_length_exactly_in_both_directions() -> None:
-    W = STUDY.begin(torch.empty(128, 128, dtype=torch.float64), "orthogonal")
+    W = STUDY.initialise(torch.empty(128, 128, dtype=torch.float64), "orthogonal")
     torch.testing.assert_close(W.T @ W, torch.eye(128, dtype=torch.float64), rtol=0, atol=1e-12)
-    z = STUDY.forward("identity", "orthogonal", 128)
+    z = STUDY.preactivations("identity", "orthogonal", 128)
     gradients = torch.autograd.grad(z[-1], z, torch.randn_like(z[-1]))
     for layer in z:  # each input on its own, not on average
         torch.testing.assert_close(layer.norm(dim=1), z[0].norm(dim=1), rtol=1e-5, atol=0)
@@ -96,12 +99,14 @@ def test_the_size_walks_at_random_as_derived() -> None:
 
 def through_relu(n: int, seed: int) -> float:
     torch.manual_seed(seed)
-    signal = sizes(Activations(depth=20, inputs=1).forward("relu", "kaiming", n))
+    signal = root_mean_squares(
+        Activations(layers=20, inputs=1).preactivations("relu", "kaiming", n)
+    )
     return math.log(signal[-1] / signal[0])
 
 
 def test_xavier_and_tanh_fade_as_one_over_the_root_of_the_depth() -> None:
-    signal, _ = through(Activations(depth=50), "tanh", "xavier", 512)
+    signal, _ = through(Activations(layers=50), "tanh", "xavier", 512)
     assert signal[-1] == pytest.approx(1 / math.sqrt(2 * 49 + 1), rel=0.15)
 
 
@@ -136,7 +141,7 @@ def test_maxout_is_drawn_for_two_pieces() -> None:
 
 
 def test_the_claims_hold(tmp_path) -> None:
-    run = etude.run("activations", seed=0, root=tmp_path, quiet=True, seeds=1, width=64, inputs=8)
+    run = etude.run("activations", seed=0, root=tmp_path, quiet=True, repeats=1, width=64, inputs=8)
     assert all(verdict.holds for verdict in run.verdicts)
     assert run.metrics["zero relu/signal"] == run.metrics["zero relu/gradient"] == 0
     assert "zero relu/drift" not in run.metrics
@@ -153,5 +158,5 @@ def test_the_claims_hold(tmp_path) -> None:
 
 def test_a_narrow_network_does_not_keep_the_claim(tmp_path) -> None:
     with Run("narrow", root=tmp_path, quiet=True) as run:
-        Activations().wander(run, width=10)
+        Activations().stray(run, width=10)
     assert run.metrics["factor"] > 2

@@ -7,7 +7,9 @@ import pytest
 
 from etude import autodiff as ad
 from etude.autodiff import Tensor
-from etude.studies.foundations.autodiff.autodiff import differences, newton, operations, rosenbrock
+from etude.studies.foundations.autodiff._cost import differences
+from etude.studies.foundations.autodiff._operations import operations
+from etude.studies.foundations.autodiff.autodiff import newton, rosenbrock
 
 
 def test_the_expression_of_the_lesson() -> None:

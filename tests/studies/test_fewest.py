@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 import etude
 from etude import data
 from etude.networks.strokes import DRAWINGS, NUMBERS, START, StrokeNetwork, drawing
-from etude.studies.foundations.fewest.fewest import Fewest, trained
+from etude.studies.foundations.fewest._ordinary import parameters
+from etude.studies.foundations.fewest.fewest import Fewest
 
 ALONE = {"channels": (), "grids": ()}  # without the ordinary networks
 
@@ -24,7 +25,7 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_nine_numbers_are_trained_and_nothing_else_is_kept() -> None:
     net = Fewest().network()
-    assert trained(net) == len(START) == 9
+    assert parameters(net) == len(START) == 9
     assert [tuple(t.shape) for t in net.state_dict().values()] == [(9,)]
 
 
@@ -131,7 +132,7 @@ def test_one_batch_can_be_learned(digits) -> None:
 def test_remembered_images_stand_in_for_the_drawings(digits) -> None:
     net = StrokeNetwork(*digits)
     assert (net(digits[0]).argmax(1) == digits[1]).all(), "each image is most like itself"
-    assert trained(net) == 9
+    assert parameters(net) == 9
 
 
 def test_the_claims_hold(tmp_path) -> None:
@@ -148,8 +149,8 @@ def test_the_claims_hold(tmp_path) -> None:
     assert sum(guess.values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_memory_run_is_loaded_with_its_memory(tmp_path) -> None:
-    run = etude.run("fewest", seed=0, root=tmp_path, quiet=True, steps=3, memory=40, **ALONE)
+def test_a_run_with_prototypes_is_loaded_with_them(tmp_path) -> None:
+    run = etude.run("fewest", seed=0, root=tmp_path, quiet=True, steps=3, prototypes=40, **ALONE)
     net = etude.load(run.folder.path).network
     assert net.templates.shape == (40, 1, 8, 8)
     assert net.templates.sum() > 0
@@ -157,7 +158,7 @@ def test_a_memory_run_is_loaded_with_its_memory(tmp_path) -> None:
 
 
 def test_the_ordinary_networks_shrink() -> None:
-    sizes = [trained(net) for family, _, net in Fewest().ordinary() if family == "convolutional"]
+    sizes = [parameters(net) for family, _, net in Fewest().ordinary() if family == "convolutional"]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > 5e4
     for _, _, net in Fewest(dataset="mnist").ordinary():

@@ -16,25 +16,25 @@ from etude.runs.run import Run
 from etude.studies.foundations.generalization.generalization import (
     Generalization,
     activations,
-    called,
     construction,
-    flat,
+    to_vectors,
+    variant_name,
 )
 from studies.golden import at_home
 
 
 def test_the_activations_are_those_of_the_network() -> None:
-    net = Generalization(depth=3, width=20).network()
+    net = Generalization(layers=3, width=20).network()
     x = torch.rand(5, 64)
     held = activations(net, x)
     assert [h.shape[1] for h in held] == [64, 20, 20, 20, 10]
     torch.testing.assert_close(held[-1], net(x).detach())
     assert all((h >= 0).all() for h in held[1:-1])
-    assert len(activations(Generalization(depth=0).network(), x)) == 2
+    assert len(activations(Generalization(layers=0).network(), x)) == 2
 
 
 def test_names_of_levels() -> None:
-    assert [called(level) for level in (0.0, 0.25, 1.0)] == ["true", "25% random", "random"]
+    assert [variant_name(level) for level in (0.0, 0.25, 1.0)] == ["true", "25% random", "random"]
 
 
 def test_a_probe_is_softmax_regression(tmp_path: Path) -> None:
@@ -42,13 +42,13 @@ def test_a_probe_is_softmax_regression(tmp_path: Path) -> None:
     weights.
     """
     digits = data.uci_digits()
-    x, y = flat(digits.train.inputs), digits.train.labels
-    study = Generalization(penalty=0.01, probe_steps=200)
+    x, y = to_vectors(digits.train.inputs), digits.train.labels
+    study = Generalization(probe_penalty=0.01, probe_steps=200)
     mean, deviation = x.mean(0), x.std(0) + 1e-6
     reference = LogisticRegression(C=1 / (0.01 * len(x)), tol=1e-8, max_iter=2_000).fit(
         (x - mean) / deviation, y
     )
-    new, truth = flat(digits.test.inputs), digits.test.labels
+    new, truth = to_vectors(digits.test.inputs), digits.test.labels
     with Run("probe", root=tmp_path, quiet=True) as run:
         found = study.probe(run, x, y, new, truth)
     expected = reference.score((new - mean) / deviation, truth)
@@ -65,9 +65,9 @@ def test_the_construction_meets_any_targets() -> None:
 
 def test_the_construction_on_the_digits_learns_every_image_and_nothing_else(tmp_path: Path) -> None:
     digits = data.uci_digits()
-    x, y = flat(digits.train.inputs).double(), digits.train.labels
+    x, y = to_vectors(digits.train.inputs).double(), digits.train.labels
     assert torch.equal(construction(x, y.double(), x).round().long(), y)
-    new = construction(x, y.double(), flat(digits.test.inputs).double()).round().long()
+    new = construction(x, y.double(), to_vectors(digits.test.inputs).double()).round().long()
     assert (new == digits.test.labels).double().mean() < 0.3
 
 
@@ -79,9 +79,9 @@ def test_any_labels_are_learned_and_the_test_tells_which(
 ) -> None:
     study, digits = Generalization(), data.uci_digits()
     with Run("labels", root=tmp_path, quiet=True) as run:
-        with run.part(called(level), seed=1) as metrics:
-            study.measure(run, digits, level)
-        assert run.folder.curves()["loss"].keys() == {called(level)}
+        with run.part(variant_name(level), seed=1) as metrics:
+            study.train_and_probe(run, digits, level)
+        assert run.folder.curves()["loss"].keys() == {variant_name(level)}
     assert metrics["train accuracy"] >= 0.99
     assert low <= metrics["test accuracy"] <= high
     if level != 0.5 or at_home():  # elsewhere not every wrong label was learned by then
@@ -93,10 +93,10 @@ def test_any_labels_are_learned_and_the_test_tells_which(
 def test_a_run_has_every_level_and_the_untrained_network(tmp_path: Path) -> None:
     run = etude.run(
         "generalization",
-        levels=(0.0, 1.0),
+        label_noise=(0.0, 1.0),
         repeats=2,
         epochs=2,
-        depth=1,
+        layers=1,
         width=16,
         probe_steps=5,
         root=tmp_path,

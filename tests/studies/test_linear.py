@@ -12,15 +12,18 @@ from sklearn import linear_model
 import etude
 from etude import data
 from etude.errors import UserError
-from etude.studies.foundations.linear.linear import Rows, along, mse, r2, standardised
-from etude.training.least_squares import (
+from etude.studies.foundations.linear._least_squares import (
     by_cholesky,
     by_inverse,
     by_qr,
+    cross_validated_path,
     lasso,
+    mean_squared_errors,
+    r_squared,
     ridge,
     soft_threshold,
 )
+from etude.studies.foundations.linear.linear import Table, standardised
 
 PENALTIES = torch.logspace(2, -3, 12, dtype=torch.double)
 
@@ -32,9 +35,9 @@ def diabetes() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_both_parts_are_standardised_by_the_training_rows() -> None:
-    train = Rows(torch.tensor([[1.0, 10.0], [3.0, 30.0]]), torch.tensor([1.0, 5.0]))
+    train = Table(torch.tensor([[1.0, 10.0], [3.0, 30.0]]), torch.tensor([1.0, 5.0]))
     (x, y), (x_test, y_test) = standardised(
-        train, Rows(torch.tensor([[5.0, 20.0]]), torch.tensor([4.0]))
+        train, Table(torch.tensor([[5.0, 20.0]]), torch.tensor([4.0]))
     )
     assert x.tolist() == [[-1, -1], [1, 1]]
     assert y.tolist() == [-2, 2]
@@ -131,15 +134,15 @@ def test_the_soft_threshold_is_the_proximal_map_of_the_absolute_value(z: float) 
 def test_a_path_is_judged_by_rows_that_were_held_out() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(60, 3, generator=generator)
-    rows = Rows(x, x[:, 0] + 0.1 * torch.randn(60, generator=generator))
+    rows = Table(x, x[:, 0] + 0.1 * torch.randn(60, generator=generator))
     splits = [standardised(*parts) for parts in data.folds(rows, 4, generator)]
-    path = along(ridge, PENALTIES, standardised(rows, rows)[0], splits)
+    path = cross_validated_path(ridge, PENALTIES, standardised(rows, rows)[0], splits)
     assert path.errors.shape == (4, 12)
     (fit, held) = splits[1]
     w, _ = ridge(*fit, PENALTIES[[7]])
-    assert path.errors[1, 7].item() == pytest.approx(mse(w, *held).item())
+    assert path.errors[1, 7].item() == pytest.approx(mean_squared_errors(w, *held).item())
     assert path.chosen == path.errors.mean(0).argmin()
-    assert r2(torch.tensor([1.0, 0, 0]).double(), x.double(), x[:, 0].double()) == 1
+    assert r_squared(torch.tensor([1.0, 0, 0]).double(), x.double(), x[:, 0].double()) == 1
 
 
 def test_the_claims_hold_and_the_network_takes_raw_measurements(tmp_path) -> None:
@@ -169,8 +172,10 @@ def test_the_claims_hold_and_the_network_takes_raw_measurements(tmp_path) -> Non
 
 
 def test_a_step_far_beyond_what_is_safe_is_told(tmp_path) -> None:
-    with pytest.raises(UserError, match=r"diverged at rate 1000; expected a rate below 2"):
-        etude.run("linear", root=tmp_path, quiet=True, rate=1000.0)
+    with pytest.raises(
+        UserError, match=r"diverged at step size 1000; expected a step size below 2"
+    ):
+        etude.run("linear", root=tmp_path, quiet=True, step_size=1000.0)
 
 
 def test_more_bases_than_points_are_refused(tmp_path) -> None:

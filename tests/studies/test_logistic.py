@@ -13,15 +13,15 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 import etude
 from etude import data
 from etude.errors import UserError
-from etude.studies.foundations.logistic.logistic import (
-    Logistic,
+from etude.studies.foundations.logistic._likelihood import (
+    choose_penalty,
     design,
     gradient,
     hessian,
     indicators,
     loss,
     maxima,
-    newton,
+    newton_step,
     probabilities,
 )
 
@@ -123,7 +123,7 @@ def test_a_step_of_newton_is_weighted_least_squares() -> None:
     p = probabilities(x @ w)
     s = p * (1 - p)
     solved = torch.linalg.lstsq(s.sqrt() * x, s.sqrt() * (x @ w + (t - p) / s)).solution
-    torch.testing.assert_close(newton(w, x, t, 0.0), solved, atol=1e-8, rtol=0)
+    torch.testing.assert_close(newton_step(w, x, t, 0.0), solved, atol=1e-8, rtol=0)
 
 
 def test_newton_falls_even_where_the_parabola_is_far_off() -> None:
@@ -135,7 +135,7 @@ def test_newton_falls_even_where_the_parabola_is_far_off() -> None:
     ).view_as(w)
     assert loss(full, x, t, 0.01) > loss(w, x, t, 0.01), "a whole step climbs"
     for _ in range(40):
-        before, w = loss(w, x, t, 0.01), newton(w, x, t, 0.01)
+        before, w = loss(w, x, t, 0.01), newton_step(w, x, t, 0.01)
         assert loss(w, x, t, 0.01) <= before
     assert gradient(w, x, t, 0.01).abs().max() < 1e-9
 
@@ -157,11 +157,12 @@ def test_the_maximum_is_that_of_scikit_learn(table) -> None:
 
 def test_the_penalty_is_chosen_by_rows_that_were_held_out() -> None:
     rows = data.iris().train
-    study = Logistic(penalties=(100.0, 1.0), parts=5)
-    assert study.chosen(rows, 3) == 1.0, "100 leaves hardly any coefficients"
+    assert choose_penalty(rows, 3, (100.0, 1.0), 5) == 1.0, "100 leaves hardly any coefficients"
     noise = torch.Generator().manual_seed(0)
     blind = data.Labelled(torch.randn(40, 4, generator=noise), torch.arange(40) % 2)
-    assert study.chosen(blind, 2) == 100.0, "where nothing can be told, certainty costs"
+    assert choose_penalty(blind, 2, (100.0, 1.0), 5) == 100.0, (
+        "where nothing can be told, certainty costs"
+    )
 
 
 def test_the_claims_hold_and_the_network_takes_raw_measurements(tmp_path) -> None:

@@ -45,7 +45,7 @@ def _squares(x: Any, y: Any, w: Any) -> Any:
 
 
 def etude_ridge(seed: int) -> Measured:
-    from etude.training.least_squares import ridge
+    from etude.studies.foundations.linear._least_squares import ridge
 
     (x, y), penalties = _regression(), 100 * _fall() ** 2
     w, _ = ridge(x, y, penalties)
@@ -75,7 +75,7 @@ def sklearn_ridge(seed: int) -> Measured:
 
 
 def etude_lasso(seed: int) -> Measured:
-    from etude.training.least_squares import lasso
+    from etude.studies.foundations.linear._least_squares import lasso
 
     x, y = _regression()
     penalties = (x.T @ y / len(x)).abs().max() * _fall()

@@ -10,7 +10,7 @@ what learns by them.
 
 ``tensor.py`` records and walks back. ``operations.py`` and ``convolution.py`` hold each operation
 beside its derivative, ``derivatives.py`` gradients, Jacobians and Hessians of functions,
-``modules.py`` layers, ``training.py`` losses and optimisers, ``drawing.py`` pictures of graphs.
+``modules.py`` layers, ``training.py`` losses and optimisers, ``drawing.py`` graphs as pictures.
 """
 
 # ruff: noqa: F403, F405

@@ -30,7 +30,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from etude.autodiff.drawing import Edge, Group, Node, svg
+from etude.drawing import Edge, Group, Node, svg
 from etude.errors import UserError
 from etude.results.receptive import Reach, Receptive, merged
 from etude.study import Study, study_name

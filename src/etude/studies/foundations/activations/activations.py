@@ -12,81 +12,41 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import data
-from etude.claims import Claim
-from etude.figures.signals import curves_with_slopes, spread_by_layer, through_layers
+from etude import Claim, Count, Natural, OptimizerName, Positive, Run, Study, data, training
 from etude.layers.activations import ACTIVATIONS, dense
-from etude.runs.run import Run
-from etude.study import Count, OptimizerName, Positive, Study
-from etude.training.batches import Batches
-from etude.training.comparison import compare
-from etude.training.evaluation import accuracy, outputs
-from etude.training.optimizers import descent
-from etude.training.schedules import cosine
+
+from ._figures import curves_with_slopes, spread_by_layer, through_layers
+from ._moments import curve, moments
 
 INITIALISATIONS = ("zero", "small", "large", "xavier", "kaiming", "orthogonal")
-Sizes = dict[
-    str, dict[str, tuple[list[float], list[float]]]
-]  # activation → initialisation → signal, gradient by layer
-
-
-def curve(name: str, z: Tensor) -> tuple[Tensor, Tensor]:
-    """An activation and its derivative, both like z; that of Maxout for the pieces z and -z."""
-    z = z.clone().requires_grad_()
-    pieces = torch.stack([z, -z], 1) if name == "maxout" else z[:, None]
-    values = ACTIVATIONS[name]()(pieces).squeeze(1)
-    (slopes,) = torch.autograd.grad(values.sum(), z)
-    return values.detach(), slopes
-
-
-def moments(name: str) -> tuple[float, float]:
-    """E φ(z)² and E φ'(z)² for a standard normal z."""
-    z = torch.linspace(-12, 12, 24_002, dtype=torch.float64)
-    density = torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    values, slopes = curve(name, z)
-    return (
-        torch.trapezoid(values**2 * density, z).item(),
-        torch.trapezoid(slopes**2 * density, z).item(),
-    )
-
-
-def sizes(layers: list[Tensor]) -> list[float]:
-    """The root mean square of each layer; these have mean 0, so it is their standard deviation."""
-    return [values.detach().double().square().mean().sqrt().item() for values in layers]
+Sizes = dict[str, dict[str, tuple[list[float], list[float]]]]
+"""``{activation: {initialisation: (signal, gradient)}}``, a number for each layer."""
 
 
 @dataclass
 class Activations(Study):
     """Follow signal and gradient through fifty layers, for each initialisation and activation; then
-    train some.
+    train deep networks that differ in their initialisation.
     """
 
-    depth: Count = 50  # layers that the signal passes
-    width: Count = 256  # units of each
+    layers: Natural = 50  # layers that the signal passes
+    width: Count = 256  # units of each layer
     inputs: Count = 32  # random inputs that pass together
     activations: tuple[
         Literal[
             "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "swish", "gelu"
         ],
         ...,
-    ] = (
-        "identity",
-        "tanh",
-        "relu",
-    )  # that the signal passes
-    small: Positive = 0.02  # standard deviation of weights that are too small
-    large: Positive = 0.2  # standard deviation of weights that are too large
-    widths: tuple[Count, ...] = (
-        100,
-        400,
-        1600,
-    )  # of networks that begin as Kaiming says, with ReLU
-    layers: Count = 20  # hidden layers of 64 ReLUs in the networks that are trained
-    steps: Count = 200  # of training
+    ] = ("identity", "tanh", "relu")  # activations that the signal passes
+    small_std: Positive = 0.02  # standard deviation of weights that are too small
+    large_std: Positive = 0.2  # standard deviation of weights that are too large
+    widths: tuple[Count, ...] = (100, 400, 1600)  # widths of the networks with ReLU and Kaiming
+    trained_layers: Count = 20  # hidden layers of 64 ReLUs in the networks that are trained
+    steps: Count = 200  # updates of each network that is trained
     batch: Count = 64  # digits a step
-    optimizer: OptimizerName = "momentum"  # the rule of a step; choose the learning rate with it
-    learning_rate: Positive = 0.05  # at the start; falls to zero along half a cosine
-    seeds: Count = 3  # of everything that is random, for each mean
+    optimizer: OptimizerName = "momentum"  # rule of a step; choose the learning rate with it
+    learning_rate: Positive = 0.05  # the first; falls to zero along half a cosine
+    repeats: Count = 3  # seeds for each mean
 
     claims = [
         Claim(
@@ -109,114 +69,137 @@ class Activations(Study):
 
     def __call__(self, run: Run) -> None:
         z = torch.linspace(-4, 4, 802)  # without 0, where some have no derivative
-        shown = {
-            name.replace("_", " "): curve(name, z) for name in ACTIVATIONS if name != "identity"
-        }
-        shown["maxout of z and −z"] = shown.pop("maxout")
-        run.figure("curves", curves_with_slopes(z, shown, lent=["hard limit"], columns=5))
-        smooth = {
-            name: moments(name) for name in ACTIVATIONS if name not in ("hard_limit", "maxout")
-        }
-        rows = [
-            (name, square, square**-0.5, slope / square) for name, (square, slope) in smooth.items()
-        ]
-        run.table("gains", ["activation", "E φ²", "gain", "E φ'² / E φ²"], rows)
+        curves = {name.replace("_", " "): curve(name, z) for name in ACTIVATIONS}
+        del curves["identity"]
+        curves["maxout of z and −z"] = curves.pop("maxout")
+        run.figure("curves", curves_with_slopes(z, curves, surrogate=["hard limit"], columns=5))
+
+        gains = []
+        for name in ACTIVATIONS:
+            if name not in ("hard_limit", "maxout"):
+                square, slope = moments(name)
+                gains.append((name, square, square**-0.5, slope / square))
+        run.table("gains", ["activation", "E φ²", "gain", "E φ'² / E φ²"], gains)
 
         measured: Sizes = {}
         variants = {
-            f"{start} {name}": partial(self.follow, name=name, start=start, measured=measured)
+            f"{start} {name}": partial(self.propagate, name=name, start=start, measured=measured)
             for name in self.activations
             for start in INITIALISATIONS
         }
-        compare(run, variants, self.seeds, "drift", better="lower", name="signal")
+        training.compare(run, variants, self.repeats, "drift", better="lower", name="signal")
         run.figure("layers", through_layers(measured))
-        starts = ("small", "xavier", "kaiming", "large")
-        spread = {
-            f"tanh(z), {start}": [
-                z.detach().tanh() for z in self.forward("tanh", start, self.width)
-            ]
-            for start in starts
-        }
+
+        spread = {}
+        for start in ("small", "xavier", "kaiming", "large"):
+            layers = self.preactivations("tanh", start, self.width)
+            spread[f"tanh(z), {start}"] = [z.detach().tanh() for z in layers]
         run.figure("spread", spread_by_layer(spread, reach=1.0))
 
-        widths = {f"{width:,} units": partial(self.wander, width=width) for width in self.widths}
-        found = compare(run, widths, self.seeds, "factor", better="lower", name="width")
-        run.result({"kaiming relu/factor": found.mean(list(widths)[-1], "factor")})
+        widths = {f"{width:,} units": partial(self.stray, width=width) for width in self.widths}
+        by_width = training.compare(
+            run, widths, self.repeats, "factor", better="lower", name="width"
+        )
+        widest = list(widths)[-1]
+        run.result({"kaiming relu/factor": by_width.mean(widest, "factor")})
 
-        trained = {
+        starts = {
             start: partial(self.train, start=start) for start in ("small", "xavier", "kaiming")
         }
-        compare(run, trained, self.seeds, "test/accuracy", name="training")
+        training.compare(run, starts, self.repeats, "test/accuracy", name="training")
 
     @torch.no_grad()
-    def begin(self, weight: Tensor, start: str) -> Tensor:
-        """Fill a weight matrix (outputs, inputs) as an initialisation says."""
+    def initialise(self, weight: Tensor, start: str) -> Tensor:
+        """Fill a weight matrix (outputs, inputs) by one of the initialisations."""
         if start == "orthogonal":
             return nn.init.orthogonal_(weight)
-        n_out, n_in = weight.shape
+        outputs, inputs = weight.shape
         variance = {
             "zero": 0.0,
-            "small": self.small**2,
-            "large": self.large**2,
-            "xavier": 2 / (n_in + n_out),
-            "kaiming": 2 / n_in,
+            "small": self.small_std**2,
+            "large": self.large_std**2,
+            "xavier": 2 / (inputs + outputs),
+            "kaiming": 2 / inputs,
         }
         return weight.normal_(0, math.sqrt(variance[start]))
 
-    def forward(
+    def preactivations(
         self, name: str, start: str, width: int, dtype: torch.dtype = torch.float32
     ) -> list[Tensor]:
-        """z_1 … z_depth of standard normal inputs: W_l φ(z_{l-1}), each (inputs, width)."""
-        phi, h, z = ACTIVATIONS[name](), torch.randn(self.inputs, width, dtype=dtype), []
-        for _ in range(self.depth):
-            W = self.begin(torch.empty(width, width), start).to(dtype)
-            z.append((h @ W.T).requires_grad_())
-            h = phi(z[-1])
-        return z
+        """z_l = W_l φ(z_{l-1}) of every layer, each (inputs, width), for standard normal inputs.
 
-    def follow(self, run: Run, name: str, start: str, measured: Sizes) -> None:
-        """One network: the signal forward, and a gradient of size 1 from the last layer
-        backward.
+        Args:
+            name: the activation φ.
+            start: the initialisation of the weights W_l.
+            width: units of each layer.
+            dtype: the precision of the result.
         """
-        z = self.forward(
-            name, start, self.width, torch.float64
-        )  # 1e-33 and 1e25 have to fit, and their squares
+        phi = ACTIVATIONS[name]()
+        h = torch.randn(self.inputs, width, dtype=dtype)
+        layers = []
+        for _ in range(self.layers):
+            W = self.initialise(torch.empty(width, width), start).to(dtype)
+            z = (h @ W.T).requires_grad_()
+            layers.append(z)
+            h = phi(z)
+        return layers
+
+    def propagate(self, run: Run, name: str, start: str, measured: Sizes) -> None:
+        """Send a signal forward through one network, and a gradient of size 1 backward."""
+        # in double precision: numbers such as 1e-33 and 1e25 have to fit, and their squares
+        z = self.preactivations(name, start, self.width, torch.float64)
         gradients = torch.autograd.grad(z[-1], z, torch.randn_like(z[-1]))
-        signal, gradient = sizes(z), sizes(list(gradients))
+        signal = root_mean_squares(z)
+        gradient = root_mean_squares(list(gradients))
+
         run.result({"signal": signal[-1], "gradient": gradient[0]})
         if start != "zero":  # nothing is left of which to take a logarithm
-            ratios = [s / signal[0] for s in signal] + [g / gradient[-1] for g in gradient]
+            ratios = [size / signal[0] for size in signal]
+            ratios += [size / gradient[-1] for size in gradient]
             run.result({"drift": max(abs(math.log10(ratio)) for ratio in ratios)})
             measured.setdefault(name, {})[start] = signal, gradient
 
-    def wander(self, run: Run, width: int) -> None:
-        """How far the signal of one network strays from its size in the first layer."""
+    def stray(self, run: Run, width: int) -> None:
+        """Measure the largest factor between the signal in any layer of one network and in its
+        first.
+        """
         with torch.no_grad():
-            signal = sizes(self.forward("relu", "kaiming", width))
-        run.result({"factor": max(max(s / signal[0], signal[0] / s) for s in signal)})
+            signal = root_mean_squares(self.preactivations("relu", "kaiming", width))
+        first = signal[0]
+        run.result({"factor": max(max(size / first, first / size) for size in signal)})
 
     def train(self, run: Run, start: str) -> None:
-        """A deep network on the digits."""
+        """Train a deep network on the digits."""
         digits = data.uci_digits()
-        train, test = digits.train.inputs.flatten(1).float(), digits.test.inputs.flatten(1).float()
-        mean, deviation = train.mean(), train.std()
-        train, test = run.place((train - mean) / deviation), run.place((test - mean) / deviation)
-        net = run.place(
-            nn.Sequential(*(dense("relu", 64, 64) for _ in range(self.layers)), nn.Linear(64, 10))
-        )
-        for p in net.parameters():
-            self.begin(p, start) if p.ndim == 2 else nn.init.zeros_(p)
-        optimizer = descent(self.optimizer, net, self.learning_rate)
-        schedule = LambdaLR(optimizer, cosine(self.steps))
-        batches = Batches((train, run.place(digits.train.labels)), self.batch)
+        train = digits.train.inputs.flatten(1).float()
+        test = digits.test.inputs.flatten(1).float()
+        mean = train.mean()
+        deviation = train.std()
+        train = run.place((train - mean) / deviation)
+        test = run.place((test - mean) / deviation)
+        labels = run.place(digits.train.labels)
+
+        hidden = [dense("relu", 64, 64) for _ in range(self.trained_layers)]
+        net = run.place(nn.Sequential(*hidden, nn.Linear(64, 10)))
+        for parameter in net.parameters():
+            if parameter.ndim == 2:
+                self.initialise(parameter, start)
+            else:
+                nn.init.zeros_(parameter)
+        optimizer = training.descent(self.optimizer, net, self.learning_rate)
+        schedule = LambdaLR(optimizer, training.cosine(self.steps))
+        batches = training.Batches((train, labels), self.batch)
 
         for x, label in run.steps(batches, self.steps, state=(net, optimizer, schedule)):
             loss = cross_entropy(net(x), label)
             run.minimise(loss, optimizer, schedule, clip=1.0)
             run.log(loss=loss)
 
-        run.result(
-            {"train/loss": cross_entropy(outputs(net, train), run.place(digits.train.labels))}
-        )
-        right = accuracy(outputs(net, test), run.place(digits.test.labels))
-        run.result({"test/accuracy": right}, held_out=len(test))
+        run.result({"train/loss": cross_entropy(training.outputs(net, train), labels)})
+        correct = training.accuracy(training.outputs(net, test), run.place(digits.test.labels))
+        run.result({"test/accuracy": correct}, held_out=len(test))
+
+
+def root_mean_squares(layers: list[Tensor]) -> list[float]:
+    """The root mean square of each layer, which is its standard deviation, for its mean is 0."""
+    return [values.detach().double().square().mean().sqrt().item() for values in layers]

@@ -10,19 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from etude import data
-from etude.claims import Claim
-from etude.figures.classification import confusion_matrix
-from etude.figures.differences import error_by_step
-from etude.figures.images import filter_grid
+from etude import (
+    Amount,
+    Claim,
+    Count,
+    Fraction,
+    Positive,
+    Run,
+    Study,
+    data,
+    figures,
+    training,
+)
 from etude.layers import by_hand as hand
 from etude.layers.by_hand import Array
-from etude.runs.run import Run
-from etude.study import Count, Fraction, Positive, Study
-from etude.training.batches import Batches
-from etude.training.evaluation import accuracy, outputs
-from etude.training.schedules import cosine
-from etude.training.validation import split
+
+from ._figures import error_by_step
 
 
 @dataclass
@@ -31,14 +34,14 @@ class Backprop(Study):
 
     dataset: Literal["uci", "mnist"] = "uci"  # 8×8 inside scikit-learn; 28×28
     width: Count = 16  # filters of the first convolution; the second has twice as many
-    hidden: Count = 64  # units between the convolutions and the scores
-    dropout: Fraction = 0.2  # part of these that is dropped
+    units: Count = 64  # units of the hidden layer after the convolutions
+    dropout: Fraction = 0.2  # fraction of these units that is dropped in training
     epochs: Positive = 15.0  # passes over the training data
     batch: Count = 64  # images a step
-    learning_rate: Positive = 0.05  # at the start; falls to zero along half a cosine
-    momentum: Fraction = 0.9  # μ, the part of the last step that is kept
-    weight_decay: Fraction = 5e-4  # λ, the factor of the L2 penalty
-    held_out: Fraction = 0.05  # part of the training data kept for validation
+    learning_rate: Positive = 0.05  # the first; falls to zero along half a cosine
+    momentum: Fraction = 0.9  # μ, the fraction of the last step that is kept
+    weight_decay: Amount = 5e-4  # λ, the factor of the L2 penalty
+    held_out: Fraction = 0.05  # fraction of the training data kept for validation
 
     scales = {"full": {"dataset": "mnist", "width": 8, "epochs": 3.0}}
     claims = [
@@ -51,57 +54,73 @@ class Backprop(Study):
 
     def __call__(self, run: Run) -> None:
         errors = {name: hand.differences(layer, x) for name, (layer, x) in checks().items()}
-        run.result({"gradients/error": max(min(found.values()) for found in errors.values())})
+        worst = max(min(by_step.values()) for by_step in errors.values())
+        run.result({"gradients/error": worst})
         run.figure("differences", error_by_step(errors))
 
         digits = data.uci_digits() if self.dataset == "uci" else data.mnist()
-        train, validation = split(run, digits.train, round(self.held_out * len(digits.train)))
-        batches = Batches((self.scaled(train.inputs), train.labels), self.batch)
+        count = round(self.held_out * len(digits.train))
+        train, validation = training.split(run, digits.train, count)
+        batches = training.Batches((self.scaled(train.inputs), train.labels), self.batch)
         steps = round(self.epochs * len(batches))
-        net, shape = hand.Network(self.layers()), cosine(steps)
+
+        net = hand.Network(self.layers())
+        schedule = training.cosine(steps)
 
         for images, labels in run.steps(batches, steps, state=net):
             z = net.forward(images.numpy(), training=True)
-            loss, dz = hand.softmax_cross_entropy(z, labels.numpy())
-            norms = net.backward(dz)
-            net.step(self.learning_rate * shape(run.step), self.momentum, self.weight_decay)
-            run.log(
-                loss=loss,
-                **{"first layer/gradient norm": norms[-2], "last layer/gradient norm": norms[0]},
-            )
-            if run.every(len(batches)):
-                scores = torch.from_numpy(net.forward(self.scaled(validation.inputs).numpy()))
-                run.log(**{"validation/accuracy": accuracy(scores, validation.labels)})
+            loss, gradient = hand.softmax_cross_entropy(z, labels.numpy())
+            norms = net.backward(gradient)
+            learning_rate = self.learning_rate * schedule(run.step)
+            net.step(learning_rate, self.momentum, self.weight_decay)
 
-        scores = torch.from_numpy(net.forward(self.scaled(validation.inputs).numpy()))
+            run.log(loss=loss)
+            run.log(**{"first layer/gradient norm": norms[-2]})
+            run.log(**{"last layer/gradient norm": norms[0]})
+            if run.every(len(batches)):
+                run.log(**{"validation/accuracy": self.accuracy(net, validation)})
+
         run.result(
-            {"validation/accuracy": accuracy(scores, validation.labels)}, held_out=len(validation)
+            {"validation/accuracy": self.accuracy(net, validation)}, held_out=len(validation)
         )
-        images, labels = self.scaled(digits.test.inputs), digits.test.labels
-        scores = torch.cat(
-            [torch.from_numpy(net.forward(part.numpy())) for part in torch.split(images, 500)]
-        )
-        run.result({"test/accuracy": accuracy(scores, labels)}, held_out=len(labels))
+        run.result({"test/accuracy": self.accuracy(net, digits.test)}, held_out=len(digits.test))
+
+        images = self.scaled(digits.test.inputs)
+        logits = self.logits(net, images)
         twin = self.network()
         twin.load_state_dict(net.state_dict(), strict=False)
-        run.result({"torch/error": (outputs(twin, images) - scores).abs().max()})
-        run.figure("confusion", confusion_matrix(scores.argmax(1), labels, digits.classes))
+        run.result({"torch/error": (training.outputs(twin, images) - logits).abs().max()})
+
+        predicted = logits.argmax(1)
         run.figure(
-            "filters",
-            filter_grid(twin.state_dict()["0.weight"], title="filters of the first convolution"),
+            "confusion", figures.confusion_matrix(predicted, digits.test.labels, digits.classes)
+        )
+        filters = twin.state_dict()["0.weight"]
+        run.figure(
+            "filters", figures.filter_grid(filters, title="filters of the first convolution")
         )
         run.keep(twin)
 
+    def logits(self, net: hand.Network, images: Tensor) -> Tensor:
+        """Logits (n, 10) of scaled images (n, 1, side, side)."""
+        parts = [torch.from_numpy(net.forward(part.numpy())) for part in torch.split(images, 500)]
+        return torch.cat(parts)
+
+    def accuracy(self, net: hand.Network, examples: data.Labelled[Tensor]) -> float:
+        """The fraction of examples that the network classifies correctly."""
+        return training.accuracy(self.logits(net, self.scaled(examples.inputs)), examples.labels)
+
     @property
     def side(self) -> int:
-        """Pixels of an image, along each axis."""
+        """Height and width of an image in pixels."""
         return 8 if self.dataset == "uci" else 28
 
     def layers(self) -> list[hand.Layer]:
-        """The network, by hand: two convolutions, each normalised, cut off and pooled, and two
+        """The network by hand: two convolutions, each with batch norm, ReLU and pooling, then two
         affine layers.
         """
-        w, flat = self.width, 2 * self.width * (self.side // 4) ** 2
+        w = self.width
+        flat = 2 * w * (self.side // 4) ** 2
         return [
             hand.Convolution(1, w, 3),
             hand.BatchNorm(w),
@@ -112,15 +131,16 @@ class Backprop(Study):
             hand.ReLU(),
             hand.MaxPool(),
             hand.Flatten(),
-            hand.Affine(flat, self.hidden),
+            hand.Affine(flat, self.units),
             hand.ReLU(),
             hand.Dropout(self.dropout),
-            hand.Affine(self.hidden, 10),
+            hand.Affine(self.units, 10),
         ]
 
     def network(self) -> nn.Sequential:
-        """The same network made of ``torch.nn``, for what others do with networks."""
-        w, flat = self.width, 2 * self.width * (self.side // 4) ** 2
+        """The same network made of ``torch.nn``, so that it can be loaded like any other."""
+        w = self.width
+        flat = 2 * w * (self.side // 4) ** 2
         return nn.Sequential(
             nn.Conv2d(1, w, 3, padding=1, bias=False),
             nn.BatchNorm2d(w),
@@ -131,35 +151,34 @@ class Backprop(Study):
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Flatten(),
-            nn.Linear(flat, self.hidden),
+            nn.Linear(flat, self.units),
             nn.ReLU(),
             nn.Dropout(self.dropout),
-            nn.Linear(self.hidden, 10),
+            nn.Linear(self.units, 10),
         )
 
     def example(self) -> Tensor:
-        """Two images with values from 0 to 1."""
+        """Two random images with values from 0 to 1, (2, 1, side, side)."""
         return torch.rand(2, 1, self.side, self.side)
 
     def scaled(self, images: Tensor) -> Tensor:
-        """Whole numbers to values from 0 to 1."""
+        """Images of whole numbers as images of values from 0 to 1."""
         return images.float() / (16 if self.dataset == "uci" else 255)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """Probabilities of the classes for one picture: a file, an array or a tensor, of any size
         and polarity.
         """
-        image = (data.like_uci if self.dataset == "uci" else data.like_mnist)(input)
-        return dict(
-            zip("0123456789", net(self.scaled(image[None])).softmax(1)[0].tolist(), strict=True)
-        )
+        to_digits = data.like_uci if self.dataset == "uci" else data.like_mnist
+        image = self.scaled(to_digits(input))  # (1, side, side)
+        p = net(image[None]).softmax(1)[0]
+        return dict(zip("0123456789", p.tolist(), strict=True))
 
 
 def checks() -> dict[str, tuple[hand.Layer, Array]]:
-    """Each kind of layer, in double precision, with an input on which no kink lies near."""
-    spaced = (np.random.permutation(96) / 48 - 0.99).reshape(
-        2, 3, 4, 4
-    )  # no two within 0.02, nor one near 0
+    """Each kind of layer in double precision, with an input that is not near a kink."""
+    spaced = np.random.permutation(96) / 48 - 0.99  # no two within 0.02, and none near 0
+    spaced = spaced.reshape(2, 3, 4, 4)
     return {
         "affine": (hand.Affine(6, 5), np.random.normal(size=(4, 6))),
         "convolution": (hand.Convolution(3, 4, 3), np.random.normal(size=(2, 3, 5, 4))),

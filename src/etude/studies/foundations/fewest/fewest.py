@@ -7,25 +7,27 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import data
-from etude.claims import Claim
-from etude.figures.classification import confusion_matrix
-from etude.figures.images import image_grid
-from etude.figures.sizes import accuracy_by_size
+from etude import (
+    Claim,
+    Count,
+    Fraction,
+    Natural,
+    OptimizerName,
+    Positive,
+    Run,
+    Study,
+    data,
+    figures,
+    training,
+)
 from etude.networks.strokes import NUMBERS, START, StrokeNetwork
-from etude.runs.run import Run
-from etude.study import Count, Natural, OptimizerName, Positive, Study
-from etude.training.batches import Batches
-from etude.training.best import Best
-from etude.training.evaluation import accuracy, outputs
-from etude.training.optimizers import descent
-from etude.training.schedules import one_cycle
-from etude.training.validation import split
+
+from ._figures import accuracy_by_size, matches
+from ._ordinary import convolutional, parameters, softmax_regression
 
 
 @dataclass
@@ -33,36 +35,22 @@ class Fewest(Study):
     """Recognise digits with nine trained parameters."""
 
     dataset: Literal["uci", "mnist"] = "uci"  # 8×8 inside scikit-learn; 28×28
-    steps: Count = 150  # of training the nine
+    steps: Count = 150  # updates of the nine numbers
     batch: Count = 64  # images a step
-    optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
-    learning_rate: Positive = 0.05  # of the nine at the start; falls to zero along a straight line
-    cells: Count = 20  # along each side of the window through which an image is seen
-    directions: Count = 8  # of edges that are told apart
-    held_out: Count = 300  # training images kept to choose the best of the nine's steps
-    memory: Natural = 0  # training images that stand in for the drawings; 0: the drawings
-    channels: tuple[Count, ...] = (
-        64,
-        32,
-        16,
-        8,
-        4,
-        2,
-        1,
-    )  # of the ordinary convolutional networks, for comparison
-    grids: tuple[Count, ...] = (
-        8,
-        4,
-        3,
-        2,
-        1,
-    )  # softmax regression on so many by so many averages of the image
-    ordinary_steps: Count = 500  # of training each of the ordinary networks
+    optimizer: OptimizerName = "adam"  # rule of a step; choose the learning rate with it
+    learning_rate: Positive = 0.05  # the first of the nine; falls to zero along a straight line
+    cells: Count = 20  # cells along each side of the window through which an image is seen
+    directions: Count = 8  # directions of edges that have a channel of their own
+    held_out: Fraction = 0.2088  # fraction of the training data kept to choose the best step
+    prototypes: Natural = 0  # training images in place of the drawings; 0: the drawings
+    channels: tuple[Count, ...] = (64, 32, 16, 8, 4, 2, 1)  # filters of the ordinary networks
+    grids: tuple[Count, ...] = (8, 4, 3, 2, 1)  # averages along each side, for softmax regression
+    ordinary_steps: Count = 500  # updates of each of the ordinary networks
 
     scales = {
         "full": {
             "dataset": "mnist",
-            "held_out": 2000,
+            "held_out": 0.03333,
             "grids": (28, 14, 7, 4, 2, 1),
             "ordinary_steps": 1500,
         }
@@ -95,124 +83,120 @@ class Fewest(Study):
 
     def __call__(self, run: Run) -> None:
         digits = data.uci_digits() if self.dataset == "uci" else data.mnist()
-        train, validation = split(run, digits.train, self.held_out)
+        count = round(self.held_out * len(digits.train))
+        train, validation = training.split(run, digits.train, count)
         net = self.network()
-        if self.memory:
-            train, known = data.hold_out(train, self.memory)  # what is remembered is not trained on
-            net = StrokeNetwork(
-                self.scaled(known.inputs), known.labels, self.cells, self.directions
-            )
+        if self.prototypes:  # these are not trained on
+            train, known = data.hold_out(train, self.prototypes)
+            images = self.scaled(known.inputs)
+            net = StrokeNetwork(images, known.labels, self.cells, self.directions)
         net = run.place(net)
-        test, labels = run.place(self.scaled(digits.test.inputs)), run.place(digits.test.labels)
-        untrained = accuracy(outputs(net, test), labels)
 
-        images, classes = run.place(self.scaled(validation.inputs)), run.place(validation.labels)
-        batches = Batches(
-            (run.place(self.scaled(train.inputs)), run.place(train.labels)), self.batch
-        )
-        optimizer = descent(self.optimizer, net.parameters(), self.learning_rate)
-        schedule = LambdaLR(optimizer, lambda step: 1 - step / self.steps)
-        best = Best(net, lowest=True)
-        for x, label in run.steps(
-            batches, self.steps, state=(net, optimizer, schedule, best), name="nine"
-        ):
-            loss = cross_entropy(net(x), label)
-            run.minimise(loss, optimizer, schedule)
-            run.log(
-                loss=loss,
-                **{f"{name}/relative": value / START[name] for name, value in net.values().items()},
-            )
-            if run.every(10):
-                best.update(cross_entropy(outputs(net, images), classes).item())
-        best.restore()
+        test = run.place(self.scaled(digits.test.inputs))
+        labels = run.place(digits.test.labels)
+        images = run.place(self.scaled(train.inputs))
+        batches = training.Batches((images, run.place(train.labels)), self.batch)
 
-        curve: dict[str, list[tuple[float, float]]] = {
+        before = training.accuracy(training.outputs(net, test), labels)
+        self.train(run, net, batches, validation)
+        logits = training.outputs(net, test)
+        after = training.accuracy(logits, labels)
+
+        curves: dict[str, list[tuple[float, float]]] = {
             "convolutional": [],
             "softmax regression": [],
         }
-        for family, rate, other in self.ordinary():
-            name = f"{family}/{trained(other)}"
-            other = run.place(other)
-            optimizer = descent("adam", other.parameters(), rate)
-            schedule = LambdaLR(optimizer, one_cycle(self.ordinary_steps, warmup=0.2))
-            for x, label in run.steps(
-                batches, self.ordinary_steps, state=(other, optimizer, schedule), name=name
-            ):
-                loss = cross_entropy(other(x), label)
-                run.minimise(loss, optimizer, schedule)
-                run.log(loss=loss)
-            reached = accuracy(outputs(other, test), labels)
-            curve[family].append((trained(other), reached))
-            run.result({name: reached}, held_out=len(test))
+        for family, learning_rate, other in self.ordinary():
+            name = f"{family}/{parameters(other)}"
+            self.train_ordinary(run, name, run.place(other), learning_rate, batches)
+            correct = training.accuracy(training.outputs(other, test), labels)
+            curves[family].append((parameters(other), correct))
+            run.result({name: correct}, held_out=len(test))
 
-        scores = outputs(net, test)
-        reached, count = accuracy(scores, labels), trained(net)
+        size = parameters(net)
         fixed = NUMBERS if net.templates is None else net.templates.numel()
-        run.result({"test/accuracy": reached, "untrained/accuracy": untrained}, held_out=len(test))
-        run.result({"parameters": count, "numbers/fixed": fixed})
-        star = {
-            f"{count} numbers, before and after training": [(count, untrained), (count, reached)]
-        }
-        run.figure("sizes", accuracy_by_size(curve, star, goal=0.8))
-        run.figure("matches", self.matches(net, test[:12], labels[:12]))
-        run.figure("templates", image_grid(net.known()[:120].detach(), columns=12))
-        run.figure("confusion", confusion_matrix(scores.argmax(1), labels, digits.classes))
+        run.result({"test/accuracy": after, "untrained/accuracy": before}, held_out=len(test))
+        run.result({"parameters": size, "numbers/fixed": fixed})
+
+        nine = {f"{size} numbers, before and after training": [(size, before), (size, after)]}
+        run.figure("sizes", accuracy_by_size(curves, nine, goal=0.8))
+        run.figure("matches", matches(net, test[:12], labels[:12]))
+        run.figure("templates", figures.image_grid(net.known()[:120].detach(), columns=12))
+        predicted = logits.argmax(1)
+        run.figure("confusion", figures.confusion_matrix(predicted, labels, digits.classes))
         run.keep(net)
 
+    def train(
+        self,
+        run: Run,
+        net: StrokeNetwork,
+        batches: training.Batches,
+        validation: data.Labelled[Tensor],
+    ) -> None:
+        """Train the nine numbers, and keep those of the step with the least validation loss."""
+        images = run.place(self.scaled(validation.inputs))
+        labels = run.place(validation.labels)
+        optimizer = training.descent(self.optimizer, net.parameters(), self.learning_rate)
+        schedule = LambdaLR(optimizer, lambda step: 1 - step / self.steps)
+        best = training.Best(net, lowest=True)
+        state = net, optimizer, schedule, best
+
+        for x, label in run.steps(batches, self.steps, state=state, name="nine"):
+            loss = cross_entropy(net(x), label)
+            run.minimise(loss, optimizer, schedule)
+            run.log(loss=loss)
+            values = net.values()
+            run.log(**{f"{name}/relative": values[name] / START[name] for name in values})
+            if run.every(10):
+                best.update(cross_entropy(training.outputs(net, images), labels).item())
+        best.restore()
+
+    def train_ordinary(
+        self, run: Run, name: str, net: nn.Module, learning_rate: float, batches: training.Batches
+    ) -> None:
+        """Train one of the networks that the nine numbers are compared with."""
+        optimizer = training.descent("adam", net.parameters(), learning_rate)
+        schedule = LambdaLR(optimizer, training.one_cycle(self.ordinary_steps, warmup=0.2))
+        state = net, optimizer, schedule
+        for x, label in run.steps(batches, self.ordinary_steps, state=state, name=name):
+            loss = cross_entropy(net(x), label)
+            run.minimise(loss, optimizer, schedule)
+            run.log(loss=loss)
+
     def network(self) -> StrokeNetwork:
-        """Drawings, or room for remembered images; and nine numbers."""
-        if not self.memory:
+        """A new network of nine numbers, with the drawings or with room for prototypes."""
+        if not self.prototypes:
             return StrokeNetwork(cells=self.cells, directions=self.directions)
-        side = 8 if self.dataset == "uci" else 28
-        room = torch.zeros(self.memory, 1, side, side)
-        return StrokeNetwork(room, torch.arange(self.memory) % 10, self.cells, self.directions)
+        images = torch.zeros(self.prototypes, 1, self.side, self.side)
+        labels = torch.arange(self.prototypes) % 10
+        return StrokeNetwork(images, labels, self.cells, self.directions)
 
     def ordinary(self) -> Iterator[tuple[str, float, nn.Module]]:
-        """Families of networks with ever fewer parameters, each with a good learning rate."""
-        stride = 1 if self.dataset == "uci" else 2
-        for c in self.channels:
-            first, second = nn.Conv2d(1, c, 3, stride, padding=1), nn.Conv2d(c, 2 * c, 3, padding=1)
-            bend = nn.LeakyReLU(0.1)  # with so few units none may die
-            features = nn.Sequential(
-                first, bend, nn.MaxPool2d(2), second, bend, nn.AdaptiveMaxPool2d(2)
-            )
-            yield "convolutional", 0.01, nn.Sequential(features, nn.Flatten(), nn.Linear(8 * c, 10))
-        for k in self.grids:
-            yield (
-                "softmax regression",
-                0.8 / k,
-                nn.Sequential(nn.AdaptiveAvgPool2d(k), nn.Flatten(), nn.Linear(k * k, 10)),
-            )
+        """The networks to compare with: family, a good learning rate, and the network."""
+        for net in convolutional(self.channels, stride=1 if self.dataset == "uci" else 2):
+            yield "convolutional", 0.01, net
+        for grid in self.grids:
+            yield "softmax regression", 0.8 / grid, softmax_regression(grid)
 
-    def matches(self, net: StrokeNetwork, images: Tensor, labels: Tensor) -> Figure:
-        """Images, what is seen of them through the window, and what each is most like."""
-        with torch.inference_mode():
-            sure, taken = net(images).softmax(1).max(1)
-            nearest = net.known()[net.likeness(images).argmax(1)]
-            rows = [interpolate(part, 56) for part in (images, net.normalised(images), nearest)]
-        names = [f"is {label}" for label in labels] + [""] * len(images)
-        names += [f"{digit} ({part:.2f})" for digit, part in zip(taken, sure, strict=True)]
-        return image_grid(torch.cat(rows), names, columns=len(images))
+    @property
+    def side(self) -> int:
+        """Height and width of an image in pixels."""
+        return 8 if self.dataset == "uci" else 28
 
     def scaled(self, images: Tensor) -> Tensor:
-        """Whole numbers to values from 0 (paper) to 1 (ink)."""
+        """Images of whole numbers as images of values from 0 (paper) to 1 (ink)."""
         return images.float() / (16 if self.dataset == "uci" else 255)
 
     def example(self) -> Tensor:
-        """Two images."""
-        side = 8 if self.dataset == "uci" else 28
-        return torch.rand(2, 1, side, side, generator=torch.Generator().manual_seed(0))
+        """Two random images with values from 0 to 1, (2, 1, side, side)."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.rand(2, 1, self.side, self.side, generator=generator)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """Probabilities of the digits for one picture: a file, an array or a tensor, of any size
         and polarity.
         """
-        image = (data.like_uci if self.dataset == "uci" else data.like_mnist)(input)
-        return dict(
-            zip("0123456789", net(self.scaled(image[None])).softmax(1)[0].tolist(), strict=True)
-        )
-
-
-def trained(net: nn.Module) -> int:
-    """How many numbers of a network are trained."""
-    return sum(p.numel() for p in net.parameters() if p.requires_grad)
+        to_digits = data.like_uci if self.dataset == "uci" else data.like_mnist
+        image = self.scaled(to_digits(input))
+        p = net(image[None]).softmax(1)[0]
+        return dict(zip("0123456789", p.tolist(), strict=True))

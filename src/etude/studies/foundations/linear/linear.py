@@ -1,44 +1,58 @@
-"""Least squares: solved, descended to, held back."""
+"""Least squares in closed form, by gradient descent, and with a penalty."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
-from etude import data
-from etude.claims import Claim
-from etude.errors import UserError
-from etude.figures.regression import Path, approach, growing_fits, lost_digits, penalty_paths
+from etude import (
+    Amount,
+    Claim,
+    Count,
+    Positive,
+    Run,
+    Study,
+    UserError,
+    data,
+    training,
+)
 from etude.networks.standardised import Standardised
-from etude.runs.run import Diverged, Run
-from etude.study import Amount, Count, Positive, Study
-from etude.training.batches import Batches
-from etude.training.least_squares import by_cholesky, by_inverse, by_qr, lasso, ridge
+from etude.runs.run import Diverged
+from etude.studies.foundations._convergence import Series, convergence
 
-Rows = data.Labelled[Tensor]
-Pair = tuple[Tensor, Tensor]
+from ._figures import penalty_paths
+from ._least_squares import (
+    Examples,
+    by_qr,
+    cross_validated_path,
+    lasso,
+    r_squared,
+    ridge,
+)
+from ._polynomials import growing_bases, stability
+
+Table = data.Labelled[Tensor]
 
 
 @dataclass
 class Linear(Study):
-    """Predict the progress of diabetes by least squares: solved, descended to, and held back by a
-    penalty.
+    """Predict the progress of diabetes by least squares: in closed form, by gradient descent, and
+    with a penalty.
     """
 
-    batch: Count = 32  # B, examples a step of mini-batch descent
-    passes: Count = 100  # over the training rows, for each kind of descent
-    rate: Positive = 1.0  # the step at the start, as a part of the longest that is safe
-    penalties: Count = 60  # λ along each path, from the strongest to the weakest
-    parts: Count = 10  # of the training rows, each held out once to choose λ
-    points: Count = 20  # of the noisy sine that shows under- and overfitting
-    noise: Amount = 0.2  # its standard deviation
-    bases: Count = 16  # powers of x that are fitted to it at most, from the zeroth on
+    batch: Count = 32  # examples a step of mini-batch descent, B
+    epochs: Positive = 100.0  # passes over the training data, for each kind of descent
+    step_size: Positive = 1.0  # first step, as a fraction of the longest that is safe
+    path_points: Count = 60  # values of λ along each path, from the strongest to the weakest
+    parts: Count = 10  # parts of the training data, each held out once to choose λ
+    points: Count = 20  # examples of the noisy sine that shows under- and overfitting
+    noise: Amount = 0.2  # standard deviation of the noise of that sine
+    bases: Count = 16  # largest number of powers of x that are fitted to it
 
     claims = [
         Claim("r2/gap", at_most=0.01, each=True, source="goal of the curriculum"),
@@ -53,150 +67,116 @@ class Linear(Study):
                 " points"
             )
         table = data.diabetes()
-        (x, y), test = standardised(table.train, table.test)  # (332, 10), (332,)
-        splits = [standardised(*parts) for parts in data.folds(table.train, self.parts)]
-        n, p = x.shape
-        exact = by_qr(x, y)
-        found, lines = {"closed form": exact}, {}
-        h, beta = torch.linalg.eigvalsh(x.T @ x / n), x.square().sum(1).max()  # h_p … h_1
-        run.result({"condition": h[-1] / h[0]})
-        sizes = {"batch": n, "mini-batch": self.batch, "stochastic": 1}
-        for kind, size in sizes.items():
-            batches, steps = Batches((x, y), size), -(-self.passes * n // size)
-            safe = size / (beta + (size - 1) * h[-1])
-            w, seen = torch.zeros(p).double(), torch.full((steps,), torch.nan).double()
-            state = nn.ParameterDict({"w": w, "seen": seen})  # which share their memory
-            for rows, targets in run.steps(batches, steps, state=state, name=kind):
-                error = rows @ w - targets
-                w -= self.rate * safe * (1 - run.progress) * (rows.T @ error) / size
-                run.log(loss=error.square().mean() / 2)
-                if run.every(max(1, len(batches) // 10)):
-                    seen[run.step] = r2(w, x, y)
-                    run.log(**{"train/r2": seen[run.step]})
-            if not w.isfinite().all():
-                raise Diverged(
-                    f"linear: {kind} descent diverged at rate {self.rate:g}; expected a rate"
-                    " below 2"
-                )
-            at = seen.isfinite().nonzero().squeeze(1)
-            found[kind], lines[kind] = w, (((at + 1) * size / n).tolist(), seen[at].tolist())
+        train, test = standardised(table.train, table.test)
+        folds = [standardised(*tables) for tables in data.folds(table.train, self.parts)]
+        x, y = train  # (332, 10), (332,)
+        n = len(x)
 
-        fall = torch.logspace(0, -3, self.penalties, dtype=torch.double)
+        eigenvalues = torch.linalg.eigvalsh(x.T @ x / n)  # of H, the smallest first
+        run.result({"condition": eigenvalues[-1] / eigenvalues[0]})
+        coefficients = {"closed form": by_qr(x, y)}
+
+        curves = {}
+        descents = {"batch": n, "mini-batch": self.batch, "stochastic": 1}
+        for name, batch in descents.items():
+            coefficients[name], curves[name] = self.descend(run, name, train, batch)
+
+        fall = torch.logspace(0, -3, self.path_points, dtype=torch.double)
+        strongest = (x.T @ y / n).abs().max()  # under which the lasso leaves no coefficient
         paths = {
-            "ridge": along(ridge, 100 * fall**2, (x, y), splits),
-            "lasso": along(
-                lasso, (x.T @ y / n).abs().max() * fall, (x, y), splits
-            ),  # from where it is all zero
+            "ridge": cross_validated_path(ridge, 100 * fall**2, train, folds),
+            "lasso": cross_validated_path(lasso, strongest * fall, train, folds),
         }
         for name, path in paths.items():
-            found[name] = path.coefficients[path.chosen]
-            run.result(
-                {
-                    f"{name}/penalty": path.penalties[path.chosen],
-                    f"{name}/freedom": path.freedom[path.chosen],
-                }
-            )
+            coefficients[name] = path.coefficients[path.chosen]
+            run.result({f"{name}/penalty": path.penalties[path.chosen]})
+            run.result({f"{name}/freedom": path.freedom[path.chosen]})
 
-        reached = {name: r2(w, *test) for name, w in found.items()}
-        run.result(
-            {f"{name}/r2": value for name, value in reached.items()}, held_out=len(table.test)
-        )
-        descents = [reached[kind] for kind in sizes]
-        gap = max(abs(value - reached["closed form"]) for value in descents)
-        run.result({"test/r2": min(descents), "r2/gap": gap}, held_out=len(table.test))
+        r2 = {name: r_squared(w, *test) for name, w in coefficients.items()}
+        gap = max(abs(r2[name] - r2["closed form"]) for name in descents)
+        run.result({f"{name}/r2": value for name, value in r2.items()}, held_out=len(table.test))
+        run.result({"test/r2": min(r2[name] for name in descents)}, held_out=len(table.test))
+        run.result({"r2/gap": gap}, held_out=len(table.test))
 
-        panels = {f"{n} training rows": (lines, r2(exact, x, y))}
-        run.figure("descent", approach(panels, "closed form", "passes over the rows", "$R^2$"))
+        optimum = r_squared(coefficients["closed form"], x, y)
+        panels = {f"{n} training rows": (curves, optimum)}
+        run.figure("descent", convergence(panels, "closed form", "passes over the rows", "$R^2$"))
         run.figure("paths", penalty_paths(paths, data.DIABETES))
-        run.figure("bases", self.growth())
+        run.figure("bases", growing_bases(self.points, self.noise, self.bases, self.path_points))
         run.figure("stability", stability())
 
         net = self.network()
-        net.fill(table.train.inputs, found["lasso"], table.train.labels.mean())
+        net.fill(table.train.inputs, coefficients["lasso"], table.train.labels.mean())
         run.keep(net)
 
-    def growth(self) -> Figure:
-        """Ever more powers of x fitted to one noisy sine; and all of them with ridge."""
-        x, y = (v.double() for v in data.noisy_sine(self.points, self.noise))
-        x_new, y_new = (v.double() for v in data.noisy_sine(1_000, self.noise))
-        grid, sizes = torch.linspace(0, 1, 401).double(), range(1, self.bases + 1)
-        phi, phi_new, phi_grid = (
-            (2 * v[:, None] - 1) ** torch.arange(self.bases) for v in (x, x_new, grid)
-        )
-        w = torch.stack(
-            [pad(by_qr(phi[:, :m], y), (0, self.bases - m)) for m in sizes]
-        )  # a fit in each row
-        held, _ = ridge(phi, y, torch.logspace(1, -9, self.penalties, dtype=torch.double))
-        errors = {
-            "the points": mse(w, phi, y).sqrt(),
-            "fresh points": mse(w, phi_new, y_new).sqrt(),
-        }
-        best = int(errors["fresh points"].argmin()) + 1
-        fits = {
-            f"{m} bases": {"fit": phi_grid @ w[m - 1]}
-            for m in sorted({min(2, self.bases), best, self.bases})
-        }
-        fits[f"{self.bases} bases"]["with ridge"] = (
-            phi_grid @ held[mse(held, phi_new, y_new).argmin()]
-        )
-        return growing_fits((x, y), grid, torch.sin(2 * torch.pi * grid), fits, errors, self.noise)
+    def descend(self, run: Run, name: str, train: Examples, batch: int) -> tuple[Tensor, Series]:
+        """Gradient descent with a step that falls to zero along a straight line.
+
+        Args:
+            run: the run whose stage this is.
+            name: the kind of descent.
+            train: X (n, p) and y (n,).
+            batch: examples a step, B.
+
+        Returns:
+            The coefficients (p,), and R² on the training data after so many passes over it.
+        """
+        x, y = train
+        n, p = x.shape
+        h = torch.linalg.eigvalsh(x.T @ x / n)[-1]
+        beta = x.square().sum(1).max()
+        safe = batch / (beta + (batch - 1) * h)  # the longest step that is
+
+        batches = training.Batches(train, batch)
+        steps = math.ceil(self.epochs * n / batch)
+        w = torch.zeros(p).double()
+        r2 = torch.full((steps,), torch.nan).double()
+        state = nn.ParameterDict({"w": w, "r2": r2})  # shares their memory
+
+        for inputs, targets in run.steps(batches, steps, state=state, name=name):
+            error = inputs @ w - targets  # (B,)
+            step_size = self.step_size * safe * (1 - run.progress)
+            w -= step_size * (inputs.T @ error) / batch
+            run.log(loss=error.square().mean() / 2)
+            if run.every(max(1, len(batches) // 10)):
+                r2[run.step] = r_squared(w, x, y)
+                run.log(**{"train/r2": r2[run.step]})
+
+        if not w.isfinite().all():
+            raise Diverged(
+                f"linear: {name} descent diverged at step size {self.step_size:g}; expected a"
+                " step size below 2"
+            )
+        measured = r2.isfinite().nonzero().squeeze(1)
+        passes = (measured + 1) * batch / n
+        return w, (passes.tolist(), r2[measured].tolist())
 
     def network(self) -> Standardised:
-        """Ten measurements to one number."""
+        """A new network, from ten measurements to one number."""
         return Standardised(10, 1)
 
     def example(self) -> Tensor:
-        """Two rows of the table, in its own units."""
+        """Two rows of the table in its own units, (2, 10)."""
         return data.diabetes().train.inputs[:2]
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
-        """The progress of the disease by ten measurements: numbers, or ``59 2 32.1 101 157 93 38 4
+        """The progress of the disease, from ten numbers or a text like ``59 2 32.1 101 157 93 38 4
         4.9 87``.
         """
-        return {"progress": net(data.read_numbers(input, 10, ", ".join(data.DIABETES))).item()}
+        measurements = data.read_numbers(input, 10, ", ".join(data.DIABETES))
+        return {"progress": net(measurements).item()}
 
 
-def standardised(train: Rows, other: Rows) -> tuple[Pair, Pair]:
-    """Both parts in float64: columns less the training rows' mean, over their deviation; labels
-    less their mean.
+def standardised(train: Table, other: Table) -> tuple[Examples, Examples]:
+    """Both tables in float64, by the mean and standard deviation of the training table's columns;
+    labels have its mean label taken off.
     """
-    x, y = train.inputs.double(), train.labels.double()
-    mean, scale, middle = x.mean(0), x.std(0, correction=0), y.mean()
-    return ((x - mean) / scale, y - middle), ((other.inputs - mean) / scale, other.labels - middle)
-
-
-def r2(w: Tensor, x: Tensor, y: Tensor) -> float:
-    """The part of the variance of y that Xw explains."""
-    return 1 - float((y - x @ w).square().sum() / (y - y.mean()).square().sum())
-
-
-def mse(w: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Mean squared errors (m,) of m coefficients w (m, p)."""
-    return (y[:, None] - x @ w.T).square().mean(0)
-
-
-def along(
-    method: Callable[..., Pair], penalties: Tensor, train: Pair, splits: list[tuple[Pair, Pair]]
-) -> Path:
-    """The path over all rows, and its errors on the rows that each fold holds out."""
-    errors = [mse(method(*fit, penalties)[0], *held) for fit, held in splits]
-    return Path(penalties, *method(*train, penalties), torch.stack(errors))
-
-
-def stability() -> Figure:
-    """Polynomials of growing degree, all their coefficients 1, solved for in three ways."""
-    designs = [
-        torch.linspace(0, 1, 100).double()[:, None] ** torch.arange(degree + 1)
-        for degree in range(1, 17)
-    ]
-    errors = {}
-    ways = {
-        "inverse of $X^T X$": by_inverse,
-        "Cholesky of $X^T X$": by_cholesky,
-        "QR of $X$": by_qr,
-    }
-    for way, solve in ways.items():
-        lost = [solve(x, x.sum(1)) - 1 for x in designs]
-        missed = [(x @ v).norm() / x.sum(1).norm() for x, v in zip(designs, lost, strict=True)]
-        errors[way] = [v.square().mean().sqrt().item() for v in lost], [v.item() for v in missed]
-    return lost_digits(errors, [float(torch.linalg.cond(x)) for x in designs])
+    x = train.inputs.double()
+    y = train.labels.double()
+    mean = x.mean(0)
+    deviation = x.std(0, correction=0)
+    mean_label = y.mean()
+    return (
+        ((x - mean) / deviation, y - mean_label),
+        ((other.inputs - mean) / deviation, other.labels - mean_label),
+    )

@@ -12,21 +12,22 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from etude.figures.style import PALETTE, QUIET, canvas
+from etude.figures import PALETTE, QUIET, canvas
 
 
 def curves_with_slopes(
     z: Tensor,
     functions: Mapping[str, tuple[Tensor, Tensor]],
-    lent: Collection[str] = (),
+    surrogate: Collection[str] = (),
     columns: int = 4,
 ) -> Figure:
-    """Functions and their derivatives, a small panel each, all to one scale.
+    """Functions and their derivatives, a small panel for each, all to one scale.
 
     Args:
-        z: (cells,), where they are known.
-        functions: name → values and derivatives, both (cells,).
-        lent: names of those whose derivative is not their own; it is drawn dashed.
+        z: where the functions were evaluated, (points,).
+        functions: ``{name: (values, derivatives)}``, both (points,).
+        surrogate: names of the functions whose derivative is replaced by another one's in training;
+            it is drawn dashed.
         columns: panels in a row.
     """
     rows = -(-len(functions) // columns)
@@ -34,7 +35,7 @@ def curves_with_slopes(
     for axes, (name, (values, slopes)) in zip(panels, functions.items(), strict=False):
         axes.axhline(0, color=QUIET, linewidth=0.7, zorder=0)
         axes.axvline(0, color=QUIET, linewidth=0.7, zorder=0)
-        dashes = (0, (3, 2)) if name in lent else "-"
+        dashes = (0, (3, 2)) if name in surrogate else "-"
         (slope,) = axes.plot(z, slopes, color=PALETTE[1], linewidth=1.6, linestyle=dashes)
         (value,) = axes.plot(z, values, color=PALETTE[0], linewidth=2.0)
         axes.set(
@@ -57,12 +58,12 @@ def curves_with_slopes(
 def through_layers(
     sizes: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
 ) -> Figure:
-    """Powers of ten of signal (above) and gradient (below) in every layer; a column for each
-    activation.
+    """The size of the signal (above) and of the gradient (below) in every layer as a power of ten;
+    a column for each activation.
 
     Args:
-        sizes: activation → initialisation → sizes of the signal and of the gradient, one a layer,
-    all above 0.
+        sizes: ``{activation: {initialisation: (signal, gradient)}}``, one positive number for each
+            layer.
     """
     figure, panels = canvas(3.1 * len(sizes), 5.4, 2, len(sizes))
     names = list(dict.fromkeys(name for by_name in sizes.values() for name in by_name))
@@ -73,7 +74,8 @@ def through_layers(
         ):
             for name, measured in by_name.items():
                 dashes = (0, (4, 2)) if name == names[-1] else "-"  # it may lie on another
-                layers, colour = range(1, len(measured[row]) + 1), PALETTE[names.index(name)]
+                layers = range(1, len(measured[row]) + 1)
+                colour = PALETTE[names.index(name)]
                 powers = [math.log10(size) for size in measured[row]]
                 (lines[name],) = axes.plot(
                     layers, powers, color=colour, linewidth=1.8, linestyle=dashes
@@ -88,20 +90,18 @@ def through_layers(
 
 
 def spread_by_layer(values: Mapping[str, Sequence[Tensor]], reach: float) -> Figure:
-    """How numbers are spread in every layer: a panel for each name, a column of cells for each
-    layer.
+    """Histograms of the values in every layer: a panel for each name, a column for each layer.
 
     Args:
-        values: name → the numbers of each layer, of any shape.
-        reach: the panels go from -reach to reach.
+        values: ``{name: values of each layer}``, of any shape.
+        reach: the histograms go from -reach to reach.
     """
     shades = LinearSegmentedColormap.from_list("shares", ["white", PALETTE[0], PALETTE[-1]])
     figure, panels = canvas(2.6 * len(values), 2.7, columns=len(values))
     for axes, (name, layers) in zip(panels, values.items(), strict=True):
         counts = [torch.histc(numbers.flatten().float(), 41, -reach, reach) for numbers in layers]
-        shares = torch.stack(
-            [count / count.max() for count in counts], 1
-        )  # the fullest cell of each layer is darkest
+        # the fullest bin of each layer is the darkest
+        shares = torch.stack([count / count.max() for count in counts], 1)
         extent = (0.5, len(layers) + 0.5, -reach, reach)
         axes.imshow(
             shares.numpy(),

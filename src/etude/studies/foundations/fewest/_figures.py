@@ -1,12 +1,16 @@
-"""Accuracy against size."""
+"""Pictures of the smallest networks: accuracy against size, and what matches what."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn.functional import interpolate
 
-from etude.figures.style import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, canvas, image_grid
+from etude.networks.strokes import StrokeNetwork
 
 Points = Sequence[tuple[float, float]]
 
@@ -20,10 +24,10 @@ def accuracy_by_size(
     logarithmic axis.
 
     Args:
-        families: ``{name: [(parameters, accuracy), …]}``, each a line.
-        special: single points, large; several under one name are joined by an arrow from the first
-            to the last.
-        goal: an accuracy to mark.
+        families: ``{name: [(parameters, accuracy), …]}``; each is a line.
+        special: single points, drawn large; several under one name are joined by arrows that end at
+            the last.
+        goal: an accuracy that is marked by a line.
     """
     figure, (axes,) = canvas(6.8, 4.2)
     if goal is not None:
@@ -86,3 +90,21 @@ def accuracy_by_size(
     axes.grid(visible=True, axis="y")
     axes.legend(loc="lower right")
     return figure
+
+
+def matches(net: StrokeNetwork, images: Tensor, labels: Tensor) -> Figure:
+    """Images, the same through the network's window, and the drawing that each is most like.
+
+    Args:
+        net: the network.
+        images: (n, 1, height, width), from 0 to 1.
+        labels: their classes, (n,).
+    """
+    with torch.inference_mode():
+        confidence, predicted = net(images).softmax(1).max(1)
+        nearest = net.known()[net.likeness(images).argmax(1)]
+        rows = [interpolate(part, 56) for part in (images, net.normalised(images), nearest)]
+    titles = [f"is {label}" for label in labels]
+    titles += [""] * len(images)
+    titles += [f"{digit} ({p:.2f})" for digit, p in zip(predicted, confidence, strict=True)]
+    return image_grid(torch.cat(rows), titles, columns=len(images))
