@@ -12,22 +12,17 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
-import importlib.util
 import json
 import re
 import sys
-import textwrap
-import tokenize
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
-from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from etude import sources
 from etude.claims import Claim
 from etude.errors import UserError, nearest
 from etude.study import FIELD_TYPES, Study, lesson_of
@@ -121,11 +116,15 @@ class Entry:
     @property
     def digests(self) -> dict[str, str]:
         """SHA-256 of each file that its numbers rest on (see :mod:`etude.sources`)."""
+        from etude import sources
+
         return sources.digests(self.path)
 
     @property
     def digest(self) -> str:
         """SHA-256 of all of them together."""
+        from etude import sources
+
         return sources.together(self.digests)
 
     def defaults(self, scale: str = "quick") -> dict[str, Any]:
@@ -155,6 +154,8 @@ class Entry:
         """A user's file as a module, within a package where it has a folder, so that ``from ._x
         import y`` works.
         """
+        from importlib.util import module_from_spec, spec_from_file_location
+
         package = f"etude_user_{self.name}"
         for known in [
             name for name in sys.modules if name == package or name.startswith(f"{package}.")
@@ -165,10 +166,10 @@ class Entry:
             sys.modules[package] = ModuleType(package)
             sys.modules[package].__path__ = [str(self.folder)]
             name = f"{package}.{self.name}"
-        spec = importlib.util.spec_from_file_location(name, self.path)
+        spec = spec_from_file_location(name, self.path)
         assert spec
         assert spec.loader
-        module = importlib.util.module_from_spec(spec)
+        module = module_from_spec(spec)
         sys.modules[name] = module  # dataclasses look their module up
         spec.loader.exec_module(module)
         return module
@@ -186,7 +187,9 @@ class Catalogue:
                 if path.stem == path.parent.name:
                     files[path.stem] = (path, f"etude.studies.{topic}.{path.stem}.{path.stem}")
         for point in _entry_points():
-            spec = importlib.util.find_spec(point.value)
+            from importlib.util import find_spec
+
+            spec = find_spec(point.value)
             if spec and spec.origin:
                 files[point.name] = (Path(spec.origin), point.value)
         return files
@@ -300,7 +303,7 @@ def read(path: Path, module: str | None) -> Entry:
     if len(classes) != 1:
         raise UserError(f"{path} holds {len(classes)} classes derived from Study; expected one")
     body = classes[0].body
-    comments = _comments(source, [s for s in body if isinstance(s, ast.AnnAssign)])
+    lines = source.split("\n")
     stated = {
         statement.targets[0].id: statement.value
         for statement in body
@@ -310,9 +313,9 @@ def read(path: Path, module: str | None) -> Entry:
         fields = tuple(
             Field(
                 s.target.id,
-                ast.unparse(s.annotation),
+                _text(s.annotation),
                 ast.literal_eval(s.value),
-                _help(comments, s),
+                _comment(lines, s),
             )
             for s in body
             if isinstance(s, ast.AnnAssign)
@@ -368,20 +371,13 @@ def _claim(node: ast.expr) -> Claim:
     )
 
 
-def _comments(source: str, statements: Sequence[ast.stmt]) -> dict[int, str]:
-    """``{line: comment}`` in those lines that reach from the first of these statements to
-    the last.
-    """
-    if not statements:
-        return {}
-    first, last = statements[0].lineno, statements[-1].end_lineno
-    lines = textwrap.dedent("\n".join(source.split("\n")[first - 1 : last]))
-    return {
-        first - 1 + token.start[0]: token.string.lstrip("# ").rstrip()
-        for token in tokenize.generate_tokens(StringIO(lines).readline)
-        if token.type == tokenize.COMMENT
-    }
+def _text(node: ast.expr) -> str:
+    """An annotation as it is written; most are plain names, and need no writing anew."""
+    return node.id if isinstance(node, ast.Name) else ast.unparse(node)
 
 
-def _help(comments: dict[int, str], node: ast.stmt) -> str:
-    return comments.get(node.end_lineno or node.lineno, "")
+def _comment(lines: list[str], statement: ast.stmt) -> str:
+    """What stands behind a statement, on its last line."""
+    line = lines[(statement.end_lineno or statement.lineno) - 1].encode()
+    behind = line[statement.end_col_offset :].decode().strip()  # places are counted in bytes
+    return behind.lstrip("# ") if behind.startswith("#") else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -49,6 +48,8 @@ class Claim:
         often a leak of test data into training than a triumph, so such a claim does not hold until
         someone has looked.
         """
+        import statistics  # judges nothing where studies are only listed
+
         measured = [v for v in values if v is not None and not math.isnan(v)]
         complete = bool(values) and len(measured) == len(values)
         mean = statistics.fmean(measured) if measured else None

@@ -29,7 +29,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self
 
-from etude import sources
 from etude.claims import Claim
 from etude.errors import UserError, nearest
 
@@ -273,6 +272,7 @@ def execute(
     Claims are those of ``scale``; a study whose fields differ from the scale's is judged all the
     same, and its run says which fields were changed.
     """
+    from etude import sources
     from etude.runs.run import Run
 
     cls = type(study)

@@ -92,7 +92,7 @@ def test_fewer_seeds_are_told(answers: dict[str, Any], capsys: pytest.CaptureFix
     code, out, _ = check(capsys, "./tiny.py", "--seeds", "1")
     assert code == 0
     (line,) = [line for line in out.splitlines() if "test/accuracy" in line]
-    assert line.endswith("1 of 2 seeds ")
+    assert line.endswith("1 of 2 seeds")
     assert out.splitlines()[-1] == "1 of 2 claims hold; 1 measured on fewer seeds than stated"
 
 

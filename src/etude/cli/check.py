@@ -10,7 +10,7 @@ from pathlib import Path
 
 from etude.catalogue import STUDIES, Catalogue, Entry
 from etude.cli.options import add_runs, count
-from etude.cli.tables import Column, print_table
+from etude.cli.tables import Column, no_break, print_table
 from etude.errors import UserError
 from etude.results import check as results
 from etude.results import documents
@@ -100,13 +100,20 @@ def show(checked: list[results.Checked]) -> None:
                     each.entry.name,
                     judged.claim.metric,
                     judged.claim.bound,
-                    judged.verdict.measured,
+                    no_break(judged.verdict.measured),
                     duration(each.seconds),
                     judged.mark,
                 ]
             )
-    columns = [Column("study", accent=True), Column("claim"), Column("bound"), Column("measured")]
-    print_table([*columns, Column("time", right=True), Column("")], rows)
+    columns = [
+        Column("study", accent=True),
+        Column("claim", wrap=True),
+        Column("bound"),
+        Column("measured", wrap=True),
+        Column("time", right=True, drop=1),
+        Column("", wrap=True),
+    ]
+    print_table(columns, rows)
     for sentence in (sentence for each in checked for sentence in each.failures):
         print(f"✗ {sentence}")
     claims = [judged for each in checked for judged in each.claims]

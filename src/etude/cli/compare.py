@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.cli.options import add_runs
-from etude.cli.tables import Column, print_table
+from etude.cli.tables import Column, no_break, print_table
 from etude.results.listing import duration
 from etude.runs.folder import RunFolder, runs_root
 
@@ -41,7 +41,7 @@ def main(options: argparse.Namespace) -> int:
     differing = [[key, *map(text, row)] for key, row in found.differing.items()]
     table("field", numbers, differing or [["all fields are equal", *[""] * len(folders)]])
     rows = [[key, *map(text, row)] for key, row in found.metrics.items()]
-    rows.append(["time", *map(duration, found.seconds)])
+    rows.append(["time", *[no_break(duration(seconds)) for seconds in found.seconds]])
     if any(state != "finished" for state in found.states):
         rows.append(["state", *found.states])
     table("result", numbers, rows)
@@ -59,7 +59,11 @@ def main(options: argparse.Namespace) -> int:
 def table(heading: str, numbers: list[str], rows: list[list[str]]) -> None:
     """A column for each run."""
     print_table(
-        [Column(heading, accent=True), *[Column(number, right=True) for number in numbers]], rows
+        [
+            Column(heading, accent=True, wrap=True),
+            *[Column(number, right=True, wrap=True) for number in numbers],
+        ],
+        rows,
     )
 
 

@@ -55,9 +55,9 @@ def main(options: argparse.Namespace) -> int:
         return 0
     columns = [
         Column("set", accent=True),
-        Column("here"),
+        Column("here", wrap=True),
         Column("size", right=True),
-        Column("where", grow=True),
+        Column("where", wrap=True, drop=1),
     ]
     print_table(
         columns,
@@ -105,9 +105,9 @@ def check(options: argparse.Namespace) -> int:
     else:
         columns = [
             Column("set", accent=True),
-            Column("file"),
-            Column("size", right=True),
-            Column("", grow=True),
+            Column("file", wrap=True),
+            Column("size", right=True, drop=1),
+            Column("checksum", wrap=True),
         ]
         print_table(columns, [[s.set, s.file, size(s.bytes), verdict(s)] for s in states])
     return int(any(state.intact is False for state in states))

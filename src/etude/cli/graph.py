@@ -91,13 +91,13 @@ def show(found: dict[str, Any]) -> None:
             ]
         )
     columns = [
-        Column("module"),
-        Column("output"),
+        Column("module", wrap=True),
+        Column("output", drop=1),
         Column("parameters", right=True),
-        Column("FLOPs", right=True),
+        Column("FLOPs", right=True, drop=2),
     ]
     if any(row[-1] for row in rows):
-        columns.append(Column("receptive field", right=True))
+        columns.append(Column("receptive field", right=True, drop=3))
     print_table(columns, [row[: len(columns)] for row in rows])
     trained = (
         "" if found["trained"] == found["parameters"] else f", {found['trained']:,} of them trained"

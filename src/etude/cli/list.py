@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from etude.catalogue import Catalogue, Entry, in_order
-from etude.cli.tables import Column, print_table
+from etude.catalogue import Catalogue, Entry, in_order, topics
+from etude.cli.tables import Column, Row, no_break, print_table
 from etude.errors import UserError, nearest
 
 
@@ -24,33 +24,49 @@ def main(options: argparse.Namespace) -> int:
     """Print the studies by topic."""
     entries = in_order(Catalogue().all())
     courses = {course.split()[0] for entry in entries for course in entry.courses}
-    topics = {entry.topic for entry in entries}
+    there = {entry.topic for entry in entries}
     if options.course and options.course.upper() not in courses:
         raise UserError(
             "no study is asked for by course"
             f" '{options.course}'{nearest(options.course.upper(), courses)}"
         )
-    if options.topic and options.topic not in topics:
-        raise UserError(f"no topic '{options.topic}'{nearest(options.topic, topics)}")
+    if options.topic and options.topic not in there:
+        raise UserError(f"no topic '{options.topic}'{nearest(options.topic, there)}")
     chosen = [entry for entry in entries if fits(entry, options)]
     if options.json:
         print(json.dumps([as_json(entry) for entry in chosen], ensure_ascii=False, indent=2))
         return 0
-    for topic in dict.fromkeys(entry.topic for entry in chosen):
-        rows = [
-            [e.name, e.title, seconds(e, "quick"), seconds(e, "full"), ", ".join(e.courses)]
-            for e in chosen
-            if e.topic == topic
-        ]
-        columns = [
-            Column(topic, accent=True, width=14),
-            Column("", grow=True),
-            Column("quick", right=True, width=7),
-        ]
-        print_table([*columns, Column("full", right=True, width=7), Column("asked by")], rows)
-    if not chosen:
+    if chosen:
+        show(chosen)
+    else:
         print("no study fits; 'etude list' shows all")
     return 0
+
+
+def show(chosen: list[Entry]) -> None:
+    """One table, each topic under its title."""
+    rows: list[Row] = []
+    for topic in dict.fromkeys(entry.topic for entry in chosen):
+        rows.append(topics().get(topic, topic.capitalize()))
+        rows += [
+            [
+                entry.name,
+                entry.title,
+                seconds(entry, "quick"),
+                seconds(entry, "full"),
+                ", ".join(map(no_break, entry.courses)),
+            ]
+            for entry in chosen
+            if entry.topic == topic
+        ]
+    columns = [
+        Column("study", accent=True),
+        Column("what it is", wrap=True),
+        Column("quick", right=True),
+        Column("full", right=True, drop=1),
+        Column("asked by", wrap=True, drop=2),
+    ]
+    print_table(columns, rows, lines=2)
 
 
 def fits(entry: Entry, options: argparse.Namespace) -> bool:

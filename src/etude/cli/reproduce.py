@@ -10,6 +10,7 @@ import sys
 
 from etude.catalogue import Catalogue
 from etude.cli.options import add_runs, count
+from etude.cli.tables import Column, no_break, print_table
 from etude.errors import UserError
 
 
@@ -64,11 +65,23 @@ def main(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(done.as_json(), ensure_ascii=False, indent=2))
     else:
-        for judged in done.checked.claims:
-            print(
-                f"{judged.mark} {judged.claim.metric} {judged.claim.bound}:"
-                f" {judged.verdict.measured}"
-            )
+        print_table(
+            [
+                Column("claim", wrap=True),
+                Column("bound"),
+                Column("measured", wrap=True),
+                Column("", wrap=True),
+            ],
+            [
+                [
+                    judged.claim.metric,
+                    judged.claim.bound,
+                    no_break(judged.verdict.measured),
+                    judged.mark,
+                ]
+                for judged in done.checked.claims
+            ],
+        )
         print(f"{done.html}\n{done.tex}")
     return int(done.checked.failed)
 

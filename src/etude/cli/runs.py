@@ -40,12 +40,12 @@ def main(options: argparse.Namespace) -> int:
         return 0
     columns = [
         Column("run", accent=True),
-        Column("scale"),
-        Column("seed", right=True),
+        Column("scale", drop=3),
+        Column("seed", right=True, drop=2),
         Column("state"),
-        Column("steps", right=True),
-        Column("time", right=True),
-        Column("result", grow=True),
+        Column("steps", right=True, drop=5),
+        Column("time", right=True, drop=4),
+        Column("result", wrap=True, drop=1),
         Column("claims"),
     ]
     print_table(columns, [cells(row) for row in rows])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from typing import Any
 
 from etude.catalogue import Catalogue, Entry
-from etude.cli.tables import Column, print_table
+from etude.cli.tables import Column, no_break, print_table, terminal_width
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,13 +27,14 @@ def main(options: argparse.Namespace) -> int:
         print(entry.path)
         return 0
     print_lesson(entry.lesson)
+    print()
     print_fields(entry)
     rows = [
         [
             c.scale,
             c.metric,
-            c.bound,
-            f"{'each of' if c.each else 'mean of'} {c.seeds} seeds",
+            no_break(c.bound),
+            f"{'each of' if c.each else 'mean of'} {no_break(f'{c.seeds} seeds')}",
             measured(entry, c),
             c.source,
         ]
@@ -43,11 +43,11 @@ def main(options: argparse.Namespace) -> int:
     print_table(
         [
             Column("scale"),
-            Column("claim"),
+            Column("claim", wrap=True),
             Column("bound"),
-            Column(""),
-            Column("measured"),
-            Column("source"),
+            Column("over", wrap=True, drop=1),
+            Column("measured", wrap=True),
+            Column("source", wrap=True, drop=2),
         ],
         rows,
     )
@@ -59,7 +59,7 @@ def measured(entry: Entry, claim: Any) -> str:
     """The measured value of a claim and whether it holds, or a dash."""
     for found in entry.measured.get(claim.scale, {}).get("claims", []):
         if found["metric"] == claim.metric:
-            return f"{found['measured']} {found['mark']}"
+            return no_break(f"{found['measured']} {found['mark']}")
     return "not yet measured"
 
 
@@ -79,8 +79,8 @@ def print_fields(entry: Entry) -> None:
     print_table(
         [
             Column("field", accent=True),
-            *[Column(s, right=True) for s in scales],
-            Column("meaning", grow=True),
+            *[Column(s, right=True, wrap=True) for s in scales],
+            Column("meaning", wrap=True),
         ],
         rows,
     )
@@ -108,6 +108,4 @@ def print_lesson(lesson: str) -> None:
     text = re.sub(
         r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", equation, lesson, flags=re.DOTALL
     )
-    Console(width=min(100, Console().width) if sys.stdout.isatty() else 100, highlight=False).print(
-        Markdown(text)
-    )
+    Console(width=min(100, terminal_width()), highlight=False).print(Markdown(text))

@@ -152,11 +152,12 @@ def show(swept: Any) -> None:
         for t in swept.best[:SHOWN]
     ]
     if rows:
-        columns = [Column("trial", right=True), *[Column(name, right=True) for name in names]]
+        columns = [Column("trial", right=True)]
+        columns += [Column(name, right=True, wrap=True) for name in names]
         columns += [
-            Column(swept.plan.metric, right=True, accent=True),
-            Column("time", right=True),
-            Column("run"),
+            Column(swept.plan.metric, right=True, accent=True, wrap=True),
+            Column("time", right=True, drop=1),
+            Column("run", wrap=True, drop=2),
         ]
         print_table(columns, rows)
     states = [trial.state for trial in swept.trials]
