@@ -13,6 +13,24 @@ if TYPE_CHECKING:
     from etude.figures.intervals import Interval, intervals
     from etude.figures.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, canvas
 
+__all__ = [
+    "DIVERGING",
+    "INK",
+    "PALETTE",
+    "QUIET",
+    "SEQUENTIAL",
+    "Film",
+    "Interval",
+    "canvas",
+    "compared",
+    "confusion_matrix",
+    "curves",
+    "filter_grid",
+    "image_grid",
+    "intervals",
+    "reliability",
+]
+
 _MODULES = {
     "animations": ("Film",),
     "classification": ("confusion_matrix", "reliability"),
@@ -31,4 +49,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOME)
+    return __all__

@@ -23,6 +23,35 @@ if TYPE_CHECKING:
     from etude.training.schedules import constant, cosine, one_cycle, step_decay
     from etude.training.validation import cross_validate, split
 
+__all__ = [
+    "Batches",
+    "Best",
+    "Comparison",
+    "Lookahead",
+    "RunningMean",
+    "Windows",
+    "accuracy",
+    "compare",
+    "constant",
+    "cosine",
+    "cross_validate",
+    "cutout",
+    "descent",
+    "evaluating",
+    "flip",
+    "independent",
+    "interval",
+    "one_cycle",
+    "outputs",
+    "psnr",
+    "random_affine",
+    "random_crop",
+    "random_flip",
+    "shifted_views",
+    "split",
+    "step_decay",
+]
+
 _MODULES = {
     "augmentation": (
         "cutout",
@@ -51,4 +80,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOME)
+    return __all__
