@@ -23,8 +23,10 @@ import inspect
 import math
 import re
 import sys
+import traceback
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self
@@ -131,6 +133,7 @@ class Study(Generic[Net]):
     courses: ClassVar[Sequence[str]] = ()  # who asks for it: "CU A2", "NCKU"
 
     def __post_init__(self) -> None:
+        _check_dataclass(type(self))
         hints = typing.get_type_hints(type(self), include_extras=True)
         for field in fields(self):
             check_field(
@@ -177,6 +180,7 @@ class Study(Generic[Net]):
         Raises:
             UserError: no such scale, or no such field.
         """
+        _check_dataclass(cls)
         settings = {"quick": {}, **cls.scales}
         if scale not in settings:
             raise UserError(
@@ -190,6 +194,15 @@ class Study(Generic[Net]):
                     f"study {study_name(cls)} has no field '{name}'{nearest(name, known)}"
                 )
         return cls(**values)
+
+
+def _check_dataclass(cls: type[Study]) -> None:
+    """Raise a UserError where a class states fields that Python does not know as such."""
+    if "__dataclass_fields__" not in vars(cls) and vars(cls).get("__annotations__"):
+        raise UserError(
+            f"class {cls.__name__} states fields and is no dataclass; expected @dataclass in the"
+            " line above it"
+        )
 
 
 def check_field(study: str, name: str, kind: Any, value: Any) -> None:
@@ -246,6 +259,30 @@ def lesson_of(file: Path, docstring: str | None) -> str:
         text = RECORDED.sub("", readme.read_text(encoding="utf-8"))
         return re.sub(r"\n{3,}", "\n\n", text).removeprefix("# ").strip() + "\n"
     return inspect.cleandoc(docstring or "")
+
+
+@contextmanager
+def _own_files(run: Run, folder: Path) -> Iterator[None]:
+    """Make a sentence of a file that the study could not read or write: a missing folder, say.
+
+    What happens to the run's own folder is told by the run. The sentence names the line of the
+    study, whose code lies in ``folder``, in which it happened.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # the reader of what we print has gone
+        raise
+    except OSError as error:
+        name = "" if error.filename is None else str(error.filename)
+        if name and run.folder.path in Path(name).parents:
+            raise
+        where = traceback.extract_tb(error.__traceback__)
+        own = [each for each in where if Path(each.filename).parent == folder]
+        last = (own or where)[-1]
+        reason = f"{name}: {error.strerror}" if name else str(error)
+        raise UserError(
+            f"{run.name}: {reason} ({Path(last.filename).name}, line {last.lineno})"
+        ) from error
 
 
 def execute(
@@ -313,7 +350,7 @@ def execute(
         quiet=quiet,
         strategy=strategy,
     )
-    with run:
+    with run, _own_files(run, Path(file or ".").parent):
         if file and not resume and run.workers.first:
             run.folder.keep_source(sources.kept(Path(file)))
         if folds:
