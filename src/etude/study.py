@@ -299,6 +299,7 @@ def execute(
     quiet: bool = False,
     source: str | None = None,
     folds: int = 0,
+    threads: int = 0,
     strategy: Strategy = "ddp",
 ) -> Run:
     """Run a study to its end and give back the finished run; the arguments are those of
@@ -306,11 +307,14 @@ def execute(
 
     ``source`` says where the study is found again: ``catalogue``, or its file's path; by default
     that of its class. ``folds`` cross-validates it first, on so many parts of its training data.
+    ``threads`` is the number of processor threads; 0 leaves it to the size of the network
+    (:mod:`etude.runs.threads`).
 
     Claims are those of ``scale``; a study whose fields differ from the scale's is judged all the
     same, and its run says which fields were changed.
     """
     from etude.runs.run import Run
+    from etude.runs.threads import threads_for
 
     cls = type(study)
     standard = asdict(cls.at(scale))
@@ -348,6 +352,7 @@ def execute(
         compiled=compiled,
         checkpoint_every=checkpoint_every,
         quiet=quiet,
+        threads=threads or threads_for(study.network),
         strategy=strategy,
     )
     with run, _own_files(run, Path(file or ".").parent):

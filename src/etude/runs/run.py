@@ -70,11 +70,13 @@ class Run:
         resume: a run's folder or name, to go on with it. ``auto`` goes on with the last run of this
             name, seed, scale and fields that is not finished, and begins a new one where there is
             none: so a script is started and resumed by the same line.
-        device: ``cpu``, ``cuda``, ``cuda:1`` …; the fastest one by default.
+        device: ``cpu``, ``cuda``, ``cuda:1`` …, ``mps``; ``cuda`` by default where there is one.
         precision: ``auto`` (see :mod:`etude.runs.placement`), ``fp32`` or ``bf16``.
         compiled: compile what is placed; pays only for long runs.
         checkpoint_every: seconds between checkpoints; by default 30, or more where saving is slow.
         quiet: print nothing.
+        threads: processor threads, and in words the reason for that number; PyTorch's by default.
+            A resumed run has those with which it began.
         strategy: where several processes carry out the run (see :mod:`etude.runs.workers`), what
             each of them holds: ``ddp``, the whole network, or ``fsdp``, a shard of it.
 
@@ -98,6 +100,7 @@ class Run:
         compiled: bool = False,
         checkpoint_every: float | None = None,
         quiet: bool = False,
+        threads: int | tuple[int, str] | None = None,
         strategy: Strategy = "ddp",
     ) -> None:
         if not 0 <= seed < 2**63:
@@ -115,6 +118,7 @@ class Run:
         self.verdicts: list[Verdict] = []
         self._about = dict(about or {})
         self._part = Part(seed)
+        self._threads, self._why_threads = threads if isinstance(threads, tuple) else (threads, "")
         self._life = Lifecycle(
             name,
             root,
@@ -133,6 +137,8 @@ class Run:
     def __enter__(self) -> Self:
         self.workers.join(self.device)
         self._life.open()
+        self._threads_before = torch.get_num_threads()
+        torch.set_num_threads(self._threads or self._threads_before)
         checkpoints = Checkpoints(self.folder.checkpoint, self.say, self.workers)
         self._past = Past()
         if self._life.resumed:
@@ -164,6 +170,8 @@ class Run:
         torch.backends.cudnn.deterministic = True
         placement.keep_memory()
         self.say(self._first_line())
+        if self.device.type == "mps":
+            self.say(placement.MPS_PROMISE)
         return self
 
     def __exit__(
@@ -187,6 +195,7 @@ class Run:
                 if explanation is not None:
                     raise explanation from error
         finally:
+            torch.set_num_threads(self._threads_before)
             never_began = isinstance(error, UserError) and not self._stages
             self._life.close(discard=never_began)
 
@@ -462,10 +471,13 @@ class Run:
 
     def _first_line(self) -> str:
         crew = f"{self.workers.size} processes ({self.workers.strategy}) of "
-        threads = torch.get_num_threads()
+        number = torch.get_num_threads()
+        threads = f"{number} thread{'s' if number > 1 else ''}"
+        if self._why_threads and number == self._threads:
+            threads += f" ({self._why_threads})"
         return (
             f"{self.name} · {self.scale} · seed {self.seed} · {self.device},"
-            f" {crew if self.workers.many else ''}{threads} threads → {self.folder.path}"
+            f" {crew if self.workers.many else ''}{threads} → {self.folder.path}"
         )
 
     def _how_to_resume(self) -> str:
