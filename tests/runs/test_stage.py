@@ -178,7 +178,7 @@ def test_what_is_logged_after_a_break_is_not_logged_again_by_a_resumed_run(tmp_p
     assert rows(perform(script, tmp_path / "cut", resume=folder)) == whole
 
 
-@pytest.mark.parametrize("number", [470, 900, 1_400])
+@pytest.mark.parametrize("number", [470, 900, 1_200])
 def test_a_part_leaves_the_runs_random_numbers_where_they_were(tmp_path: Path, number: int) -> None:
     def script(run: Run) -> None:
         before = torch.rand(())
@@ -247,10 +247,10 @@ def test_half_a_sum_takes_no_step(tmp_path: Path) -> None:
     """Five batches at two to a step are two steps, those of four batches."""
 
     def script(run: Run) -> None:
-        run.result({str(n): total(accumulate(run, n, 2)) for n in (5,)})
+        run.result({"total": total(accumulate(run, 5, 2))})
 
     def even(run: Run) -> None:
-        run.result({"5": total(accumulate(run, 4, 2))})
+        run.result({"total": total(accumulate(run, 4, 2))})
 
     assert perform(script, tmp_path / "a").metrics == perform(even, tmp_path / "b").metrics
 
