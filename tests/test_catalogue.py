@@ -19,6 +19,7 @@ References
 A (2020).
 """
 raise RuntimeError("imported")  # a listing must never come here
+@dataclass
 class Other(Study):
     n: Count = 3  # how many
     kind: Literal["a", "b"] = "a"  # which
@@ -45,7 +46,7 @@ def test_a_study_is_read_without_being_imported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("base", ["Study", "Study[GPT]", "etude.Study", "etude.Study[nn.Module]"])
 def test_a_study_may_say_what_its_network_is(tmp_path: Path, base: str) -> None:
-    path = write(tmp_path / "a.py", f"class A({base}):\n    n: Count = 3  # how many\n")
+    path = write(tmp_path / "a.py", f"@dataclass\nclass A({base}):\n    n: Count = 3  # how many\n")
     assert Catalogue()[str(path)].class_name == "A"
 
 
@@ -67,6 +68,15 @@ def test_a_study_with_a_typed_network_checks_its_fields_like_any_other() -> None
         Typed(0)
 
 
+def test_a_study_with_fields_that_is_no_dataclass_is_one_sentence() -> None:
+    class Bare(Study):
+        n: Count = 3
+
+    for use in (Bare, Bare.at):
+        with pytest.raises(UserError, match="class Bare states fields and is no dataclass"):
+            use()
+
+
 def test_another_package_adds_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "their_study.py", title="Theirs.")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -82,8 +92,18 @@ def test_another_package_adds_a_study(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("class A(Study):\n    x: int = f()\n", "must be literals"),
-        ("class A(Study):\n    claims = [f()(1)]\n", "must be literals"),
+        (
+            "@dataclass\nclass A(Study):\n    x: int = f()\n",
+            r"line 3: field x: f\(\) is no literal; expected a value that is written out",
+        ),
+        (
+            "@dataclass\nclass A(Study):\n    x: Path = Path('a')\n",
+            "line 3: field x: Path is no literal; use str",
+        ),
+        ("class A(Study):\n    x: int = 3\n", "line 1: class A states fields and is no dataclass"),
+        ("class A(Study):\n    claims = [f()(1)]\n", "line 2: claims must be written out"),
+        ("class A(Study):\n    claims = [3]\n", "line 2: claims must be literals; 3 is no Claim"),
+        ("class A(Study):\n    scales = f()\n", "line 2: scales must be written out"),
         ("class A: pass\n", "holds 0 classes"),
         ("class A(Study): pass\nclass B(Study): pass\n", "holds 2 classes"),
         ("def (", "can't be read as Python"),
@@ -110,7 +130,8 @@ def test_a_type_that_no_field_has(tmp_path: Path) -> None:
     entry = Catalogue()[
         str(
             write(
-                tmp_path / "a.py", "class A(Study):\n    x: __import__('os').system = 1  # run me\n"
+                tmp_path / "a.py",
+                "@dataclass\nclass A(Study):\n    x: __import__('os').system = 1  # run me\n",
             )
         )
     ]

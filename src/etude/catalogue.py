@@ -309,26 +309,20 @@ def read(path: Path, module: str | None) -> Entry:
         for statement in body
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
     }
-    try:
-        fields = tuple(
-            Field(
-                s.target.id,
-                _text(s.annotation),
-                ast.literal_eval(s.value),
-                _comment(lines, s),
-            )
-            for s in body
-            if isinstance(s, ast.AnnAssign)
-            and isinstance(s.target, ast.Name)
-            and s.value is not None
+    _check_decorator(path, classes[0])
+    fields = tuple(
+        Field(
+            s.target.id,
+            _text(s.annotation),
+            _default(path, s.target.id, s.annotation, s.value),
+            _comment(lines, s),
         )
-        scales = ast.literal_eval(stated["scales"]) if "scales" in stated else {}
-        courses = ast.literal_eval(stated["courses"]) if "courses" in stated else ()
-        claims = [_claim(node) for node in getattr(stated.get("claims"), "elts", ())]
-    except ValueError as error:
-        raise UserError(
-            f"{path}: fields, scales, courses and claims must be literals ({error})"
-        ) from None
+        for s in body
+        if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name) and s.value is not None
+    )
+    scales = _literal(path, "scales", stated.get("scales"), {})
+    courses = _literal(path, "courses", stated.get("courses"), ())
+    claims = [_claim(path, node) for node in getattr(stated.get("claims"), "elts", ())]
     return Entry(
         name=path.stem,
         topic=path.parents[1].name if own else "yours",
@@ -362,12 +356,66 @@ def _above_methods(source: str) -> str:
     return source[: method.start()] if method else source
 
 
-def _claim(node: ast.expr) -> Claim:
+def _check_decorator(path: Path, study: ast.ClassDef) -> None:
+    """Raise a UserError where a class states fields and is no dataclass."""
+    decorators = [
+        node.func if isinstance(node, ast.Call) else node for node in study.decorator_list
+    ]
+    is_dataclass = any(ast.unparse(each).split(".")[-1] == "dataclass" for each in decorators)
+    if not is_dataclass and any(isinstance(statement, ast.AnnAssign) for statement in study.body):
+        raise UserError(
+            f"{path}, line {study.lineno}: class {study.name} states fields and is no dataclass;"
+            " expected @dataclass in the line above it"
+        )
+
+
+def _default(path: Path, name: str, annotation: ast.expr, value: ast.expr) -> Any:
+    """A field's default.
+
+    Raises:
+        UserError: it is no literal.
+    """
+    try:
+        return ast.literal_eval(value)
+    except ValueError:
+        kind = ast.unparse(annotation)
+        known = kind.partition("[")[0] in FIELD_TYPES
+        what = ast.unparse(value) if known else kind
+        instead = "expected a value that is written out" if known else "use str"
+        raise UserError(
+            f"{path}, line {value.lineno}: field {name}: {what} is no literal; {instead}"
+        ) from None
+
+
+def _literal(path: Path, name: str, value: ast.expr | None, otherwise: Any) -> Any:
+    """What a name of the class is set to.
+
+    Raises:
+        UserError: it is no literal.
+    """
+    if value is None:
+        return otherwise
+    try:
+        return ast.literal_eval(value)
+    except ValueError:
+        raise UserError(
+            f"{path}, line {value.lineno}: {name} must be written out, as literals; this is"
+            f" {ast.unparse(value)}"
+        ) from None
+
+
+def _claim(path: Path, node: ast.expr) -> Claim:
     if not isinstance(node, ast.Call):
-        raise ValueError(f"not a Claim: {ast.unparse(node)}")
+        raise UserError(
+            f"{path}, line {node.lineno}: claims must be literals; {ast.unparse(node)} is no Claim"
+        )
     return Claim(
-        *[ast.literal_eval(a) for a in node.args],
-        **{k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg},
+        *[_literal(path, "claims", argument, None) for argument in node.args],
+        **{
+            keyword.arg: _literal(path, "claims", keyword.value, None)
+            for keyword in node.keywords
+            if keyword.arg
+        },
     )
 
 

@@ -23,8 +23,10 @@ import inspect
 import math
 import re
 import sys
+import traceback
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self
@@ -130,6 +132,7 @@ class Study(Generic[Net]):
     courses: ClassVar[Sequence[str]] = ()  # who asks for it: "CU A2", "NCKU"
 
     def __post_init__(self) -> None:
+        _check_dataclass(type(self))
         hints = typing.get_type_hints(type(self), include_extras=True)
         for field in fields(self):
             check_field(
@@ -176,6 +179,7 @@ class Study(Generic[Net]):
         Raises:
             UserError: no such scale, or no such field.
         """
+        _check_dataclass(cls)
         settings = {"quick": {}, **cls.scales}
         if scale not in settings:
             raise UserError(
@@ -189,6 +193,15 @@ class Study(Generic[Net]):
                     f"study {study_name(cls)} has no field '{name}'{nearest(name, known)}"
                 )
         return cls(**values)
+
+
+def _check_dataclass(cls: type[Study]) -> None:
+    """Raise a UserError where a class states fields that Python does not know as such."""
+    if "__dataclass_fields__" not in vars(cls) and vars(cls).get("__annotations__"):
+        raise UserError(
+            f"class {cls.__name__} states fields and is no dataclass; expected @dataclass in the"
+            " line above it"
+        )
 
 
 def check_field(study: str, name: str, kind: Any, value: Any) -> None:
@@ -247,6 +260,30 @@ def lesson_of(file: Path, docstring: str | None) -> str:
     return inspect.cleandoc(docstring or "")
 
 
+@contextmanager
+def _own_files(run: Run, folder: Path) -> Iterator[None]:
+    """Make a sentence of a file that the study could not read or write: a missing folder, say.
+
+    What happens to the run's own folder is told by the run. The sentence names the line of the
+    study, whose code lies in ``folder``, in which it happened.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # the reader of what we print has gone
+        raise
+    except OSError as error:
+        name = "" if error.filename is None else str(error.filename)
+        if name and run.folder.path in Path(name).parents:
+            raise
+        where = traceback.extract_tb(error.__traceback__)
+        own = [each for each in where if Path(each.filename).parent == folder]
+        last = (own or where)[-1]
+        reason = f"{name}: {error.strerror}" if name else str(error)
+        raise UserError(
+            f"{run.name}: {reason} ({Path(last.filename).name}, line {last.lineno})"
+        ) from error
+
+
 def execute(
     study: Study,
     *,
@@ -261,6 +298,7 @@ def execute(
     quiet: bool = False,
     source: str | None = None,
     folds: int = 0,
+    threads: int = 0,
     strategy: Strategy = "ddp",
 ) -> Run:
     """Run a study to its end and give back the finished run; the arguments are those of
@@ -268,12 +306,15 @@ def execute(
 
     ``source`` says where the study is found again: ``catalogue``, or its file's path; by default
     that of its class. ``folds`` cross-validates it first, on so many parts of its training data.
+    ``threads`` is the number of processor threads; 0 leaves it to the size of the network
+    (:mod:`etude.runs.threads`).
 
     Claims are those of ``scale``; a study whose fields differ from the scale's is judged all the
     same, and its run says which fields were changed.
     """
     from etude import sources
     from etude.runs.run import Run
+    from etude.runs.threads import threads_for
 
     cls = type(study)
     standard = asdict(cls.at(scale))
@@ -311,9 +352,10 @@ def execute(
         compiled=compiled,
         checkpoint_every=checkpoint_every,
         quiet=quiet,
+        threads=threads or threads_for(study.network),
         strategy=strategy,
     )
-    with run:
+    with run, _own_files(run, Path(file or ".").parent):
         if file and not resume and run.workers.first:
             run.folder.keep_source(sources.kept(Path(file)))
         if folds:

@@ -115,16 +115,16 @@ class Bench:
 
 def stop_after(step: int) -> None:
     """End this process, as SIGKILL would, after a step of the first loop and its checkpoint."""
-    from etude.runs.run import Run
+    from etude.runs.stage import Stage
 
-    after = Run._after_step
+    after = Stage.after_step
 
-    def deadly(self: Run, *arguments: Any) -> None:
-        after(self, *arguments)
-        if self._step == step:
+    def deadly(self: Stage[Any]) -> None:
+        after(self)
+        if self.step == step:
             os._exit(137)
 
-    Run._after_step = deadly  # type: ignore[method-assign]
+    Stage.after_step = deadly  # type: ignore[method-assign]
 
 
 def sentence(code: int | None, said: str, *words: str) -> bool:
@@ -249,18 +249,19 @@ def read_only(bench: Bench, tries: int) -> Trial:
 
 
 def _locked_after(step: int) -> None:
-    from etude.runs.run import Run
+    from etude.runs.stage import Stage
 
-    after = Run._after_step
+    after = Stage.after_step
 
-    def locked(self: Run, *arguments: Any) -> None:
-        if self._step + 1 == step:
-            for folder in (self.folder.checkpoint, self.folder.path):
+    def locked(self: Stage[Any]) -> None:
+        if self.step + 1 == step:
+            checkpoints = self.services.checkpoints.folder
+            for folder in (checkpoints, checkpoints.parent):
                 if folder.is_dir():
                     folder.chmod(0o555)
-        after(self, *arguments)
+        after(self)
 
-    Run._after_step = locked  # type: ignore[method-assign]
+    Stage.after_step = locked  # type: ignore[method-assign]
 
 
 def clocks(bench: Bench, tries: int) -> Trial:
@@ -355,16 +356,16 @@ def two_writers(bench: Bench, tries: int) -> Trial:
         reader, writer = os.pipe()
 
         def slow(writer: int = writer, folder: RunFolder = folder) -> None:
-            from etude.runs.run import Run
+            from etude.runs.stage import Stage
 
-            after = Run._after_step
+            after = Stage.after_step
 
-            def told(self: Run, *arguments: Any) -> None:
+            def told(self: Stage[Any]) -> None:
                 os.write(writer, b".")
                 time.sleep(0.2)
-                after(self, *arguments)
+                after(self)
 
-            Run._after_step = told  # type: ignore[method-assign]
+            Stage.after_step = told  # type: ignore[method-assign]
             bench.case(folder.path.parents[1], folder.path)
 
         first = start(slow)

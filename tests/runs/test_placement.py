@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from etude.runs.placement import Precision, choose_precision, has_bf16, in_fp32, place
+from etude.errors import UserError
+from etude.runs.placement import (
+    Precision,
+    choose_device,
+    choose_precision,
+    has_bf16,
+    in_fp32,
+    place,
+)
 
 CPU = torch.device("cpu")
 
@@ -141,3 +149,40 @@ print(plain, faults())
     plain, kept = map(float, said.split())
     assert plain > 10_000
     assert kept < 100
+
+
+def test_an_apple_gpu_is_never_chosen_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device() == torch.device("cpu")
+    with pytest.raises(UserError, match="no device 'abacus' on this machine; there is cpu, mps"):
+        choose_device("abacus")
+
+
+def test_an_apple_gpu_is_taken_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[torch.device] = []
+    monkeypatch.setattr(torch, "empty", lambda *_, device: taken.append(device))
+    assert choose_device("mps") == torch.device("mps")
+    assert taken == [torch.device("mps")]
+
+
+def test_the_generator_of_an_apple_gpu_is_saved_and_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stub of the generator, for there is no such machine here."""
+    from etude.runs.random_state import random_state, restore_random_state
+
+    assert random_state()["mps"] == [] or torch.backends.mps.is_available()
+    state = torch.tensor([3], dtype=torch.uint8)
+    restored: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: state)
+    monkeypatch.setattr(torch.mps, "set_rng_state", restored.append)
+    saved = random_state()
+    restore_random_state(saved)
+    assert restored == [state]
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    restore_random_state(saved)
+    assert restored == [state], "a checkpoint of an Apple GPU is also read where there is none"
+    del saved["mps"]
+    restore_random_state(saved)  # one from before they were known

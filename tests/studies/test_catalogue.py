@@ -17,7 +17,8 @@ from etude.cli.run import Options
 from etude.errors import UserError
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.lesson import lesson_html
-from etude.runs.run import Interrupted, Run
+from etude.runs.run import Interrupted
+from etude.runs.stage import Stage
 from etude.study import Study
 from studies.catalogue import ENTRIES, fields_of, numbers, perform, shortened
 
@@ -95,15 +96,15 @@ def test_stopped_and_resumed_is_never_stopped(
     assert not re.search(r'(src|href)="(?!data:)', report), "the report needs nothing but itself"
 
     calls = {"n": 0}
-    after = Run._after_step
+    after = Stage.after_step
 
-    def stop_once(self: Run, *arguments: Any) -> None:
+    def stop_once(self: Stage[Any]) -> None:
         calls["n"] += 1
         if calls["n"] == 4:
-            self._signal = 2  # as Ctrl-C does
-        after(self, *arguments)
+            self.services.policy.signal = 2  # as Ctrl-C does
+        after(self)
 
-    monkeypatch.setattr(Run, "_after_step", stop_once)
+    monkeypatch.setattr(Stage, "after_step", stop_once)
     if len(list(whole.folder.metrics())) == 0:
         pytest.skip("nothing is trained")
     with pytest.raises(Interrupted):

@@ -37,13 +37,15 @@ class Options:
     strategy: Annotated[
         Literal["ddp", "fsdp"], "of several: each holds the network, or a shard of it"
     ] = "ddp"
-    device: Annotated[str, "cpu, cuda, cuda:1 …; the fastest one by default"] = ""
+    device: Annotated[str, "cpu, cuda, cuda:1 …, mps; cuda by default where there is one"] = ""
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], "arithmetic; auto chooses by device and network"
     ] = "auto"
     compile: Annotated[bool, "compile the network: pays for long runs only"] = False
     folds: Annotated[Natural, "cross-validate first, on so many parts of the training data"] = 0
-    threads: Annotated[Natural, "processor threads; 0 leaves the choice to PyTorch"] = 0
+    threads: Annotated[
+        Natural, "processor threads; 0: one for a small network, else as PyTorch chooses"
+    ] = 0
     runs: Annotated[str, "folder of all runs; else $ETUDE_RUNS, else ./runs"] = ""
     checkpoint_every: Annotated[Positive, "seconds between checkpoints"] = 30.0
     quiet: Annotated[bool, "print nothing while it runs"] = False
@@ -61,10 +63,6 @@ def raw(words: list[str]) -> int:
 
     from etude.study import execute
 
-    if options.threads:
-        import torch
-
-        torch.set_num_threads(options.threads)
     run = execute(
         entry.load().at(options.scale, **changes),
         seed=options.seed,
@@ -76,6 +74,7 @@ def raw(words: list[str]) -> int:
         compiled=options.compile,
         quiet=options.quiet,
         folds=options.folds,
+        threads=options.threads,
         strategy=options.strategy,
         checkpoint_every=(
             None

@@ -6,12 +6,15 @@ import json
 import math
 import os
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from etude.runs.checkpoints import disk_trouble
+from etude.runs.workers import Workers
 
 Value = float | torch.Tensor
 
@@ -111,3 +114,52 @@ class MetricsFile:
         """Flush and close."""
         self.flush()
         self._file.close()
+
+
+class Log:
+    """The rows of a run, each with the seconds that the run has taken, those before a stop
+    included.
+
+    Args:
+        file: where they stand.
+        workers: the processes over which a row is the mean.
+        show: given the numbers of every row, for the person who watches.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        file: MetricsFile,
+        workers: Workers,
+        show: Callable[[dict[str, float]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.file = file
+        self.workers = workers
+        self.show = show
+        self.clock = clock
+        self._began = clock()
+        self._seconds_before = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far."""
+        return self._seconds_before + self.clock() - self._began
+
+    def write(self, window: Window, where: dict[str, Any]) -> None:
+        """One row: the window's means, if there are any, and where they were taken."""
+        means = self.workers.mean(window.means())
+        if means:
+            self.file.write({**where, "seconds": round(self.seconds, 3), **means})
+            self.file.flush()
+            self.show(means)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How long the file is, which is durable then, and the seconds."""
+        return {"metrics_bytes": self.file.sync(), "seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The checkpoint is reached: go on where the log was then."""
+        self.file.go_on_at(state["metrics_bytes"])
+        self._seconds_before = state["seconds"]
+        self._began = self.clock()

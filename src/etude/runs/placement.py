@@ -27,9 +27,17 @@ RECURRENT = (nn.LSTM, nn.GRU)
 WIDE = 96
 
 
+MPS_PROMISE = (
+    "mps: a resumed run goes on from the same state and random numbers; that its numbers are equal"
+    " bit for bit is promised on a CPU and on NVIDIA's GPUs alone"
+)
+
+
 def choose_device(wanted: str | None = None, local: int | None = None) -> torch.device:
-    """The device asked for, or the fastest one there is; of several processes on a machine, number
-    ``local`` its own.
+    """The device asked for, else an NVIDIA GPU, else the CPU; of several processes on a machine,
+    number ``local`` its own.
+
+    An Apple GPU (``mps``) is only ever taken where it is asked for: its bits are not promised.
 
     Raises:
         UserError: the name is unknown to PyTorch, or this machine has no such device.
@@ -42,7 +50,8 @@ def choose_device(wanted: str | None = None, local: int | None = None) -> torch.
         device = torch.device(wanted)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
-        there = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        there = "cpu" + ", cuda" * torch.cuda.is_available()
+        there += ", mps" * torch.backends.mps.is_available()
         raise UserError(f"no device '{wanted}' on this machine; there is {there}") from None
     return device
 

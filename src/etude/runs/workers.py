@@ -18,7 +18,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, TypeVar, cast
@@ -54,7 +54,6 @@ class Workers:
     local: int = 0
     strategy: Strategy = "ddp"
     sent: int = 0  # bytes of gradients given to be averaged so far
-    _steps_to_talk: int = field(default=1, repr=False)
 
     @classmethod
     def here(cls, strategy: Strategy = "ddp") -> Workers:
