@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from etude import data
-from etude.data.views import BALLS, BOXES, cameras, nearest, rays, shine, traced
+from etude.data.views import BALLS, BOXES, cameras, first_hit, rays, shade, trace
 from etude.errors import UserError
 
 
@@ -45,7 +45,7 @@ def test_rays_meet_balls_and_boxes_where_they_should() -> None:
     ball, box = BALLS[0], BOXES[2]
     places = torch.stack([ball[:3], box[:3], torch.tensor([0.9, 0.9, 0.0])])
     origins = torch.cat([places[:, :2], torch.full((3, 1), 5.0)], 1)
-    distance, which = nearest(origins, torch.tensor([0.0, 0.0, -1.0]).expand(3, 3))
+    distance, which = first_hit(origins, torch.tensor([0.0, 0.0, -1.0]).expand(3, 3))
     torch.testing.assert_close(distance[0], 5 - ball[2] - ball[3])
     torch.testing.assert_close(distance[1], 5 - box[2] - box[5])
     assert distance[2].isinf()
@@ -53,7 +53,7 @@ def test_rays_meet_balls_and_boxes_where_they_should() -> None:
 
 
 def test_what_is_hit_lies_on_its_surface_within_the_unit_ball() -> None:
-    views = traced(cameras(torch.tensor([0.0, 2.0, 4.0]), torch.tensor([0.2, 0.6, 1.2])), 24)
+    views = trace(cameras(torch.tensor([0.0, 2.0, 4.0]), torch.tensor([0.2, 0.6, 1.2])), 24)
     assert views.depth is not None
     origins, directions = views.rays()
     hit = views.depth.isfinite()
@@ -69,15 +69,15 @@ def test_what_is_hit_lies_on_its_surface_within_the_unit_ball() -> None:
 
 def test_light_shadow_and_highlight() -> None:
     down = torch.tensor([[0.0, 0.0, -1.0]])
-    lit = shine(torch.tensor([[0.55, -0.55, 3.0]]), down)[0]
+    lit = shade(torch.tensor([[0.55, -0.55, 3.0]]), down)[0]
     behind = BALLS[2, :3] - 0.75 * torch.tensor(
         [0.5, -0.4, 0.9]
     )  # in the shadow of the ball on the tower
-    shaded = shine(torch.tensor([[float(behind[0]), float(behind[1]), 3.0]]), down)[0]
+    shaded = shade(torch.tensor([[float(behind[0]), float(behind[1]), 3.0]]), down)[0]
     assert lit.mean() > 1.5 * shaded.mean()
-    assert (shine(torch.tensor([[3.0, 3.0, 3.0]]), down)[0] == 1).all(), "white beside everything"
+    assert (shade(torch.tensor([[3.0, 3.0, 3.0]]), down)[0] == 1).all(), "white beside everything"
     one, other = (
-        traced(cameras(torch.tensor([a]), torch.tensor([0.6])), 48).images for a in (-0.7, 2.4)
+        trace(cameras(torch.tensor([a]), torch.tensor([0.6])), 48).images for a in (-0.7, 2.4)
     )
     assert one.amax(-1).le(1).all()
     assert not torch.allclose(one, other)

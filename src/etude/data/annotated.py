@@ -1,6 +1,4 @@
-"""Pictures of which more is told than one class: boxes with labels, and data sets in the three
-parts they come in.
-"""
+"""Pictures annotated with boxes, and data sets that come in three parts."""
 
 from __future__ import annotations
 
@@ -17,16 +15,15 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, eq=False)
 class Boxed:
-    """Pictures and the boxes in them; rows are padded to the largest number of boxes.
+    """Pictures and the boxes in them, padded to the largest number of boxes in a picture.
 
-    An index of rows gives those pictures, with a padding no wider than they need.
+    Indexing with rows gives those pictures, padded no further than they need.
 
     Args:
         images: uint8 (n, 3, height, width).
-        boxes: float32 (n, most, 4): left, top, right and bottom edge in pixels; zeros where there
-            is none.
-        labels: int64 (n, most): the class of each box, and -1 where there is none; boxes come
-            first.
+        boxes: Left, top, right and bottom edge of each box in pixels, float32 (n, most, 4). Boxes
+            come first; the padding is zero.
+        labels: Class of each box, int64 (n, most); the padding is -1.
     """
 
     images: Tensor
@@ -48,20 +45,18 @@ class Boxed:
 
     @property
     def counts(self) -> Tensor:
-        """How many boxes each picture has. Shape: (n,)."""
+        """The number of boxes in each picture, (n,)."""
         return (self.labels >= 0).sum(1)
 
     @property
     def parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        """``(images, boxes, labels)``: what a study hands on to ``Batches``."""
+        """``(images, boxes, labels)``, the columns for ``Batches``."""
         return self.images, self.boxes, self.labels
 
 
 @dataclass(frozen=True, eq=False)
 class Parts(Generic[Part]):
-    """A data set as its makers part it, the names of the classes, and in `source` what it is and
-    who made it.
-    """
+    """A data set in the parts of its authors, names of its classes, and its source in words."""
 
     train: Part
     validation: Part
@@ -70,13 +65,11 @@ class Parts(Generic[Part]):
     source: str
 
 
-def centred(images: Tensor) -> Tensor:
-    """uint8 pictures, about centred and of about unit variance, as a network takes them."""
+def centre(images: Tensor) -> Tensor:
+    """uint8 pictures as numbers with a mean near 0 and a variance near 1, for a network."""
     return (images.float() - 118) / 64
 
 
-def padded(rows: list[Tensor], value: float) -> Tensor:
-    """Rows of different lengths, (lengths, …) each, in one tensor (n, longest, …), filled up with
-    `value`.
-    """
+def pad_rows(rows: list[Tensor], value: float) -> Tensor:
+    """Rows of different lengths, (length, …) each, padded with ``value``: (n, longest, …)."""
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)

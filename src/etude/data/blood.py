@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from etude.data.annotated import Boxed, Parts, padded
+from etude.data.annotated import Boxed, Parts, pad_rows
 from etude.data.archives import contents, picture
 from etude.data.store import obtain
 from etude.errors import UserError
@@ -44,7 +44,7 @@ def bccd(height: int = 240, width: int = 320) -> Parts[Boxed]:
             )
         rows = [_one(files, each, place, (height, width)) for each in names]
         images, boxes, labels = (list(column) for column in zip(*rows, strict=True))
-        parts[part] = Boxed(torch.stack(images), padded(boxes, 0), padded(labels, -1))
+        parts[part] = Boxed(torch.stack(images), pad_rows(boxes, 0), pad_rows(labels, -1))
     source = f"{found.set.source}; {found.edition.name}"
     return Parts(parts["train"], parts["val"], parts["test"], BLOOD_CELLS, source)
 

@@ -1,9 +1,8 @@
-r"""Scenes of coloured shapes on patterned ground, painted on the fly: what is where is known to the
-pixel.
+r"""Scenes of coloured shapes on a patterned background; the class of every pixel is known.
 
-Every shape is a star of $k$ tips with an inner radius: a square has four tips whose inner corners
-lie on its edges, a disc has so many that none is seen. So one formula paints them all, for a whole
-batch at once.
+Every shape is a star with $k$ tips and an inner radius. A square has four tips, and its inner
+corners lie on its edges; a disc has so many tips that none is visible. So one formula draws all
+shapes, for a whole batch at once.
 """
 
 from __future__ import annotations
@@ -42,22 +41,21 @@ BLOCK = 128  # scenes painted together; what they need stays in the processor's 
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """Pictures, and all there is to know about them.
+    """Pictures, and everything that is known about the shapes in them.
 
-    Rows are padded to the largest number of shapes, `most`.
-
-    An index of rows gives those scenes.
+    The shapes of a scene are padded to the largest number in a scene, ``most``. Indexing with rows
+    gives those scenes.
 
     Args:
         images: uint8 (n, 3, side, side).
-        instances: uint8 (n, side, side): which shape is seen there, counted from 1; 0 is the
-            ground.
-        kinds: int64 (n, most): the number in ``KINDS`` of each shape; -1 where there is none. Later
-            ones lie on top.
-        colours: int64 (n, most): the number in ``COLOURS``, or -1.
-        centres: float32 (n, most, 2): x and y, in pixels.
-        boxes: float32 (n, most, 4): left, top, right, bottom edge of what is seen, in pixels; else
-    zeros.
+        instances: The shape that each pixel shows, counted from 1, or 0 for the ground, uint8 (n,
+            side, side).
+        kinds: Index in ``KINDS`` of each shape, int64 (n, most); -1 where there is none. Later
+            shapes lie on top.
+        colours: Index in ``COLOURS`` of each shape, int64 (n, most), or -1.
+        centres: x and y of each shape in pixels, float32 (n, most, 2).
+        boxes: Left, top, right and bottom edge of the visible part in pixels, float32 (n, most, 4);
+            zeros where there is none.
     """
 
     images: Tensor
@@ -79,20 +77,18 @@ class Scenes:
 
     @property
     def counts(self) -> Tensor:
-        """How many shapes each scene has. Shape: (n,)."""
+        """The number of shapes in each scene, (n,)."""
         return (self.kinds >= 0).sum(1)
 
     @cached_property
     def classes(self) -> Tensor:
-        """The class of each pixel, int64 (n, side, side): 0 for the ground, 1 + the number of the
-        kind.
-        """
+        """The class of each pixel: 0 for the ground, else 1 + its kind; int64 (n, side, side)."""
         table = torch.cat([torch.zeros_like(self.kinds[:, :1]), self.kinds + 1], 1)  # (n, 1 + most)
         return table.gather(1, self.instances.flatten(1).long()).view(self.instances.shape)
 
     @property
     def masks(self) -> Tensor:
-        """What is seen of each shape, bool (n, most, side, side)."""
+        """The visible part of each shape, bool (n, most, side, side)."""
         numbers = torch.arange(
             1, self.kinds.shape[1] + 1, dtype=torch.uint8, device=self.instances.device
         )
@@ -114,24 +110,23 @@ def scenes(
     noise: float = 0.04,
     generator: Generator | None = None,
 ) -> Scenes:
-    """Scenes with discs, squares, triangles and stars; number, kind, colour, place, size and turn
-    of each at random.
+    """Draw scenes with discs, squares, triangles and stars at random.
 
-    Kind and colour are drawn without regard to each other. Shapes are stretched, striped, chequered
-    or plain, painted one over the other on a gradient with blotches; the whole is noisy. What is
-    drawn depends on the generator alone.
+    Number, kind, colour, position, size and rotation of the shapes are random; kind and colour are
+    independent. Shapes are stretched, and are striped, chequered or plain. The background is a
+    gradient with blotches, and every pixel is noisy. The scenes depend on the generator only.
 
     Args:
-        n: how many scenes.
-        side: of the picture, in pixels.
-        shapes: the least and the largest number of shapes. Where no place is free for one, it is
-            left out; at least one is always there.
-        kinds: the first so many of ``KINDS`` occur.
-        radius: the smallest and the largest, as a part of the side.
-        overlap: how far two shapes may reach into each other, from 0 (they only touch) to below 1,
-            as a part of the sum of their radii.
-        noise: standard deviation at each pixel, where colours go from 0 to 1.
-        generator: by default PyTorch's own.
+        n: Number of scenes.
+        side: Height and width of a scene, in pixels.
+        shapes: Smallest and largest number of shapes. A shape for which no position is free is left
+            out; there is always at least one.
+        kinds: Number of kinds; the first ones of ``KINDS`` occur.
+        radius: Smallest and largest radius, as a fraction of the side.
+        overlap: How far two shapes may overlap, as a fraction of the sum of their radii, from 0
+            (they only touch) to below 1.
+        noise: Standard deviation of each pixel's noise; colours go from 0 to 1.
+        generator: PyTorch's own by default.
     """
     blocks = []
     for start in range(0, n, BLOCK):
@@ -141,9 +136,9 @@ def scenes(
     return Scenes(*(torch.cat(column) for column in zip(*blocks, strict=True)))
 
 
-def parted_scenes(train: int, side: int = 64) -> Parts[Scenes]:
-    """Scenes to train with, from PyTorch's own generator; 200 to validate and 500 to test, the same
-    for every run.
+def scene_parts(train: int, side: int = 64) -> Parts[Scenes]:
+    """Scenes for training, drawn by PyTorch's own generator, and 200 for validation and 500 for the
+    test, which are the same in every run.
     """
     held_out = torch.Generator().manual_seed(TEST_SEED)
     validation, test = (scenes(n, side, generator=held_out) for n in (200, 500))
@@ -281,8 +276,8 @@ def _ground(n: int, side: int, generator: Generator | None) -> Tensor:
 
 
 def boxes_of(masks: Tensor) -> Tensor:
-    """The smallest boxes around masks: bool (…, height, width) → float32 (…, 4); zeros where
-    nothing is set.
+    """The smallest boxes around masks, bool (…, height, width) → float32 (…, 4); zeros for an empty
+    mask.
     """
     edges = []
     for along in (-2, -1):  # what is set in each column, then in each row

@@ -1,9 +1,8 @@
-r"""Photographs of one thing from many places: a small scene that is ray-traced here, and the
-bulldozer of bricks.
+r"""Views of one scene from many cameras: a small ray-traced scene, and the bulldozer of bricks.
 
-A camera's pose is a matrix (4, 4) that takes its coordinates to those of the world: x to its right,
-y up, z backwards, so that it looks along -z. In the world z is up, and what is seen lies around the
-origin.
+A camera's pose is a matrix (4, 4) from its coordinates to those of the world: x points to its
+right, y up, and z backwards, so that it looks along -z. In the world z is up, and the scene lies
+around the origin.
 """
 
 from __future__ import annotations
@@ -49,18 +48,18 @@ SQUARES = torch.tensor([0.36, 0.40, 0.48])
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Square pictures of one scene, on white, each with the camera that took it.
+    """Square pictures of one scene on white, each with the pose of its camera.
 
-    An index of rows gives those views.
+    Indexing with rows gives those views.
 
     Args:
         images: (n, side, side, 3), from 0 to 1.
-        poses: (n, 4, 4), camera to world.
-        focal: distance of the image from the lens, in pixels.
-        radius: of a ball around the origin in which everything lies.
-        depth: (n, side, side), where it is known: distance of what is seen in the middle of a
-            pixel; inf: nothing.
-        source: where they come from.
+        poses: Camera to world, (n, 4, 4).
+        focal: Focal length in pixels.
+        radius: Radius of a ball around the origin that holds the whole scene.
+        depth: Distance of the surface in the middle of each pixel, if it is known, (n, side, side);
+            inf where there is nothing.
+        source: Where the views come from, in words.
     """
 
     images: Tensor
@@ -79,33 +78,29 @@ class Views:
 
     @property
     def side(self) -> int:
-        """Pixels of a row."""
+        """Height and width of a view, in pixels."""
         return self.images.shape[2]
 
     def rays(self) -> tuple[Tensor, Tensor]:
-        """Where the ray of each pixel begins, and where it goes: twice (n, side, side, 3)."""
+        """Origin and direction of each pixel's ray, (n, side, side, 3) each."""
         return rays(self.poses, self.side, self.focal)
 
     def nearest(self, others: Views) -> Tensor:
-        """Of each other view the picture, among these, that was taken from nearest: (n, side, side,
-        3).
-        """
+        """For each other view the picture of these whose camera is nearest, (n, side, side, 3)."""
         apart = torch.cdist(others.poses[:, :3, 3], self.poses[:, :3, 3])
         return self.images[apart.argmin(1)]
 
 
 def cameras(azimuth: Tensor, elevation: Tensor, distance: float = DISTANCE) -> Tensor:
-    """Poses of cameras that look at the origin, (n, 4, 4), z up.
+    """Poses of cameras that look at the origin, (n, 4, 4), upright.
 
     Args:
-        azimuth: around the z axis, radians (n,).
-        elevation: above the ground, radians (n,), less than a right angle.
-        distance: from the origin.
+        azimuth: Angle around the z axis in radians, (n,).
+        elevation: Angle above the ground in radians, (n,), less than a right angle.
+        distance: Distance from the origin.
     """
     flat = elevation.cos()
-    back = torch.stack(
-        [flat * azimuth.cos(), flat * azimuth.sin(), elevation.sin()], 1
-    )  # (n, 3), a unit vector
+    back = torch.stack([flat * azimuth.cos(), flat * azimuth.sin(), elevation.sin()], 1)  # (n, 3)
     right = torch.stack([-azimuth.sin(), azimuth.cos(), torch.zeros_like(azimuth)], 1)
     poses = torch.zeros(len(azimuth), 4, 4, dtype=azimuth.dtype)
     poses[:, :3] = torch.stack([right, torch.linalg.cross(back, right), back, distance * back], 2)
@@ -114,13 +109,15 @@ def cameras(azimuth: Tensor, elevation: Tensor, distance: float = DISTANCE) -> T
 
 
 def rays(poses: Tensor, side: int, focal: float) -> tuple[Tensor, Tensor]:
-    """The ray through the middle of each pixel: origins and directions of length 1, twice (n, side,
-    side, 3).
+    """Rays through the middle of each pixel: origins, and directions of length 1.
 
     Args:
-        poses: (n, 4, 4), camera to world.
-        side: pixels of a row; the first one is at the top left.
-        focal: in pixels.
+        poses: Camera to world, (n, 4, 4).
+        side: Height and width of a view, in pixels; the first pixel is at the top left.
+        focal: Focal length in pixels.
+
+    Returns:
+        (n, side, side, 3) each.
     """
     along = (torch.arange(side, dtype=poses.dtype, device=poses.device) + 0.5 - side / 2) / focal
     down, across = torch.meshgrid(-along, along, indexing="ij")
@@ -131,29 +128,31 @@ def rays(poses: Tensor, side: int, focal: float) -> tuple[Tensor, Tensor]:
 
 
 def traced_views(n: int, side: int, generator: Generator | None = None) -> Views:
-    """Views of the traced scene from n places, even over the upper half of a sphere but for its
-    foot and its top.
-    """
+    """Views of the ray-traced scene by n cameras, uniform on a half sphere without foot and top."""
     azimuth = 2 * math.pi * torch.rand(n, generator=generator)
     height = 0.1 + 0.85 * torch.rand(n, generator=generator)
-    return traced(cameras(azimuth, height.asin()), side)
+    return trace(cameras(azimuth, height.asin()), side)
 
 
 def held_out_views(n: int, side: int) -> Views:
-    """As :func:`traced_views`, from places that are the same for every run."""
+    """Views as by :func:`traced_views`, by cameras that are the same in every run."""
     return traced_views(n, side, Generator().manual_seed(TEST_SEED))
 
 
-def traced(poses: Tensor, side: int, fine: int = 3) -> Views:
-    """The scene as these cameras see it; a pixel is the mean of fine² rays, fine an odd number.
+def trace(poses: Tensor, side: int, fine: int = 3) -> Views:
+    """Ray-trace the scene: three balls and three boxes under a distant light.
 
-    Three balls and three boxes under a distant light: diffuse light, shadows, and highlights that
-    move with the camera.
+    There is diffuse light, there are shadows, and highlights that move with the camera.
+
+    Args:
+        poses: Camera to world, (n, 4, 4).
+        side: Height and width of a view, in pixels.
+        fine: A pixel is the mean of fine² rays; an odd number.
     """
     focal = FOCAL * side
     origins, directions = (part.reshape(-1, 3) for part in rays(poses, fine * side, fine * focal))
     blocks = zip(torch.split(origins, BLOCK), torch.split(directions, BLOCK), strict=True)
-    colours, depths = zip(*(shine(o, d) for o, d in blocks), strict=True)
+    colours, depths = zip(*(shade(o, d) for o, d in blocks), strict=True)
     shape = len(poses), side, fine, side, fine
     images = torch.cat(colours).view(*shape, 3).mean((2, 4))
     depth = torch.cat(depths).view(shape)[:, :, fine // 2, :, fine // 2]
@@ -167,14 +166,13 @@ def traced(poses: Tensor, side: int, fine: int = 3) -> Views:
     )
 
 
-def shine(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """What rays see of the scene: (n, 3), (n, 3) → colours (n, 3), from 0 to 1, and distances (n,),
-    inf for nothing.
+def shade(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Colours (n, 3), from 0 to 1, and distances (n,) of the surfaces that rays hit; inf: nothing.
 
     Source: Phong (1975), Illumination for computer generated pictures; Kay & Kajiya (1986) for
     boxes as slabs.
     """
-    distance, which = nearest(origins, directions)
+    distance, which = first_hit(origins, directions)
     colour, hit = torch.ones_like(origins), distance.isfinite()
     o, d, which = origins[hit], directions[hit], which[hit]
     point = o + distance[hit, None] * d
@@ -191,7 +189,7 @@ def shine(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     own = torch.where((odd & (which == balls))[:, None], SQUARES, own)
 
     towards = LIGHT.expand_as(point)
-    lit = nearest(point + 1e-3 * normal, towards)[0].isinf()[:, None]
+    lit = first_hit(point + 1e-3 * normal, towards)[0].isinf()[:, None]
     facing = (normal @ LIGHT).clamp_min(0)[:, None]
     mirrored = d - 2 * (d * normal).sum(1, keepdim=True) * normal
     highlight = GLOSS * (mirrored @ LIGHT).clamp_min(0)[:, None] ** SHARPNESS
@@ -199,9 +197,10 @@ def shine(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     return colour, distance
 
 
-def nearest(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance to what each ray hits first, (n,), inf for nothing; and its number, balls before
-    boxes.
+def first_hit(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance of the first surface on each ray, (n,), inf for nothing, and its object's index.
+
+    Balls come before boxes.
     """
     apart = origins[:, None] - BALLS[:, :3]  # (n, balls, 3)
     half = (apart * directions[:, None]).sum(2)
@@ -210,10 +209,8 @@ def nearest(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     balls = torch.where((root > 0) & (t > 0), t, math.inf)
 
     away = torch.where(directions.abs() < 1e-9, 1e-9, directions)[:, None]
-    middle, reach = (
-        (BOXES[:, :3] - origins[:, None]) / away,
-        (BOXES[:, 3:6] / away).abs(),
-    )  # (n, boxes, 3)
+    middle = (BOXES[:, :3] - origins[:, None]) / away  # (n, boxes, 3)
+    reach = (BOXES[:, 3:6] / away).abs()
     enter, leave = (middle - reach).amax(2), (middle + reach).amin(2)
     boxes = torch.where((enter < leave) & (enter > 0), enter, math.inf)
     distance, which = torch.cat([balls, boxes], 1).min(1)
@@ -221,18 +218,12 @@ def nearest(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def lego() -> Views:
-    """The bulldozer of bricks: 100 views of 100×100 pixels, the training views of the paper's set
-    at an eighth.
+    """The bulldozer of bricks: the paper's 100 training views at an eighth of the size, 100×100.
 
-    Raises
-    ------
-    UserError
-        if the file is missing or damaged
+    Raises:
+        UserError: The file is missing or damaged.
 
-    References
-    ----------
-    B. Mildenhall et al.: NeRF: representing scenes as neural radiance fields
-    for view synthesis (2020)
+    Source: Mildenhall et al. (2020).
     """
     found = obtain("nerf-lego")
     (path,) = found.paths.values()

@@ -29,8 +29,8 @@ from etude import (
     data,
     training,
 )
-from etude.data.annotated import centred
-from etude.data.shapes import KINDS, parted_scenes
+from etude.data.annotated import centre
+from etude.data.shapes import KINDS, scene_parts
 from etude.demos import Demo
 from etude.layers.anchors import NEITHER, decode, match
 from etude.layers.boxes import Detections, candidates, concatenate, suppress
@@ -109,7 +109,7 @@ class Detection(Study):
         for images, boxes, labels in run.steps(batches, steps, state=state):
             images, boxes = random_mirror(images, boxes)
             images, boxes, labels = (t.to(run.device) for t in (images, boxes, labels))
-            outputs = net(centred(images))  # (batch, anchors, classes + 4)
+            outputs = net(centre(images))  # (batch, anchors, classes + 4)
             scores_loss, boxes_loss = self.losses(outputs, anchors, boxes, labels)
             loss = scores_loss + boxes_loss
             run.minimise(loss, optimizer, schedule, clip=10.0)
@@ -173,7 +173,7 @@ class Detection(Study):
         blocks = []
         with training.evaluating(net):
             for block in torch.split(images, 50):
-                outputs = net(centred(block.to(device))).cpu()
+                outputs = net(centre(block.to(device))).cpu()
                 scores = outputs[..., :-4].sigmoid()
                 found = candidates(scores, decode(outputs[..., -4:], anchors))
                 blocks.append(suppress(found, self.overlap) if suppressed else found)
@@ -215,7 +215,7 @@ class Detection(Study):
         """Pictures with boxes, for training, validation and test."""
         if self.dataset == "bccd":
             return data.bccd(*self.size)
-        drawn = parted_scenes(self.scenes, self.side)
+        drawn = scene_parts(self.scenes, self.side)
         train, validation, test = (
             scenes.boxed for scenes in (drawn.train, drawn.validation, drawn.test)
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from etude.data.views import cameras, rays, traced
+from etude.data.views import cameras, rays, trace
 from etude.demos import Answer, Controls, Pictures, Slider
 from etude.networks.nerf import NeRF
 
@@ -35,7 +35,7 @@ def view_from(net: NeRF, azimuth: float, elevation: float, side: int | None) -> 
     pose = cameras(angles[0], angles[1])
     focal = FOCAL * SIDE
     if side is not None:
-        truth = traced(pose, side)
+        truth = trace(pose, side)
         focal = truth.focal * SIDE / side
     rendered = net.render_views(*rays(pose, SIDE, focal))
     images = {"rendered": rendered.fine[0].numpy(), "depth": depth_colours(rendered.depth)[0]}

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 
 from etude import Amount, Claim, Count, Natural, OptimizerName, Positive, Run, Study, data, training
-from etude.data.annotated import centred
-from etude.data.shapes import KINDS, parted_scenes
+from etude.data.annotated import centre
+from etude.data.shapes import KINDS, scene_parts
 from etude.networks.segmenters import FCN, UNet
 from etude.training.trail import Trail
 
@@ -82,7 +82,7 @@ class Segmentation(Study):
         for (labelled,) in run.steps(batches, steps, state=state):
             images = labelled[:, :3].to(run.device)
             truth = labelled[:, 3].long().to(run.device)
-            logits = net(centred(images))  # (batch, classes, height, width)
+            logits = net(centre(images))  # (batch, classes, height, width)
             loss = cross_entropy(logits, truth, weights, ignore_index=IGNORED)
             if self.dice:
                 loss = loss + self.dice * dice_loss(logits, truth)
@@ -127,7 +127,7 @@ class Segmentation(Study):
         """Pictures with the class of each pixel, for training, validation and test."""
         if self.dataset == "camvid":
             return data.camvid()
-        drawn = parted_scenes(self.scenes, self.side)
+        drawn = scene_parts(self.scenes, self.side)
         train, validation, test = (
             data.Labelled(scenes.images, scenes.classes.byte())
             for scenes in (drawn.train, drawn.validation, drawn.test)
@@ -174,6 +174,6 @@ def predicted_classes(net: nn.Module, images: Tensor) -> Tensor:
     device = next(net.parameters()).device
     with training.evaluating(net):
         blocks = [
-            net(centred(block.to(device))).argmax(1).cpu() for block in torch.split(images, 50)
+            net(centre(block.to(device))).argmax(1).cpu() for block in torch.split(images, 50)
         ]
     return torch.cat(blocks)
