@@ -58,7 +58,7 @@ class Normalization(Study):
     r_max: Positive = 3.0  # largest correction of the scale in batch renorm; 1: none
     d_max: Amount = 5.0  # largest correction of the mean in batch renorm; 0: none
     optimizer: OptimizerName = "momentum"  # rule of a step; choose the learning rate to suit it
-    learning_rate: Positive = 0.3  # of mini-batches of 64; in proportion to size; falls to zero
+    learning_rate: Positive = 0.3  # first rate for batches of 64, in proportion; falls to zero
     held_out: Fraction = 0.2  # fraction of the training data that is kept for validation
 
     claims = [

@@ -35,7 +35,7 @@ Line = tuple[list[float], list[float]]  # steps, and values at these steps
 
 
 def one_batch(step: int) -> int:
-    """One batch for each update."""
+    """One batch for each update, at every step."""
     return 1
 
 

@@ -55,7 +55,7 @@ class Sine(Study):
     margin: Amount = 0.3  # distance by which the first centres μ_j extend beyond 0 and beyond 1
     steps: Count = 4_000  # steps of stochastic gradient descent
     batch: Count = 10  # examples a step
-    learning_rate: Positive = 0.3  # of w and b at the start; falls to zero along a straight line
+    learning_rate: Positive = 0.3  # first rate of w and b; falls to zero along a straight line
     bases_rate: Amount = 0.01  # learning rate of μ and σ, as a fraction of that of w and b
     optimizer: OptimizerName = "sgd"  # rule of a step; choose the learning rate to suit it
 

@@ -67,7 +67,7 @@ class SVM(Study):
     multiclass: Literal["weston-watkins", "crammer-singer"] = "weston-watkins"  # multiclass hinge
     steps: Count = 3_000  # steps of stochastic subgradient descent
     batch: Count = 64  # examples a step
-    learning_rate: Positive = 0.1  # of the first step; falls to zero along a straight line
+    learning_rate: Positive = 0.1  # rate of the first step; falls to zero along a straight line
     kernel: Literal["rbf", "polynomial", "linear"] = "rbf"  # kernel of the machines in the dual
     gamma: Positive = 2.0  # γ of rbf and polynomial, times the summed variance of the columns
     degree: Count = 3  # degree of the polynomial kernel
