@@ -18,6 +18,7 @@ VERBS = {
     "list": "the studies: by topic, course or words; how long each takes",
     "show": "a study's lesson, fields, scales, claims and references",
     "graph": "a study's network: modules, shapes, parameters, FLOPs; as a picture",
+    "new": "write a study of your own that runs as it is",
     "run": "run a study; any of its fields is an option",
     "resume": "go on with a run that was stopped",
     "runs": "the runs that are here, as a table",
