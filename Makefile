@@ -4,11 +4,19 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test claims faults lint golden bench clean
+.PHONY: help demo quick test claims faults lint size golden bench clean
+.DEFAULT_GOAL := demo
+
+help:  ## what make can do here
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; \
+		do printf '  %-8s %s\n' "$$name" "$$words"; done
 
 demo: .venv/core  ## train a recogniser of handwritten digits, offline, and open its report
 	$(BIN)/etude run digits
 	$(BIN)/etude report digits
+
+quick: .venv/dev  ## under a minute: the rules, fast units, the tests of what differs from main
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.quick
 
 test: .venv/dev  ## all tests but the claims
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
@@ -23,6 +31,9 @@ lint: .venv/dev  ## style and types
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
+
+size: .venv/dev  ## how long each study is, by the rules' measures
+	@$(BIN)/python -m tests.size
 
 golden: .venv/dev  ## write the first losses of every study anew; say why in the commit
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.studies.golden
@@ -48,5 +59,5 @@ bench: .venv-bench/peers  ## what the loop costs, how fast batches come, and Etu
 	.venv-bench/bin/python -m pip install --quiet --editable '.[rl,parity]' -r benchmarks/beside/requirements.txt
 	touch $@
 
-clean:
+clean:  ## remove what was built and installed here
 	rm -rf .venv .venv-bench build dist runs .mypy_cache .ruff_cache .pytest_cache
