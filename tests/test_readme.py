@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from etude.catalogue import Catalogue
+from etude.catalogue import Catalogue, topics
 from etude.cli import VERBS, main
+from etude.results.documents import FEATURED, featured, overview
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,11 +22,22 @@ def test_the_study_in_thirty_lines_reaches_its_claim(
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     (tmp_path / "mine.py").write_text(code, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    assert main(["run", "./mine.py", "--hidden", "24", "--quiet", "--json"]) == 0
+    assert main(["run", "./mine.py", "--width", "24", "--quiet", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert [claim["holds"] for claim in result["claims"]] == [True]
     assert main(["show", "./mine.py"]) == 0
     assert "tanh units" in capsys.readouterr().out
+
+
+def test_the_table_shows_eight_studies_of_every_topic() -> None:
+    table = README.partition("<!-- results -->")[2].partition("<!-- /results -->")[0]
+    names = re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)
+    assert sorted(names) == sorted(FEATURED)
+    assert len(names) == 8
+    files = Catalogue().files
+    assert {files[name][0].parents[1].name for name in names} == set(topics())
+    assert table.strip() == overview(featured(Catalogue().all()))
+    assert "docs/results.md" in README
 
 
 def test_every_command_that_is_shown_exists() -> None:

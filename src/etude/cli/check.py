@@ -177,7 +177,7 @@ def record(folder: Path, checked: list[results.Checked], seeds: int | None) -> N
         update(entry.path.with_name("README.md"), documents.lesson_part(entry), "recorded")
     (folder / "docs").mkdir(exist_ok=True)
     write(folder / "docs" / "results.md", documents.results_page(entries))
-    update(folder / "README.md", documents.overview(entries), "results")
+    update(folder / "README.md", documents.overview(documents.featured(entries)), "results")
 
 
 def update(page: Path, content: str, name: str) -> None:

@@ -8,6 +8,22 @@ from typing import Any
 from etude.catalogue import Entry, in_order
 from etude.claims import Claim
 
+FEATURED = (  # what the README shows: of each topic one at least
+    "spirals",
+    "optimizers",
+    "digits",
+    "cifar",
+    "gpt",
+    "diffusion",
+    "dqn",
+    "gcn",
+)
+
+
+def featured(entries: Sequence[Entry]) -> list[Entry]:
+    """Those studies that the README shows; ``docs/results.md`` has all."""
+    return [entry for entry in entries if entry.name in FEATURED]
+
 
 def rows(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Claim, dict[str, Any], dict[str, Any]]]:
     """``(study, claim, what was measured of the scale, and of the claim)``; the last two are empty
