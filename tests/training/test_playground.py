@@ -9,7 +9,7 @@ import torch
 from etude.data.pieces import Pieces
 from etude.layers.attention import watching
 from etude.networks.gpt import GPT
-from etude.training.playground import grow, handwritten, last_looks, look_across, written
+from etude.training.playground import handwritten, last_looks, look_across, written
 
 CUT = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
 
@@ -69,16 +69,3 @@ def test_handwritten_digits_fit_the_drawing() -> None:
         picture.max() > 0.8 and picture[:4].max() == picture[:, -4:].max() == 0
         for picture in drawings.values()
     )
-
-
-def test_two_points_are_parted_and_stand_on_the_plane() -> None:
-    torch.manual_seed(0)
-    frames = grow(
-        [(-0.5, 0.0, 0), (0.5, 0.0, 1)], torch.nn.Linear(2, 1), steps=20, frames=2, rate=0.2
-    )
-    assert len(frames.images) == 3
-    assert frames.captions[-1].endswith("100% right")
-    first, last = frames.images[0], frames.images[-1]
-    assert np.allclose(first[60, 30], last[60, 30])  # a point keeps its colour
-    assert not np.allclose(first[60, 30], first[60, 90])
-    assert np.abs(last[60, 0] - first[60, 0]).max() > 0.05
