@@ -7,14 +7,16 @@ import torch
 
 from etude.studies.agents._rollouts import discounted_returns
 from etude.studies.agents.dqn._replay import n_step_return
+from etude.studies.agents.policygradient._diagnostics import (
+    divergence,
+    explained_variance,
+    policy_change,
+)
 from etude.studies.agents.policygradient._losses import (
     advantages,
     clipped_objective,
-    divergence,
     entropy,
-    explained_variance,
     log_probability,
-    policy_change,
     value_loss,
 )
 from etude.studies.agents.policygradient._noise import scatter

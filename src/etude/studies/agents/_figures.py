@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -48,7 +49,7 @@ def learning_curves(
     return figure
 
 
-def thousands(x: float, _: int) -> str:
+def thousands(x: float, _: float) -> str:
     """A number of steps as a label of an axis, such as ``40k``."""
     return f"{x / 1000:,.0f}k" if x else "0"
 
@@ -74,17 +75,17 @@ def angle_maps(
 
     figure, axes = figures.canvas(4.3 * len(panels), 3.5, columns=len(panels))
     x, y = xs.cpu().numpy(), ys.cpu().numpy()
+    dots: dict[str, Any] = {"markersize": 2.5, "alpha": 0.5, "markeredgewidth": 0}
     angle, velocity = states[:, [i, j]].cpu().numpy().T
     for cell, (title, values) in zip(axes, panels.items(), strict=True):
         z = values.detach().cpu().numpy()
         probable = z.min() >= 0 and z.max() <= 1
-        scale = {"cmap": figures.SEQUENTIAL}
+        scale: dict[str, Any] = {"cmap": figures.SEQUENTIAL}
         if probable:
             scale = {"cmap": figures.DIVERGING, "vmin": 0, "vmax": 1}
         shade = cell.pcolormesh(x, y, z, rasterized=True, linewidth=0, **scale)
         if probable and z.min() < 0.5 < z.max():
             cell.contour(x, y, z, levels=[0.5], colors=[figures.INK], linewidths=1.2)
-        dots = {"markersize": 2.5, "alpha": 0.5, "markeredgewidth": 0}
         cell.plot(angle, velocity, ".", color=figures.INK, **dots)
         cell.set(title=title, xlabel="angle in rad", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
         figure.colorbar(shade, ax=cell, shrink=0.9)

@@ -44,7 +44,9 @@ class Rollout:
 
 def play(act: Act, environments: Environments, steps: int) -> Rollout:
     """Go on for some steps in all copies by one policy."""
-    observations, actions, outcomes = [environments.observation], [], []
+    observations = [environments.observation]
+    actions: list[Tensor] = []
+    outcomes: list[Step] = []
     for _ in range(steps):
         action = choose(act, observations[-1])
         outcomes.append(environments.step(action))
@@ -62,7 +64,9 @@ def play_episodes(act: Act, environments: Environments) -> Rollout:
     environments.reset()
     before = environments.steps
     over = torch.zeros_like(environments.ended)
-    observations, actions, outcomes = [environments.observation], [], []
+    observations = [environments.observation]
+    actions: list[Tensor] = []
+    outcomes: list[Step] = []
     while len(actions) < environments.longest and not over.all():
         action = choose(act, observations[-1])
         step = environments.step(action)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -29,11 +30,10 @@ def estimates_and_returns(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure
     limits = (low - margin, high + margin)
 
     figure, axes = figures.canvas(3.5 * len(panels) + 0.4, 3.6, columns=len(panels))
+    dots: dict[str, Any] = {"color": figures.PALETTE[0], "alpha": 0.25, "linewidth": 0}
     for cell, (title, (returns, estimates)) in zip(axes, thinned.items(), strict=True):
-        diagonal = {"color": figures.QUIET, "linewidth": 1, "linestyle": (0, (4, 3))}
-        cell.plot([low, high], [low, high], **diagonal)
-        dots = {"color": figures.PALETTE[0], "alpha": 0.25, "linewidth": 0, "rasterized": True}
-        cell.scatter(returns, estimates, s=5, **dots)
+        cell.plot([low, high], [low, high], "--", color=figures.QUIET, linewidth=1)
+        cell.scatter(returns, estimates, s=5, rasterized=True, **dots)
         cell.set(title=title, xlabel="discounted return that came", xlim=limits, ylim=limits)
     axes[0].set_ylabel("$Q$")
     return figure

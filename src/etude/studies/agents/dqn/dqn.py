@@ -162,7 +162,7 @@ class DeepQ(Study):
             discount: γⁿ, (batch,); 0 where the episode terminated.
             reached: the observations after n steps, (batch, …).
         """
-        q = target(reached)  # (batch, actions)
+        q: Tensor = target(reached)  # (batch, actions)
         best = (net(reached) if self.double else q).argmax(1, keepdim=True)
         return reward / self.reward_scale + discount * q.gather(1, best).squeeze(1)
 

@@ -1,33 +1,17 @@
-"""Pictures of a policy: whether it learns well, and what it does where."""
+"""Pictures of a policy: an episode, and what it does where."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from etude import Run, figures
+from etude import Run
 from etude.networks.actor_critic import ActorCritic
 from etude.studies.agents._environments import ANGLES, action_names
-from etude.studies.agents._figures import Series, angle_maps, thousands
+from etude.studies.agents._figures import angle_maps
 from etude.studies.agents._film import animate, film
-
-
-def diagnostics(panels: Mapping[str, Series]) -> Figure:
-    """Small panels, one for each logged number, over steps of the environment."""
-    rows = -(-len(panels) // 2)
-    figure, axes = figures.canvas(7.8, 2.1 * rows + 0.2, rows, columns=2)
-    for number, (title, (steps, values)) in enumerate(panels.items()):
-        cell = axes[number]
-        cell.plot(steps, values, color=figures.PALETTE[number], linewidth=1.4)
-        cell.set_title(title)
-        cell.xaxis.set_major_formatter(thousands)
-        cell.grid(visible=True, axis="y")
-    for cell in axes[-2:]:
-        cell.set_xlabel("steps of the environment")
-    return figure
 
 
 def draw_policy(

@@ -83,38 +83,3 @@ def log_probability(log_policy: Tensor, actions: Tensor) -> Tensor:
 def entropy(log_policy: Tensor) -> Tensor:
     """The entropy of each row of log-probabilities in nats: (…, actions) → (…)."""
     return -(log_policy.exp() * log_policy).sum(-1)
-
-
-def divergence(log_old: Tensor, log_new: Tensor) -> Tensor:
-    """KL(old | new) of each row of log-probabilities in nats: (…, actions) → (…)."""
-    return (log_old.exp() * (log_old - log_new)).sum(-1)
-
-
-def explained_variance(values: Tensor, targets: Tensor) -> Tensor:
-    """The part of the targets' variance that the values explain; a scalar.
-
-    It is 1 if all differences are right, 0 for a constant, and below 0 for what is worse than that.
-    """
-    return 1 - (targets - values).var() / targets.var().clamp_min(1e-12)
-
-
-@torch.no_grad()
-def policy_change(log_old: Tensor, log_new: Tensor, actions: Tensor, ε: float) -> dict[str, Tensor]:
-    """How far an update moved a policy, means over rows; scalars.
-
-    Args:
-        log_old: log-probabilities before the update, (rows, actions).
-        log_new: log-probabilities after it, (rows, actions).
-        actions: the actions taken, (rows,).
-        ε: the clip.
-
-    Returns:
-        ``KL`` from the old policy to the new one in nats, the ``entropy`` of the new one in nats,
-        and ``clipped``, the fraction of actions whose ρ is outside of 1 ± ε.
-    """
-    ρ = (log_probability(log_new, actions) - log_probability(log_old, actions)).exp()
-    return {
-        "KL": divergence(log_old, log_new).mean(),
-        "entropy": entropy(log_new).mean(),
-        "clipped": ((ρ - 1).abs() > ε).float().mean(),
-    }

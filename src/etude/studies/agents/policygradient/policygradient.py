@@ -36,14 +36,13 @@ from etude.studies.agents._figures import learning_curves, over_steps
 from etude.studies.agents._rollouts import Rollout, evaluate, play, play_episodes
 
 from ._batch import Batch
-from ._figures import diagnostics, draw_policy
+from ._diagnostics import diagnostics, diagnostics_figure
+from ._figures import draw_policy
 from ._losses import (
     advantages,
     clipped_objective,
     entropy,
-    explained_variance,
     log_probability,
-    policy_change,
     value_loss,
 )
 from ._noise import gradient_noise, noise_bars
@@ -114,10 +113,7 @@ class PolicyGradient(Study):
 
     def __call__(self, run: Run) -> None:
         net = self.train_and_evaluate(run)
-        logged = run.folder.curves()
-        names = ("KL", "entropy", "explained variance", "clipped")
-        panels = {name: over_steps(logged, name)[""] for name in names}
-        run.figure("diagnostics", diagnostics(panels))
+        run.figure("diagnostics", diagnostics_figure(run.folder.curves()))
         draw_policy(run, net, self.environment, self.discount, self.reward_scale)
         run.keep(net)
 
@@ -155,13 +151,7 @@ class PolicyGradient(Study):
         for _ in run.steps(count(), state=(net, optimizer, schedule, envs), name=name):
             batch = iterate(run, net, optimizer, envs)
             schedule.step()
-
-            run.log(**{"episode/return": envs.last_return.nanmean()})
-            run.log(**{"episode/length": envs.last_length.nanmean()})
-            log_policy = net.log_policy(batch.observations)
-            change = policy_change(batch.log_policy, log_policy, batch.actions, self.clip_ratio)
-            run.log(steps=envs.steps, **change)
-            run.log(**{"explained variance": explained_variance(batch.values, batch.targets)})
+            run.log(steps=envs.steps, **diagnostics(net, batch, envs, self.clip_ratio))
             if envs.steps >= steps:
                 break
         return net
@@ -187,7 +177,9 @@ class PolicyGradient(Study):
         steps = batch[torch.randperm(len(batch))]
         log_policy = net.log_policy(steps.observations)  # (rows, actions)
         objective = log_probability(log_policy, steps.actions) * steps.advantages
-        self.minimise(run, net, optimizer, steps, log_policy, objective)
+        losses = self.losses(net, steps, log_policy, objective)
+        run.minimise(losses["loss"], optimizer, clip=self.gradient_clip)
+        run.log(**losses)
 
     def ppo(self, run: Run, net: ActorCritic, optimizer: Optimizer, envs: Environments) -> Batch:
         """Step all copies for a while, and make many steps along the clipped objective."""
@@ -195,13 +187,15 @@ class PolicyGradient(Study):
         batch = self.batch_of(net, rollout, self.gae_lambda)
 
         for _ in range(self.rollout_epochs):
-            for rows in torch.randperm(len(batch)).split(self.batch):
+            for rows in torch.split(torch.randperm(len(batch)), self.batch):
                 steps = batch[rows]
                 log_policy = net.log_policy(steps.observations)  # (rows, actions)
                 log_new = log_probability(log_policy, steps.actions)
                 log_old = log_probability(steps.log_policy, steps.actions)
                 objective = clipped_objective(log_new, log_old, steps.advantages, self.clip_ratio)
-                self.minimise(run, net, optimizer, steps, log_policy, objective)
+                losses = self.losses(net, steps, log_policy, objective)
+                run.minimise(losses["loss"], optimizer, clip=self.gradient_clip)
+                run.log(**losses)
         return batch
 
     @torch.no_grad()
@@ -221,22 +215,15 @@ class PolicyGradient(Study):
         batch.advantages = (A - centre) / (A.std() + 1e-8)
         return batch
 
-    def minimise(
-        self,
-        run: Run,
-        net: ActorCritic,
-        optimizer: Optimizer,
-        steps: Batch,
-        log_policy: Tensor,
-        objective: Tensor,
-    ) -> None:
-        """One step of the optimiser: raise the objective and the entropy, lower V's error."""
+    def losses(
+        self, net: ActorCritic, steps: Batch, log_policy: Tensor, objective: Tensor
+    ) -> dict[str, Tensor]:
+        """The loss, and V's part of it: the objective and the entropy are to be raised; scalars."""
         values = net.value(steps.observations)
         error = value_loss(values, steps.values, steps.targets, self.clip_value)
         bonus = self.entropy_bonus * entropy(log_policy).mean()
         loss = self.value_weight * error - objective.mean() - bonus
-        run.minimise(loss, optimizer, clip=self.gradient_clip)
-        run.log(loss=loss, **{"loss/value": error})
+        return {"loss": loss, "loss/value": error}
 
     def measure_noise(self, run: Run) -> None:
         """Variance and bias of a young policy's gradient, by what is taken from the returns."""

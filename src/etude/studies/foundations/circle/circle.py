@@ -146,11 +146,10 @@ def hexagon(gap: float) -> nn.Sequential:
     directions = torch.stack([angle.cos(), angle.sin()], 1)  # (3, 2), 120° apart
     slope = 10.0  # of the logit; the boundary does not depend on it
 
-    hidden, last = dense("relu", 2, 3), nn.Linear(3, 1)
-    first = hidden[0]
+    net = nn.Sequential(dense("relu", 2, 3), nn.Linear(3, 1))
+    first = (directions, torch.zeros(3))  # weight and bias of the hidden layer
+    last = (torch.full((1, 3), -slope), torch.tensor([slope * edge]))
     with torch.no_grad():
-        first.weight.copy_(directions)
-        first.bias.zero_()
-        last.weight.fill_(-slope)
-        last.bias.fill_(slope * edge)
-    return nn.Sequential(hidden, last)
+        for parameter, value in zip(net.parameters(), [*first, *last], strict=True):
+            parameter.copy_(value)
+    return net
