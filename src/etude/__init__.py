@@ -2,7 +2,7 @@
 
 The public face is small, and imported when it is used::
 
-    run = etude.run("spirals", hidden=32)        # a study by name, any field changed
+    run = etude.run("spirals", width=32)         # a study by name, any field changed
     etude.load(run).predict(x)                   # its trained network
     with etude.Run("mine") as run: ...           # the loop, log and exact resume for any script
 """

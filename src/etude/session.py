@@ -17,7 +17,7 @@ def all_studies() -> list[Entry]:
 
 
 def run(study: str | type[Study], *, scale: str = "quick", seed: int = 0, **fields: Any) -> Run:
-    """Run a study by its name or by the path of its file: ``etude.run("spirals", hidden=32)``.
+    """Run a study by its name or by the path of its file: ``etude.run("spirals", width=32)``.
 
     Args:
         study: as ``etude list`` names it, or ``./mine.py``, or a class derived from

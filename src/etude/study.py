@@ -3,11 +3,11 @@ experiment.
 
     @dataclass
     class Spirals(Study):
-        hidden: Count = 64            # units in each hidden layer
+        width: Count = 64             # units of each hidden layer
         noise: Amount = 0.05          # standard deviation of the points
 
         claims = [Claim("train/accuracy", at_least=1.0)]
-        scales = {"full": {"hidden": 256}}
+        scales = {"full": {"width": 256}}
 
         def __call__(self, run: Run) -> None: ...
 

@@ -8,7 +8,7 @@ import pytest
 
 import etude
 
-SMALL = {"points": 40, "steps": 30, "hidden": 8, "quiet": True}
+SMALL = {"points": 40, "steps": 30, "width": 8, "quiet": True}
 
 
 @pytest.fixture(scope="session")
@@ -16,5 +16,5 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two finished runs of spirals, not to be changed."""
     root = tmp_path_factory.mktemp("runs")
     etude.run("spirals", root=root, **SMALL)
-    etude.run("spirals", root=root, seed=1, depth=2, **SMALL)
+    etude.run("spirals", root=root, seed=1, layers=2, **SMALL)
     return root

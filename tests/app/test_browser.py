@@ -121,10 +121,10 @@ def test_find_a_study_change_a_field_run_stop_resume_and_compare(
     page.get_by_label("Words to find").fill("spirals perceptron")
     page.get_by_role("link", name="Two spirals").click()
     page.locator("summary").click()
-    page.get_by_label("hidden", exact=True).fill("many")
+    page.get_by_label("width", exact=True).fill("many")
     page.get_by_role("button", name="Run", exact=True).click()
-    page.get_by_text("hidden is 'many'; expected a whole number of at least 1").wait_for()
-    page.get_by_label("hidden", exact=True).fill("8")
+    page.get_by_text("width is 'many'; expected a whole number of at least 1").wait_for()
+    page.get_by_label("width", exact=True).fill("8")
     page.get_by_label("steps", exact=True).fill("200000")
     page.get_by_role("button", name="Run", exact=True).click()
 
@@ -144,7 +144,7 @@ def test_find_a_study_change_a_field_run_stop_resume_and_compare(
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Resume").wait_for()
 
-    page.goto(f"{server.address}/studies/spirals?steps=100&hidden=4")
+    page.goto(f"{server.address}/studies/spirals?steps=100&width=4")
     page.get_by_role("button", name="Run", exact=True).click()
     page.locator(".state.finished").wait_for()
     page.goto(f"{server.address}/runs")
@@ -152,7 +152,7 @@ def test_find_a_study_change_a_field_run_stop_resume_and_compare(
         box.check()
     page.get_by_role("button", name="Compare").click()
     page.locator(".chart canvas").first.wait_for()
-    assert page.get_by_role("rowheader", name="hidden").count() == 1
+    assert page.get_by_role("rowheader", name="width").count() == 1
     assert wrong == []
 
 
@@ -246,7 +246,7 @@ def test_a_text_is_written_while_one_looks(server: Server, browser: Any) -> None
 
 def test_a_run_outlives_the_server(server: Server, browser: Any) -> None:
     page, _ = watched(browser, server)
-    page.goto(f"{server.address}/studies/spirals?steps=3000&hidden=8")
+    page.goto(f"{server.address}/studies/spirals?steps=3000&width=8")
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_url("**/runs/spirals/*")
     place = page.url.removeprefix(server.address)

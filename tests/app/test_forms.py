@@ -21,9 +21,9 @@ def test_the_form_as_it_is_changes_nothing(entry) -> None:
 
 def test_what_is_typed_is_read_by_type() -> None:
     changes, seed, errors = read(
-        Catalogue()["spirals"], "quick", {"hidden": " 1,024 ", "noise": "1e-1", "seed": "7"}
+        Catalogue()["spirals"], "quick", {"width": " 1,024 ", "noise": "1e-1", "seed": "7"}
     )
-    assert (changes, seed, errors) == ({"hidden": 1024, "noise": 0.1}, 7, {})
+    assert (changes, seed, errors) == ({"width": 1024, "noise": 0.1}, 7, {})
     assert value_of(tuple[Positive, ...], "0.5 2") == (0.5, 2.0)
     assert value_of(bool, "on") is True
     assert written((0.5, 2)) == "0.5 2"
@@ -31,10 +31,10 @@ def test_what_is_typed_is_read_by_type() -> None:
 
 @pytest.mark.parametrize("typed", ["zero", "0", "-3", "1.5", "", "nan", "1e999"])
 def test_what_is_wrong_is_said_by_its_field(typed: str) -> None:
-    changes, _, errors = read(Catalogue()["spirals"], "quick", {"hidden": typed, "noise": "0.1"})
+    changes, _, errors = read(Catalogue()["spirals"], "quick", {"width": typed, "noise": "0.1"})
     assert changes == {"noise": 0.1}
-    assert list(errors) == ["hidden"]
-    assert "expected a whole number of at least 1" in errors["hidden"]
+    assert list(errors) == ["width"]
+    assert "expected a whole number of at least 1" in errors["width"]
 
 
 def test_a_wrong_choice_and_a_wrong_seed_are_said() -> None:

@@ -145,10 +145,10 @@ def test_a_request_that_is_too_large_is_refused(page: TestClient) -> None:
 
 def test_a_wrong_field_comes_back_with_its_sentence(page: TestClient, root: Path) -> None:
     answer = page.post(
-        "/studies/spirals/runs", data={"scale": "quick", "hidden": "many"}, headers=OURS
+        "/studies/spirals/runs", data={"scale": "quick", "width": "many"}, headers=OURS
     )
     assert answer.status_code == 422
-    assert "hidden is &#39;many&#39;; expected a whole number of at least 1" in answer.text
+    assert "width is &#39;many&#39;; expected a whole number of at least 1" in answer.text
     assert 'value="many"' in answer.text
     assert len(names(root)) == 2
 
@@ -185,8 +185,8 @@ def test_live_sends_curves_only_when_there_are_new_ones(page: TestClient, root: 
 def test_the_playground_answers(page: TestClient) -> None:
     given = {
         "points": [[-0.5, 0, 0], [0.5, 0, 1]],
-        "depth": "1",
-        "hidden": "4",
+        "layers": "1",
+        "width": "4",
         "activation": "tanh",
         "seed": 0,
     }
@@ -202,9 +202,9 @@ def test_the_playground_answers(page: TestClient) -> None:
         [],
         {},
         {"points": "x"},
-        {"points": [[0, 0, 5]], "depth": "1", "hidden": "4", "activation": "tanh", "seed": 0},
-        {"points": [[0, 2, 0]], "depth": "1", "hidden": "4", "activation": "tanh", "seed": 0},
-        {"points": [[0, 0, 0]], "depth": "99", "hidden": "4", "activation": "tanh", "seed": 0},
+        {"points": [[0, 0, 5]], "layers": "1", "width": "4", "activation": "tanh", "seed": 0},
+        {"points": [[0, 2, 0]], "layers": "1", "width": "4", "activation": "tanh", "seed": 0},
+        {"points": [[0, 0, 0]], "layers": "99", "width": "4", "activation": "tanh", "seed": 0},
     ],
 )
 def test_a_wrong_input_to_a_demo_is_one_sentence(page: TestClient, given: object) -> None:
@@ -257,11 +257,11 @@ def test_answers_are_encoded() -> None:
 def test_controls_stand_in_the_order_of_the_study(page: TestClient) -> None:
     shown = page.get("/studies/spirals/try").text
     assert sorted(
-        ["points", "depth", "hidden", "activation"], key=lambda name: shown.index(f'"{name}": {{')
+        ["points", "layers", "width", "activation"], key=lambda name: shown.index(f'"{name}": {{')
     ) == [
         "points",
-        "depth",
-        "hidden",
+        "layers",
+        "width",
         "activation",
     ]
 

@@ -77,8 +77,8 @@ def test_fields_and_scales_change_the_network(
     text = said(capsys, "digits", "--width", "32", "--scale=full")
     assert "1 → 32" in text
     assert "1 × 28 × 28" in text
-    assert "5 × (Linear, relu)" in said(capsys, "spirals", "--depth", "6")
-    assert "5 × (" not in said(capsys, "spirals", "--depth", "6", "--full")
+    assert "5 × (Linear, relu)" in said(capsys, "spirals", "--layers", "6")
+    assert "5 × (" not in said(capsys, "spirals", "--layers", "6", "--full")
 
 
 def test_a_study_of_ones_own(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +117,7 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "spirals", "--svg").splitlines()[-1] == "spirals-graph.svg"
     for words, file in (
-        (["--svg", "--depth", "2"], "spirals-graph.svg"),
+        (["--svg", "--layers", "2"], "spirals-graph.svg"),
         (["--svg", "net.svg"], "net.svg"),
     ):
         said(capsys, "spirals", *words, "--json")

@@ -8,14 +8,15 @@ import torch
 
 from etude.figures.animations import Film, write_gif
 from etude.figures.boltzmann import moving_pictures
-from etude.figures.control import filmed
 from etude.figures.generated import developing
-from etude.figures.walks import animate
+from etude.studies.agents._film import animate as animate_episode
+from etude.studies.foundations.optimizers._figures import animate as animate_walks
+from etude.studies.foundations.optimizers._surfaces import Surface
 from etude.studies.vision.nerf._figures import orbit
 
 random = np.random.default_rng(0)
 FILMS = {
-    "filmed": lambda: filmed(
+    "episode": lambda: animate_episode(
         {2 * k: random.integers(0, 256, (40, 60, 3), dtype=np.uint8) for k in range(9)},
         {"V": torch.rand(17), "came": torch.rand(16)},
     ),
@@ -24,10 +25,8 @@ FILMS = {
         torch.rand(4, 2, 3, 16), ["t = 1.00", "step 2,000", "after the third", "the end"], hold=2
     ),
     "turning": lambda: orbit(torch.rand(4, 8, 8, 3), random.random((4, 8, 8, 3))),
-    "animate": lambda: animate(
-        lambda p: p.square().sum(-1),
-        (-1, 1, -1, 1),
-        [(0.0, 0.0)],
+    "walks": lambda: animate_walks(
+        Surface(lambda p: p.square().sum(-1), (0.9, 0.9), ((0.0, 0.0),), (-1, 1, -1, 1)),
         {
             "one": [(0.9 / k, 0.9 / k) for k in range(1, 30)],
             "two": [(0.9, 0.9 - k / 30) for k in range(60)],

@@ -13,8 +13,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 import etude
 from etude import data
-from etude.figures.planes import decision_boundaries
 from etude.layers.activations import ACTIVATIONS
+from etude.studies.foundations._planes import decision_boundaries
 from etude.studies.foundations.circle.circle import Circle, best_line, hexagon
 from etude.training.evaluation import accuracy, outputs
 
@@ -76,7 +76,7 @@ def test_without_an_activation_two_layers_are_one_line() -> None:
 
 
 def test_the_claims_hold(tmp_path) -> None:
-    run = etude.run("circle", seed=0, root=tmp_path, quiet=True, seeds=1, activation="hard_limit")
+    run = etude.run("circle", seed=0, root=tmp_path, quiet=True, repeats=1, activation="hard_limit")
     assert all(verdict.holds for verdict in run.verdicts)
     assert run.metrics["none/test/accuracy"] < run.metrics["line/accuracy"] + 0.05
     assert (
@@ -97,7 +97,7 @@ def test_the_claims_hold(tmp_path) -> None:
 
 
 def test_with_two_units_none_learns_it_all(tmp_path) -> None:
-    run = etude.run("circle", seed=0, root=tmp_path, quiet=True, seeds=1, hidden=2, steps=150)
+    run = etude.run("circle", seed=0, root=tmp_path, quiet=True, repeats=1, width=2, steps=150)
     assert not run.verdicts[0].holds
     assert run.metrics["relu/test/accuracy"] < 0.9
 

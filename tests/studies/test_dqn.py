@@ -14,13 +14,13 @@ import etude
 from etude.demos import Bars, Frames, Said
 from etude.errors import UserError
 from etude.runs.run import Run
-from etude.studies.agents.dqn.dqn import DeepQ
-from etude.training.environments import Environments
-from etude.training.replay import Replay, explored
+from etude.studies.agents._environments import Environments
+from etude.studies.agents.dqn._replay import Replay
+from etude.studies.agents.dqn.dqn import DeepQ, epsilon_greedy
 
 pytest.importorskip("gymnasium")
 
-SHORT = {"steps": 12, "before": 8, "episodes": 3, "hidden": (16, 16), "batch": 32, "copies": 4}
+SHORT = {"steps": 12, "random_steps": 8, "episodes": 3, "width": 16, "batch": 32, "copies": 4}
 
 
 class Says(nn.Module):
@@ -44,9 +44,10 @@ class Says(nn.Module):
         {"double": False},
         {"dueling": False},
         {"priority": 0.6},
-        {"lookahead": 1},
-        {"follow": 1.0},
+        {"n_step": 1},
+        {"target_rate": 1.0},
         {"memory": 60},
+        {"layers": 0},
     ],
     ids=str,
 )
@@ -79,7 +80,7 @@ def test_one_batch_can_be_learned_by_heart() -> None:
     study, envs, replay = DeepQ(), Environments("CartPole-v1", 4), Replay(1_000, 3)
     net = study.network()
     for _ in range(40):
-        seen, action = envs.observation, explored(net, envs.observation, 1.0)
+        seen, action = envs.observation, epsilon_greedy(net, envs.observation, 1.0)
         replay.add(seen, action, envs.step(action))
     s = replay.sample(32)
     y = torch.randn(32)
@@ -100,10 +101,10 @@ def test_what_came_is_the_discounted_return(tmp_path) -> None:
     (1 - γ).
     """
     torch.manual_seed(0)
-    study = DeepQ(unit=4.0, discount=0.9)
+    study = DeepQ(reward_scale=4.0, discount=0.9)
     with Run("t", root=tmp_path, quiet=True) as run:
-        came, said = study.said(run, Says(0.0, 2.5))
-    assert (said == 10).all()
+        came, q = study.returns_and_estimates(run, Says(0.0, 2.5))
+    assert (q == 10).all()
     whole = {round((1 - 0.9**left) / 0.1, 4) for left in range(1, 15)}
     assert {round(value, 4) for value in came.tolist()} <= whole
     assert came.min() == 1, "the step before the fall"
@@ -111,7 +112,7 @@ def test_what_came_is_the_discounted_return(tmp_path) -> None:
 
 
 def test_predictions_are_in_units_of_reward() -> None:
-    study = DeepQ(unit=20.0)
+    study = DeepQ(reward_scale=20.0)
     assert study.predict(Says(1.0, 1.5), "0 0 0.05 0") == {"left": 20.0, "right": 30.0}
     with pytest.raises(UserError, match="expected 4 numbers: an observation"):
         study.predict(Says(1, 2), [0, 1])
@@ -119,7 +120,7 @@ def test_predictions_are_in_units_of_reward() -> None:
 
 def test_a_visitor_plays_against_the_agent() -> None:
     torch.manual_seed(0)
-    study = DeepQ(unit=20.0)
+    study = DeepQ(reward_scale=20.0)
     demo = study.demo()
     given = {name: control.default for name, control in demo.inputs.items()}
     assert {name: control.read(given[name]) for name, control in demo.inputs.items()} == given

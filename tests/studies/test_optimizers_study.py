@@ -15,17 +15,19 @@ from torch import Tensor
 from torch.autograd.functional import hessian
 
 import etude
-from etude.studies.foundations.optimizers.optimizers import NAMES, RATES, Optimizers
-from etude.training.optimizers import WRITTEN
-from etude.training.surfaces import (
+from etude.studies.foundations.optimizers._demo import place_in_view
+from etude.studies.foundations.optimizers._quadratics import quadratic_errors
+from etude.studies.foundations.optimizers._rates import RATES
+from etude.studies.foundations.optimizers._surfaces import (
     SURFACES,
     Surface,
     Walk,
     beale,
-    quadratic_errors,
     rosenbrock,
     saddle,
 )
+from etude.studies.foundations.optimizers.optimizers import NAMES, Optimizers
+from etude.training.optimizers import WRITTEN
 
 DOUBLE = torch.float64
 
@@ -36,8 +38,7 @@ def curvatures(surface: Surface, place: tuple[float, float]) -> Tensor:
 
 
 def walk_on(name: str, names: list[str], steps: int, pace: float = 1.0) -> Walk:
-    rates = dict(zip(NAMES, RATES[name], strict=True))
-    rules = {n: partial(WRITTEN[n], lr=pace * rates[n]) for n in names}
+    rules = {n: partial(WRITTEN[n], lr=pace * RATES[n][name]) for n in names}
     walk = Walk(SURFACES[name], torch.tensor(SURFACES[name].start, dtype=DOUBLE), rules)
     for _ in range(steps):
         walk.step()
@@ -73,7 +74,7 @@ def test_the_surfaces_are_those_of_the_literature() -> None:
 def test_the_condition_of_rosenbrocks_valley_is_that_of_the_lesson() -> None:
     low, high = curvatures(SURFACES["rosenbrock"], (1.0, 1.0)).tolist()
     assert high / low == pytest.approx(2508, abs=0.5)
-    assert RATES["rosenbrock"][0] == pytest.approx(2 / high, rel=0.01), "descent at the edge"
+    assert RATES["sgd"]["rosenbrock"] == pytest.approx(2 / high, rel=0.01), "descent at the edge"
     assert -1 / math.log10(1 - 0.002 * low) == pytest.approx(2882, abs=1)
 
 
@@ -102,11 +103,11 @@ def test_what_it_says_of_an_end_is_so() -> None:
     walk = walk_on("rosenbrock", ["sgd", "rmsprop", "bfgs"], 60)
     assert walk.ending("bfgs") == "rests"
     assert SURFACES["rosenbrock"].distance(walk.paths["bfgs"][-1]) < 1e-5
-    soon = walk.within("bfgs", 0.01)
+    soon = walk.arrival("bfgs", 0.01)
     assert soon is not None
     away = [math.dist(place, (1, 1)) for place in walk.paths["bfgs"]]
     assert max(away[soon:]) <= 0.01 < away[soon - 1]
-    assert walk.within("sgd", 0.01) is None
+    assert walk.arrival("sgd", 0.01) is None
     walk.paths["sgd"] = [(1 - 0.5**k, 1.0) for k in range(1, 120)]
     assert walk.ending("sgd").startswith("creeps, ")
     walk.paths["sgd"] = [(1 + 0.3 * (-1) ** k, 1.0) for k in range(120)]
@@ -159,7 +160,7 @@ def test_descent_on_a_quadratic_loses_what_the_theory_says() -> None:
 
 
 def test_a_run_too_short_says_so(tmp_path: Path) -> None:
-    run = etude.run("optimizers", root=tmp_path, quiet=True, steps=120, passes=2, repeats=1)
+    run = etude.run("optimizers", root=tmp_path, quiet=True, steps=120, epochs=2, repeats=1)
     assert {path.stem for path in run.folder.pictures()} == {
         "rosenbrock",
         "beale",
@@ -187,6 +188,20 @@ def test_a_walk_that_diverges_is_drawn_and_told_all_the_same(tmp_path: Path) -> 
     assert endings["sgd"] == "diverged"
     assert run.metrics["rosenbrock/worst"] > 1e100
     assert (run.folder.figures / "rosenbrock.png").stat().st_size > 20_000
+
+
+def test_a_click_on_the_square_is_a_place_in_the_view() -> None:
+    left, right, bottom, top = SURFACES["beale"].view
+    assert place_in_view(SURFACES["beale"], (-1, 1)) == (left, top)
+    assert place_in_view(SURFACES["beale"], (1, -1)) == (right, bottom)
+    assert place_in_view(SURFACES["beale"], (0, 0)) == pytest.approx(
+        ((left + right) / 2, (bottom + top) / 2)
+    )
+
+
+def test_every_optimizer_has_a_rate_for_every_task() -> None:
+    assert [*RATES] == NAMES
+    assert all(rates.keys() == {*SURFACES, "digits"} for rates in RATES.values())
 
 
 def test_the_start_is_scattered_by_the_seed_if_at_all(tmp_path: Path) -> None:

@@ -8,19 +8,23 @@ import torch
 import etude
 from etude.errors import UserError
 from etude.runs.run import Run
+from etude.studies.agents._environments import Environments
+from etude.studies.agents._rollouts import play
+from etude.studies.agents.policygradient._losses import (
+    advantages,
+    clipped_objective,
+    log_probability,
+)
 from etude.studies.agents.policygradient.policygradient import PolicyGradient
-from etude.training.environments import Environments, play
-from etude.training.policies import clipped, probability_of
-from etude.training.returns import advantages
 
 pytest.importorskip("gymnasium")
 
 SHORT = {
-    "steps": 600,
+    "environment_steps": 600,
     "copies": 4,
     "horizon": 32,
-    "hidden": (16, 16),
-    "epochs": 2,
+    "width": 16,
+    "rollout_epochs": 2,
     "batch": 64,
     "compared": False,
 }
@@ -33,7 +37,7 @@ SHORT = {
         {"method": "a2c"},
         {"method": "reinforce"},
         {"method": "reinforce", "baseline": False},
-        {"clip_value": 0.2, "bonus": 0.01, "unit": 10.0},
+        {"clip_value": 0.2, "entropy_bonus": 0.01, "reward_scale": 10.0},
     ],
     ids=str,
 )
@@ -42,7 +46,7 @@ def test_every_method_trains_until_its_steps_are_done(tmp_path, changes) -> None
     with Run("t", root=tmp_path, quiet=True) as run:
         torch.manual_seed(run.seed)
         before = study.network()
-        net = study.train(run, study.steps)
+        net = study.train(run, study.environment_steps)
     rows = list(run.folder.metrics())
     logged = {
         "episode/return",
@@ -105,10 +109,12 @@ def test_the_first_step_of_ppo_is_that_of_a2c() -> None:
         torch.randint(2, (64,)),
         torch.randn(64),
     )
-    log_policy = probability_of(net.log_policy(s), a)
+    log_policy = log_probability(net.log_policy(s), a)
     parameters = list(net.actor.parameters())
     ppo = torch.autograd.grad(
-        clipped(log_policy, log_policy.detach(), A, 0.2).mean(), parameters, retain_graph=True
+        clipped_objective(log_policy, log_policy.detach(), A, 0.2).mean(),
+        parameters,
+        retain_graph=True,
     )
     a2c = torch.autograd.grad((log_policy * A).mean(), parameters)
     torch.testing.assert_close(ppo, a2c)
@@ -125,14 +131,16 @@ def test_what_was_good_becomes_what_is_done() -> None:
     A = 2.0 * (a == good.repeat(2)) - 1
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
     for _ in range(60):
-        old = probability_of(net.log_policy(both), a).detach()
+        old = log_probability(net.log_policy(both), a).detach()
         for _ in range(4):
-            gain = old.exp() * clipped(probability_of(net.log_policy(both), a), old, A, 0.2)
+            gain = old.exp() * clipped_objective(
+                log_probability(net.log_policy(both), a), old, A, 0.2
+            )
             optimizer.zero_grad()
             (-gain.mean()).backward()
             optimizer.step()
     assert torch.equal(net.greedy(s), good)
-    assert probability_of(net.log_policy(s), good).exp().mean() > 0.95
+    assert log_probability(net.log_policy(s), good).exp().mean() > 0.95
 
 
 def test_predictions_are_probabilities_by_name() -> None:
@@ -147,7 +155,7 @@ def test_predictions_are_probabilities_by_name() -> None:
 
 def test_a_young_value_function_makes_the_gradient_less_noisy(tmp_path) -> None:
     torch.manual_seed(0)
-    study = PolicyGradient(steps=80_000)
+    study = PolicyGradient(environment_steps=80_000)
     with Run("t", root=tmp_path, quiet=True) as run:
         study.measure_noise(run)
     assert run.metrics["variance without V over with"] > 1.5

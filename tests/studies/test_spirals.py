@@ -56,8 +56,9 @@ def test_without_an_activation_the_boundary_is_straight(tmp_path) -> None:
 
 
 def test_the_penalty_makes_the_weights_smaller(tmp_path) -> None:
-    def size(penalty: float) -> float:
-        run = etude.run("spirals", seed=0, root=tmp_path, quiet=True, penalty=penalty, steps=300)
+    def size(weight_decay: float) -> float:
+        changes = {"weight_decay": weight_decay, "steps": 300}
+        run = etude.run("spirals", seed=0, root=tmp_path, quiet=True, **changes)
         return sum(
             p.square().sum().item()
             for p in etude.load(run.folder.path).network.parameters()

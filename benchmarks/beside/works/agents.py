@@ -45,7 +45,9 @@ def sb3_ppo_rate(seed: int) -> Measured:
 
 def etude_ppo_goal(seed: int) -> Measured:
     """The study as a process, figures, film and report included."""
-    said, seconds = study("policygradient", "--no-compared", "--steps", str(ENOUGH), seed=seed)
+    said, seconds = study(
+        "policygradient", "--no-compared", "--environment-steps", str(ENOUGH), seed=seed
+    )
     return Measured(seconds, {"return": said["metrics"]["test/return"]})
 
 
@@ -69,15 +71,15 @@ def etude_dqn(seed: int) -> Measured:
     included.
     """
     import etude
+    from etude.studies.agents._rollouts import evaluate
     from etude.studies.agents.dqn.dqn import DeepQ
-    from etude.training.environments import evaluate
 
     with (
         tempfile.TemporaryDirectory() as folder,
         etude.Run("bench", seed=seed, root=folder, quiet=True) as run,
     ):
         learner = DeepQ.at("quick", environment=TASK, copies=16, memory=4_000)
-        learner.steps = DQN_STEPS // learner.copies - learner.before - learner.lookahead
+        learner.steps = DQN_STEPS // learner.copies - learner.random_steps - learner.n_step
         began = time.perf_counter()
         net = learner.train(run)
         seconds = time.perf_counter() - began

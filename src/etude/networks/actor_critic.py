@@ -14,19 +14,17 @@ class ActorCritic(nn.Module):
     r"""Two perceptrons on the same observation: $\log \pi(a \mid s)$ for each of some actions, and
     $V(s)$.
 
-    They share nothing, so that neither loss disturbs the other's features. The last weights of the
-    policy begin a hundred times smaller than the others: at first all actions are about as
-    probable, whatever is seen.
+    The two share no weights, so that neither loss changes the other's features. The initial weights
+    of the policy's last layer are a hundred times smaller than the others, so at first all actions
+    have nearly the same probability in every state.
 
     Input (…, inputs), output (…, actions + 1): log-probabilities, then the value.
     """
 
     def __init__(self, inputs: int, hidden: Sequence[int], actions: int) -> None:
         super().__init__()
-        self.actor, self.critic = (
-            MLP(inputs, hidden, actions, "tanh"),
-            MLP(inputs, hidden, 1, "tanh"),
-        )
+        self.actor = MLP(inputs, hidden, actions, "tanh")
+        self.critic = MLP(inputs, hidden, 1, "tanh")
         last = self.actor.layers[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():

@@ -11,11 +11,10 @@ from etude.networks.mlp import MLP
 
 
 class QNetwork(nn.Module):
-    r"""A perceptron, whose last layer gives Q, or, *dueling*, a value and advantages: $Q = V + A -
-    \bar A$.
+    r"""A perceptron that gives Q, or, *dueling*, a value and advantages: $Q = V + A - \bar A$.
 
-    With the mean of the advantages taken away, $V$ is the mean of Q over the actions, and nothing
-    is left undetermined: what all actions share is learned in one place, from every step.
+    Since the mean of the advantages is subtracted, $V$ is the mean of Q over the actions, and $V$
+    and $A$ are determined by Q. What all actions share is learned in one place, from every step.
 
     Input (…, inputs), output (…, actions).
 
@@ -26,14 +25,14 @@ class QNetwork(nn.Module):
         self, inputs: int, hidden: Sequence[int], actions: int, *, dueling: bool = True
     ) -> None:
         super().__init__()
-        *below, last = hidden
-        self.body = MLP(inputs, below, last)
-        self.advantage = nn.Linear(last, actions)
-        self.value = nn.Linear(last, 1) if dueling else None
+        features = hidden[-1] if hidden else inputs
+        self.body = MLP(inputs, hidden[:-1], features) if hidden else None
+        self.advantage = nn.Linear(features, actions)
+        self.value = nn.Linear(features, 1) if dueling else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, inputs) → (…, actions)."""
-        h = torch.relu(self.body(x))
+        h = x if self.body is None else torch.relu(self.body(x))  # (…, features)
         q: Tensor = self.advantage(h)
         if self.value is not None:
             q = self.value(h) + q - q.mean(-1, keepdim=True)

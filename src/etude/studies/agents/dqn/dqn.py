@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,188 +12,213 @@ from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude.claims import Claim
-from etude.demos import Answer, Bars, Choice, Controls, Demo, Said, Slider
-from etude.errors import UserError
-from etude.figures.control import against, filmed, learning, maps, over_steps
+from etude import (
+    Claim,
+    Count,
+    Fraction,
+    Natural,
+    OptimizerName,
+    Positive,
+    Run,
+    Study,
+    UserError,
+    training,
+)
+from etude.demos import Demo
 from etude.networks.q import QNetwork
-from etude.runs.run import Run
-from etude.study import Count, Fraction, Natural, OptimizerName, Positive, Study
-from etude.training.balancing import RULES, contest
-from etude.training.best import Best
-from etude.training.environments import Environments, evaluate, film, play, spaces
-from etude.training.optimizers import descent
-from etude.training.replay import Replay, explored, follow
-from etude.training.returns import advantages
-from etude.training.schedules import one_cycle
-from etude.training.tasks import ANGLES, GOALS, action_names, observed
+from etude.studies.agents._environments import (
+    ANGLES,
+    GOALS,
+    Environments,
+    action_names,
+    read_observation,
+    spaces,
+)
+from etude.studies.agents._figures import angle_maps, learning_curves, over_steps
+from etude.studies.agents._film import animate, film
+from etude.studies.agents._rollouts import discounted_returns, evaluate, play_episodes
+
+from ._demo import balancing_demo
+from ._figures import estimates_and_returns
+from ._replay import Replay
 
 
 @dataclass
 class DeepQ(Study):
-    """Learn action values from replayed steps, and act by the highest."""
+    """Learn action values from replayed transitions, and act by the highest."""
 
-    environment: str = "CartPole-v1"  # any of Gymnasium's with a choice of actions
-    hidden: tuple[Count, ...] = (128, 128)  # units of each hidden layer
-    dueling: bool = True  # a value and advantages, rather than Q alone
-    double: bool = True  # one network chooses the next action, the other says what it is worth
-    priority: Fraction = (
-        0.0  # α: how far a row's error decides how often it is drawn; 0: not at all
-    )
-    correction: Fraction = 0.4  # β at first, 1 at the end
-    lookahead: Count = 5  # n, steps until a target relies on the network
+    environment: str = "CartPole-v1"  # any environment of Gymnasium's with a choice of actions
+    width: Count = 128  # units of each hidden layer
+    layers: Natural = 2  # hidden layers
+    dueling: bool = True  # a state's value and advantages in two heads, rather than Q alone
+    double: bool = True  # one network chooses the next action, the other gives its value
+    priority: Fraction = 0.0  # α, how far errors decide which transitions are drawn; 0: not at all
+    priority_correction: Fraction = 0.4  # β of the importance weights at first; it rises to 1
+    n_step: Count = 5  # n, rewards in a target before the target network's estimate
     copies: Count = 32  # environments that are stepped together
-    steps: Count = 4_000  # of each of them, and of gradient descent
-    before: Natural = 64  # steps of each with random actions, before learning
-    memory: Count = 50_000  # transitions that are kept
-    batch: Count = 256  # rows a step
-    discount: Fraction = 0.99  # γ, of rewards a step later
-    unit: Positive = 100.0  # of rewards: they are divided by it
-    explore: Fraction = 0.05  # ε after 15 % of the steps; it begins at 1
-    follow: Fraction = 0.05  # τ, how much of the way the target network goes each step
-    optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
-    learning_rate: Positive = 1e-3  # at first; falls in a straight line to a fiftieth
-    episodes: Count = (
-        100  # on which the best network is chosen, and as many new ones on which it is judged
-    )
+    steps: Count = 4_000  # steps of each environment, and of gradient descent
+    random_steps: Natural = 64  # steps of each environment with random actions, before learning
+    memory: Count = 50_000  # transitions that the replay keeps
+    batch: Count = 256  # transitions a step
+    discount: Fraction = 0.99  # γ, the weight of a reward one step later
+    reward_scale: Positive = 100.0  # what rewards are divided by
+    final_epsilon: Fraction = 0.05  # ε, of random actions after 15 % of the steps; 1 at first
+    target_rate: Fraction = 0.05  # τ, the part of the way that the target network goes each step
+    gradient_clip: Positive = 10.0  # the largest norm of the gradient
+    optimizer: OptimizerName = "adam"  # the rule of a step; each needs its own learning rate
+    learning_rate: Positive = 1e-3  # at the start; falls in a straight line to a fiftieth
+    episodes: Count = 100  # episodes to choose the best network, and as many new ones to judge it
 
     claims = [Claim("test/return", at_least=475, each=True, source="floor of the curriculum")]
     courses = ["OU", "ITU"]
 
     def __call__(self, run: Run) -> None:
         names = ("double", "plain") if self.double else ("plain", "double")
-        net = self.judge(run)
-        pairs = {names[0]: self.said(run, net)}
+        net = self.train_and_evaluate(run)
+        pairs = {names[0]: self.returns_and_estimates(run, net)}
+
         other = replace(self, double=not self.double)
-        with run.part(names[1], seed=run.seed) as found:
-            pairs[names[1]] = other.said(run, other.judge(run))
-        run.result(
-            {f"{names[1]}/{name}": value for name, value in found.items()}, held_out=self.episodes
-        )
-        means = {name: (float(true.mean()), float(q.mean())) for name, (true, q) in pairs.items()}
-        rows = [[name, came, q, q - came] for name, (came, q) in means.items()]
-        run.table("overestimation", ["targets", "what came", "Q said", "too much"], rows)
-        some = {
-            name: (true[:: len(true) // 2_000 + 1], q[:: len(q) // 2_000 + 1])
-            for name, (true, q) in pairs.items()
-        }
-        run.figure("values", against(some, "discounted return that came", "$Q$"))
-        played, greedy = (
-            over_steps(run.folder.curves(), name)[""]
-            for name in ("episode/return", "validation/return")
-        )
-        run.figure(
-            "returns",
-            learning({"exploring": [played], "greedy": [greedy]}, GOALS.get(self.environment)),
-        )
+        with run.part(names[1], seed=run.seed) as metrics:
+            other_net = other.train_and_evaluate(run)
+            pairs[names[1]] = other.returns_and_estimates(run, other_net)
+        metrics = {f"{names[1]}/{name}": value for name, value in metrics.items()}
+        run.result(metrics, held_out=self.episodes)
+
+        rows = []
+        for name, (returns, estimates) in pairs.items():
+            came, q = float(returns.mean()), float(estimates.mean())
+            rows.append([name, came, q, q - came])
+        columns = ["targets", "mean return", "mean Q", "overestimation"]
+        run.table("overestimation", columns, rows)
+        run.figure("values", estimates_and_returns(pairs))
+
+        logged = run.folder.curves()
+        exploring = over_steps(logged, "episode/return")[""]
+        greedy = over_steps(logged, "validation/return")[""]
+        curves = {"exploring": exploring, "greedy": greedy}
+        run.figure("returns", learning_curves(curves, GOALS.get(self.environment)))
         self.draw(run, net)
         run.keep(net)
 
-    def judge(self, run: Run) -> QNetwork:
-        """Train, and play whole episodes without exploring."""
+    def train_and_evaluate(self, run: Run) -> QNetwork:
+        """Train a network, and play whole episodes by its highest Q."""
         net = self.train(run)
         returns = evaluate(net.greedy, self.environment, self.episodes, run.device)
-        run.result(
-            {"test/return": returns.mean(), "test/worst": returns.min()}, held_out=self.episodes
-        )
+        metrics = {"test/return": returns.mean(), "test/worst": returns.min()}
+        run.result(metrics, held_out=self.episodes)
         return net
 
     def train(self, run: Run) -> QNetwork:
-        """The network that was best on separate episodes."""
+        """Learn, and return the network that was best on separate episodes."""
         envs = Environments(self.environment, self.copies, device=run.device)
-        replay = Replay(self.memory, self.lookahead, self.discount, self.priority)
+        replay = Replay(self.memory, self.n_step, self.discount, self.priority)
+
         net = run.place(self.network())
-        target, best = deepcopy(net), Best(net)
-        optimizer = descent(self.optimizer, net, self.learning_rate)
-        schedule = LambdaLR(optimizer, one_cycle(self.steps, warmup=0, start=1, end=0.02))
-        for _ in range(self.before + self.lookahead):
-            seen, action = envs.observation, explored(net, envs.observation, 1.0)
-            replay.add(seen, action, envs.step(action))
+        target = deepcopy(net)
+        best = training.Best(net)
+        optimizer = training.descent(self.optimizer, net, self.learning_rate)
+        falling = training.one_cycle(self.steps, warmup=0, start=1, end=0.02)
+        schedule = LambdaLR(optimizer, falling)
 
-        for _ in run.steps(
-            range(self.steps), state=(net, target, best, optimizer, schedule, envs, replay)
-        ):
-            ε = max(self.explore, 1 - (1 - self.explore) * run.progress / 0.15)
-            seen, action = envs.observation, explored(net, envs.observation, ε)
-            replay.add(seen, action, envs.step(action))
+        for _ in range(self.random_steps + self.n_step):
+            act(net, envs, replay, ε=1.0)
 
-            s = replay.sample(self.batch, self.correction + (1 - self.correction) * run.progress)
-            with torch.no_grad():
-                later = target(s.reached)  # (batch, actions)
-                chosen = (net(s.reached) if self.double else later).argmax(1, keepdim=True)
-                y = s.reward / self.unit + s.discount * later.gather(1, chosen).squeeze(1)
-            q = net(s.observation).gather(1, s.action[:, None]).squeeze(1)
+        state = (net, target, best, optimizer, schedule, envs, replay)
+        for _ in run.steps(range(self.steps), state=state):
+            ε = max(self.final_epsilon, 1 - (1 - self.final_epsilon) * run.progress / 0.15)
+            β = self.priority_correction + (1 - self.priority_correction) * run.progress
+            act(net, envs, replay, ε)
+
+            s = replay.sample(self.batch, β)
+            y = self.targets(net, target, s.reward, s.discount, s.reached)  # (batch,)
+            q = net(s.observation).gather(1, s.action[:, None]).squeeze(1)  # (batch,)
             loss = (s.weight * smooth_l1_loss(q, y, reduction="none")).mean()
-            run.minimise(loss, optimizer, schedule, clip=10.0)
+            run.minimise(loss, optimizer, schedule, clip=self.gradient_clip)
+
             replay.update(s.rows, y - q)
-            follow(target, net, self.follow)
-            run.log(loss=loss, Q=self.unit * q.mean(), steps=envs.steps, exploring=ε)
+            move_towards(target, net, self.target_rate)
+            run.log(loss=loss, Q=self.reward_scale * q.mean(), steps=envs.steps, exploring=ε)
+
             if run.every(max(1, self.steps // 25)):
-                valid = evaluate(net.greedy, self.environment, self.episodes, run.device).mean()
-                best.update(
-                    float(valid) + 1e-3 * run.progress
-                )  # of equal ones the last, whose Q is the ripest
-                run.log(
-                    **{"validation/return": valid, "episode/return": envs.last_return.nanmean()}
-                )
+                returns = evaluate(net.greedy, self.environment, self.episodes, run.device)
+                score = float(returns.mean()) + 1e-3 * run.progress  # of equal networks the last
+                best.update(score)
+                run.log(**{"validation/return": returns.mean()})
+                run.log(**{"episode/return": envs.last_return.nanmean()})
                 run.log(**{"episode/length": envs.last_length.nanmean()})
         best.restore()
         return net
 
-    def said(self, run: Run, net: QNetwork) -> tuple[Tensor, Tensor]:
-        """The discounted return that came, and what Q had said, (rows,) each.
+    @torch.no_grad()
+    def targets(
+        self, net: QNetwork, target: QNetwork, reward: Tensor, discount: Tensor, reached: Tensor
+    ) -> Tensor:
+        """The value that Q should have: rewards of n steps, and the best of what follows; (batch,).
 
-        Episodes may last twice as long as in training, and their first halves are counted: so what
-        comes after the last step is too far away to matter.
+        Args:
+            net: the network that learns.
+            target: the target network.
+            reward: the discounted sum of n steps' rewards, (batch,).
+            discount: γⁿ, (batch,); 0 where the episode terminated.
+            reached: the observations after n steps, (batch, …).
+        """
+        q: Tensor = target(reached)  # (batch, actions)
+        best = (net(reached) if self.double else q).argmax(1, keepdim=True)
+        return reward / self.reward_scale + discount * q.gather(1, best).squeeze(1)
+
+    def returns_and_estimates(self, run: Run, net: QNetwork) -> tuple[Tensor, Tensor]:
+        """The discounted returns that came, and the estimates by Q before they came; (steps,) each.
+
+        Episodes may last twice as long as in training, and only their first halves are counted:
+        what follows after the last step is then too far away to matter.
         """
         longest = 2 * Environments(self.environment, 1).longest
         envs = Environments(self.environment, 20, device=run.device, longest=longest)
-        seen = play(net.greedy, envs)
-        nothing = torch.zeros_like(seen.observations[..., 0])
-        came = advantages(seen.rewards, nothing, seen.terminated, seen.ended, self.discount, 1.0)
+        rollout = play_episodes(net.greedy, envs)
+        nothing = torch.zeros_like(rollout.observations[..., 0])  # (T + 1, n)
+        returns = discounted_returns(
+            rollout.rewards, nothing, rollout.terminated, rollout.ended, self.discount
+        )
         with torch.no_grad():
-            q = self.unit * net(seen.observations[:-1]).amax(-1)
-        half = seen.valid[: longest // 2]
-        return came[: longest // 2][half], q[: longest // 2][half]
+            q = self.reward_scale * net(rollout.observations[:-1]).amax(-1)  # (T, n)
+
+        counted = rollout.valid.clone()
+        counted[longest // 2 :] = False
+        return returns[counted], q[counted]
 
     def draw(self, run: Run, net: QNetwork) -> None:
-        """One episode to look at, and what Q is around it."""
-        shown = film(net.greedy, self.environment, run.device)
-        states = shown.observations.to(run.device)
+        """An episode in motion, and Q around it."""
+        episode = film(net.greedy, self.environment, run.device)
+        states = episode.observations.to(run.device)
         with torch.no_grad():
-            q = self.unit * net(states).amax(1)
-        run.animation(
-            "episode", filmed(shown.frames, {"$Q$": q, "came": shown.came(q, self.discount)})
-        )
+            q = self.reward_scale * net(states).amax(1)
+        returns = episode.discounted_returns(q, self.discount)
+        run.animation("episode", animate(episode.frames, {"$Q$": q, "return": returns}))
 
         def functions(s: Tensor) -> dict[str, Tensor]:
-            q, names = self.unit * net(s), action_names(self.environment)
+            q = self.reward_scale * net(s)
+            names = action_names(self.environment)
             if len(names) == 2:
-                return {
-                    f"$Q$({names[1]}) − $Q$({names[0]})": q[..., 1] - q[..., 0],
-                    "max $Q$": q.amax(-1),
-                }
-            return {f"$Q$({name})": each for name, each in zip(names, q.unbind(-1), strict=True)}
+                difference = f"$Q$({names[1]}) − $Q$({names[0]})"
+                return {difference: q[..., 1] - q[..., 0], "max $Q$": q.amax(-1)}
+            return {f"$Q$({name})": q[..., k] for k, name in enumerate(names)}
 
         if self.environment in ANGLES:
-            labels = "angle in rad", "angular velocity in rad/s"
-            run.figure(
-                "maps", maps(functions, states, ANGLES[self.environment], labels), cover=True
-            )
+            run.figure("maps", angle_maps(functions, states, self.environment), cover=True)
 
     def network(self) -> QNetwork:
-        """A new network for the environment's observations and actions."""
+        """A new network: from the environment's observations to Q of its actions."""
         inputs, actions = spaces(self.environment)
-        return QNetwork(inputs, self.hidden, actions, dueling=self.dueling)
-
-    def example(self) -> Tensor:
-        """Two observations."""
-        return torch.randn(2, spaces(self.environment)[0])
+        return QNetwork(inputs, [self.width] * self.layers, actions, dueling=self.dueling)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """Q of the actions for one observation: numbers, or a text like ``0 0 0.05 0``."""
-        q = self.unit * net(observed(self.environment, input))[0]
+        q = self.reward_scale * net(read_observation(self.environment, input))[0]
         return dict(zip(action_names(self.environment), q.tolist(), strict=True))
+
+    def example(self) -> Tensor:
+        """Two observations, (2, numbers)."""
+        return torch.randn(2, spaces(self.environment)[0])
 
     def demo(self) -> Demo:
         """Balance a pole by a rule of one's own choice, against the agent."""
@@ -202,40 +226,26 @@ class DeepQ(Study):
             raise UserError(
                 f"dqn: this agent has learned {self.environment}; the demo needs one of CartPole-v1"
             )
-        inputs: Controls = {
-            "rule": Choice("Your rule", [*RULES], "push to where it leans"),
-            "angle": Slider("The pole's angle at first, in degrees", -11.0, 11.0, 3.0, 0.5),
-            "velocity": Slider("Its velocity at first, in degrees a second", -90.0, 90.0, 0.0, 5.0),
-            "push": Slider(
-                "A push in newtons (the agent has learned with 10)", 1.0, 30.0, 10.0, 0.5
-            ),
-        }
-        guesses = ["mine", "the agent's", "both all of ten seconds", "alike, but less"]
-        return Demo(
-            "Whose pole stands longer, by your rule or the agent's Q?",
-            inputs,
-            self.play,
-            guesses,
-            live=False,
-        )
+        return balancing_demo(self.reward_scale, self.discount)
 
-    def play(
-        self, net: nn.Module, rule: str, angle: float, velocity: float, push: float
-    ) -> Iterator[Answer]:
-        """Both carts, side by side; how long each pole stood; what the agent had hoped for at
-        first.
-        """
-        most = 1 / (1 - self.discount)  # if no pole ever fell
-        frames, agent, you = contest(
-            lambda s: self.unit * net(s), rule, angle, velocity, push, most
-        )
-        yield frames
-        yield Said(
-            "",
-            f"The agent's pole stood for {agent / 50:.1f} s, yours for {you / 50:.1f} s, of 10.0 s"
-            " at most.",
-        )
-        first = self.predict(net, [0.0, 0.0, math.radians(angle), math.radians(velocity)])
-        yield Bars(
-            f"Q at first, as a part of {most:g}", {name: q / most for name, q in first.items()}
-        )
+
+def act(net: nn.Module, envs: Environments, replay: Replay, ε: float) -> None:
+    """One step of all environments, kept in the replay."""
+    observation = envs.observation
+    action = epsilon_greedy(net, observation, ε)
+    replay.add(observation, action, envs.step(action))
+
+
+@torch.no_grad()
+def epsilon_greedy(net: nn.Module, observation: Tensor, ε: float) -> Tensor:
+    """The action of the highest Q, or with probability ε any action: (n, …) → (n,)."""
+    q: Tensor = net(observation)  # (n, actions)
+    anything = torch.randint(q.shape[1], (len(q),), device=q.device)
+    explores = torch.rand(len(q), device=q.device) < ε
+    return torch.where(explores, anything, q.argmax(1))
+
+
+@torch.no_grad()
+def move_towards(target: nn.Module, net: nn.Module, τ: float) -> None:
+    r"""Move the target network a part τ of the way: $\theta^- + \tau (\theta - \theta^-)$."""
+    torch._foreach_lerp_(list(target.parameters()), list(net.parameters()), τ)

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from etude import data
-from etude.claims import Claim
-from etude.demos import Answer, Choice, Controls, Demo, Points
-from etude.figures.walks import animate, digit_times, walks
+from etude import Amount, Claim, Count, Positive, Run, Study, data, training
+from etude.demos import Demo
 from etude.networks.mlp import MLP
-from etude.runs.run import Run
-from etude.study import Amount, Count, Positive, Study
-from etude.training.batches import Batches
-from etude.training.comparison import compare
-from etude.training.evaluation import accuracy, outputs
-from etude.training.optimizers import WRITTEN, descent
-from etude.training.playground import race
-from etude.training.surfaces import SURFACES, Walk, quadratic_errors
-from etude.training.validation import split
+from etude.training.optimizers import WRITTEN
+
+from ._demo import walking_demo
+from ._figures import animate, paths_and_losses, steps_per_digit
+from ._quadratics import best_on_a_quadratic, quadratic_errors
+from ._rates import RATES
+from ._surfaces import SURFACES, Walk
 
 FAMILIES = {
     "plain": ("sgd", "momentum", "nesterov"),
@@ -32,32 +27,21 @@ FAMILIES = {
     "quasi-Newton": ("bfgs", "lbfgs"),
 }
 NAMES = [name for names in FAMILIES.values() for name in names]
-# Learning rates, in this order. On a surface, of 1, 1.5, 2, 3, 5 and 7 times powers of ten, the one
-# that came soonest within 0.01 of a minimum to stay there, in the mean over 20 starts scattered by
-# 0.1 (at the saddle: x by 0.1, y by a factor of about 2). On digits, of 1, 2 and 5 times them, the
-# one with the lowest validation loss over two other seeds. Quasi-Newton steps come with a length.
-RATES = {
-    "rosenbrock": (0.002, 0.0015, 0.001, 0.7, 0.05, 0.003, 0.007, 0.15, 0.01, 1.0, 1.0),
-    "beale": (0.02, 0.003, 0.003, 2.0, 0.1, 0.005, 0.015, 0.15, 0.02, 1.0, 1.0),
-    "saddle": (0.15, 0.1, 0.1, 1.0, 0.5, 0.002, 0.07, 1.0, 0.1, 1.0, 1.0),
-    "digits": (2.0, 0.2, 0.2, 0.2, 5.0, 0.02, 0.01, 0.1, 0.01, 1.0, 1.0),
-}
-NEAR = (0.5, 0.1, 0.01, 0.001)  # of a minimum: from which step on is it within each?
+RADII = (0.5, 0.1, 0.01, 0.001)  # distances from a minimum: when does each come so near to stay?
+CONDITIONS = (3, 10, 30, 100, 300, 1000)  # condition numbers κ of the quadratics
 
 
 @dataclass
 class Optimizers(Study):
-    """Walk eleven optimisers down three surfaces, hold their rates to theory, and race them on
-    digits.
-    """
+    """Walk eleven optimisers down three surfaces, hold two rates to theory, and race on digits."""
 
-    steps: Count = 12_000  # at most, on Rosenbrock's and Beale's functions; a sixth at the saddle
-    pace: Positive = 1.0  # all learning rates on the surfaces are multiplied by this
-    scatter: Amount = 0.0  # standard deviation of the starts; at 0 every seed walks the same paths
-    decay: Amount = 0.01  # λ of AdamW
-    hidden: Count = 12  # units of the network that learns digits
-    batch: Count = 128  # digits a step; the quasi-Newton ones take all
-    passes: Count = 40  # over the digits, for each; a quasi-Newton step takes two or more
+    steps: Count = 12_000  # most steps on Rosenbrock's and Beale's functions; a sixth at the saddle
+    pace: Positive = 1.0  # factor of all learning rates on the surfaces
+    scatter: Amount = 0.0  # standard deviation of the starts; at 0 all seeds walk the same paths
+    weight_decay: Amount = 0.01  # λ of AdamW; the others have none
+    width: Count = 12  # hidden units of the network that learns digits
+    batch: Count = 128  # digits a step; quasi-Newton steps take all
+    epochs: Positive = 40.0  # passes over the digits; a quasi-Newton step needs two or more
     repeats: Count = 3  # seeds of the race
 
     claims = [
@@ -76,137 +60,113 @@ class Optimizers(Study):
     courses = ["OU", "ITU", "CU P2", "CU P3", "CU P4"]
 
     def __call__(self, run: Run) -> None:
-        for name in SURFACES:
-            self.walk(run, name)
-        self.hold_to_theory(run)
-        variants = {name: partial(self.race, name=name) for name in NAMES}
-        found = compare(run, variants, self.repeats, "validation/loss", better="lower", name="race")
-        run.result(
-            {"race/worst": min(found.mean(name, "test/accuracy") for name in NAMES)},
-            held_out=len(data.uci_digits().test),
+        for surface in SURFACES:
+            self.walk(run, surface)
+
+        self.compare_with_theory(run)
+
+        variants = {name: partial(self.learn_digits, name=name) for name in NAMES}
+        race = training.compare(
+            run, variants, self.repeats, "validation/loss", better="lower", name="race"
         )
+        worst = min(race.mean(name, "test/accuracy") for name in NAMES)
+        run.result({"race/worst": worst}, held_out=len(data.uci_digits().test))
 
     def walk(self, run: Run, name: str) -> None:
-        """All from one start down one surface: when they came near the minimum, and why not
-        nearer.
-        """
-        surface, rates = (
-            SURFACES[name],
-            {n: self.pace * rate for n, rate in zip(NAMES, RATES[name], strict=True)},
-        )
-        start = torch.tensor(surface.start, dtype=torch.double) + self.scatter * torch.randn(
-            2, dtype=torch.double
-        )
-        rules = {
-            n: partial(WRITTEN[n], lr=rates[n], weight_decay=self.decay * (n == "adamw"))
-            for n in NAMES
-        }
-        walk = Walk(surface, start, rules)
+        """All optimisers from one start down one surface: how near they come, and how soon."""
+        surface = SURFACES[name]
+        rates = {n: self.pace * RATES[n][name] for n in NAMES}
+        rules = {n: partial(WRITTEN[n], lr=rates[n]) for n in NAMES}
+        rules["adamw"] = partial(rules["adamw"], weight_decay=self.weight_decay)
+        scattered = self.scatter * torch.randn(2, dtype=torch.double)
+        walk = Walk(surface, torch.tensor(surface.start, dtype=torch.double) + scattered, rules)
+
         steps = math.ceil(self.steps / 6) if name == "saddle" else self.steps
         for _ in run.steps(range(steps), state=walk, name=name):
             walk.step()
             if not walk.walking:
                 break
-            run.log(distance=max(surface.distance(walk.paths[n][-1]) for n in walk.walking))
+            run.log(distance=max(walk.distance(n) for n in walk.walking))
 
-        away = {n: surface.distance(walk.paths[n][-1]) for n in NAMES}
-        run.result({**{f"{name}/{n}": away[n] for n in NAMES}, f"{name}/worst": max(away.values())})
-        soon = {n: [walk.within(n, radius) or "–" for radius in NEAR] for n in NAMES}
-        columns = [
-            name,
-            "rate",
-            *(f"within {radius}" for radius in NEAR),
-            "gradients",
-            "distance",
-            "at the end it",
-        ]
-        rows = [[n, rates[n], *soon[n], walk.gradients[n], away[n], walk.ending(n)] for n in NAMES]
+        distances = {n: walk.distance(n) for n in NAMES}
+        run.result({f"{name}/{n}": distance for n, distance in distances.items()})
+        run.result({f"{name}/worst": max(distances.values())})
+
+        columns = [name, "rate", *(f"within {radius}" for radius in RADII)]
+        columns += ["gradients", "distance", "at the end it"]
+        rows = []
+        for n in NAMES:
+            arrivals = [walk.arrival(n, radius) or "–" for radius in RADII]
+            rows.append([n, rates[n], *arrivals, walk.gradients[n], distances[n], walk.ending(n)])
         run.table(name, columns, rows)
-        families = {family: {n: walk.paths[n] for n in names} for family, names in FAMILIES.items()}
-        run.figure(name, walks(surface.loss, surface.view, surface.minima, families))
-        if name == "beale":
-            run.animation("walk", animate(surface.loss, surface.view, surface.minima, walk.paths))
 
-    def hold_to_theory(self, run: Run) -> None:
-        """Steps for a decimal digit on quadratics, each rule with the coefficients that are best
-        there.
-        """
-        conditions = (3, 10, 30, 100, 300, 1000)
+        groups = {family: {n: walk.paths[n] for n in names} for family, names in FAMILIES.items()}
+        run.figure(name, paths_and_losses(surface, groups))
+        if name == "beale":
+            run.animation("walk", animate(surface, walk.paths))
+
+    def compare_with_theory(self, run: Run) -> None:
+        """Steps for each decimal digit on quadratics, measured and by the rates of the lesson."""
         measured: dict[str, list[float]] = {"sgd": [], "nesterov": [], "momentum": []}
-        theory: dict[str, list[float]] = {name: [] for name in measured}
-        for κ in conditions:
-            r, steps = math.sqrt(κ), round(40 * math.sqrt(κ))
-            for name, η, μ, left in (  # the last: what a step leaves of the error
-                ("sgd", 2 / (κ + 1), {}, (κ - 1) / (κ + 1)),
-                ("nesterov", 1 / κ, {"momentum": (r - 1) / (r + 1)}, 1 - 1 / r),
-                (
-                    "momentum",
-                    4 / (r + 1) ** 2,
-                    {"momentum": ((r - 1) / (r + 1)) ** 2},
-                    (r - 1) / (r + 1),
-                ),
-            ):
-                errors = quadratic_errors(partial(WRITTEN[name], lr=η, **μ), κ, 2 * steps)
-                measured[name].append(steps / math.log10(errors[steps] / errors[-1]))
-                theory[name].append(-1 / math.log10(left))
-        wrong = [
+        theory: dict[str, list[float]] = {"sgd": [], "nesterov": [], "momentum": []}
+        for κ in CONDITIONS:
+            steps = round(40 * math.sqrt(κ))
+            for name, (coefficients, ρ) in best_on_a_quadratic(κ).items():
+                errors = quadratic_errors(partial(WRITTEN[name], **coefficients), κ, 2 * steps)
+                digits = math.log10(errors[steps] / errors[-1])  # gained in the second half
+                measured[name].append(steps / digits)
+                theory[name].append(-1 / math.log10(ρ))
+
+        errors_of_theory = [
             abs(m / t - 1)
-            for name in theory
+            for name in measured
             for m, t in zip(measured[name], theory[name], strict=True)
         ]
-        run.result({"quadratic/error": max(wrong)})
-        run.figure("quadratics", digit_times(conditions, measured, theory))
+        run.result({"quadratic/error": max(errors_of_theory)})
+        run.figure("quadratics", steps_per_digit(CONDITIONS, measured, theory))
 
-    def race(self, run: Run, name: str) -> None:
-        """A small network on digits; every optimiser goes over them equally often."""
+    def learn_digits(self, run: Run, name: str) -> None:
+        """A small network learns digits by one optimiser; all get equal passes over the data."""
         digits = data.uci_digits()
-        train, held = split(run, digits.train, 237)
-        (x, label), (x_held, label_held), (x_test, label_test) = (
-            (run.place(part.inputs.flatten(1) / 16), run.place(part.labels))
-            for part in (train, held, digits.test)
-        )
-        net = run.place(MLP(64, [self.hidden], 10, "tanh"))
-        decay, η = self.decay * (name == "adamw"), RATES["digits"][NAMES.index(name)]
-        optimizer = descent(name, net, η, decay)
-        whole = name in FAMILIES["quasi-Newton"]
-        batches = Batches((x, label), len(x) if whole else self.batch)
-        steps = math.ceil(self.passes / 2 if whole else self.passes * len(x) / self.batch)
+        train, validation = training.split(run, digits.train, 237)
+        x, label = on_device(run, train)
+        x_validation, label_validation = on_device(run, validation)
+        x_test, label_test = on_device(run, digits.test)
+
+        net = run.place(MLP(64, [self.width], 10, "tanh"))
+        weight_decay = self.weight_decay if name == "adamw" else 0.0
+        optimizer = training.descent(name, net, RATES[name]["digits"], weight_decay)
+
+        batch = self.batch
+        epochs = self.epochs
+        if name in FAMILIES["quasi-Newton"]:
+            batch = len(x)
+            epochs /= 2  # a step computes two gradients or more
+        batches = training.Batches((x, label), batch)
+        steps = math.ceil(epochs * len(x) / batch)
         for images, labels in run.steps(batches, steps, state=(net, optimizer)):
+            loss = partial(loss_and_gradients, net, images, labels)  # a line search calls it again
+            run.log(loss=optimizer.step(loss))
 
-            def closure(
-                images: Tensor = images, labels: Tensor = labels
-            ) -> float:  # a line search calls it again
-                optimizer.zero_grad()
-                loss = cross_entropy(net(images), labels)
-                loss.backward()  # type: ignore[no-untyped-call]
-                return loss.item()
-
-            run.log(loss=optimizer.step(closure))
-        run.result(
-            {"validation/loss": cross_entropy(outputs(net, x_held), label_held)},
-            held_out=len(x_held),
-        )
-        run.result(
-            {"test/accuracy": accuracy(outputs(net, x_test), label_test)}, held_out=len(x_test)
-        )
+        validation_loss = cross_entropy(training.outputs(net, x_validation), label_validation)
+        test_accuracy = training.accuracy(training.outputs(net, x_test), label_test)
+        run.result({"validation/loss": validation_loss}, held_out=len(x_validation))
+        run.result({"test/accuracy": test_accuracy}, held_out=len(x_test))
 
     def demo(self) -> Demo:
-        """Choose a surface, click where to begin, and watch all of them walk."""
-        points = Points(
-            "Click where they begin",
-            1,
-            1,
-            {"up there": [(-0.1, 0.8, 0)], "far left": [(-0.9, -0.6, 0)]},
-        )
-        inputs: Controls = {"surface": Choice("Surface", [*SURFACES]), "start": points}
-        return Demo(
-            "Which one arrives first?", inputs, self.watch, NAMES, trained=False, live=False
-        )
+        """Choose a surface, click on a start, and watch all optimisers walk."""
+        return walking_demo()
 
-    def watch(
-        self, net: None, surface: str, start: list[tuple[float, float, int]]
-    ) -> Iterator[Answer]:
-        rules = {
-            n: partial(WRITTEN[n], lr=rate) for n, rate in zip(NAMES, RATES[surface], strict=True)
-        }
-        yield race(SURFACES[surface], start[0][:2], rules)
+
+def on_device(run: Run, digits: data.Labelled[Tensor]) -> tuple[Tensor, Tensor]:
+    """Pixels from 0 to 1, (digits, 64), and labels, (digits,)."""
+    pixels = digits.inputs.flatten(1) / 16
+    return run.place(pixels), run.place(digits.labels)
+
+
+def loss_and_gradients(net: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """The cross entropy of a batch; its gradient goes into the parameters."""
+    net.zero_grad()
+    loss = cross_entropy(net(images), labels)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item()

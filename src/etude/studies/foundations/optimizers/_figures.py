@@ -1,10 +1,8 @@
-"""Optimisers on a surface: where they walked, how the loss fell, all of them in motion; and how
-fast they may be.
-"""
+"""Pictures of optimisers: their paths on a surface, their losses, and their speed on quadratics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,46 +12,39 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
-from torch import Tensor
 
-from etude.figures.animations import Film
-from etude.figures.style import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, Film, canvas
 
-Place = tuple[float, float]
-View = tuple[float, float, float, float]
-COLOURS = (*PALETTE, "#9cc63c")  # one for each of eleven
-FRAMES = 60  # of an animation, at most
-FLOOR = 1e-13  # a loss below it is drawn there
+from ._surfaces import Place, Surface
+
+View = tuple[float, float, float, float]  # left, right, bottom, top
+COLOURS = (*PALETTE, "#9cc63c")  # one for each of eleven optimisers
+FRAMES = 60  # the most frames of an animation
+FLOOR = 1e-13  # a lower loss is drawn here
 
 
-def walks(
-    loss: Callable[[Tensor], Tensor],
-    view: View,
-    minima: Sequence[Place],
-    paths: Mapping[str, Mapping[str, Sequence[Place]]],
+def paths_and_losses(
+    surface: Surface, paths: Mapping[str, Mapping[str, Sequence[Place]]]
 ) -> Figure:
-    """A column for each group of walkers: their paths over the surface's contours and, below, their
-    loss.
+    """A column for each group of optimisers: their paths over contours and, below, their losses.
 
     Args:
-        loss: (…, 2) → (…), 0 at the minima.
-        view: left, right, bottom, top.
-        minima: marked by stars.
-        paths: ``{group: {walker: places}}``, each from the start on, one place for each step.
+        surface: the surface on which they walked; its minima are marked by stars.
+        paths: ``{group: {optimiser: places}}``, the start and the place after each step.
     """
     figure, axes = canvas(3.5 * len(paths), 6.2, rows=2, columns=len(paths))
     colours = _colours([name for group in paths.values() for name in group])
     for column, (group, walkers) in enumerate(paths.items()):
         above, below = axes[column], axes[len(paths) + column]
-        _ground(above, loss, view, minima)
+        _draw_surface(above, surface)
         for name, path in walkers.items():
             places = np.array(path)
-            drawn = _clipped(places, view)
-            x, y = drawn[_told_apart(drawn, view)].T
+            drawn = _clipped(places, surface.view)
+            x, y = drawn[_distinct(drawn, surface.view)].T
             above.plot(x, y, color=colours[name], linewidth=1.5, alpha=0.9, label=name, zorder=3)
             above.plot(*drawn[-1:].T, "o", color=colours[name], markersize=4, zorder=4)
             steps = np.unique(np.geomspace(1, len(path), 250).astype(int)) - 1
-            values = loss(torch.from_numpy(places[steps])).clamp(FLOOR, 1e12)
+            values = surface.loss(torch.from_numpy(places[steps])).clamp(FLOOR, 1e12)
             below.plot(steps + 1, values, color=colours[name], linewidth=1.4, alpha=0.9)
         start = next(iter(walkers.values()))[0]
         above.plot(*start, "o", color="white", markeredgecolor=INK, markersize=6, zorder=5)
@@ -70,30 +61,23 @@ def walks(
         below.set(xscale="log", yscale="log", xlabel="step", ylabel="loss" if column == 0 else "")
         below.grid(visible=True, axis="y")
     rows = axes[len(paths) :]
-    low, high = min(a.get_ylim()[0] for a in rows), max(a.get_ylim()[1] for a in rows)
+    low = min(a.get_ylim()[0] for a in rows)
+    high = max(a.get_ylim()[1] for a in rows)
     longest = max(a.get_xlim()[1] for a in rows)
     for cell in rows:
         cell.set(xlim=(0.9, longest), ylim=(low, high))
     return figure
 
 
-def animate(
-    loss: Callable[[Tensor], Tensor],
-    view: View,
-    minima: Sequence[Place],
-    paths: Mapping[str, Sequence[Place]],
-) -> Film:
-    """All walkers together, at first step by step, then faster and faster: the frames lie evenly in
-    log(step).
+def animate(surface: Surface, paths: Mapping[str, Sequence[Place]]) -> Film:
+    """All optimisers in motion, first step by step, then faster: frames lie evenly in log(step).
 
     Args:
-        loss: (…, 2) → (…).
-        view: left, right, bottom, top.
-        minima: marked by stars.
-        paths: ``{walker: places}``; one that has ended stays where it is.
+        surface: the surface on which they walked; its minima are marked by stars.
+        paths: ``{optimiser: places}``; one whose path has ended stays where it is.
     """
     figure, (axes,) = canvas(6.8, 4.1)
-    _ground(axes, loss, view, minima)
+    _draw_surface(axes, surface)
     axes.plot(
         *next(iter(paths.values()))[0],
         "o",
@@ -103,8 +87,8 @@ def animate(
         zorder=5,
     )
     colours = _colours(list(paths))
-    places = {name: _clipped(np.array(path), view) for name, path in paths.items()}
-    kept = {name: _told_apart(path, view) for name, path in places.items()}
+    places = {name: _clipped(np.array(path), surface.view) for name, path in paths.items()}
+    kept = {name: _distinct(path, surface.view) for name, path in places.items()}
     trails = {
         n: axes.plot([], [], color=colours[n], linewidth=1.4, alpha=0.75, zorder=3)[0]
         for n in paths
@@ -141,18 +125,15 @@ def animate(
 
 
 def stills(
-    loss: Callable[[Tensor], Tensor],
-    view: View,
-    minima: Sequence[Place],
-    paths: Mapping[str, Sequence[Place]],
+    surface: Surface, paths: Mapping[str, Sequence[Place]]
 ) -> tuple[list[np.ndarray], list[str]]:
     """The frames of :func:`animate` as images (height, width, 3) from 0 to 1, and their titles;
     drawn in a second.
 
-    The ground is drawn once by Matplotlib, and the walkers on it as lines and discs of pixels.
+    Matplotlib draws the surface once; paths and places are lines and discs of pixels on it.
     """
     figure, (axes,) = canvas(6.2, 4.1)
-    _ground(axes, loss, view, minima)
+    _draw_surface(axes, surface)
     colours = _colours(list(paths))
     for name in paths:
         axes.plot([], [], "o", color=colours[name], label=name)
@@ -161,7 +142,7 @@ def stills(
     drawer.draw()  # type: ignore[no-untyped-call]
     drawn = drawer.buffer_rgba()  # type: ignore[no-untyped-call]
     ground = Image.fromarray(np.asarray(drawn)).convert("RGB")
-    places = {name: _clipped(np.array(path), view) for name, path in paths.items()}
+    places = {name: _clipped(np.array(path), surface.view) for name, path in paths.items()}
     box = axes.get_window_extent()
     pixels: dict[str, np.ndarray] = {}
     inside: dict[str, np.ndarray] = {}
@@ -188,7 +169,7 @@ def stills(
     return images, [f"step {step:,}" for step in steps]
 
 
-def digit_times(
+def steps_per_digit(
     condition: Sequence[float],
     measured: Mapping[str, Sequence[float]],
     theory: Mapping[str, Sequence[float]],
@@ -228,39 +209,42 @@ def _colours(names: Sequence[str]) -> dict[str, str]:
     return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
 
 
-def _ground(
-    axes: Axes, loss: Callable[[Tensor], Tensor], view: View, minima: Sequence[Place]
-) -> None:
+def _draw_surface(axes: Axes, surface: Surface) -> None:
     """Contours that lie evenly in the logarithm of the loss, and the minima."""
-    left, right, bottom, top = view
-    xs, ys = torch.linspace(left, right, 150), torch.linspace(bottom, top, 130)
-    values = loss(torch.cartesian_prod(ys, xs).flip(1)).view(130, 150).numpy()  # x fastest
+    left, right, bottom, top = surface.view
+    xs = torch.linspace(left, right, 150)
+    ys = torch.linspace(bottom, top, 130)
+    grid = torch.cartesian_prod(ys, xs).flip(1)  # x changes fastest
+    values = surface.loss(grid).view(130, 150).numpy()
     levels = np.geomspace(max(values.min(), 1e-3 * np.median(values)), values.max(), 20)
     axes.contour(
         xs, ys, values, levels=levels, colors=[QUIET], linewidths=0.6, alpha=0.65, zorder=1
     )
     axes.plot(
-        *zip(*minima, strict=True), linestyle="", marker="*", color=INK, markersize=11, zorder=5
+        *zip(*surface.minima, strict=True),
+        linestyle="",
+        marker="*",
+        color=INK,
+        markersize=11,
+        zorder=5,
     )
     axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="$x$", ylabel="$y$")
 
 
 def _clipped(places: np.ndarray, view: View) -> np.ndarray:
-    """Places beyond three times the view, and those that are no numbers, become gaps. (n, 2)."""
+    """The places, (n, 2), with NaN for those that lie beyond three times the view."""
     left, right, bottom, top = view
-    far = np.abs(places - [(left + right) / 2, (bottom + top) / 2]) > [
-        1.5 * (right - left),
-        1.5 * (top - bottom),
-    ]
+    centre = [(left + right) / 2, (bottom + top) / 2]
+    reach = [1.5 * (right - left), 1.5 * (top - bottom)]
+    far = np.abs(places - centre) > reach
     return np.where((far | ~np.isfinite(places)).any(1, keepdims=True), np.nan, places)
 
 
-def _told_apart(places: np.ndarray, view: View) -> np.ndarray:
-    """The places (numbers of rows) that can be told in the picture from the last one so kept; and
-    the last of all.
-    """
+def _distinct(places: np.ndarray, view: View) -> np.ndarray:
+    """The rows of places that a picture shows apart from the last one kept, and the last row."""
     least = 0.003 * np.array([view[1] - view[0], view[3] - view[2]])
-    kept, (x, y) = [0], places[0]
+    kept = [0]
+    x, y = places[0]
     for k, place in enumerate(places.tolist()):
         if not (abs(place[0] - x) < least[0] and abs(place[1] - y) < least[1]):
             kept.append(k)

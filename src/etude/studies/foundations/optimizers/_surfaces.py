@@ -1,6 +1,4 @@
-"""Losses over the plane, and optimisers that walk on them: what can be watched of descent in two
-dimensions.
-"""
+"""Losses over the plane, and optimisers that walk on them: descent that can be watched."""
 
 from __future__ import annotations
 
@@ -18,11 +16,11 @@ from etude.training.quasi_newton import QuasiNewton
 
 Place = tuple[float, float]
 Make = Callable[[list[Tensor]], torch.optim.Optimizer]
-FLAT = 1e-6  # a gradient with no component larger than this is taken for none
+FLAT = 1e-6  # a gradient is taken for zero if no component is larger
 
 
 def rosenbrock(w: Tensor) -> Tensor:
-    r"""$(1 - x)^2 + 100 (y - x^2)^2$: a bent valley, steep across and nearly flat along.
+    r"""$(1 - x)^2 + 100 (y - x^2)^2$: a curved valley, steep across and nearly flat along it.
 
     (…, 2) → (…).
 
@@ -44,8 +42,9 @@ def beale(w: Tensor) -> Tensor:
 
 
 def saddle(w: Tensor) -> Tensor:
-    r"""$5 x^2 + (y^2 - 1)^2 / 4$: steep down to a saddle at the origin, gently down to a minimum on
-    either side.
+    r"""$5 x^2 + (y^2 - 1)^2 / 4$: a saddle at the origin, and a minimum on either side of it.
+
+    (…, 2) → (…).
     """
     x, y = w.unbind(-1)
     return 5 * x**2 + (y**2 - 1) ** 2 / 4
@@ -53,13 +52,13 @@ def saddle(w: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Surface:
-    """A loss over the plane, 0 where it is lowest.
+    """A loss over the plane whose lowest value is 0.
 
     Attributes:
-        loss: (…, 2) → (…).
-        start: where one begins to walk.
-        minima: its lowest places.
-        view: left, right, bottom, top of a picture.
+        loss: the loss at each of some places, (…, 2) → (…).
+        start: the place where the walks begin.
+        minima: the places where the loss is 0.
+        view: left, right, bottom and top of the part that is drawn.
     """
 
     loss: Callable[[Tensor], Tensor]
@@ -68,7 +67,7 @@ class Surface:
     view: tuple[float, float, float, float]
 
     def distance(self, place: Place) -> float:
-        """To the nearest minimum; infinite for a place that is not one."""
+        """The distance to the nearest minimum; infinite where a coordinate is infinite or NaN."""
         away = min(math.dist(place, minimum) for minimum in self.minima)
         return away if math.isfinite(away) else math.inf
 
@@ -81,16 +80,19 @@ SURFACES = {
 
 
 class Walk:
-    """Optimisers on one surface, each at its own place, and all the places where it has been.
+    """Optimisers on one surface, each at its own place, with all the places where it has been.
 
-    An optimiser rests where the gradient is flat, and where it is no number. A quasi-Newton one
-    searches along its line. ``paths[name]`` has a place for every step done, the start first;
-    ``gradients[name]`` counts those computed.
+    An optimiser stops where the gradient is nearly zero, and where it is infinite or NaN.
 
     Args:
-        surface: what they walk on.
-        start: of all of them, (2,).
-        optimizers: by name, each made from a list of parameters.
+        surface: the surface on which all of them walk.
+        start: the common start, (2,).
+        optimizers: ``{name: function}``, which makes an optimiser from a list of parameters.
+
+    Attributes:
+        paths: ``{name: places}``, the start and the place after each step.
+        gradients: ``{name: count}``, the gradients that were computed.
+        walking: the names of those that have not stopped.
     """
 
     def __init__(self, surface: Surface, start: Tensor, optimizers: Mapping[str, Make]) -> None:
@@ -103,14 +105,14 @@ class Walk:
         self.walking = list(optimizers)
 
     def step(self) -> None:
-        """One step of each that does not rest. Their gradients come from one backward pass."""
+        """One step of each optimiser that has not stopped; one backward pass for all gradients."""
         if not self.walking:
             return
-        places = torch.stack(
-            [self.w[name].detach() for name in self.walking]
-        ).requires_grad_()  # (walking, 2)
+        places = torch.stack([self.w[name].detach() for name in self.walking])  # (walking, 2)
+        places.requires_grad_()
         (gradients,) = torch.autograd.grad(self.surface.loss(places).sum(), places)
-        steep = [FLAT < slope < math.inf for slope in gradients.abs().amax(1).tolist()]
+        slopes = gradients.abs().amax(1).tolist()
+        steep = [FLAT < slope < math.inf for slope in slopes]
         self.walking = list(compress(self.walking, steep))
         for name, gradient in zip(self.walking, compress(gradients, steep), strict=True):
             w, optimizer = self.w[name], self.optimizers[name]
@@ -123,15 +125,21 @@ class Walk:
             x, y = w.tolist()
             self.paths[name].append((x, y))
 
-    def within(self, name: str, radius: float) -> int | None:
-        """From which step on it stayed so near to a minimum; None where it did not."""
+    def distance(self, name: str) -> float:
+        """The distance of an optimiser's last place to the nearest minimum."""
+        return self.surface.distance(self.paths[name][-1])
+
+    def arrival(self, name: str, radius: float) -> int | None:
+        """The step after which an optimiser stayed so near to a minimum; None if it did not."""
         near = [self.surface.distance(place) <= radius for place in self.paths[name]]
-        away = next((k for k, inside in enumerate(reversed(near)) if not inside), len(near))
-        return len(near) - away if away else None
+        last = next((k for k, inside in enumerate(reversed(near)) if not inside), len(near))
+        return len(near) - last if last else None
 
     def ending(self, name: str) -> str:
-        """What it did last: rests, or moves and how far a step; it circles where that leads
-        nowhere.
+        """What an optimiser did at the end: ``rests``, ``creeps``, ``circles`` or ``diverged``.
+
+        One that moves on has the mean length of its last steps added; it circles where 100 steps
+        lead less than half as far as they are long.
         """
         recent = self.paths[name][-100:]
         if not self.surface.loss(torch.tensor(recent[-1], dtype=torch.double)).isfinite():
@@ -143,7 +151,7 @@ class Walk:
         return f"{verb}, {length / (len(recent) - 1):.1g} a step"
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes."""
+        """All that changes as they walk, as tensors and numbers."""
         return {
             "paths": {
                 name: torch.tensor(path, dtype=torch.double) for name, path in self.paths.items()
@@ -156,12 +164,13 @@ class Walk:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Go back to a state that ``state_dict`` gave."""
         for name, path in state["paths"].items():
             self.paths[name] = [(x, y) for x, y in path.tolist()]
             self.w[name].data.copy_(path[-1])
             self.optimizers[name].load_state_dict(state["optimizers"][name])
-        self.gradients, self.walking = dict(state["gradients"]), list(state["walking"])
+        self.gradients = dict(state["gradients"])
+        self.walking = list(state["walking"])
 
     def _closure(self, name: str) -> float:
         w = self.w[name]
@@ -170,19 +179,3 @@ class Walk:
         loss.backward()  # type: ignore[no-untyped-call]
         self.gradients[name] += 1
         return float(loss.detach())
-
-
-def quadratic_errors(make: Make, condition: float, steps: int) -> list[float]:
-    """How far from the minimum of (x² + κy²) / 2 one is at the start, (1, 1), and after
-    each step.
-    """
-    scale, w = (
-        torch.tensor([1.0, condition], dtype=torch.double),
-        torch.ones(2, dtype=torch.double, requires_grad=True),
-    )
-    optimizer, errors = make([w]), [math.sqrt(2)]
-    for _ in range(steps):
-        w.grad = scale * w.detach()
-        optimizer.step()
-        errors.append(float(w.detach().norm()))
-    return errors

@@ -5,16 +5,21 @@ from __future__ import annotations
 import pytest
 import torch
 
-from etude.training.policies import (
-    changes,
-    clipped,
+from etude.studies.agents._rollouts import discounted_returns
+from etude.studies.agents.dqn._replay import n_step_return
+from etude.studies.agents.policygradient._diagnostics import (
     divergence,
+    explained_variance,
+    policy_change,
+)
+from etude.studies.agents.policygradient._losses import (
+    advantages,
+    clipped_objective,
     entropy,
-    gradient_noise,
-    probability_of,
+    log_probability,
     value_loss,
 )
-from etude.training.returns import advantages, explained_variance, n_step
+from etude.studies.agents.policygradient._noise import scatter
 
 
 def drawn(T: int = 40, n: int = 5):
@@ -64,6 +69,7 @@ def test_at_zero_it_is_the_one_step_error_and_at_one_the_return_less_the_value()
     torch.testing.assert_close(
         advantages(rewards, values, terminated, ended, 0.9, 1.0) + values[:-1], came
     )
+    torch.testing.assert_close(discounted_returns(rewards, values, terminated, ended, 0.9), came)
 
 
 def test_generalised_advantages_are_the_mean_of_n_step_ones() -> None:
@@ -75,7 +81,7 @@ def test_generalised_advantages_are_the_mean_of_n_step_ones() -> None:
     γ, λ, T = 0.9, 0.8, 12
     mean = torch.zeros_like(rewards[0])
     for n in range(1, T + 1):
-        sums, factor, _ = n_step(rewards[:n], no[:n], no[:n], γ)
+        sums, factor, _ = n_step_return(rewards[:n], no[:n], no[:n], γ)
         weight = (1 - λ) * λ ** (n - 1) if n < T else λ ** (n - 1)
         mean += weight * (sums + factor * values[n] - values[0])
     torch.testing.assert_close(advantages(rewards, values, no, no, γ, λ)[0], mean)
@@ -85,7 +91,7 @@ def test_n_steps_stop_at_an_end() -> None:
     rewards = torch.tensor([[1.0, 1, 1], [2, 2, 2], [4, 4, 4]])
     terminated = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 0, 0]]).bool()
     truncated = torch.tensor([[0, 0, 1], [0, 0, 0], [0, 0, 1]]).bool()
-    sums, factor, m = n_step(rewards, terminated, terminated | truncated, 0.5)
+    sums, factor, m = n_step_return(rewards, terminated, terminated | truncated, 0.5)
     assert sums.tolist() == [2, 3, 1]
     assert factor.tolist() == [0, 0.125, 0.5]
     assert m.tolist() == [2, 3, 1]
@@ -111,7 +117,7 @@ def test_explained_variance() -> None:
 )
 def test_the_clipped_objective_in_every_case(ratio, advantage, value, slope) -> None:
     new = torch.tensor([ratio]).log().requires_grad_()
-    gain = clipped(new, torch.zeros(1), torch.tensor([advantage]), 0.2)
+    gain = clipped_objective(new, torch.zeros(1), torch.tensor([advantage]), 0.2)
     gain.sum().backward()
     assert gain.item() == pytest.approx(value)
     assert new.grad.item() == pytest.approx(slope), "by log ρ, whose derivative of ρ is ρ"
@@ -131,14 +137,14 @@ def test_entropy_and_divergence_are_pytorchs() -> None:
     torch.testing.assert_close(
         divergence(p, q), kl_divergence(Categorical(logits=p), Categorical(logits=q))
     )
-    same = changes(p, p, torch.zeros(7, dtype=torch.long), 0.2)
+    same = policy_change(p, p, torch.zeros(7, dtype=torch.long), 0.2)
     assert same["KL"] == same["clipped"] == 0
     actions = torch.tensor([0, 1])
     old, new = (
         torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log(),
         torch.tensor([[0.7, 0.3], [0.45, 0.55]]).log(),
     )
-    assert changes(old, new, actions, 0.2)["clipped"] == 0.5
+    assert policy_change(old, new, actions, 0.2)["clipped"] == 0.5
 
 
 def test_the_policy_gradient_of_a_bandit_is_that_of_finite_differences() -> None:
@@ -159,7 +165,7 @@ def test_the_policy_gradient_of_a_bandit_is_that_of_finite_differences() -> None
     for baseline in (0.0, 2.2, -7.0):
         at = θ.clone().requires_grad_()
         log_policy = at.log_softmax(0).expand(2, 2)
-        surrogate = probability_of(log_policy, torch.tensor([0, 1])) * (worth - baseline)
+        surrogate = log_probability(log_policy, torch.tensor([0, 1])) * (worth - baseline)
         (surrogate * θ.softmax(0)).sum().backward()
         assert at.grad.tolist() == pytest.approx(differences, abs=1e-9)
 
@@ -171,7 +177,7 @@ def test_a_baseline_lowers_the_noise_and_leaves_the_mean() -> None:
     log_policy = lambda x: policy(x).log_softmax(-1)  # noqa: E731
     a = torch.multinomial(log_policy(s).exp().detach().view(-1, 2), 1).view(4, 2_000)
     worth = a * 1.0 + 0.1 * torch.randn(4, 2_000)
-    found = gradient_noise(
+    found = scatter(
         log_policy,
         policy,
         s,

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from etude.runs.checkpoints import _content
-from etude.training.environments import Step
-from etude.training.replay import Replay, explored, follow
+from etude.studies.agents._environments import Step
+from etude.studies.agents.dqn._replay import Replay
+from etude.studies.agents.dqn.dqn import epsilon_greedy, move_towards
 
 
 def filled(steps: int, rows: int = 1_000, n: int = 3, α: float = 0.0) -> Replay:
@@ -135,10 +136,10 @@ def test_a_target_follows_and_exploring_is_as_frequent_as_asked() -> None:
     torch.manual_seed(0)
     net, target = nn.Linear(2, 4), nn.Linear(2, 4)
     expected = 0.9 * target.weight.detach() + 0.1 * net.weight.detach()
-    follow(target, net, 0.1)
+    move_towards(target, net, 0.1)
     torch.testing.assert_close(target.weight.detach(), expected)
     x = torch.randn(1, 2).expand(40_000, 2)
     best = net(x[:1]).argmax()
-    assert (explored(net, x, 0.0) == best).all()
-    other = (explored(net, x, 0.4) != best).float().mean()
+    assert (epsilon_greedy(net, x, 0.0) == best).all()
+    other = (epsilon_greedy(net, x, 0.4) != best).float().mean()
     assert other.item() == pytest.approx(0.4 * 3 / 4, abs=0.01)

@@ -13,8 +13,15 @@ import torch
 
 from etude.errors import UserError
 from etude.runs.checkpoints import _content
-from etude.training.environments import Environments, Film, evaluate, film, play, spaces
-from etude.training.tasks import action_names, observed
+from etude.studies.agents._environments import (
+    Environments,
+    action_names,
+    read_observation,
+    spaces,
+)
+from etude.studies.agents._film import Episode, film
+from etude.studies.agents._gymnasium import ArrayCopies, ObjectCopies
+from etude.studies.agents._rollouts import evaluate, play, play_episodes
 
 pytest.importorskip("gymnasium")
 pytest.importorskip("Box2D")
@@ -92,10 +99,8 @@ def test_time_that_is_up_is_no_termination() -> None:
 
 
 def test_arrays_and_objects_are_the_same_physics() -> None:
-    from etude.training import environments
-
-    arrays = environments._Arrays("CartPole-v1", 2, 0, 500)
-    objects = environments._Objects("CartPole-v1", 2, 0, 500)
+    arrays = ArrayCopies("CartPole-v1", 2, 0, 500)
+    objects = ObjectCopies("CartPole-v1", 2, 0, 500)
     arrays.reset()
     objects.reset()
     for k, env in enumerate(objects.envs):
@@ -113,7 +118,7 @@ def test_whole_episodes_are_counted_once() -> None:
     envs = Environments("CartPole-v1", 6, seed=3)
     play(at_random, envs, 5)
     before = envs.steps
-    seen = play(at_random, envs)
+    seen = play_episodes(at_random, envs)
     lengths = seen.valid.sum(0)
     assert torch.equal(seen.returns, lengths.float())
     assert torch.equal(seen.ended.float().argmax(0) + 1, lengths), "from the reset to the first end"
@@ -138,16 +143,16 @@ def test_a_film_has_a_picture_for_each_state() -> None:
     assert shown.frames[0].shape == (400, 600, 3)
     assert shown.frames[0].std() > 0
     assert shown.terminated
-    came = shown.came(torch.full((steps + 1,), 99.0), 0.5)
+    came = shown.discounted_returns(torch.full((steps + 1,), 99.0), 0.5)
     assert came[-1] == 1
     assert came[-2] == 1.5
     shown.terminated = False
-    assert shown.came(torch.full((steps + 1,), 99.0), 0.5)[-1] == 1 + 0.5 * 99
+    assert shown.discounted_returns(torch.full((steps + 1,), 99.0), 0.5)[-1] == 1 + 0.5 * 99
 
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "LunarLander-v3", "Acrobot-v1"])
 def test_a_film_of_few_pictures_shows_the_same_episode(name: str) -> None:
-    def film_of(most: int) -> Film:
+    def film_of(most: int) -> Episode:
         torch.manual_seed(0)
         return film(at_random, name, most=most)
 
@@ -168,13 +173,13 @@ def test_what_a_user_can_get_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         spaces("Pendulum-v1")
     assert spaces("CartPole-v1") == (4, 2)
     assert action_names("Acrobot-v1") == ("0", "1", "2")
-    assert torch.equal(observed("CartPole-v1", "0, 1 2 3"), torch.tensor([[0.0, 1, 2, 3]]))
+    assert torch.equal(read_observation("CartPole-v1", "0, 1 2 3"), torch.tensor([[0.0, 1, 2, 3]]))
     with pytest.raises(
         UserError, match=r"the input is \[1, 2\]; expected 4 numbers: an observation of CartPole-v1"
     ):
-        observed("CartPole-v1", [1, 2])
+        read_observation("CartPole-v1", [1, 2])
     with pytest.raises(UserError, match="the input is 'a b c d'; expected 4 numbers"):
-        observed("CartPole-v1", "a b c d")
+        read_observation("CartPole-v1", "a b c d")
     monkeypatch.setitem(sys.modules, "gymnasium", None)
     with pytest.raises(UserError, match=r"environments need gymnasium: pip install 'etude\[rl\]'"):
         Environments("CartPole-v1", 2)
