@@ -165,9 +165,9 @@ def record_attention(net: nn.Module) -> Iterator[dict[str, Tensor]]:
     weights: dict[str, Tensor] = {}
     layers = {name: layer for name, layer in net.named_modules() if hasattr(layer, "record")}
     for name, layer in layers.items():
-        layer.record = partial(weights.__setitem__, name)  # type: ignore[assignment]
+        layer.record = partial(weights.__setitem__, name)
     try:
         yield weights
     finally:
         for layer in layers.values():
-            layer.record = None  # type: ignore[assignment]
+            layer.record = None

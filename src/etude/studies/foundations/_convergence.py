@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -37,7 +39,7 @@ def convergence(
             drawn = np.unique(np.searchsorted(x, evenly))
             x, y = x[drawn], y[drawn]
 
-            line = {
+            line: dict[str, Any] = {
                 "color": figures.PALETTE[number],
                 "linewidth": 1.4,
                 "marker": "o" if len(x) < 25 else "",

@@ -164,7 +164,7 @@ class Generalization(Study):
             optimizer.step(closure)
         return training.accuracy(training.outputs(linear, h_test), y_test)
 
-    def accuracy_by_noise(self, comparison: training.Comparison, names: list[str]) -> Figure:
+    def accuracy_by_noise(self, comparison: training.Comparison[None], names: list[str]) -> Figure:
         """Train and test accuracy for every fraction of random labels."""
         lines = {}
         for part in ("train", "test"):
@@ -176,7 +176,7 @@ class Generalization(Study):
         percents = [f"{noise:.0%}" for noise in self.label_noise]
         return by_setting({"labels at random": (percents, lines)}, "accuracy")
 
-    def error_by_layer(self, comparison: training.Comparison) -> Figure:
+    def error_by_layer(self, comparison: training.Comparison[None]) -> Figure:
         """Test error of the probes of every layer, for every network."""
         layers = ["input", *(str(k + 1) for k in range(self.layers)), "output"]
         lines = {}

@@ -64,7 +64,7 @@ def tangent_kernel(x: Tensor, y: Tensor) -> Tensor:
     angle = (dot / lengths).clamp(-1, 1).arccos()
     rest = math.pi - angle
     from_a: Tensor = lengths * (angle.sin() + rest * angle.cos())
-    from_w = dot * rest
+    from_w: Tensor = dot * rest
     return (from_a + from_w) / (2 * math.pi)
 
 
@@ -208,7 +208,8 @@ class NTK(Study):
 
 def distance(a: Tensor, b: Tensor) -> Tensor:
     """The relative distance |a - b| / |b| of two tensors of one shape, a scalar."""
-    return (a - b).norm() / b.norm()
+    relative: Tensor = (a - b).norm() / b.norm()
+    return relative
 
 
 def on_circle(angle: Tensor) -> Tensor:

@@ -136,7 +136,7 @@ class Validation(Study):
         run.result({"diabetes/r2": r2}, held_out=len(table.test))
         mean_nested = sum(nested) / len(nested)
         rmse = float(test.sqrt())
-        results = {
+        results: dict[str, float | Tensor] = {
             "diabetes/lambda": penalties[chosen],
             "diabetes/rmse/chosen": estimates[chosen].sqrt(),
             "diabetes/rmse/nested": math.sqrt(mean_nested),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -108,8 +108,9 @@ class Transformer(Study):
     def draw_gradients(self, run: Run) -> None:
         """The last block's gradient before training, at several depths, for both norms."""
         depths = (2, 4, 8, 16)
-        norms: tuple[Norm, ...] = ("pre", "post")
-        sizes = {norm: [self.last_gradient(norm, layers) for layers in depths] for norm in norms}
+        sizes = {}
+        for norm in get_args(Norm):
+            sizes[norm] = [self.last_gradient(norm, layers) for layers in depths]
         run.figure("gradients", gradient_by_depth(depths, sizes))
 
     def draw_positions(self, run: Run) -> None:
