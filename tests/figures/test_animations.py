@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from etude.figures.animations import Film, write_gif
-from etude.figures.boltzmann import moving_pictures
 from etude.figures.control import filmed
-from etude.figures.generated import developing
 from etude.figures.views import turning
 from etude.figures.walks import animate
+from etude.studies.generative._figures import mosaic_film
 
 random = np.random.default_rng(0)
 FILMS = {
@@ -19,8 +18,7 @@ FILMS = {
         {2 * k: random.integers(0, 256, (40, 60, 3), dtype=np.uint8) for k in range(9)},
         {"V": torch.rand(17), "came": torch.rand(16)},
     ),
-    "moving_pictures": lambda: moving_pictures(torch.rand(4, 2, 3, 16), [1, 10, 100, 1_000]),
-    "developing": lambda: developing(
+    "mosaic_film": lambda: mosaic_film(
         torch.rand(4, 2, 3, 16), ["t = 1.00", "step 2,000", "after the third", "the end"], hold=2
     ),
     "turning": lambda: turning(torch.rand(4, 8, 8, 3), random.random((4, 8, 8, 3))),
@@ -50,5 +48,9 @@ def test_what_moves_is_all_that_changes(name: str) -> None:
 
 
 def test_a_film_of_one_frame(tmp_path) -> None:
-    write_gif(list(moving_pictures(torch.rand(1, 2, 3, 16), [1]).shots()), tmp_path / "one.gif", 8)
+    write_gif(
+        list(mosaic_film(torch.rand(1, 2, 3, 16), ["the only one"]).shots()),
+        tmp_path / "one.gif",
+        8,
+    )
     assert (tmp_path / "one.gif").stat().st_size > 0

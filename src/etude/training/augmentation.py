@@ -8,13 +8,14 @@ generator that it draws from, so that a batch can be drawn again (see
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
+
+from etude.training.affine import random_affine as random_affine
 
 
 def random_crop(
@@ -79,60 +80,6 @@ def flip(images: Tensor, chosen: Tensor) -> Tensor:
 def random_flip(images: Tensor, generator: Generator) -> Tensor:
     """Mirror each image left to right with probability ½."""
     return flip(images, torch.rand(len(images), generator=generator, device=images.device) < 0.5)
-
-
-def random_affine(
-    images: Tensor,
-    generator: Generator,
-    degrees: float = 0.0,
-    shift: float = 0.0,
-    zoom: float = 0.0,
-    shear: float = 0.0,
-) -> Tensor:
-    r"""Turn, shift, scale and slant each image at random, about its centre, with bilinear
-    interpolation.
-
-    An output pixel at $p$ shows the input at $A p + t$, with $A = R(\theta) / s$ and $h$ added to
-    its upper right.
-
-    Args:
-        images: floating point; what lies outside is 0.
-        generator: on the images' device.
-        degrees: turns are uniform in ±degrees.
-        shift: in pixels, uniform in ±shift along each axis.
-        zoom: the scale s is uniform in 1 ± zoom.
-        shear: the slant h is uniform in ±shear.
-    """
-    if not (degrees or shift or zoom or shear):
-        return images
-    n, _, height, width = images.shape
-    most = [
-        math.radians(degrees),
-        zoom,
-        2 * shift / width,
-        2 * shift / height,
-        shear,
-    ]  # a half image is 1
-    limit = torch.tensor(most, device=images.device)[:, None]
-    u = torch.rand(5, n, generator=generator, device=images.device)
-    angle, larger, right, down, slant = torch.addcmul(
-        -limit, u, 2 * limit
-    )  # each uniform in ±limit
-    scale = 1 + larger
-    cos, sin = angle.cos() / scale, angle.sin() / scale
-    by_x, by_y = (
-        torch.stack([cos, sin], 1),
-        torch.stack([slant - sin, cos], 1),
-    )  # A, column by column: (n, 2)
-    y, x = (
-        torch.arange(1 - side, side, 2, device=images.device) / side for side in (height, width)
-    )  # pixels' centres
-    along = by_x[:, :, None, None] * x
-    across = by_y[:, :, None] * y + torch.stack([right, down], 1)[:, :, None]
-    # one sum for all pixels, each coordinate a plane of its own: F.affine_grid takes ten times as
-    # long
-    grid = (across[:, :, :, None] + along).permute(0, 2, 3, 1)
-    return F.grid_sample(images, grid, align_corners=False)
 
 
 def cutout(images: Tensor, generator: Generator, size: int) -> Tensor:

@@ -1,6 +1,4 @@
-"""Watching: a boundary as it forms, optimisers on their way, noise that becomes a picture, a text
-being written.
-"""
+"""Watching: a boundary as it forms, optimisers on their way, a text being written."""
 
 from __future__ import annotations
 
@@ -20,7 +18,6 @@ from etude.data.pieces import Pieces
 from etude.demos import Answer, Frames, Grid, Image, Tokens
 from etude.figures.style import PALETTE
 from etude.figures.walks import stills
-from etude.training.diffusion import Process, lit, walked
 from etude.training.language import narrowed, sample
 from etude.training.surfaces import Make, Place, Surface, Walk
 
@@ -87,38 +84,6 @@ def race(surface: Surface, start: Place, rules: Mapping[str, Make], steps: int =
         walk.step()
     images, captions = stills(surface.loss, surface.view, surface.minima, walk.paths)
     return Frames("Their ways", images, captions, width=620, smooth=True)
-
-
-def unmix(
-    process: Process,
-    net: nn.Module,
-    noise: Tensor,
-    label: int,
-    steps: int,
-    weight: float,
-    nothing: int,
-) -> Frames:
-    """The way from one noise to a picture: what is there beside what the network thinks it will be,
-    step by step.
-
-    Args:
-        process: says how to walk.
-        net: takes x, time and labels.
-        noise: (1, side, side).
-        label: the class asked for.
-        steps: of the walk.
-        weight: of guidance.
-        nothing: the label that stands for no class.
-    """
-    time, at, guess = walked(
-        process, net, noise[None], torch.tensor([label]), steps, weight, nothing
-    )
-    gap = torch.zeros(len(time), noise.shape[1], max(1, noise.shape[2] // 8))
-    ink = torch.cat([lit(at)[:, 0, 0], gap, lit(guess)[:, 0, 0]], dim=2)
-    images = [(1 - picture).numpy() for picture in ink]  # black on white
-    return Frames(
-        "What is there, and what it guesses", images, [f"t = {t:.2f}" for t in time], width=440
-    )
 
 
 def handwritten(n: int) -> dict[str, Image]:

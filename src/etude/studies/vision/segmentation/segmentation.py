@@ -22,6 +22,7 @@ from etude.study import Amount, Count, Natural, OptimizerName, Positive, Study
 from etude.training.augmentation import random_crop, random_flip
 from etude.training.batches import Batches
 from etude.training.evaluation import evaluating
+from etude.training.history import History
 from etude.training.optimizers import descent
 from etude.training.schedules import one_cycle
 from etude.training.segmentation import (
@@ -32,7 +33,6 @@ from etude.training.segmentation import (
     intersection_over_union,
     pixel_accuracy,
 )
-from etude.training.trail import Trail
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Segmentation(Study):
         net = run.place(self.network())
         optimizer = descent(self.optimizer, net, self.learning_rate, self.weight_decay)
         schedule = LambdaLR(optimizer, one_cycle(steps, warmup=0.2))
-        seen, when = Trail(), Trail()  # the first validation picture, along the way
+        seen, when = History(), History()  # the first validation picture, along the way
 
         for (drawn,) in run.steps(batches, steps, state=(net, optimizer, schedule, seen, when)):
             images, truth = drawn[:, :3].to(run.device), drawn[:, 3].long().to(run.device)
