@@ -65,7 +65,7 @@ CASES = (
     Case(
         "gan",
         12,
-        {"width": 4, "latent": 4, "batch": 16, "judging": 10, "circling": 20, "fakes": 20},
+        {"width": 4, "latent": 4, "batch": 16, "judging": 10, "ring_steps": 20, "fakes": 20},
     ),
     Case(
         "dqn",
@@ -74,7 +74,7 @@ CASES = (
     ),
     Case("gpt", 20, {"width": 16, "heads": 2, "layers": 1, "context": 16, "length": 10}),
     Case("digits", 25, {"width": 4}),
-    Case("gcn", 10, {"hidden": 4, "repeats": 1, "depths": (1, 2)}),
+    Case("gcn", 10, {"width": 4, "repeats": 1, "depths": (1, 2)}),
 )
 
 

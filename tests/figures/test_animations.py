@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from etude.figures.animations import Film, write_gif
-from etude.figures.boltzmann import moving_pictures
-from etude.figures.generated import developing
 from etude.studies.agents._film import animate as animate_episode
 from etude.studies.foundations.optimizers._figures import animate as animate_walks
 from etude.studies.foundations.optimizers._surfaces import Surface
+from etude.studies.generative._figures import mosaic_film
 from etude.studies.vision.nerf._figures import orbit
 
 random = np.random.default_rng(0)
@@ -20,8 +19,7 @@ FILMS = {
         {2 * k: random.integers(0, 256, (40, 60, 3), dtype=np.uint8) for k in range(9)},
         {"V": torch.rand(17), "came": torch.rand(16)},
     ),
-    "moving_pictures": lambda: moving_pictures(torch.rand(4, 2, 3, 16), [1, 10, 100, 1_000]),
-    "developing": lambda: developing(
+    "mosaic_film": lambda: mosaic_film(
         torch.rand(4, 2, 3, 16), ["t = 1.00", "step 2,000", "after the third", "the end"], hold=2
     ),
     "turning": lambda: orbit(torch.rand(4, 8, 8, 3), random.random((4, 8, 8, 3))),
@@ -49,5 +47,9 @@ def test_what_moves_is_all_that_changes(name: str) -> None:
 
 
 def test_a_film_of_one_frame(tmp_path) -> None:
-    write_gif(list(moving_pictures(torch.rand(1, 2, 3, 16), [1]).shots()), tmp_path / "one.gif", 8)
+    write_gif(
+        list(mosaic_film(torch.rand(1, 2, 3, 16), ["the only one"]).shots()),
+        tmp_path / "one.gif",
+        8,
+    )
     assert (tmp_path / "one.gif").stat().st_size > 0

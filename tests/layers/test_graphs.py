@@ -18,10 +18,11 @@ from etude.layers.graphs import (
     Isomorphism,
     Kind,
     Sage,
-    Sparse,
-    dropped,
+    node_dropout,
 )
-from etude.networks.gnn import GNN, averaged, distance
+from etude.layers.sparse import Sparse
+from etude.networks.gnn import GNN
+from etude.studies.graphs.gcn._smoothing import mean_distance, smoothed_distances
 
 NODES, INPUTS, OUTPUTS = 12, 5, 4
 KINDS = get_args(Kind)
@@ -93,7 +94,7 @@ def test_sparse_features_are_dense_ones_in_all_but_time() -> None:
     for kind in KINDS:
         net = GNN(kind, INPUTS, [6], OUTPUTS).double().eval()
         torch.testing.assert_close(net(sparse, graph), net(x, graph))
-    thinned = dropped(Features(torch.ones(400, 50)), 0.3, True)
+    thinned = node_dropout(Features(torch.ones(400, 50)), 0.3, True)
     assert thinned.values.unique().tolist() == pytest.approx([0, 1 / 0.7])
     assert (thinned.values == 0).double().mean().item() == pytest.approx(0.3, abs=0.02)
 
@@ -267,7 +268,7 @@ def test_the_looks_of_a_node_sum_to_one() -> None:
     looped, first = graph.loops(True), net.layers[0]
     for weights in [
         *first.weights(first.projection(features()), looped),
-        net.looks(features(), graph),
+        net.attention_weights(features(), graph),
     ]:
         assert (weights > 0).all()
         total = torch.zeros(NODES, dtype=torch.double).index_add(0, looped.rows, weights)
@@ -287,10 +288,10 @@ def test_averages_alone_make_all_nodes_alike_as_the_second_eigenvalue_says() -> 
     torch.manual_seed(0)
     ring = torch.stack([torch.arange(9), (torch.arange(9) + 1) % 9])
     graph = Graph(torch.cat([ring, ring.flip(0)], 1), 9)
-    near, far = averaged(graph, [20, 40])
+    near, far = smoothed_distances(graph, [20, 40])
     second = (1 + 2 * torch.cos(torch.tensor(2 * torch.pi / 9))) / 3
     assert far / near == pytest.approx(second.item() ** 40, rel=0.05)
-    assert distance(torch.tensor([[1.0, 0.0], [0.0, 2.0]])).item() == pytest.approx(0.5)
+    assert mean_distance(torch.tensor([[1.0, 0.0], [0.0, 2.0]])).item() == pytest.approx(0.5)
 
 
 # -- learning --------------------------------------------------------------------------------------
@@ -301,7 +302,7 @@ def test_random_labels_can_be_learned_by_heart_and_every_parameter_learns(kind) 
     torch.manual_seed(0)
     edges = drawn()
     x, labels = torch.eye(NODES), torch.randint(OUTPUTS, (NODES,))
-    net = GNN(kind, NODES, [16], OUTPUTS, drop=0.0)
+    net = GNN(kind, NODES, [16], OUTPUTS, dropout=0.0)
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     for step in range(600):
         scores = net(x, edges)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from etude.networks.denoiser import Denoiser, PixelNorm, waves
-from etude.networks.gan import Critic, Generator, Plane
+from etude.networks.denoiser import Denoiser, PixelNorm, time_features
+from etude.networks.gan import Critic, Generator, PlaneNetwork
 
 
 def assert_all_learn(net: nn.Module, out: torch.Tensor) -> None:
@@ -74,7 +74,7 @@ def test_the_norm_is_over_the_channels_of_a_pixel() -> None:
 
 
 def test_waves_tell_near_times_apart() -> None:
-    a, b = waves(torch.tensor([0.5, 0.501]), 32)
+    a, b = time_features(torch.tensor([0.5, 0.501]), 32)
     assert a.shape == (32,)
     assert (a - b).norm() > 0.3
     torch.testing.assert_close(a[:16] ** 2 + a[16:] ** 2, torch.ones(16))
@@ -109,9 +109,9 @@ def test_a_score_is_of_its_own_picture_only() -> None:
 def test_the_players_in_the_plane() -> None:
     torch.manual_seed(0)
     z, y = torch.randn(7, 4), torch.zeros(7, dtype=torch.long)
-    points = Plane(4, 2)(z, y)
+    points = PlaneNetwork(4, 2)(z, y)
     assert points.shape == (7, 2)
-    net = Plane(2, 1)
+    net = PlaneNetwork(2, 1)
     assert net(points, y).shape == (7,)
     assert_all_learn(net, net(points.detach(), y))
 

@@ -10,7 +10,7 @@ import torch
 import etude
 from etude.studies.generative.gan.gan import GAN
 
-SHORT = {"circling": 3, "judging": 60, "fakes": 200}
+SHORT = {"ring_steps": 3, "judging": 60, "fakes": 200}
 FIGURES = {"between", "classes", "learning", "nearest", "ring", "samples", "scores"}
 
 

@@ -12,15 +12,15 @@ from torch.nn.functional import softplus
 import etude
 from etude import data
 from etude.errors import UserError
-from etude.networks.rbm import (
-    RBM,
-    Chains,
+from etude.networks.rbm import RBM
+from etude.studies.generative.rbm._chains import Chains
+from etude.studies.generative.rbm._likelihood import (
     all_states,
-    annealed,
+    annealed_log_weights,
+    inverse_temperatures,
     log_mean,
     log_odds,
     log_partition,
-    schedule,
 )
 
 
@@ -111,7 +111,7 @@ def test_data_less_model_is_the_gradient_of_the_exact_likelihood() -> None:
 def test_climbing_is_the_gradient_of_the_two_free_energies() -> None:
     net = small()
     seen, drawn = torch.rand(2, 9, 6, dtype=torch.double).round()
-    net.climb(seen, drawn)
+    net.set_gradients(seen, drawn)
     written = [w.grad for w in net.parameters()]
     expected = torch.autograd.grad(net(seen).mean() - net(drawn).mean(), list(net.parameters()))
     for ours, theirs in zip(written, expected, strict=True):
@@ -134,9 +134,9 @@ def test_gibbs_chains_end_in_the_machines_distribution() -> None:
 def test_annealing_finds_the_partition_function() -> None:
     net = small(12, 8, scale=0.8)
     base, exact = torch.randn(12, dtype=torch.double), log_partition(net)
-    weights = annealed(net, base, 1_000, 400)
+    weights = annealed_log_weights(net, base, 1_000, 400)
     assert abs(log_mean(weights) - exact) < 0.1
-    rough = annealed(net, base, 2, 400)
+    rough = annealed_log_weights(net, base, 2, 400)
     assert rough.mean() < exact, "Jensen: log weights fall short"
     assert rough.std() > 2 * weights.std()
 
@@ -146,13 +146,13 @@ def test_annealing_without_ties_needs_no_steps() -> None:
     with torch.no_grad():
         net.W.zero_()
         net.a.normal_()
-    weights = annealed(net, net.a.detach(), 1, 5)
+    weights = annealed_log_weights(net, net.a.detach(), 1, 5)
     expected = softplus(net.a).sum() + 3 * math.log(2)
     torch.testing.assert_close(weights, expected.detach().expand(5))
 
 
 def test_temperatures_rise_from_none_to_all() -> None:
-    betas = schedule(1_000)
+    betas = inverse_temperatures(1_000)
     assert (betas[0], betas[-1], len(betas)) == (0, 1, 1_001)
     assert (betas.diff() > 0).all()
     assert (betas[250].item(), betas[500].item()) == pytest.approx((0.5, 0.9))
@@ -171,7 +171,7 @@ def test_it_learns_two_patterns_by_heart() -> None:
     chains, optimizer = patterns.repeat(20, 1), torch.optim.SGD(net.parameters(), 0.2)
     for _ in range(1_500):
         chains = net.gibbs(chains)
-        net.climb(patterns, chains)
+        net.set_gradients(patterns, chains)
         optimizer.step()
     net.log_z.copy_(log_partition(net))
     assert net.log_likelihood(patterns).exp().sum().item() > 0.8

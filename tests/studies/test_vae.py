@@ -8,19 +8,21 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Normal
+from torch.distributions import kl_divergence as kl_of_pytorch
 
 import etude
 from etude import data
-from etude.networks.vae import (
-    VAE,
-    bound,
-    divergence,
-    gradients,
+from etude.networks.vae import VAE, reparameterise
+from etude.studies.generative.vae._bounds import (
+    bounds_by_samples,
+    gradient_estimates,
+    iwae_bound,
+    kl_divergence,
     log_likelihood,
     log_weights,
-    sampled,
 )
+from etude.studies.generative.vae._demo import code_of
 from etude.studies.generative.vae.vae import VariationalAutoencoder
 from etude.training.evaluation import independent
 
@@ -63,10 +65,10 @@ def test_drawn_pixels_have_the_moments_of_the_urn(monkeypatch: pytest.MonkeyPatc
     net, _ = small()
     log_ab = torch.tensor([[-9.0, -1.0, 0.5, 6.0], [6.0, 0.0, 1.0, -9.0]])
     monkeypatch.setattr(net, "decode", lambda z: log_ab.expand(len(z), 2, 4))
-    x = 16 * net.drawn(torch.zeros(40_000, 3))
+    x = 16 * net.sample_ink(torch.zeros(40_000, 3))
     assert x.isfinite().all()
     torch.testing.assert_close(x, x.round())
-    p, (a, b) = net.ink(torch.zeros(1, 3))[0], log_ab.exp()
+    p, (a, b) = net.expected_ink(torch.zeros(1, 3))[0], log_ab.exp()
     torch.testing.assert_close(p, a / (a + b))
     torch.testing.assert_close(x.mean(0), 16 * p, atol=0.15, rtol=0)
     torch.testing.assert_close(
@@ -78,10 +80,10 @@ def test_the_divergence_is_that_of_pytorch_and_of_draws() -> None:
     torch.manual_seed(0)
     mu, log_var = torch.randn(4, 3), torch.randn(4, 3)
     q, prior = Normal(mu, (log_var / 2).exp()), Normal(torch.zeros(4, 3), torch.ones(4, 3))
-    torch.testing.assert_close(divergence(mu, log_var), kl_divergence(q, prior).sum(1))
-    z = sampled(mu.expand(100_000, -1, -1), log_var.expand(100_000, -1, -1))
+    torch.testing.assert_close(kl_divergence(mu, log_var), kl_of_pytorch(q, prior).sum(1))
+    z = reparameterise(mu.expand(100_000, -1, -1), log_var.expand(100_000, -1, -1))
     drawn_kl = (q.log_prob(z) - prior.log_prob(z)).sum(2).mean(0)
-    torch.testing.assert_close(divergence(mu, log_var), drawn_kl, atol=0.05, rtol=0)
+    torch.testing.assert_close(kl_divergence(mu, log_var), drawn_kl, atol=0.05, rtol=0)
 
 
 def test_the_mean_weight_is_distortion_and_rate() -> None:
@@ -89,8 +91,8 @@ def test_the_mean_weight_is_distortion_and_rate() -> None:
     with torch.inference_mode():
         w = log_weights(net, x, 1_500)
         mu, log_var = net.encode(x / 16)
-        z = sampled(mu.expand(1_500, -1, -1), log_var.expand(1_500, -1, -1))
-        elbo = log_likelihood(x, net.decode(z), 16).mean(0) - divergence(mu, log_var)
+        z = reparameterise(mu.expand(1_500, -1, -1), log_var.expand(1_500, -1, -1))
+        elbo = log_likelihood(x, net.decode(z), 16).mean(0) - kl_divergence(mu, log_var)
     torch.testing.assert_close(w.mean(0), elbo, atol=0.5, rtol=0)
 
 
@@ -102,7 +104,7 @@ def test_the_bound_tightens_with_every_doubling_and_reaches_log_p() -> None:
         net.decoder.layers[-1].weight.mul_(10)  # so that the code matters
         w = log_weights(net, x, 4_096)
         bounds = torch.stack(
-            [bound(w.unflatten(0, (-1, 2**j)), dim=1).mean(0) for j in range(13)]
+            [iwae_bound(w.unflatten(0, (-1, 2**j)), dim=1).mean(0) for j in range(13)]
         )  # (13, rows)
         z = torch.linspace(-7, 7, 4_001)
         on_grid = (
@@ -117,9 +119,19 @@ def test_the_bound_tightens_with_every_doubling_and_reaches_log_p() -> None:
     torch.testing.assert_close(bounds[-1], log_p, atol=0.25, rtol=0)
 
 
+def test_each_bound_is_the_mean_over_groups_of_codes() -> None:
+    log_w = torch.randn(7, 3)
+    bounds = bounds_by_samples(log_w)
+    assert list(bounds) == [1, 2, 5, 7]
+    torch.testing.assert_close(bounds[1], log_w.mean())
+    pairs = torch.stack([iwae_bound(log_w[i : i + 2]) for i in (0, 2, 4)])
+    torch.testing.assert_close(bounds[2], pairs.mean())
+    torch.testing.assert_close(bounds[7], iwae_bound(log_w).mean())
+
+
 def test_both_gradients_are_right_and_one_is_far_quieter() -> None:
     net, x = small()
-    pathwise, score = gradients(net, x[:2], 10_000)
+    pathwise, score = gradient_estimates(net, x[:2], 10_000)
     error = (score.var(0) / len(score)).sqrt()
     assert ((pathwise.mean(0) - score.mean(0)).abs() < 5 * error).all()
     assert score.var(0).mean() > 100 * pathwise.var(0).mean()
@@ -141,7 +153,7 @@ def test_a_pixel_of_one_bit_needs_one_number() -> None:
     log_ab = net.decode(torch.randn(2, 3))
     assert log_ab.shape == (2, 2, 784)
     assert not log_ab[:, 1].any()
-    drawn = net.drawn(torch.randn(2, 3))
+    drawn = net.sample_ink(torch.randn(2, 3))
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
 
 
@@ -161,7 +173,7 @@ def test_it_learns_and_a_high_price_empties_the_code(tmp_path) -> None:
         root=tmp_path,
         quiet=True,
         epochs=15.0,
-        short=15.0,
+        short_epochs=15.0,
         betas=(0.2, 100.0),
         repeats=1,
         samples=50,
@@ -184,7 +196,7 @@ def test_sliders_move_what_matters_most() -> None:
     net, _ = small()
     with torch.no_grad():
         net.decoder.layers[0].weight[:, 1] *= 20
-    z = net.code(2.0, -1.0)
+    z = code_of(net, [2.0, -1.0])
     assert z[0, 1] == 2
     assert sorted(z[0].tolist()) == [-1, 0, 2]
 

@@ -9,15 +9,10 @@ import math
 import pytest
 import torch
 
-from etude.training.adversarial import (
-    GAMES,
-    Film,
-    Minimax,
-    Wasserstein,
-    at_modes,
-    gradient_penalty,
-    made,
-)
+from etude.networks.gan import Generator
+from etude.studies.generative.gan._losses import LOSSES, Minimax, Wasserstein, slope_penalty
+from etude.studies.generative.gan._sampling import generate, mode_fractions
+from etude.training import History
 
 
 def test_a_critic_that_can_not_tell_pays_log_four() -> None:
@@ -59,14 +54,14 @@ def test_two_points_are_as_far_apart_as_a_slope_of_one_says() -> None:
         assert Minimax().distance(100 * real, 100 * (fake - gap)).item() == pytest.approx(
             math.log(2), abs=1e-4
         )
-    assert set(GAMES) == {"dcgan", "wgan-gp"}
+    assert set(LOSSES) == {"dcgan", "wgan-gp"}
 
 
 def test_the_penalty_of_a_linear_critic_is_known_and_so_is_its_gradient() -> None:
     torch.manual_seed(0)
     a = torch.randn(12, requires_grad=True)
     real, fake = torch.randn(2, 5, 3, 4)
-    penalty = gradient_penalty(lambda x: x.flatten(1) @ a + 3, real, fake)
+    penalty = slope_penalty(lambda x: x.flatten(1) @ a + 3, real, fake)
     assert penalty.item() == pytest.approx((a.norm().item() - 1) ** 2, rel=1e-5)
     (found,) = torch.autograd.grad(penalty, a)
     torch.testing.assert_close(found, (2 * (a.norm() - 1) * a / a.norm()).detach())
@@ -78,41 +73,38 @@ def test_the_penalty_is_taken_between_fakes_and_real_ones() -> None:
     """
     torch.manual_seed(0)
     real = torch.nn.functional.normalize(torch.randn(40_000, 3), dim=1)
-    penalty = gradient_penalty(lambda x: x.square().sum(1) / 2, real, torch.zeros_like(real))
+    penalty = slope_penalty(lambda x: x.square().sum(1) / 2, real, torch.zeros_like(real))
     assert penalty.item() == pytest.approx(1 / 3, abs=0.01)
 
 
 def test_no_gradient_goes_to_the_generator() -> None:
     fake = torch.randn(4, 3, requires_grad=True)
     a = torch.ones(3, requires_grad=True)
-    gradient_penalty(lambda x: (x @ a) ** 2, torch.randn(4, 3), fake).backward()
+    slope_penalty(lambda x: (x @ a) ** 2, torch.randn(4, 3), fake).backward()
     assert fake.grad is None
     assert a.grad is not None
 
 
-def test_a_film_is_put_back() -> None:
-    film, other, picture = Film(), Film(), torch.zeros(2)
-    film.take(3, picture)
+def test_a_history_is_put_back() -> None:
+    history, other, picture = History(), History(), torch.zeros(2)
+    history.keep(picture)
     picture += 1
-    film.take(6, picture)
-    other.load_state_dict(film.state_dict())
-    assert other.steps == [3, 6]
-    assert [p.tolist() for p in other.pictures] == [[0, 0], [1, 1]]
-    other.take(9, picture)
-    assert film.steps == [3, 6]
+    history.keep(picture)
+    other.load_state_dict(history.state_dict())
+    assert other.stacked().tolist() == [[0, 0], [1, 1]]
+    other.keep(picture)
+    assert (len(history), len(other)) == (2, 3)
 
 
 def test_modes_are_counted() -> None:
     centres = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     points = torch.tensor([[0.05, 0.0], [0.0, 0.0], [1.0, 0.05], [0.5, 0.5]])
-    assert at_modes(points, centres, 0.1).tolist() == [0.5, 0.25, 0]
+    assert mode_fractions(points, centres, 0.1).tolist() == [0.5, 0.25, 0]
 
 
 def test_what_is_made_does_not_depend_on_the_batch() -> None:
-    from etude.networks.gan import Generator
-
     torch.manual_seed(0)
     net, z, y = Generator(8, 4, 10, 8), torch.randn(501, 4), torch.arange(501) % 10
-    x = made(net, z, y)
+    x = generate(net, z, y)
     assert net.training
-    torch.testing.assert_close(x[490:], made(net, z[490:], y[490:]))
+    torch.testing.assert_close(x[490:], generate(net, z[490:], y[490:]))

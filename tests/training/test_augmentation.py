@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from etude.training import augmentation
+from etude.training.affine import random_affine
 
 
 def generator(seed: int = 0) -> Generator:
@@ -19,7 +20,7 @@ CHANGES: dict[str, Callable[[Tensor, Generator], Tensor]] = {
     "crop": lambda x, g: augmentation.random_crop(x, g, 2),
     "crop, mirrored border": lambda x, g: augmentation.random_crop(x, g, 2, "reflect"),
     "flip": augmentation.random_flip,
-    "affine": lambda x, g: augmentation.random_affine(x, g, 10, 1, 0.1, 0.1),
+    "affine": lambda x, g: random_affine(x, g, 10, 1, 0.1, 0.1),
     "cutout": lambda x, g: augmentation.cutout(x, g, 3),
 }
 
@@ -51,7 +52,7 @@ def test_whole_numbers_stay_whole() -> None:
 
 
 def test_no_change_asked_for_none_made() -> None:
-    assert torch.allclose(augmentation.random_affine(IMAGES, generator()), IMAGES, atol=1e-5)
+    assert torch.allclose(random_affine(IMAGES, generator()), IMAGES, atol=1e-5)
     assert torch.equal(augmentation.random_crop(IMAGES, generator(), 0), IMAGES)
 
 
@@ -60,7 +61,7 @@ def test_a_turn_by_a_right_angle_is_exact() -> None:
     u[0] = 1.0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "rand", lambda *a, **k: u)
-        out = augmentation.random_affine(IMAGES, generator(), degrees=90)
+        out = random_affine(IMAGES, generator(), degrees=90)
     assert torch.allclose(out, IMAGES.rot90(1, (2, 3)), atol=1e-4)
 
 
@@ -69,7 +70,7 @@ def test_a_shift_is_in_pixels() -> None:
     u[2] = 1.0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "rand", lambda *a, **k: u)
-        out = augmentation.random_affine(IMAGES, generator(), shift=2)
+        out = random_affine(IMAGES, generator(), shift=2)
     assert torch.allclose(out[..., :-2], IMAGES[..., 2:], atol=1e-4)
 
 

@@ -9,17 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from etude.errors import UserError
-from etude.training.diffusion import (
-    Diffusion,
-    Flow,
+from etude.studies.generative._interpolation import slerp
+from etude.studies.generative.diffusion._figures import factors
+from etude.studies.generative.diffusion._flow import Flow
+from etude.studies.generative.diffusion._process import Diffusion, spaced
+from etude.studies.generative.diffusion._sampling import (
     Process,
-    blends,
-    drawn,
     guided,
-    lit,
-    slerp,
-    spaced,
-    walked,
+    sample,
+    sampling_path,
+    to_unit_interval,
 )
 
 SCHEDULES = pytest.mark.parametrize("schedule", ["cosine", "linear"])
@@ -66,7 +65,7 @@ def test_the_schedules_are_those_of_diffusers(schedule: str) -> None:
 def test_noising_is_that_of_diffusers(schedule: str) -> None:
     scheduler = theirs("DDPMScheduler", schedule, None, 1_000)
     x, e, t = noise(5, 3), noise(5, 3, seed=1), torch.tensor([0, 1, 500, 998, 999])
-    ours = Diffusion(1_000, schedule).noised(x, t, e)  # type: ignore[arg-type]
+    ours = Diffusion(1_000, schedule).mix(x, t, e)  # type: ignore[arg-type]
     torch.testing.assert_close(ours, scheduler.add_noise(x, e, t), atol=1e-10, rtol=0)
 
 
@@ -77,7 +76,7 @@ def test_ddpm_walks_as_in_diffusers(schedule: str, clip: float | None, steps: in
     scheduler = theirs("DDPMScheduler", schedule, clip, steps)
     start = noise(4, 6)
     torch.manual_seed(0)
-    path = list(Diffusion(1_000, schedule, eta=1.0, clip=clip).walk(model, start, steps))  # type: ignore[arg-type]
+    path = list(Diffusion(1_000, schedule, eta=1.0, clip=clip).reverse(model, start, steps))  # type: ignore[arg-type]
     torch.manual_seed(0)
     x = start
     for here, t in zip(path, scheduler.timesteps, strict=False):
@@ -97,7 +96,7 @@ def test_ddim_walks_as_in_diffusers(
     scheduler = theirs("DDIMScheduler", schedule, clip, steps)
     start = noise(4, 6)
     torch.manual_seed(0)
-    path = list(Diffusion(1_000, schedule, eta=eta, clip=clip).walk(model, start, steps))  # type: ignore[arg-type]
+    path = list(Diffusion(1_000, schedule, eta=eta, clip=clip).reverse(model, start, steps))  # type: ignore[arg-type]
     torch.manual_seed(0)
     x = start
     for here, t in zip(path, scheduler.timesteps, strict=False):
@@ -112,7 +111,7 @@ def test_a_flow_by_euler_walks_as_in_diffusers() -> None:
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(1_000, shift=1.0)
     scheduler.set_timesteps(sigmas=[1 - i / 10 for i in range(10)])
     start = noise(4, 6).float()
-    *_, end = Flow().walk(model, start, 10)
+    *_, end = Flow().reverse(model, start, 10)
     x = start
     for sigma, t in zip(scheduler.sigmas, scheduler.timesteps, strict=False):
         x = scheduler.step(model(x, sigma.expand(4)), t, x).prev_sample
@@ -128,7 +127,7 @@ def test_noising_at_once_is_noising_step_by_step(schedule: str) -> None:
     factor, variance = 1.0, 0.0
     for t, beta in enumerate(process.beta.tolist()):
         factor, variance = math.sqrt(1 - beta) * factor, (1 - beta) * variance + beta
-        x = process.noised(
+        x = process.mix(
             torch.ones(2, 1).double(), torch.full((2,), t), torch.tensor([[0.0], [1.0]]).double()
         )
         assert x[0].item() == pytest.approx(factor, rel=1e-9)
@@ -137,25 +136,18 @@ def test_noising_at_once_is_noising_step_by_step(schedule: str) -> None:
 
 
 @pytest.mark.parametrize(("t", "s"), [(1, 0), (500, 499), (999, 600), (40, 3)])
-def test_the_posterior_is_bayes(t: int, s: int) -> None:
+def test_a_step_of_ddpm_is_bayes(t: int, s: int) -> None:
     """q(x_s | x_t, x_0) ∝ q(x_t | x_s) q(x_s | x_0): precisions add, means weigh by them."""
-    process = Diffusion()
+    process = Diffusion(eta=1.0)
     alpha, before = process.bar(t) / process.bar(s), process.bar(s)
     x0, x = torch.tensor([0.7]).double(), torch.tensor([-0.4]).double()
     precision = alpha / (1 - alpha) + 1 / (1 - before)
     mean = (math.sqrt(alpha) * x / (1 - alpha) + math.sqrt(before) * x0 / (1 - before)) / precision
     assert process.variance(t, s) == pytest.approx(1 / precision, rel=1e-9)
-    torch.testing.assert_close(process.posterior(x0, x, t, s), mean)
-
-
-@pytest.mark.parametrize(("t", "s"), [(999, 949), (500, 499), (3, -1)])
-def test_ddim_with_eta_one_is_ddpm(t: int, s: int) -> None:
-    process, x, x0 = Diffusion(eta=1.0), noise(5, 3), noise(5, 3, seed=1)
-    steps = []
-    for step in (process.ancestral, process.implicit):
-        torch.manual_seed(0)
-        steps.append(step(x, t, s, x0))
-    torch.testing.assert_close(steps[0], steps[1], atol=1e-10, rtol=0)
+    torch.manual_seed(0)
+    found = process.step(x, t, s, x0)
+    torch.manual_seed(0)
+    torch.testing.assert_close(found, mean + torch.randn_like(x) / math.sqrt(precision))
 
 
 M, S = 2.0, 0.5  # data that are normal: the best network is known
@@ -189,7 +181,7 @@ def best(process: Process) -> nn.Module:
 )
 def test_the_best_network_brings_back_mean_and_variance(process: Process, steps: int) -> None:
     torch.manual_seed(0)
-    *_, end = process.walk(best(process), torch.randn(20_000, 1, dtype=torch.double), steps)
+    *_, end = process.reverse(best(process), torch.randn(20_000, 1, dtype=torch.double), steps)
     assert end.x.mean().item() == pytest.approx(M, abs=0.02)
     assert end.x.std().item() == pytest.approx(S, abs=0.02)
 
@@ -198,9 +190,9 @@ def test_the_best_network_is_the_least_loss() -> None:
     torch.manual_seed(0)
     for process in (Diffusion(), Flow()):
         x, e = M + S * torch.randn(50_000, 1), torch.randn(50_000, 1)
-        t = process.times(1).expand(50_000)
-        mixture, target = process.noised(x, t, e), process.target(x, e)
-        answer = best(process)(mixture, process.part(t))
+        t = process.sample_times(1).expand(50_000)
+        mixture, target = process.mix(x, t, e), process.target(x, e)
+        answer = best(process)(mixture, process.fraction(t))
         loss = [(answer + shift - target).square().mean() for shift in (0.0, 0.05, -0.05)]
         assert loss[0] < min(loss[1:])
 
@@ -209,7 +201,7 @@ def test_heun_is_of_second_order_and_euler_of_first() -> None:
     """For normal data the way is known: the point z of the noise ends at M + S z."""
     z = noise(200, 1)
     error = {
-        (heun, n): (list(Flow(heun).walk(best(Flow()), z, n))[-1].x - (M + S * z))
+        (heun, n): (list(Flow(heun).reverse(best(Flow()), z, n))[-1].x - (M + S * z))
         .abs()
         .max()
         .item()
@@ -222,7 +214,7 @@ def test_heun_is_of_second_order_and_euler_of_first() -> None:
 
 
 def test_guesses_are_cut() -> None:
-    path = list(Diffusion(clip=1.0).walk(model, 3 * noise(4, 6), 10))
+    path = list(Diffusion(clip=1.0).reverse(model, 3 * noise(4, 6), 10))
     assert all(step.guess.abs().max() <= 1 for step in path)
     assert [step.time for step in path] == pytest.approx([1 - i / 10 for i in range(11)])
 
@@ -237,37 +229,37 @@ class Told(nn.Module):
 
 def test_guidance_goes_from_nothing_through_the_class_and_beyond() -> None:
     x, t, y = torch.zeros(2, 1), torch.ones(2), torch.tensor([1, 2])
-    said = {w: guided(Told(), y, w, 10)(x, t)[:, 0].tolist() for w in (0.0, 1.0, 3.0)}
+    said = {w: guided(Told(), y, w)(x, t)[:, 0].tolist() for w in (0.0, 1.0, 3.0)}
     assert said == {0.0: [10, 10], 1.0: [1, 2], 3.0: [10 + 3 * -9, 10 + 3 * -8]}
 
 
 def test_drawing_in_parts_is_drawing_at_once() -> None:
     z, y = torch.randn(1_001, 1), torch.arange(1_001) % 10
-    whole = drawn(Flow(), Told(), z, y, 3, 1.5, 10)
+    whole = sample(Flow(), Told(), z, y, 3, 1.5)
     assert whole.shape == z.shape
-    torch.testing.assert_close(whole[990:], drawn(Flow(), Told(), z[990:], y[990:], 3, 1.5, 10))
+    torch.testing.assert_close(whole[990:], sample(Flow(), Told(), z[990:], y[990:], 3, 1.5))
 
 
 def test_the_whole_way_ends_where_drawing_does() -> None:
     z, y = noise(3, 4).float(), torch.arange(3)
-    time, at, guess = walked(Diffusion(), Told(), z, y, 5, 2.0, 10)
+    time, at, guess = sampling_path(Diffusion(), Told(), z, y, 5, 2.0)
     assert time == pytest.approx([1, 0.8, 0.6, 0.4, 0.2, 0])
     assert at.shape == guess.shape == (6, 3, 4)
-    torch.testing.assert_close(at[0], z)
-    torch.testing.assert_close(at[-1], drawn(Diffusion(), Told(), z, y, 5, 2.0, 10))
-    assert lit(torch.tensor([-2.0, -1, 0, 1, 2])).tolist() == [0, 0, 0.5, 1, 1]
+    torch.testing.assert_close(at[0], to_unit_interval(z))
+    torch.testing.assert_close(at[-1], sample(Diffusion(), Told(), z, y, 5, 2.0))
+    assert to_unit_interval(torch.tensor([-2.0, -1, 0, 1, 2])).tolist() == [0, 0, 0.5, 1, 1]
 
 
 def test_mixtures_are_those_of_the_processes() -> None:
-    kinds = blends(1_000)
+    kinds = factors(1_000)
     assert set(kinds) == {"cosine", "linear", "flow"}
     x, e = torch.tensor([[1.0], [0.0]]), torch.tensor([[0.0], [1.0]])
     for name, (time, picture, part) in kinds.items():
         flow = name == "flow"
         process = Flow() if flow else Diffusion(1_000, name)  # type: ignore[arg-type]
         t = time[[299, 299]] if flow else torch.tensor([299, 299])
-        torch.testing.assert_close(process.part(t), time[[299, 299]], atol=1e-6, rtol=0)
-        mixed = process.noised(x, t, e)[:, 0].double()
+        torch.testing.assert_close(process.fraction(t), time[[299, 299]], atol=1e-6, rtol=0)
+        mixed = process.mix(x, t, e)[:, 0].double()
         torch.testing.assert_close(
             mixed, torch.stack([picture[299], part[299]]).double(), atol=1e-6, rtol=1e-5
         )

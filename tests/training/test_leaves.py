@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from etude.training.averages import Lookahead, RunningMean
+from etude.studies.generative._running_mean import RunningMean
+from etude.training.averages import Lookahead
 from etude.training.best import Best
 from etude.training.evaluation import accuracy, evaluating, outputs
 from etude.training.optimizers import descent

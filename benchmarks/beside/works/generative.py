@@ -40,8 +40,8 @@ def etude_vae(seed: int) -> Measured:
     study = VariationalAutoencoder(
         dataset="mnist",
         latent=20,
-        hidden=400,
-        depth=1,
+        width=400,
+        layers=1,
         batch=BATCH,
         learning_rate=1e-3,
         held_out=0.02,
@@ -97,7 +97,7 @@ def etude_gan(seed: int) -> Measured:
         batch=BATCH,
         steps=20_000,
         learning_rate=2e-4,
-        momentum=0.5,
+        beta1=0.5,
         judging=1,
         held_out=0.02,
     )

@@ -29,13 +29,13 @@ def etude_cora(seed: int) -> Measured:
     import etude
     from etude.studies.graphs.gcn.gcn import GraphConvolution
 
-    graph, study = _cora(), GraphConvolution.at("full", epochs=EPOCHS)
+    graph, study = _cora(), GraphConvolution.at("full", steps=EPOCHS)
     with (
         tempfile.TemporaryDirectory() as folder,
         etude.Run("bench", seed=seed, root=folder, quiet=True) as run,
     ):
-        net = study.train(run, graph, "gcn", [study.hidden])
-        study.judged(run, net, graph)
+        net = study.train(run, graph, "gcn", [study.width])
+        study.evaluate(run, net, graph)
         ended = [row["seconds"] for row in run.folder.metrics()]
     seconds = (ended[-1] - ended[0]) / (len(ended) - 1)  # each row of the log is an epoch
     return Measured(1e3 * seconds, {"test accuracy": run.metrics["test/accuracy"]})

@@ -1,4 +1,4 @@
-"""The two players of a generative adversarial network: one makes pictures, one scores them."""
+"""The two networks of a generative adversarial network: a generator and a critic."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch.nn.functional import leaky_relu, one_hot
 class Generator(nn.Module):
     """A linear map to a quarter of the side, then transposed convolutions that double it twice.
 
-    Input: codes z (batch, latent) and labels (batch,), which are not looked at where ``classes`` is
-    0. Output: pictures (batch, 1, side, side) with values from 0 to 1.
+    Input: codes z (batch, latent) and labels (batch,), which are ignored where ``classes`` is 0.
+    Output: pictures (batch, 1, side, side) from 0 to 1.
 
-    Source: Radford, Metz & Chintala (2016), DCGAN; the class beside the code, as Mirza & Osindero
-    (2014) have it.
+    Source: Radford, Metz & Chintala (2016), DCGAN; the class is an input beside the code, as in
+    Mirza & Osindero (2014).
 
     Args:
-        side: of the pictures, in pixels; a multiple of 4.
-        latent: numbers in a code.
-        classes: how many there are; 0: pictures of no particular class.
-        width: channels at half size; twice as many at a quarter.
+        side: of a picture, in pixels; a multiple of 4.
+        latent: dimensions of a code.
+        classes: how many there are; 0 for pictures of no given class.
+        width: channels at half size; there are twice as many at a quarter.
     """
 
     def __init__(self, side: int, latent: int, classes: int, width: int = 64) -> None:
@@ -49,26 +49,24 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    r"""Convolutions that halve the side twice, and one score: $s(x, y) = \psi(x) \cdot (w + v_y) +
-    b$.
+    r"""Two convolutions that halve the side, and the score $\psi(x) \cdot (w + v_y) + b$.
 
-    Without normalisation, since a norm over the batch would make a picture's score depend on the
+    There is no normalisation: over a batch it would make the score of a picture depend on the
     others.
 
-    Input: pictures (batch, 1, side, side) and labels (batch,), which are not looked at where
-    ``classes`` is 0. Output: (batch,).
+    Input: pictures (batch, 1, side, side) and labels (batch,), which are ignored where ``classes``
+    is 0. Output: scores (batch,).
 
-    Source: Radford et al. (2016); the class by a projection, Miyato & Koyama (2018), equation 3.
+    Source: Radford et al. (2016); the class by projection, Miyato & Koyama (2018), equation 3.
 
     Args:
-        side: of the pictures, in pixels; a multiple of 4.
+        side: of a picture, in pixels; a multiple of 4.
         classes: how many there are, or 0.
-        width: channels at full size; twice as many at half and a quarter.
+        width: channels at full size; there are twice as many at half and at a quarter.
     """
 
     def __init__(self, side: int, classes: int, width: int = 64) -> None:
         super().__init__()
-        self.classes = classes
         self.layers = nn.ModuleList(
             [
                 nn.Conv2d(1, width, 3, 1, 1),
@@ -92,22 +90,21 @@ class Critic(nn.Module):
         return score if self.project is None else score + (x * self.project(label)).sum(1)
 
 
-class Plane(nn.Module):
-    """Either player for points in the plane: a perceptron of two hidden layers, which looks at no
-    labels.
+class PlaneNetwork(nn.Module):
+    """A perceptron with two hidden layers, as the generator or critic of points in the plane.
 
-    Input (batch, inputs) and labels (batch,), output (batch, outputs), or (batch,) for one output:
-    scores.
+    Input: (batch, inputs) and labels (batch,), which are ignored. Output: (batch, outputs), or
+    scores (batch,) if there is one output.
     """
 
-    def __init__(self, inputs: int, outputs: int, hidden: int = 128) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int = 128) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(inputs, hidden),
+            nn.Linear(inputs, width),
             nn.ReLU(),
-            nn.Linear(hidden, hidden),
+            nn.Linear(width, width),
             nn.ReLU(),
-            nn.Linear(hidden, outputs),
+            nn.Linear(width, outputs),
         )
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import elu, normalize, relu
+from torch.nn.functional import elu, relu
 
 from etude.layers.graphs import (
     Attention,
@@ -17,62 +17,70 @@ from etude.layers.graphs import (
     Kind,
     Nodes,
     Sage,
-    dropped,
+    node_dropout,
 )
 
 
 class GNN(nn.Module):
-    """Layers of one kind with an activation between them; dropout before each.
+    """Layers of one kind with an activation between them, and dropout before each.
 
-    Attention has ``heads`` heads of the width of the others side by side, and one in the last
-    layer, without dropout of weights; its activation is ELU, that of the others ReLU.
+    Attention has ``heads`` heads side by side in each hidden layer, and one in the last layer. Its
+    activation is ELU, that of the other kinds ReLU.
 
-    Input: features (nodes, inputs), dense or :class:`Features`, and edges (2, edges), whole numbers
-    or a :class:`Graph`. Output (nodes, outputs).
+    Input: features (nodes, inputs), dense or :class:`Features`, and edges, int64 (2, edges) or a
+    :class:`Graph`. Output: logits (nodes, outputs).
+
+    Args:
+        kind: of all layers.
+        inputs: features of a node.
+        widths: of each hidden layer; with attention the width of each head.
+        outputs: numbers for a node in the last layer.
+        dropout: the fraction of each layer's inputs that is set to zero in training.
+        heads: of attention.
     """
 
     def __init__(
         self,
         kind: Kind,
         inputs: int,
-        hidden: Sequence[int],
+        widths: Sequence[int],
         outputs: int,
-        drop: float = 0.5,
+        dropout: float = 0.5,
         heads: int = 8,
     ) -> None:
         super().__init__()
-        self.drop, self.activation = drop, elu if kind == "gat" else relu
+        self.dropout = dropout
+        self.activation = elu if kind == "gat" else relu
         layers: list[nn.Module] = []
-        for number, width in enumerate([*hidden, outputs]):
-            several = heads if kind == "gat" and number < len(hidden) else 1
+        for width in widths:
+            several = heads if kind == "gat" else 1
             layers.append(layer(kind, inputs, width, several))
             inputs = several * width
+        layers.append(layer(kind, inputs, outputs))
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Nodes, edges: Tensor | Graph) -> Tensor:
-        """Scores, (nodes, outputs)."""
-        return self.states(x, edges)[-1]
+        """Logits, (nodes, outputs)."""
+        return self.layer_outputs(x, edges)[-1]
 
-    def states(self, x: Nodes, edges: Tensor | Graph) -> list[Tensor]:
-        """What each layer gives, before its activation: (nodes, width) each."""
+    def layer_outputs(self, x: Nodes, edges: Tensor | Graph) -> list[Tensor]:
+        """The output of each layer before its activation, (nodes, width) each."""
         graph = edges if isinstance(edges, Graph) else Graph(edges, len(x))
         found: list[Tensor] = []
         for each in self.layers:
-            given = self.activation(found[-1]) if found else x
-            found.append(each(dropped(given, self.drop, self.training), graph))
+            inputs = self.activation(found[-1]) if found else x
+            found.append(each(node_dropout(inputs, self.dropout, self.training), graph))
         return found
 
-    def looks(self, x: Nodes, graph: Graph) -> Tensor:
-        """What each edge of ``graph.loops(True)`` weighs in a first layer of attention, the heads'
-        mean: (edges,).
-        """
+    def attention_weights(self, x: Nodes, graph: Graph) -> Tensor:
+        """The first layer's weights, their mean over the heads: (edges,) of ``loops(True)``."""
         first = self.layers[0]
         assert isinstance(first, Attention)
         return torch.stack(first.weights(first.projection(x), graph.loops(True))).mean(0)
 
 
 def layer(kind: Kind, inputs: int, outputs: int, heads: int = 1) -> nn.Module:
-    """A new layer; only attention has heads."""
+    """A new layer of a kind; only attention has heads."""
     match kind:
         case "gcn":
             return Convolution(inputs, outputs)
@@ -84,22 +92,3 @@ def layer(kind: Kind, inputs: int, outputs: int, heads: int = 1) -> nn.Module:
             return Attention(inputs, outputs, heads)
         case "gin":
             return Isomorphism(inputs, outputs)
-
-
-def distance(x: Tensor) -> Tensor:
-    """The mean cosine distance of two nodes, (nodes, width) → (): their mean cosine is the mean
-    direction, squared.
-    """
-    return 1 - normalize(x).mean(0).square().sum()
-
-
-def averaged(graph: Graph, steps: Sequence[int]) -> list[float]:
-    """The :func:`distance` of random features after so many steps of x ← Â x, as graph convolution
-    has it.
-    """
-    graph = graph.loops(True)
-    x, found = torch.randn(graph.shape[0], 16, dtype=torch.double), []
-    for k in range(1, max(steps) + 1):
-        x = graph.times(graph.normalised(x.dtype), x)
-        found += [float(distance(x))] * (k in steps)
-    return found

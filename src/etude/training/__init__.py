@@ -6,19 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from etude.training.affine import random_affine
     from etude.training.augmentation import (
         cutout,
         flip,
-        random_affine,
         random_crop,
         random_flip,
         shifted_views,
     )
-    from etude.training.averages import Lookahead, RunningMean
+    from etude.training.averages import Lookahead
     from etude.training.batches import Batches, Windows
     from etude.training.best import Best
     from etude.training.comparison import Comparison, compare, interval
     from etude.training.evaluation import accuracy, evaluating, independent, outputs, psnr
+    from etude.training.history import History
     from etude.training.optimizers import descent
     from etude.training.schedules import constant, cosine, one_cycle, step_decay
     from etude.training.validation import cross_validate, split
@@ -27,8 +28,8 @@ __all__ = [
     "Batches",
     "Best",
     "Comparison",
+    "History",
     "Lookahead",
-    "RunningMean",
     "Windows",
     "accuracy",
     "compare",
@@ -53,19 +54,20 @@ __all__ = [
 ]
 
 _MODULES = {
+    "affine": ("random_affine",),
     "augmentation": (
         "cutout",
         "flip",
-        "random_affine",
         "random_crop",
         "random_flip",
         "shifted_views",
     ),
-    "averages": ("Lookahead", "RunningMean"),
+    "averages": ("Lookahead",),
     "batches": ("Batches", "Windows"),
     "best": ("Best",),
     "comparison": ("Comparison", "compare", "interval"),
     "evaluation": ("accuracy", "evaluating", "independent", "outputs", "psnr"),
+    "history": ("History",),
     "optimizers": ("descent",),
     "schedules": ("constant", "cosine", "one_cycle", "step_decay"),
     "validation": ("cross_validate", "split"),

@@ -7,12 +7,13 @@ generator that it draws from, so that a batch can be drawn again (see
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
+
+from etude.training.affine import random_affine as random_affine
 
 
 def random_crop(
@@ -75,50 +76,6 @@ def flip(images: Tensor, chosen: Tensor) -> Tensor:
 def random_flip(images: Tensor, generator: Generator) -> Tensor:
     """Mirror each image left to right with probability ½."""
     return flip(images, torch.rand(len(images), generator=generator, device=images.device) < 0.5)
-
-
-def random_affine(
-    images: Tensor,
-    generator: Generator,
-    degrees: float = 0.0,
-    shift: float = 0.0,
-    zoom: float = 0.0,
-    shear: float = 0.0,
-) -> Tensor:
-    r"""Rotate, shift, scale and shear each image at random about its centre, bilinearly.
-
-    The output at pixel $p$ is the input at $A p + t$, where $A = R(\theta) / s$ with the shear $h$
-    added to its upper right entry.
-
-    Args:
-        images: Floating-point images; outside of them is 0.
-        generator: On the images' device.
-        degrees: The rotation θ is uniform in ±degrees.
-        shift: The shift t along each axis is uniform in ±shift, in pixels.
-        zoom: The scale s is uniform in 1 ± zoom.
-        shear: The shear h is uniform in ±shear.
-    """
-    if not (degrees or shift or zoom or shear):
-        return images
-    n, _, height, width = images.shape
-    device = images.device
-    # Coordinates go from -1 to 1, so half an image is 1.
-    most = [math.radians(degrees), zoom, 2 * shift / width, 2 * shift / height, shear]
-    limit = torch.tensor(most, device=device)[:, None]
-    u = torch.rand(5, n, generator=generator, device=device)
-    angle, larger, right, down, slant = torch.addcmul(-limit, u, 2 * limit)  # uniform in ±limit
-    scale = 1 + larger
-    cos = angle.cos() / scale
-    sin = angle.sin() / scale
-    column_x = torch.stack([cos, sin], 1)  # of A, (n, 2)
-    column_y = torch.stack([slant - sin, cos], 1)
-
-    # Sampling positions of all pixels as one sum: F.affine_grid takes ten times as long.
-    y, x = (torch.arange(1 - side, side, 2, device=device) / side for side in (height, width))
-    along = column_x[:, :, None, None] * x  # (n, 2, 1, width)
-    across = column_y[:, :, None] * y + torch.stack([right, down], 1)[:, :, None]
-    grid = (across[:, :, :, None] + along).permute(0, 2, 3, 1)  # (n, height, width, 2)
-    return F.grid_sample(images, grid, align_corners=False)
 
 
 def cutout(images: Tensor, generator: Generator, size: int) -> Tensor:

@@ -4,62 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import data
-from etude.claims import Claim
+from etude import Claim, Count, Fraction, OptimizerName, Positive, Run, Study, training
 from etude.demos import Answer, Choice, Controls, Demo, Slider
-from etude.figures.generated import developing, mixtures, sheets, trade
-from etude.figures.latent import mosaic
 from etude.networks.denoiser import Denoiser
-from etude.runs.run import Run
-from etude.study import Count, Fraction, OptimizerName, Positive, Study
-from etude.training.averages import RunningMean
-from etude.training.batches import Batches
-from etude.training.diffusion import Diffusion, Flow, Process, blends, drawn, lit, slerp, walked
-from etude.training.evaluation import accuracy, evaluating, outputs
-from etude.training.judge import appraise, frechet, nearest, seen, trained_judge
-from etude.training.optimizers import descent
-from etude.training.playground import unmix
-from etude.training.schedules import cosine
-from etude.training.validation import split
+from etude.studies.generative._digits import Part, split_digits
+from etude.studies.generative._figures import mosaic, mosaic_film
+from etude.studies.generative._judge import (
+    Judge,
+    frechet_distance,
+    judge_features,
+    nearest_examples,
+    record_quality,
+    train_judge,
+)
+from etude.studies.generative._running_mean import RunningMean
+from etude.training import accuracy, outputs
 
-NOTHING = 10  # the label that stands for no class
+from ._demo import denoising
+from ._figures import guidance_effect, interpolations, mixtures, reverse_steps
+from ._flow import Flow
+from ._process import Diffusion
+from ._sampling import NO_CLASS, Process, sample, sampling_path
 
 
 @dataclass
 class DiffusionModel(Study):
-    """Learn to tell noise from digits, and make digits of the class that is asked for out
-    of noise.
-    """
+    """Learn to separate digits from noise, and generate digits of a given class out of noise."""
 
-    dataset: Literal["uci", "mnist"] = "uci"  # 8×8; 28×28
-    method: Literal["diffusion", "flow"] = (
-        "diffusion"  # predict the noise; or the velocity along straight lines
-    )
-    schedule: Literal["cosine", "linear"] = "cosine"  # how a diffusion's noise grows
-    times: Count = 1_000  # T, steps of the diffusion that is learned
-    sampling: Count = 20  # steps back, in which a digit is made
-    eta: Fraction = 0.0  # η, noise drawn anew in steps back: 0 is DDIM, 1 is DDPM
-    heun: bool = False  # of a flow: steps back of second order, which ask the network twice
-    guidance: Positive = 1.5  # w, by how much the class is exaggerated; 1: not at all
-    weights: tuple[Positive, ...] = (0.5, 1.0, 1.5, 2.0, 4.0, 8.0)  # guidance that is compared
-    dropped: Fraction = 0.1  # part of the training digits whose class is not told
-    fakes: Count = 1_300  # digits that are made to be judged; at most as many as are trained on
+    dataset: Literal["uci", "mnist"] = "uci"  # images of 8×8 or of 28×28 pixels
+    method: Literal["diffusion", "flow"] = "diffusion"  # predict noise, or flow matching's velocity
+    schedule: Literal["cosine", "linear"] = "cosine"  # how the noise of a diffusion grows
+    times: Count = 1_000  # T, steps of the diffusion
+    sampling: Count = 20  # reverse steps in which a digit is generated
+    eta: Fraction = 0.0  # η, the fresh noise of a reverse step: 0 is DDIM, 1 is DDPM
+    heun: bool = False  # Heun's steps for a flow, which evaluate the network twice
+    guidance: Positive = 1.5  # w, the weight of the class; 1 is no guidance
+    weights: tuple[Positive, ...] = (0.5, 1.0, 1.5, 2.0, 4.0, 8.0)  # weights w that are compared
+    dropped: Fraction = 0.1  # fraction of the training examples whose class is hidden
+    fakes: Count = 1_300  # digits that are generated to be judged; at most the training digits
     width: Count = 32  # channels at full size, an even number
-    grow: tuple[Count, ...] = (1, 2)  # times as many at full size, half, …
+    grow: tuple[Count, ...] = (1, 2)  # factors of the channels at full size, at half …
     epochs: Positive = 70.0  # passes over the training data
-    average: Fraction = 0.995  # decay of the running mean of the weights, which makes the digits
+    average: Fraction = 0.995  # decay of the running mean of the weights, which generates
     batch: Count = 128  # digits a step
     judging: Count = 400  # steps in which a judge is trained
     optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
     learning_rate: Positive = 2e-3  # after a short warm-up; falls to zero along half a cosine
-    held_out: Fraction = 0.1  # part of the training data kept for validation
+    held_out: Fraction = 0.1  # fraction of the training data kept for validation
 
     scales = {
         "full": {
@@ -82,167 +81,167 @@ class DiffusionModel(Study):
     courses = ["CU"]
 
     def __call__(self, run: Run) -> None:
-        digits = {"uci": data.uci_digits, "mnist": data.mnist}[self.dataset]()
-        parts = *split(run, digits.train, round(self.held_out * len(digits.train))), digits.test
-        most = 16 if self.dataset == "uci" else 255
-        real, held, tested = (
-            run.place(part.inputs.float() / most) for part in parts
-        )  # from 0 to 1
-        labels, held_labels, test_labels = (run.place(part.labels) for part in parts)
-        judge = trained_judge(run, real, labels, seed=run.seed, steps=self.judging)
+        train, validation, test = split_digits(run, self.dataset, self.held_out)
+        real, labels = train
+        judge = train_judge(run, real, labels, seed=run.seed, steps=self.judging)
 
+        net = self.train(run, train, validation)
+
+        rows = torch.randperm(len(labels), device=run.device)[: self.fakes]
+        others = real[rows]
+        asked = labels[rows]  # as many of each class as among training digits
+        noise = torch.randn_like(others)
+        fakes = self.generate(net, noise, asked, self.guidance)
+        predicted = outputs(judge, fakes)
+        run.result({"generated/accuracy": accuracy(predicted, asked)})
+        student = train_judge(
+            run,
+            fakes,
+            asked,
+            seed=run.seed,
+            name="student",
+            steps=self.judging,
+        )
+        record_quality(run, judge, student, fakes, real, validation, test, others)
+
+        self.compare_guidance(run, net, judge, train, validation)
+        self.draw(run, net, real)
+        run.keep(net)
+
+    def train(self, run: Run, train: Part, validation: Part) -> nn.Module:
+        """The running mean of a denoiser."""
+        real, labels = train
+        held, held_labels = validation
         process = self.process(self.eta)
-        batches = Batches((2 * real - 1, labels), self.batch)
+        batches = training.Batches((2 * real - 1, labels), self.batch)
         steps = round(self.epochs * len(batches))
         net = run.place(self.network())
         mean = RunningMean(net, self.average)
-        optimizer = descent(self.optimizer, net, self.learning_rate)
-        schedule = LambdaLR(optimizer, cosine(steps, warmup=50))
-        *fixed, answer = self.task(process, 2 * held - 1, held_labels)
-        for x, label in run.steps(
-            batches, steps, state=(net, mean, optimizer, schedule), name="denoiser"
-        ):
-            *mixture, target = self.task(process, x, label)
-            loss = mse_loss(net(*mixture), target)
+        optimizer = training.descent(self.optimizer, net, self.learning_rate)
+        schedule = LambdaLR(optimizer, training.cosine(steps, warmup=50))
+        state = (net, mean, optimizer, schedule)
+        *fixed, answer = self.corrupt(process, 2 * held - 1, held_labels)
+
+        for x, label in run.steps(batches, steps, state=state, name="denoiser"):
+            x_t, t, y, target = self.corrupt(process, x, label)
+            loss = mse_loss(net(x_t, t, y), target)
             run.minimise(loss, optimizer, schedule, clip=1.0)
             mean.update(net)
             run.log(loss=loss)
             if run.every(steps // 20):
-                with evaluating(mean.net):
+                with training.evaluating(mean.net):
                     run.log(**{"validation/loss": mse_loss(mean.net(*fixed), answer)})
-        net = mean.net
+        return mean.net
 
-        rows = torch.randperm(len(labels), device=run.device)[: self.fakes]
-        asked, others = labels[rows], real[rows]  # as many of each class as in training digits
-        fakes = self.pictures(net, torch.randn_like(others), asked, self.guidance)
-        student = trained_judge(
-            run, fakes, asked, seed=run.seed, name="student", steps=self.judging
-        )
-        run.result({"generated/accuracy": accuracy(outputs(judge, fakes), asked)})
-        appraise(
-            run, judge, student, fakes, real, (held, held_labels), (tested, test_labels), others
-        )
-
-        z = torch.randn_like(held)
-        made = [self.pictures(net, z, held_labels, w) for w in self.weights]
-        right = [accuracy(outputs(judge, x), held_labels) for x in made]
-        far = [frechet(seen(judge, x), seen(judge, held)) for x in made]
-        alike = real[
-            labels.argsort()[torch.linspace(0, len(real) - 1, len(held)).long()]
-        ]  # the same classes
-        floor = frechet(seen(judge, alike), seen(judge, held))
-        run.table(
-            "guidance", ["w", "accuracy", "distance"], zip(self.weights, right, far, strict=True)
-        )
-        run.figure("guidance", trade(self.weights, right, far, floor, self.guidance))
-        self.draw(run, net, real)
-        run.keep(net)
-
-    def task(
+    def corrupt(
         self, process: Process, x: Tensor, label: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the network is given, a mixture, its time and a label or none, and what it should
-        answer.
-        """
-        t, noise = process.times(len(x), x.device), torch.randn_like(x)
-        told = label.masked_fill(torch.rand(len(x), device=x.device) < self.dropped, NOTHING)
-        return process.noised(x, t, noise), process.part(t), told, process.target(x, noise)
-
-    def pictures(
-        self, net: nn.Module, z: Tensor, asked: Tensor, w: float, eta: float | None = None
-    ) -> Tensor:
-        """Digits with values from 0 to 1 out of noise: (n, 1, side, side), (n,) → (n, 1, side,
-        side).
-        """
-        process = self.process(self.eta if eta is None else eta)
-        return lit(drawn(process, net, z, asked, self.sampling, w, NOTHING))
-
-    def draw(self, run: Run, net: nn.Module, real: Tensor) -> None:
-        """The walk from noise, what lies at its end, the most similar training digits, the way
-        between two noises.
-        """
-        one_each = torch.arange(10, device=run.device)
-        names = [str(k) for k in range(10)]
-        z, asked = (
-            torch.randn(100, *real.shape[1:], device=run.device),
-            one_each.repeat_interleave(10),
-        )
-        time, *film = walked(
-            self.process(self.eta), net, z, asked, self.sampling, self.guidance, NOTHING
-        )
-        at, guess = (lit(x).view(len(time), 10, 10, -1) for x in film)  # (steps + 1, 10, 10, side²)
-        run.figure(
-            "samples", mosaic({f"asked for, with w = {self.guidance:g}": at[-1]}, names), cover=True
-        )
-        run.animation("walk", developing(at, [f"t = {t:.2f}" for t in time]), fps=8)
-        shown = torch.linspace(0, len(time) - 1, 9).long()
-        panels = {
-            "$x_t$": at[shown, :, 0].transpose(0, 1),
-            "guess of $x_0$": guess[shown, :, 0].transpose(0, 1),
-        }
-        run.figure("steps", sheets(panels, [f"{time[i]:.2f}" for i in shown], names, "t"))
-
-        alike = torch.stack(
-            [self.pictures(net, z[:10], one_each, w).flatten(1) for w in self.weights]
-        )
-        run.figure(
-            "weights",
-            sheets(
-                {"one noise for each column": alike}, names, [f"w = {w:g}" for w in self.weights]
-            ),
-        )
-        digits = at[-1, :, :7]  # (10, 7, side²)
-        like = real[nearest(digits.flatten(0, 1), real)[1]].view_as(digits)
-        run.figure(
-            "nearest", mosaic({"generated": digits, "its nearest training digit": like}, names)
-        )
-
-        a, b = z.flatten(1).view(2, 5, 10, 1, -1)[:, :, 0]  # (5, 1, side²) each
-        part = torch.linspace(0, 1, 9, device=run.device)[:, None]
-        asked = torch.full((45,), NOTHING, device=run.device)
-        ways = {
-            "between two noises, on the sphere": slerp(a, b, part),
-            "on the straight line": torch.lerp(a, b, part),
-        }
-        ends = {
-            k: self.pictures(net, x.view(-1, *real.shape[1:]), asked, 1.0, 0.0)
-            for k, x in ways.items()
-        }
-        run.figure("between", mosaic({name: x.view(5, 9, -1) for name, x in ends.items()}))
-        run.figure("schedules", mixtures(blends()))
+        """A task for the network: x_t, t from 0 to 1, the class or none; and the right answer."""
+        t = process.sample_times(len(x), x.device)  # (batch,)
+        noise = torch.randn_like(x)
+        hidden = torch.rand(len(x), device=x.device) < self.dropped
+        x_t = process.mix(x, t, noise)
+        y = label.masked_fill(hidden, NO_CLASS)
+        return x_t, process.fraction(t), y, process.target(x, noise)
 
     def process(self, eta: float) -> Process:
-        """How digits and noise are mixed, and the way back."""
-        return (
-            Diffusion(self.times, self.schedule, eta, clip=1.0)
-            if self.method == "diffusion"
-            else Flow(self.heun)
+        """How digits and noise are mixed, and how the mixing is reversed."""
+        if self.method == "flow":
+            return Flow(self.heun)
+        return Diffusion(self.times, self.schedule, eta, clip=1.0)
+
+    def generate(self, net: nn.Module, noise: Tensor, labels: Tensor, weight: float) -> Tensor:
+        """Digits from 0 to 1 out of noise: (n, 1, side, side), (n,) → (n, 1, side, side)."""
+        return sample(self.process(self.eta), net, noise, labels, self.sampling, weight)
+
+    def compare_guidance(
+        self,
+        run: Run,
+        net: nn.Module,
+        judge: Judge,
+        train: Part,
+        validation: Part,
+    ) -> None:
+        """Accuracy and Fréchet distance of digits that are generated with each weight."""
+        real, labels = train
+        held, held_labels = validation
+        expected = judge_features(judge, held)
+        evenly = torch.linspace(0, len(real) - 1, len(held)).long()
+        others = real[labels.argsort()[evenly]]  # training digits, evenly from all classes
+        floor = frechet_distance(judge_features(judge, others), expected)
+
+        noise = torch.randn_like(held)
+        right = []
+        distances = []
+        for w in self.weights:
+            x = self.generate(net, noise, held_labels, w)
+            right.append(accuracy(outputs(judge, x), held_labels))
+            distances.append(frechet_distance(judge_features(judge, x), expected))
+
+        rows = zip(self.weights, right, distances, strict=True)
+        run.table("guidance", ["w", "accuracy", "distance"], rows)
+        figure = guidance_effect(self.weights, right, distances, floor, self.guidance)
+        run.figure("guidance", figure)
+
+    def draw(self, run: Run, net: nn.Module, real: Tensor) -> None:
+        """Generated digits, the path to them, and the training digits that are most similar."""
+        ten = torch.arange(10, device=run.device)
+        names = [str(k) for k in range(10)]
+        noise = torch.randn(100, *real.shape[1:], device=run.device)
+        time, *states = sampling_path(
+            self.process(self.eta),
+            net,
+            noise,
+            ten.repeat_interleave(10),
+            self.sampling,
+            self.guidance,
         )
+        x_t, guess = (x.view(len(time), 10, 10, -1) for x in states)  # (steps + 1, 10, 10, side²)
+
+        title = f"asked for, with w = {self.guidance:g}"
+        run.figure("samples", mosaic({title: x_t[-1]}, names), cover=True)
+        x = x_t[-1, :, :7]
+        panels = {"generated": x, "its nearest training digit": nearest_examples(x, real)}
+        run.figure("nearest", mosaic(panels, names))
+        run.figure("steps", reverse_steps(time, x_t[:, :, 0], guess[:, :, 0]))
+        film = mosaic_film(x_t, [f"t = {t:.2f}" for t in time], hold=15)
+        run.animation("walk", film, fps=8)
+
+        by_weight = {}
+        for w in self.weights:
+            by_weight[f"w = {w:g}"] = self.generate(net, noise[:10], ten, w).flatten(1)
+        panels = {"one noise for each column": torch.stack([*by_weight.values()])}
+        run.figure("weights", mosaic(panels, [*by_weight], names))
+        run.figure("between", interpolations(noise, partial(self.generate_any, net)))
+        run.figure("schedules", mixtures())
+
+    def generate_any(self, net: nn.Module, noise: Tensor) -> Tensor:
+        """Digits of no given class, without fresh noise: (n, 1, side, side) → the same shape."""
+        unknown = torch.full((len(noise),), NO_CLASS, device=noise.device)
+        return sample(self.process(eta=0.0), net, noise, unknown, self.sampling, 1.0)
 
     def network(self) -> Denoiser:
-        """A new network for the data set's images."""
+        """A new network for the images of the data set."""
         return Denoiser(1, 10, self.width, self.grow)
 
     def example(self) -> tuple[Tensor, Tensor, Tensor]:
         """Two mixtures, their times and labels."""
         side = 8 if self.dataset == "uci" else 28
-        return torch.randn(2, 1, side, side), torch.tensor([0.3, 0.6]), torch.tensor([3, NOTHING])
+        return torch.randn(2, 1, side, side), torch.tensor([0.3, 0.6]), torch.tensor([3, NO_CLASS])
 
     def demo(self) -> Demo:
-        """Ask for a digit, and watch noise become it."""
-        digit, noise = (
-            Choice("Digit", [*"0123456789", "any"], "3"),
-            Slider("Noise number", 1, 100, 1, 1),
-        )
-        w = Slider("Guidance w", 0, 8, min(self.guidance, 8), 0.25)
-        asks: Controls = {"digit": digit, "guidance": w, "noise": noise}
-        return Demo(
-            "When will you see which digit it is?", asks, self.watch, ("early", "halfway", "late")
-        )
+        """Ask for a digit, and watch how noise becomes it."""
+        inputs: Controls = {
+            "digit": Choice("Digit", [*"0123456789", "any"], "3"),
+            "guidance": Slider("Guidance w", 0, 8, min(self.guidance, 8), 0.25),
+            "noise": Slider("Noise number", 1, 100, 1, 1),
+        }
+        question = "When will you see which digit it is?"
+        return Demo(question, inputs, self.answer, ("early", "halfway", "late"))
 
-    def watch(self, net: nn.Module, digit: str, guidance: float, noise: float) -> Iterator[Answer]:
-        z = torch.randn(
-            self.example()[0][0].shape, generator=torch.Generator().manual_seed(int(noise))
-        )
-        label = NOTHING if digit == "any" else int(digit)
-        yield unmix(self.process(self.eta), net, z, label, self.sampling, guidance, NOTHING)
+    def answer(self, net: nn.Module, digit: str, guidance: float, noise: float) -> Iterator[Answer]:
+        """The path from one noise to a digit."""
+        generator = Generator().manual_seed(int(noise))
+        start = torch.randn(self.example()[0][0].shape, generator=generator)  # (1, side, side)
+        label = NO_CLASS if digit == "any" else int(digit)
+        yield denoising(self.process(self.eta), net, start, label, self.sampling, guidance)

@@ -1,4 +1,4 @@
-"""The restricted Boltzmann machine: the difference between data and dreams."""
+"""The restricted Boltzmann machine: data against the samples of the model."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import data
-from etude.claims import Claim
-from etude.figures.boltzmann import annealing, moving_pictures, rising
-from etude.figures.images import filter_grid
-from etude.figures.latent import mosaic
-from etude.networks.rbm import RBM, Chains, annealed, log_mean, log_odds, log_partition
-from etude.runs.run import Run
-from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
-from etude.training.augmentation import random_affine
-from etude.training.batches import Batches
-from etude.training.evaluation import independent
-from etude.training.optimizers import descent
-from etude.training.schedules import cosine
-from etude.training.trail import Trail
-from etude.training.validation import split
+from etude import (
+    Amount,
+    Claim,
+    Count,
+    Fraction,
+    OptimizerName,
+    Positive,
+    Run,
+    Study,
+    data,
+    figures,
+    training,
+)
+from etude.networks.rbm import RBM
+from etude.studies.generative._figures import mosaic, mosaic_film
+
+from ._chains import Chains
+from ._figures import annealing, rising
+from ._likelihood import annealed_log_weights, log_mean, log_odds, log_partition
 
 
 @dataclass
 class RestrictedBoltzmannMachine(Study):
-    """Learn the distribution of handwritten digits, and measure how probable it makes digits never
-    seen.
-    """
+    """Learn the distribution of handwritten digits, and measure the probability of unseen ones."""
 
-    hidden: Count = 128  # bits that are not seen
-    method: Literal["pcd", "cd"] = (
-        "pcd"  # where the model's chains begin: where they were, or at the data
-    )
+    hidden: Count = 128  # hidden bits
+    method: Literal["pcd", "cd"] = "pcd"  # chains that persist, or that begin at the data
     k: Count = 1  # Gibbs steps for each step of learning
     epochs: Positive = 1200.0  # passes over the training data
-    batch: Count = 100  # images a step, and persistent chains
+    batch: Count = 100  # images a step, and the number of persistent chains
     optimizer: OptimizerName = "sgd"  # the rule of a step; choose the learning rate with it
     learning_rate: Positive = 0.3  # at first; falls to zero along half a cosine
-    weight_decay: Amount = 1e-3  # the L2 penalty on W
-    threshold: Count = 4  # of 16, from which on a pixel is ink
-    turn: Amount = 4.0  # augmentation: degrees, each way
+    weight_decay: Amount = 1e-3  # strength of the L2 penalty
+    threshold: Count = 4  # of 16, the grey value from which on a pixel is ink
+    rotation: Amount = 4.0  # augmentation: degrees, each way
     shift: Amount = 0.15  # augmentation: pixels, each way
-    zoom: Fraction = 0.04  # augmentation: part of the size, each way
-    small: Count = 14  # hidden bits of the machine whose partition function is exact; at most 20
-    temperatures: Count = 3_000  # on the way from independent pixels to the machine
-    chains: Count = 200  # weights that are averaged
-    held_out: Fraction = 0.1  # part of the training data kept for validation
+    zoom: Fraction = 0.04  # augmentation: fraction of the size, each way
+    tiny_hidden: Count = 14  # hidden bits of the machine whose Z is exact; at most 20
+    temperatures: Count = 3_000  # steps from independent pixels to the machine
+    chains: Count = 200  # importance weights that are averaged
+    held_out: Fraction = 0.1  # fraction of the training data kept for validation
 
     claims = [
         Claim("gain over independent pixels", at_least=10, source="floor of the curriculum"),
@@ -60,127 +60,130 @@ class RestrictedBoltzmannMachine(Study):
 
     def __call__(self, run: Run) -> None:
         digits = data.uci_digits()
-        rows, validation = split(run, digits.train, round(self.held_out * len(digits.train)))
-        images = run.place(rows.inputs)
-        seen, checked, tested = (
-            self.bits(run.place(part.inputs)) for part in (rows, validation, digits.test)
-        )
-        other: Literal["pcd", "cd"] = "cd" if self.method == "pcd" else "pcd"
+        held_out = round(self.held_out * len(digits.train))
+        train_set, validation_set = training.split(run, digits.train, held_out)
+        images = run.place(train_set.inputs)
+        train = self.bits(images)  # (rows, 64)
+        validation = self.bits(run.place(validation_set.inputs))
+        test = self.bits(run.place(digits.test.inputs))
 
-        net, line = self.train(run, images, seen, checked, self.hidden, self.method, self.epochs)
-        _, line_of_other = self.train(run, images, seen, checked, self.hidden, other, self.epochs)
-        small, _ = self.train(
-            run, images, seen, checked, self.small, self.method, self.epochs / 10, "small"
-        )
+        other = "cd" if self.method == "pcd" else "pcd"
+        sets = (images, train, validation)
+        net, line = self.train(run, *sets, self.hidden, self.method, self.epochs)
+        _, line_of_other = self.train(run, *sets, self.hidden, other, self.epochs)
+        tiny, _ = self.train(run, *sets, self.tiny_hidden, self.method, self.epochs / 10, "small")
 
-        base = log_odds(seen)
-        log_w = annealed(net, base, self.temperatures, self.chains)
+        base = log_odds(train)
+        log_w = annealed_log_weights(net, base, self.temperatures, self.chains)
         net.log_z.copy_(log_mean(log_w))
-        for part, v in (("train", seen), ("validation", checked), ("test", tested)):
-            reached = net.log_likelihood(v).mean()
-            run.result(
-                {f"{part}/log-likelihood": reached}, held_out=0 if part == "train" else len(v)
-            )
-        alone = independent(seen, tested, 1).mean()
-        run.result({"test/independent pixels": alone}, held_out=len(tested))
-        run.result({"gain over independent pixels": reached - alone}, held_out=len(tested))
+        for part, v in {"train": train, "validation": validation, "test": test}.items():
+            log_p = net.log_likelihood(v).mean()
+            held_out = 0 if part == "train" else len(v)
+            run.result({f"{part}/log-likelihood": log_p}, held_out=held_out)
+        alone = training.independent(train, test, 1).mean()
+        run.result({"test/independent pixels": alone}, held_out=len(test))
+        run.result({"gain over independent pixels": log_p - alone}, held_out=len(test))
 
-        exact, estimate = (
-            log_partition(small),
-            log_mean(annealed(small, base, self.temperatures, self.chains)),
-        )
-        run.result({"small/log Z": exact, "small/error of log Z": (estimate - exact).abs()})
-        steps = [n for n in (3, 10, 30, 100, 300, 1_000) if n < self.temperatures] + [
-            self.temperatures
-        ]
-        errors = {
-            n: log_mean(annealed(small, base, n, self.chains).view(-1, 5)) - exact for n in steps
-        }
+        errors = self.check(run, tiny, base)
         run.figure("annealing", annealing(log_w, float(net.log_z), errors))
         lines = {
-            f"{name.upper()}-{self.k}": each
-            for name, each in ((self.method, line), (other, line_of_other))
+            f"{self.method.upper()}-{self.k}": line,
+            f"{other.upper()}-{self.k}": line_of_other,
         }
-        run.figure("rising", rising(lines, float(independent(seen, checked, 1).mean())))
+        alone = training.independent(train, validation, 1).mean()
+        run.figure("rising", rising(lines, float(alone)))
+        filters = net.W.T.view(-1, 1, 8, 8)
         run.figure(
-            "filters",
-            filter_grid(net.W.T.view(-1, 1, 8, 8), "weights of the hidden bits", columns=16),
+            "filters", figures.filter_grid(filters, "weights of the hidden bits", columns=16)
         )
-        self.draw(run, net, tested, digits.test.labels)
+        self.draw(run, net, test, digits.test.labels)
         run.keep(net)
 
     def train(
         self,
         run: Run,
         images: Tensor,
-        seen: Tensor,
-        checked: Tensor,
+        train: Tensor,
+        validation: Tensor,
         hidden: int,
         method: str,
         epochs: float,
         name: str = "",
     ) -> tuple[RBM, Tensor]:
-        """A machine, and its log-likelihood of validation images over training: (20, 2), epoch and
-        nats.
-        """
-        batches = Batches([images], self.batch, augment=self.varied)
+        """A trained machine; epochs and log-likelihoods of validation images, (20, 2)."""
+        batches = training.Batches([images], self.batch, augment=self.augment)
         steps = round(epochs * len(batches))
-        net, base = run.place(RBM(64, hidden)), log_odds(seen)
+        net = run.place(RBM(64, hidden))
+        base = log_odds(train)
         net.a.data.copy_(base)
-        optimizer = descent(self.optimizer, net, self.learning_rate, self.weight_decay)
-        schedule, line = LambdaLR(optimizer, cosine(steps)), Trail()
-        chains = Chains(seen[torch.randint(len(seen), (self.batch,))])
-        for (v,) in run.steps(
-            batches, steps, state=(net, optimizer, schedule, chains, line), name=name or method
-        ):
-            chains.v = net.gibbs(chains.v if method == "pcd" else v, self.k)
-            net.climb(v, chains.v)
+        optimizer = training.descent(self.optimizer, net, self.learning_rate, self.weight_decay)
+        schedule = LambdaLR(optimizer, training.cosine(steps))
+        line = training.History()
+        chains = Chains(train[torch.randint(len(train), (self.batch,))])
+        state = (net, optimizer, schedule, chains, line)
+
+        for (v,) in run.steps(batches, steps, state=state, name=name or method):
+            start = chains.v if method == "pcd" else v
+            chains.v = net.gibbs(start, self.k)
+            net.set_gradients(v, chains.v)
             optimizer.step()
             schedule.step()
             if run.every(max(1, steps // 20)):
-                log_z = log_mean(annealed(net, base, 300, 100))
-                reached = (-net(checked) - log_z).mean().detach()
-                line.keep(
-                    torch.stack(
-                        [torch.tensor((run.step + 1) / len(batches)), reached.cpu().float()]
-                    )
-                )
-                run.log(**{"validation/log-likelihood": reached})
+                log_z = log_mean(annealed_log_weights(net, base, 300, 100))
+                log_p = (-net(validation) - log_z).mean().detach()
+                epoch = torch.tensor((run.step + 1) / len(batches))
+                line.keep(torch.stack([epoch, log_p.cpu().float()]))
+                run.log(**{"validation/log-likelihood": log_p})
         return net, line.stacked()
 
-    def draw(self, run: Run, net: RBM, tested: Tensor, labels: Tensor) -> None:
-        """Pictures of what the machine draws: there and back from test images, and on and on from
-        noise.
+    def check(self, run: Run, net: RBM, base: Tensor) -> dict[int, Tensor]:
+        """The error of the estimate of log Z where Z is known.
+
+        Returns:
+            For each number of temperatures, the errors of several estimates.
         """
+        exact = log_partition(net)
+        log_w = annealed_log_weights(net, base, self.temperatures, self.chains)
+        error = (log_mean(log_w) - exact).abs()
+        run.result({"small/log Z": exact, "small/error of log Z": error})
+
+        errors = {}
+        fewer = [n for n in (3, 10, 30, 100, 300, 1_000) if n < self.temperatures]
+        for n in [*fewer, self.temperatures]:
+            log_w = annealed_log_weights(net, base, n, self.chains).view(-1, 5)
+            errors[n] = log_mean(log_w) - exact
+        return errors
+
+    @torch.no_grad()
+    def draw(self, run: Run, net: RBM, test: Tensor, labels: Tensor) -> None:
+        """Reconstructions of test images, and chains that begin as noise."""
         one_each = torch.stack([(labels == k).nonzero()[0, 0] for k in range(10)])
-        with torch.no_grad():
-            v = tested[one_each]
-            there, later = net.visible(net.hidden(v).bernoulli()), net.gibbs(v, 10)
-            names = ["test image", "there and back", "ten steps later"]
-            run.figure("reconstructions", mosaic({"": torch.stack([v, there, later])}, names))
-            v, frames, steps = (
-                torch.rand(60, 64, device=v.device).round(),
-                [],
-                [*range(20), *range(20, 200, 5)],
-            )
-            for step in range(steps[-1] + 1):
-                v = net.gibbs(v)
-                if step in steps:
-                    frames.append(net.visible(net.hidden(v).bernoulli()).view(5, 12, 64).cpu())
-        run.animation(
-            "fantasy",
-            moving_pictures(torch.stack(frames), [step + 1 for step in steps]),
-            fps=8,
-            cover=True,
-        )
+        v = test[one_each]
+        once = net.visible(net.hidden(v).bernoulli())
+        pictures = torch.stack([v, once, net.gibbs(v, 10)])
+        names = ["test image", "reconstructed", "ten steps later"]
+        run.figure("reconstructions", mosaic({"": pictures}, names))
+
+        shown = [*range(20), *range(20, 200, 5)]
+        v = torch.rand(60, 64, device=v.device).round()
+        frames = []
+        for step in range(shown[-1] + 1):
+            v = net.gibbs(v)
+            if step in shown:
+                p = net.visible(net.hidden(v).bernoulli())
+                frames.append(p.view(5, 12, 64).cpu())
+        captions = [f"after {step + 1:,} Gibbs steps" for step in shown]
+        film = mosaic_film(torch.stack(frames), captions)
+        run.animation("fantasy", film, fps=8, cover=True)
 
     def bits(self, images: Tensor) -> Tensor:
-        """Ink or none, (rows, 1, 8, 8) → (rows, 64)."""
+        """Which pixels are ink, (rows, 1, 8, 8) → (rows, 64)."""
         return (images.flatten(1) >= self.threshold).float()
 
-    def varied(self, images: Tensor, generator: Generator) -> Tensor:
-        """The bits of a turned, shifted and scaled version of each image."""
-        return self.bits(random_affine(images.float(), generator, self.turn, self.shift, self.zoom))
+    def augment(self, images: Tensor, generator: Generator) -> Tensor:
+        """The bits of a rotated, shifted and scaled version of each image."""
+        limits = self.rotation, self.shift, self.zoom
+        return self.bits(training.random_affine(images.float(), generator, *limits))
 
     def network(self) -> RBM:
         """A new machine for 64 pixels."""

@@ -1,4 +1,4 @@
-"""Graph convolutions: a karate club told apart by two labels."""
+"""Graph convolutions: a karate club whose members are classified from two labels."""
 
 from __future__ import annotations
 
@@ -11,48 +11,45 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from etude import data
-from etude.claims import Claim
-from etude.data.graphs import LabelledGraph
-from etude.errors import UserError
-from etude.figures.graphs import (
-    attention_graph,
-    feature_layers,
-    labelled_graph,
-    moving_features,
-    smoothing,
+from etude import (
+    Amount,
+    Claim,
+    Count,
+    Fraction,
+    Natural,
+    OptimizerName,
+    Positive,
+    Run,
+    Study,
+    UserError,
+    data,
+    training,
 )
+from etude.data import LabelledGraph
 from etude.layers.graphs import Features, Graph, Kind
-from etude.networks.gnn import GNN, averaged, distance
-from etude.runs.run import Run
-from etude.study import Amount, Count, Fraction, OptimizerName, Positive, Study
-from etude.training.best import Best
-from etude.training.comparison import Variant, compare
-from etude.training.evaluation import accuracy, evaluating
-from etude.training.optimizers import descent
-from etude.training.trail import Trail
+from etude.networks.gnn import GNN
+from etude.training import accuracy
+
+from ._figures import attention_graph, labelled_graph, layer_features, moving_features, smoothing
+from ._smoothing import mean_distance, smoothed_distances
 
 
 @dataclass
 class GraphConvolution(Study):
-    """Label the nodes of a graph of which few are labelled, by five kinds of layers."""
+    """Classify the nodes of a graph of which few are labelled, with five kinds of layers."""
 
-    dataset: Literal["karate", "cora", "citeseer"] = (
-        "karate"  # 34 members, 2 labelled; papers, 20 labelled a class
-    )
-    layer: Literal["gcn", "cheb", "sage", "gat", "gin"] = (
-        "gcn"  # the kind of which one network is kept
-    )
-    layers: Count = 2  # how far one looks
-    hidden: Count = 16  # numbers of a node between two layers; of gat in each head
-    heads: Count = 8  # of gat, in all layers but the last
-    dropout: Fraction = 0.5  # part of each layer's input
-    epochs: Count = 200  # steps, each on the whole graph
+    dataset: Literal["karate", "cora", "citeseer"] = "karate"  # 34 members; papers and citations
+    layer: Literal["gcn", "cheb", "sage", "gat", "gin"] = "gcn"  # the kind of the kept network
+    layers: Natural = 1  # hidden layers; the output layer is one more
+    width: Count = 16  # units of each hidden layer; for gat of each head
+    heads: Count = 8  # attention heads of gat in each hidden layer
+    dropout: Fraction = 0.5  # fraction of each layer's inputs that is dropped in training
+    steps: Count = 200  # updates, each by the whole graph
     optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
-    learning_rate: Positive = 0.01  # of all steps
-    weight_decay: Amount = 5e-4  # the L2 penalty, on the first layer alone
-    repeats: Count = 3  # networks of each kind and of each depth in the comparisons
-    depths: tuple[Count, ...] = (1, 2, 4, 8, 16)  # layers whose effect is compared
+    learning_rate: Positive = 0.01  # constant
+    weight_decay: Amount = 5e-4  # strength of the L2 penalty, on the first layer only
+    repeats: Count = 3  # seeds for each variant in the comparisons
+    depths: tuple[Count, ...] = (1, 2, 4, 8, 16)  # numbers of layers, the output layer included
 
     scales = {
         "full": {"dataset": "cora", "repeats": 10},
@@ -78,30 +75,29 @@ class GraphConvolution(Study):
     courses = ["OU", "ITU", "CUHK"]
 
     def __call__(self, run: Run) -> None:
-        graph, hidden = self.graph(), [self.hidden] * (self.layers - 1)
-        net = self.train(run, graph, self.layer, hidden)
-        predicted = self.judged(run, net, graph).argmax(1)
-        run.figure(
-            "graph",
-            labelled_graph(graph.edges, predicted, graph.labels, graph.train, graph.classes),
+        graph = self.graph()
+        widths = [self.width] * self.layers
+        net = self.train(run, graph, self.layer, widths)
+        predicted = self.evaluate(run, net, graph).argmax(1)
+        figure = labelled_graph(graph.edges, predicted, graph.labels, graph.train, graph.classes)
+        run.figure("graph", figure)
+
+        variant = partial(self.variant, graph=graph)
+        kinds = {kind: partial(variant, kind=kind, widths=widths) for kind in get_args(Kind)}
+        training.compare(run, kinds, self.repeats, "test/accuracy", name="layers")
+        self.compare_depths(run, graph)
+
+        history = training.History()
+        attention = self.train(run, graph, "gat", widths, name="attention")
+        narrow = self.train(
+            run,
+            graph,
+            "gcn",
+            [self.width, 2],
+            name="two numbers",
+            history=history,
         )
-
-        kinds: dict[str, Variant] = {
-            k: partial(self.measured, graph=graph, kind=k, hidden=hidden) for k in get_args(Kind)
-        }
-        compare(run, kinds, self.repeats, "test/accuracy", name="layers")
-        deep = partial(self.measured, graph=graph, kind="gcn")
-        depths: dict[str, Variant] = {
-            f"{n} deep": partial(deep, hidden=[self.hidden] * (n - 1)) for n in self.depths
-        }
-        found = compare(run, depths, self.repeats, "test/accuracy", name="depths").measured.values()
-        reached = [each["test/accuracy"] for each in found], [each["distance"] for each in found]
-        alone = averaged(Graph(graph.edges, len(graph)), self.depths)
-        run.figure("smoothing", smoothing(self.depths, *reached, alone))
-
-        trail, attention = Trail(), self.train(run, graph, "gat", hidden, name="attention")
-        narrow = self.train(run, graph, "gcn", [self.hidden, 2], name="two numbers", trail=trail)
-        self.draw(run, graph, narrow, trail, attention)
+        self.draw(run, graph, narrow, history, attention)
         run.keep(net)
 
     def train(
@@ -109,105 +105,134 @@ class GraphConvolution(Study):
         run: Run,
         graph: LabelledGraph,
         kind: Kind,
-        hidden: Sequence[int],
-        trail: Trail | None = None,
+        widths: Sequence[int],
         name: str = "",
+        history: training.History | None = None,
     ) -> GNN:
-        """A network of a kind; where there are validation nodes, with the weights that were best on
-        them.
+        """A trained network, with the weights that were best on validation nodes if there are any.
+
+        Args:
+            run: gets one more stage.
+            graph: whose training nodes are learned from.
+            kind: of all layers.
+            widths: of each hidden layer.
+            name: of the stage.
+            history: gets the last hidden layer's output, 50 times during training.
         """
-        x, edges = run.place(Features(graph.features)), run.place(Graph(graph.edges, len(graph)))
-        labels, train, validation = (
-            run.place(t) for t in (graph.labels, graph.train, graph.validation)
-        )
-        net = run.place(
-            GNN(kind, graph.features.shape[1], hidden, len(graph.classes), self.dropout, self.heads)
-        )
-        decays = [self.weight_decay, *[0.0] * len(hidden)]  # of each layer
-        groups = [
-            {"params": [*at.parameters()], "weight_decay": λ}
-            for at, λ in zip(net.layers, decays, strict=True)
-        ]
-        optimizer, best, kept = (
-            descent(self.optimizer, groups, self.learning_rate),
-            Best(net),
-            Trail() if trail is None else trail,
-        )
-        for epoch in run.steps(range(self.epochs), state=(net, optimizer, best, kept), name=name):
-            loss = cross_entropy(net(x, edges)[train], labels[train])
+        x = run.place(Features(graph.features))
+        edges = run.place(Graph(graph.edges, len(graph)))
+        labels = run.place(graph.labels)
+        known = run.place(graph.train)
+        validation = run.place(graph.validation)
+
+        net = run.place(self.new(kind, graph.features.shape[1], widths, len(graph.classes)))
+        optimizer = training.descent(self.optimizer, self.groups(net), self.learning_rate)
+        best = training.Best(net)
+        recorded = training.History() if history is None else history
+        state = (net, optimizer, best, recorded)
+
+        for step in run.steps(range(self.steps), state=state, name=name):
+            loss = cross_entropy(net(x, edges)[known], labels[known])
             run.minimise(loss, optimizer)
             run.log(loss=loss)
             if len(validation):
-                with evaluating(net):
+                with training.evaluating(net):
                     reached = accuracy(net(x, edges)[validation], labels[validation])
                 run.log(**{"validation/accuracy": reached})
                 best.update(reached)
-            if trail is not None and epoch % max(1, self.epochs // 50) == 0:
-                with evaluating(net):
-                    kept.keep(net.states(x, edges)[-2])
+            if history is not None and step % self.interval == 0:
+                with training.evaluating(net):
+                    recorded.keep(net.layer_outputs(x, edges)[-2])
         best.restore()
         return net
 
-    def judged(self, run: Run, net: GNN, graph: LabelledGraph) -> Tensor:
-        """Scores of all nodes, with the results on validation and test nodes."""
-        with evaluating(net):
-            scores: Tensor = net(
-                run.place(Features(graph.features)), run.place(Graph(graph.edges, len(graph)))
-            ).cpu()
-        for part, nodes in (("validation", graph.validation), ("test", graph.test)):
-            if len(nodes):
-                run.result(
-                    {f"{part}/accuracy": accuracy(scores[nodes], graph.labels[nodes])},
-                    held_out=len(nodes),
-                )
-        return scores
+    def groups(self, net: GNN) -> list[dict[str, Any]]:
+        """The parameters of each layer; only those of the first are penalised."""
+        groups = [{"params": [*layer.parameters()], "weight_decay": 0.0} for layer in net.layers]
+        groups[0]["weight_decay"] = self.weight_decay
+        return groups
 
-    def measured(self, run: Run, graph: LabelledGraph, kind: Kind, hidden: Sequence[int]) -> None:
-        """One network of a comparison: its accuracy, and how far apart it holds the nodes."""
-        run.result(
-            {"distance": distance(self.judged(run, self.train(run, graph, kind, hidden), graph))}
-        )
+    def evaluate(self, run: Run, net: GNN, graph: LabelledGraph) -> Tensor:
+        """Logits of all nodes; the accuracy on validation and test nodes becomes a result."""
+        x = run.place(Features(graph.features))
+        edges = run.place(Graph(graph.edges, len(graph)))
+        with training.evaluating(net):
+            logits: Tensor = net(x, edges).cpu()
+        for part, nodes in {"validation": graph.validation, "test": graph.test}.items():
+            if len(nodes):
+                reached = accuracy(logits[nodes], graph.labels[nodes])
+                run.result({f"{part}/accuracy": reached}, held_out=len(nodes))
+        return logits
+
+    def variant(self, run: Run, graph: LabelledGraph, kind: Kind, widths: Sequence[int]) -> None:
+        """One network of a comparison: its accuracy, and the mean distance of two nodes."""
+        net = self.train(run, graph, kind, widths)
+        logits = self.evaluate(run, net, graph)
+        run.result({"distance": mean_distance(logits)})
+
+    def compare_depths(self, run: Run, graph: LabelledGraph) -> None:
+        """Graph convolutions of several depths, beside averages without any weights."""
+        variants = {}
+        for n in self.depths:
+            widths = [self.width] * (n - 1)
+            variants[f"{n} deep"] = partial(self.variant, graph=graph, kind="gcn", widths=widths)
+        found = training.compare(run, variants, self.repeats, "test/accuracy", name="depths")
+
+        reached = [metrics["test/accuracy"] for metrics in found.measured.values()]
+        distances = [metrics["distance"] for metrics in found.measured.values()]
+        averages = smoothed_distances(Graph(graph.edges, len(graph)), self.depths)
+        run.figure("smoothing", smoothing(self.depths, reached, distances, averages))
 
     def draw(
-        self, run: Run, graph: LabelledGraph, narrow: GNN, trail: Trail, attention: GNN
+        self,
+        run: Run,
+        graph: LabelledGraph,
+        narrow: GNN,
+        history: training.History,
+        attention: GNN,
     ) -> None:
-        """Features layer by layer and over training; where attention looks."""
-        x, edges = Features(graph.features), Graph(graph.edges, len(graph))
-        with evaluating(narrow), evaluating(attention):
-            states, looks = narrow.cpu().states(x, edges), attention.cpu().looks(x, edges)
-        panels = {
-            f"layer {n + 1}: {state.shape[1]} numbers a node": state
-            for n, state in enumerate(states)
-        }
-        run.figure("features", feature_layers(panels, graph.labels, graph.train, graph.edges))
-        steps = [1 + k * max(1, self.epochs // 50) for k in range(len(trail))]
-        moving = moving_features(trail.stacked(), steps, graph.labels, graph.train, graph.edges)
-        run.animation("training", moving, fps=10)
-        run.figure("attention", attention_graph(edges.loops(True).edges, looks, graph.labels))
+        """Features layer by layer and over training, and attention weights."""
+        x = Features(graph.features)
+        edges = Graph(graph.edges, len(graph))
+        with training.evaluating(narrow):
+            outputs = narrow.cpu().layer_outputs(x, edges)
+        with training.evaluating(attention):
+            weights = attention.cpu().attention_weights(x, edges)
+        drawn = graph.labels, graph.train, graph.edges
+        run.figure("features", layer_features(outputs, *drawn))
+
+        steps = [1 + k * self.interval for k in range(len(history))]
+        run.animation("training", moving_features(history.stacked(), steps, *drawn), fps=10)
+        looped = edges.loops(True).edges
+        run.figure("attention", attention_graph(looped, weights, graph.labels))
+
+    @property
+    def interval(self) -> int:
+        """Steps from one frame of the animation to the next."""
+        return max(1, self.steps // 50)
 
     def graph(self) -> LabelledGraph:
         """The graph with its labels."""
         return data.karate_club() if self.dataset == "karate" else data.planetoid(self.dataset)
 
+    def new(self, kind: Kind, inputs: int, widths: Sequence[int], classes: int) -> GNN:
+        """A new network of a kind."""
+        return GNN(kind, inputs, widths, classes, self.dropout, self.heads)
+
     def network(self) -> GNN:
-        """A new network for the data set's nodes."""
-        inputs, classes = {"karate": (34, 2), "cora": (1433, 7), "citeseer": (3703, 6)}[
-            self.dataset
-        ]
-        return GNN(
-            self.layer, inputs, [self.hidden] * (self.layers - 1), classes, self.dropout, self.heads
-        )
+        """A new network for the nodes of the data set."""
+        sizes = {"karate": (34, 2), "cora": (1433, 7), "citeseer": (3703, 6)}
+        inputs, classes = sizes[self.dataset]
+        return self.new(self.layer, inputs, [self.width] * self.layers, classes)
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """Features of all members of the club, or of as many nodes as there are features, and edges
-        around a ring.
-        """
+        """Features of as many nodes as there are features, and edges around a ring."""
         n = {"karate": 34, "cora": 1433, "citeseer": 3703}[self.dataset]
         ring = torch.stack([torch.arange(n), (torch.arange(n) + 1) % n])
         return torch.eye(n), torch.cat([ring, ring.flip(0)], 1)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
-        """Probabilities of the classes of one node, given by its number."""
+        """The probability of each class for one node, given by its index."""
         graph = self.graph()
         try:
             node = int(input)
@@ -217,5 +242,5 @@ class GraphConvolution(Study):
             raise UserError(
                 f"gcn: the input is {input!r}; expected a node's number, 0 to {len(graph) - 1}"
             )
-        scores = net(Features(graph.features), Graph(graph.edges, len(graph)))
-        return dict(zip(graph.classes, scores[node].softmax(0).tolist(), strict=True))
+        logits = net(Features(graph.features), Graph(graph.edges, len(graph)))
+        return dict(zip(graph.classes, logits[node].softmax(0).tolist(), strict=True))

@@ -15,7 +15,7 @@ from etude import Amount, Claim, Count, Natural, OptimizerName, Positive, Run, S
 from etude.data.annotated import centre
 from etude.data.shapes import KINDS, scene_parts
 from etude.networks.segmenters import FCN, UNet
-from etude.training.trail import Trail
+from etude.training.history import History
 
 from ._figures import class_bars, confusion_percentages, development, overlays
 from ._losses import IGNORED, balanced_weights, dice_loss
@@ -75,8 +75,8 @@ class Segmentation(Study):
         net = run.place(self.network())
         optimizer = training.descent(self.optimizer, net, self.learning_rate, self.weight_decay)
         schedule = LambdaLR(optimizer, training.one_cycle(steps, warmup=0.2))
-        maps = Trail()  # predictions for the first validation picture in the course of training
-        times = Trail()  # the number of steps before each
+        maps = History()  # predictions for the first validation picture in the course of training
+        times = History()  # the number of steps before each
         state = (net, optimizer, schedule, maps, times)
 
         for (labelled,) in run.steps(batches, steps, state=state):

@@ -1,4 +1,4 @@
-"""What was seen along the way, for a picture of it afterwards."""
+"""Tensors that are recorded while a network trains, for a figure of them afterwards."""
 
 from __future__ import annotations
 
@@ -8,29 +8,27 @@ import torch
 from torch import Tensor
 
 
-class Trail:
-    """Tensors of one shape, kept one after the other; stands in ``state``, so that a resumed run
-    has them all.
-    """
+class History:
+    """Tensors of one shape; stands in ``state``, so that a resumed run has all of them."""
 
     def __init__(self) -> None:
         self.kept: list[Tensor] = []
 
     def keep(self, x: Tensor) -> None:
-        """Keep a copy, on the CPU."""
+        """Add a copy of ``x``, on the CPU."""
         self.kept.append(x.detach().cpu().clone())
 
     def __len__(self) -> int:
         return len(self.kept)
 
     def stacked(self) -> Tensor:
-        """All in a row: (kept, …)."""
+        """All tensors as one, (length, …), in the order in which they were recorded."""
         return torch.stack(self.kept)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was kept."""
+        """The recorded tensors."""
         return {"kept": list(self.kept)}
 
     def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
-        """Go on from there."""
+        """Put back what ``state_dict`` gave."""
         self.kept = list(state["kept"])
