@@ -34,20 +34,31 @@ def assert_parity(
     y, t = ours(*xs), theirs(*ts)
     close(y, t)
 
-    v̄, ẋs = rng.normal(size=y.shape), [rng.normal(size=a.shape) for a in arrays]
-    y.backward(v̄, create_graph=second)
-    grads = torch.autograd.grad(t, ts, torch.tensor(v̄), create_graph=second, materialize_grads=True)
+    v_adjoint, x_tangents = rng.normal(size=y.shape), [rng.normal(size=a.shape) for a in arrays]
+    y.backward(v_adjoint, create_graph=second)
+    grads = torch.autograd.grad(
+        t, ts, torch.tensor(v_adjoint), create_graph=second, materialize_grads=True
+    )
     for x, g in zip(xs, grads, strict=True):
         close(x.grad, g)
 
-    _, ẏ = ad.jvp(ours, tuple(xs), tuple(ẋs))
-    _, ṫ = torch.func.jvp(theirs, tuple(t.detach() for t in ts), tuple(torch.tensor(ẋ) for ẋ in ẋs))
-    close(ẏ, ṫ)
+    _, y_tangent = ad.jvp(ours, tuple(xs), tuple(x_tangents))
+    _, t_tangent = torch.func.jvp(
+        theirs,
+        tuple(t.detach() for t in ts),
+        tuple(torch.tensor(x_tangent) for x_tangent in x_tangents),
+    )
+    close(y_tangent, t_tangent)
 
     if second and any(g.requires_grad for g in grads):
-        slope = sum((g * torch.tensor(ẋ)).sum() for g, ẋ in zip(grads, ẋs, strict=True))
+        slope = sum(
+            (g * torch.tensor(x_tangent)).sum()
+            for g, x_tangent in zip(grads, x_tangents, strict=True)
+        )
         seconds = torch.autograd.grad(slope, ts, materialize_grads=True)
-        ours_slope = sum((x.grad * ẋ).sum() for x, ẋ in zip(xs, ẋs, strict=True))
+        ours_slope = sum(
+            (x.grad * x_tangent).sum() for x, x_tangent in zip(xs, x_tangents, strict=True)
+        )
         for x in xs:
             x.grad = None
         if ours_slope.requires_grad:  # else it is constant, and its gradient zero

@@ -139,17 +139,17 @@ def test_auto_takes_the_mode_with_fewer_passes() -> None:
 
 def test_products_with_jacobians() -> None:
     x, y = rng.normal(size=(2, 3)), rng.normal(size=3)
-    v, ẋ, ẏ = rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), rng.normal(size=3)
-    value, (x̄, ȳ) = ad.vjp(ad.multiply, (x, y), v)
+    v, x_tangent, y_tangent = rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), rng.normal(size=3)
+    value, (x_adjoint, y_adjoint) = ad.vjp(ad.multiply, (x, y), v)
     close(value, x * y)
-    close(x̄, v * y)
-    close(ȳ, (v * x).sum(0))
-    value, v̇ = ad.jvp(ad.multiply, (x, y), (ẋ, ẏ))
+    close(x_adjoint, v * y)
+    close(y_adjoint, (v * x).sum(0))
+    value, v_tangent = ad.jvp(ad.multiply, (x, y), (x_tangent, y_tangent))
     close(value, x * y)
-    close(v̇, ẋ * y + x * ẏ)
-    (a, b), (ȧ, ḃ) = ad.jvp(lambda x: (ad.sin(x), Tensor(y)), x, ẋ)
-    close(ȧ, np.cos(x) * ẋ)
-    close(ḃ, 0 * y)
+    close(v_tangent, x_tangent * y + x * y_tangent)
+    (a, b), (a_tangent, b_tangent) = ad.jvp(lambda x: (ad.sin(x), Tensor(y)), x, x_tangent)
+    close(a_tangent, np.cos(x) * x_tangent)
+    close(b_tangent, 0 * y)
     close(a, np.sin(x))
     close(b, y)
     assert not value.requires_grad
@@ -158,9 +158,9 @@ def test_products_with_jacobians() -> None:
 
 def test_several_inputs() -> None:
     f = lambda x, y: (x * x * y).sum()  # noqa: E731
-    x̄, ȳ = ad.grad(f)(np.array([1.0, 2.0]), 3.0)
-    assert x̄.numpy().tolist() == [6, 12]
-    assert ȳ.item() == 5
+    x_adjoint, y_adjoint = ad.grad(f)(np.array([1.0, 2.0]), 3.0)
+    assert x_adjoint.numpy().tolist() == [6, 12]
+    assert y_adjoint.item() == 5
     hx, hy = ad.hvp(f, (np.array([1.0, 2.0]), 3.0), (np.array([1.0, 0.0]), 1.0))
     assert hx.numpy().tolist() == [8, 4]
     assert hy.item() == 2
@@ -202,9 +202,9 @@ def test_a_gradient_of_inner_functions_leaves_the_outer_graph_whole() -> None:
 def test_forward_over_reverse_through_a_module() -> None:
     net = ad.Sequential(ad.Linear(3, 4, rng), ad.tanh, ad.Linear(4, 1, rng))
     x = rng.normal(size=(5, 3))
-    y, ẏ = ad.jvp(net, x, np.ones((5, 3)))
-    assert ẏ.requires_grad  # by the weights
-    ẏ.sum().backward()
+    y, y_tangent = ad.jvp(net, x, np.ones((5, 3)))
+    assert y_tangent.requires_grad  # by the weights
+    y_tangent.sum().backward()
     assert net.layers[0].weight.grad is not None
     assert not net.layers[0].weight.grad.tangents  # the level is over
     close(y, net(x))
@@ -231,7 +231,11 @@ def test_check_gradients_finds_a_wrong_tangent() -> None:
 
     def wrong(x: Tensor) -> Tensor:
         return record(
-            "wrong", x.data * 2, (x,), (lambda v̄, v, x: v̄ * 2,), lambda v, xs, ẋs: ẋs[0] * 3
+            "wrong",
+            x.data * 2,
+            (x,),
+            (lambda v_adjoint, v, x: v_adjoint * 2,),
+            lambda v, xs, x_tangents: x_tangents[0] * 3,
         )
 
     with pytest.raises(GradientError, match="in forward mode"):

@@ -66,8 +66,8 @@ def test_a_chain_of_100_000_operations() -> None:
     for _ in range(100_000):
         y = -y
     del y  # dropped without a walk
-    _, ẏ = ad.jvp(lambda x: _many(x, 10_000), x, 1.0)
-    assert ẏ.item() == 1
+    _, y_tangent = ad.jvp(lambda x: _many(x, 10_000), x, 1.0)
+    assert y_tangent.item() == 1
     assert sys.getrecursionlimit() == limit
 
 
@@ -93,9 +93,9 @@ def test_a_used_graph_is_freed_and_says_so() -> None:
 def test_what_nothing_else_holds_is_freed_while_the_graph_is_walked() -> None:
     x, alive = Tensor(np.zeros(10), requires_grad=True), []
 
-    def counted(v̄: Tensor, v: Tensor, x: Tensor) -> Tensor:
+    def counted(v_adjoint: Tensor, v: Tensor, x: Tensor) -> Tensor:
         alive.append(sum(ref() is not None for ref in refs))
-        return v̄
+        return v_adjoint
 
     y, refs = x, []
     for _ in range(10):
@@ -181,8 +181,8 @@ def test_no_grad_and_detach() -> None:
     assert (x * 2).requires_grad
     (x * (x * 5).detach()).backward()
     assert x.grad.item() == 5
-    _, ẏ = ad.jvp(lambda x: x * x.detach(), 3.0, 1.0)
-    assert ẏ.item() == 3
+    _, y_tangent = ad.jvp(lambda x: x * x.detach(), 3.0, 1.0)
+    assert y_tangent.item() == 3
 
 
 def test_no_grad_is_this_threads_own() -> None:
@@ -598,11 +598,13 @@ def test_what_is_wrong_is_told_in_one_sentence(name: str) -> None:
 
 
 def test_no_two_gradients_are_one_tensor() -> None:
-    x, y, v̄ = leaf(1.0, 2.0), leaf(3.0, 4.0), Tensor([1.0, 1.0])
+    x, y, v_adjoint = leaf(1.0, 2.0), leaf(3.0, 4.0), Tensor([1.0, 1.0])
     z = x + y
-    z.backward(v̄, retain_graph=True, retain_grads=True)
+    z.backward(v_adjoint, retain_graph=True, retain_grads=True)
     x.grad *= 10
-    assert y.grad.numpy().tolist() == z.grad.numpy().tolist() == v̄.numpy().tolist() == [1, 1]
-    x̄, ȳ = ad.grad(lambda x, y: (x + y).sum())(x.detach(), y.detach())
-    x̄ += 1
-    assert ȳ.numpy().tolist() == [1, 1]
+    assert (
+        y.grad.numpy().tolist() == z.grad.numpy().tolist() == v_adjoint.numpy().tolist() == [1, 1]
+    )
+    x_adjoint, y_adjoint = ad.grad(lambda x, y: (x + y).sum())(x.detach(), y.detach())
+    x_adjoint += 1
+    assert y_adjoint.numpy().tolist() == [1, 1]

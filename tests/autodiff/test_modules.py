@@ -42,9 +42,9 @@ def assert_same_layer(
     a, t = ad.Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
     y, u = ours(a), theirs(t)
     close(y, u)
-    v̄ = draw(*y.shape)
-    y.backward(v̄)
-    u.backward(torch.tensor(v̄))
+    v_adjoint = draw(*y.shape)
+    y.backward(v_adjoint)
+    u.backward(torch.tensor(v_adjoint))
     close(a.grad, t.grad)
     for mine, p in zip(ours.parameters(), theirs.parameters(), strict=True):
         close(mine.grad, p.grad.T if turned and p.ndim == 2 else p.grad)

@@ -210,8 +210,8 @@ def max_pool2d(x: Operand, kernel: Size, stride: Size | None = None, padding: Si
     def pick(x: Array) -> Array:
         return reduce(np.add, map(keep, winners(), window.taps(x))).transpose(FIRST)
 
-    def put(v̄: Array, _: object) -> Array:
-        return window.untap([keep(mask, v̄.transpose(LAST)) for mask in winners()])
+    def put(v_adjoint: Array, _: object) -> Array:
+        return window.untap([keep(mask, v_adjoint.transpose(LAST)) for mask in winners()])
 
     return linear("max_pool2d", x, pick, put, value=best.transpose(FIRST))
 
@@ -224,8 +224,8 @@ def avg_pool2d(x: Operand, kernel: Size, stride: Size | None = None, padding: Si
     x, window = _pool("avg_pool2d", x, kernel, stride, padding)
     n = len(window.places)
 
-    def put(v̄: Array, _: object) -> Array:
-        return window.untap([v̄.transpose(LAST) / n] * n)
+    def put(v_adjoint: Array, _: object) -> Array:
+        return window.untap([v_adjoint.transpose(LAST) / n] * n)
 
     return linear(
         "avg_pool2d", x, lambda x: (reduce(np.add, window.taps(x)) / n).transpose(FIRST), put

@@ -71,13 +71,17 @@ class _Watched:
             outer and graph.is_recording()
         )  # if so, the derivative may itself be differentiated
 
-    def pull(self, ȳ: Tensor, retain_graph: bool = False) -> list[Tensor]:
+    def pull(self, y_adjoint: Tensor, retain_graph: bool = False) -> list[Tensor]:
         """The adjoints of the inputs."""
         retain = self.nested or retain_graph
         order = list(self.order) if retain else self.order
-        pulled = graph.pull_back(self.y, ȳ, order, self.stops, self.nested, retain) if order else []
-        x̄s = {id(x): x̄ for x, x̄ in pulled}
-        return [x̄s[id(x)] if id(x) in x̄s else _zeros(x) for x in self.inputs]
+        pulled = (
+            graph.pull_back(self.y, y_adjoint, order, self.stops, self.nested, retain)
+            if order
+            else []
+        )
+        x_adjoints = {id(x): x_adjoint for x, x_adjoint in pulled}
+        return [x_adjoints[id(x)] if id(x) in x_adjoints else _zeros(x) for x in self.inputs]
 
 
 def grad(f: Function) -> Function:
@@ -91,42 +95,53 @@ def grad(f: Function) -> Function:
             raise ShapeError(
                 f"grad expected a function with a scalar value, got shape {watched.y.shape}"
             )
-        x̄s = watched.pull(Tensor(np.ones_like(watched.y.data)))
-        return x̄s[0] if len(x̄s) == 1 else tuple(x̄s)
+        x_adjoints = watched.pull(Tensor(np.ones_like(watched.y.data)))
+        return x_adjoints[0] if len(x_adjoints) == 1 else tuple(x_adjoints)
 
     return gradient
 
 
-def vjp(f: Function, x: Inputs, ȳ: Operand) -> tuple[Tensor, Any]:
-    """y = f(x) and, in reverse mode, x̄ = Jᵀ ȳ. For a tuple of inputs, x̄ is one."""
+def vjp(f: Function, x: Inputs, y_adjoint: Operand) -> tuple[Tensor, Any]:
+    """y = f(x) and, in reverse mode, x̄ = Jᵀ ȳ: the value and the adjoint of the input, or a tuple
+    of adjoints for a tuple of inputs.
+    """
     watched = _Watched(f, _inputs(x))
     with recording(watched.nested):
         y = alias(watched.y, watched.y.tangents)
-    x̄s = watched.pull(as_tensor(ȳ))
-    return y, tuple(x̄s) if isinstance(x, tuple) else x̄s[0]
+    x_adjoints = watched.pull(as_tensor(y_adjoint))
+    return y, tuple(x_adjoints) if isinstance(x, tuple) else x_adjoints[0]
 
 
-def jvp(f: Function, x: Inputs, ẋ: Inputs) -> tuple[Any, Any]:
-    """y = f(x) and, in forward mode, ẏ = J ẋ. For a tuple of inputs, ẋ is one; if f's value
-    is one, so are y and ẏ.
+def jvp(f: Function, x: Inputs, x_tangent: Inputs) -> tuple[Any, Any]:
+    """y = f(x) and, in forward mode, ẏ = J ẋ: the value and its tangent.
+
+    Args:
+        f: a function of one or several tensors.
+        x: its input, or a tuple of inputs.
+        x_tangent: the tangent of the input, or a tuple of them.
+
+    Returns:
+        y and ẏ; if f gives a tuple, both are tuples.
+
+    Raises:
+        ShapeError: a tangent has another shape than its input.
     """
-    xs, ẋs, level = (
-        _inputs(x),
-        [as_tensor(t) for t in (ẋ if isinstance(ẋ, tuple) else (ẋ,))],
-        next(_LEVELS),
-    )
-    if [x.shape for x in xs] != [ẋ.shape for ẋ in ẋs]:
-        raise ShapeError(
-            f"jvp expected tangents of shape {[x.shape for x in xs]}, got {[ẋ.shape for ẋ in ẋs]}"
-        )
+    xs = _inputs(x)
+    x_tangents = [
+        as_tensor(t) for t in (x_tangent if isinstance(x_tangent, tuple) else (x_tangent,))
+    ]
+    level = next(_LEVELS)
+    expected = [x.shape for x in xs]
+    given = [t.shape for t in x_tangents]
+    if given != expected:
+        raise ShapeError(f"jvp expected tangents of shape {expected}, got {given}")
     graph.ACTIVE.add(level)
     try:
-        value = f(
-            *[
-                alias(x, {**x.tangents, level: ẋ.astype(x.dtype)})
-                for x, ẋ in zip(xs, ẋs, strict=True)
-            ]
-        )
+        moving = [
+            alias(x, {**x.tangents, level: t.astype(x.dtype)})
+            for x, t in zip(xs, x_tangents, strict=True)
+        ]
+        value = f(*moving)
         ys = [as_tensor(y) for y in (value if isinstance(value, tuple) else (value,))]
         pairs = [
             (graph.below(y, level), y.tangents[level] if level in y.tangents else _zeros(y))
@@ -134,11 +149,9 @@ def jvp(f: Function, x: Inputs, ẋ: Inputs) -> tuple[Any, Any]:
         ]
     finally:
         graph.ACTIVE.discard(level)
-    return (
-        (tuple(y for y, _ in pairs), tuple(ẏ for _, ẏ in pairs))
-        if isinstance(value, tuple)
-        else pairs[0]
-    )
+    if isinstance(value, tuple):
+        return tuple(y for y, _ in pairs), tuple(y_tangent for _, y_tangent in pairs)
+    return pairs[0]
 
 
 def _basis(x: Tensor) -> Iterator[Tensor]:
@@ -203,8 +216,8 @@ def check_gradients(f: Function, *inputs: Operand, tolerance: float = 1e-6) -> f
             raise DtypeError(f"check_gradients expected float64, got {x.dtype} for input {i + 1}")
     shape = f(*xs).shape
     weights = np.random.default_rng(0).normal(size=shape) if shape else np.ones(())
-    (_, x̄s), worst = vjp(f, xs, weights), 0.0
-    for i, (x, x̄) in enumerate(zip(xs, x̄s, strict=True)):
+    (_, x_adjoints), worst = vjp(f, xs, weights), 0.0
+    for i, (x, x_adjoint) in enumerate(zip(xs, x_adjoints, strict=True)):
 
         def along(z: Tensor, i: int = i) -> Tensor:
             y: Tensor = (f(*xs[:i], z, *xs[i + 1 :]) * weights).sum()
@@ -216,7 +229,7 @@ def check_gradients(f: Function, *inputs: Operand, tolerance: float = 1e-6) -> f
             )  # the cube root of float64's rounding: its best balance
             expected = float(along(x + h * e) - along(x - h * e)) / (2 * h)
             for mode, got in (
-                ("reverse", float(x̄.data[place])),
+                ("reverse", float(x_adjoint.data[place])),
                 ("forward", float(jvp(along, x, e)[1])),
             ):
                 error = abs(got - expected) / max(1.0, abs(expected))

@@ -64,10 +64,14 @@ def elementwise(name: str, f: Map, *partials: Partial) -> Operation:
         return t * d if isinstance(d, Tensor) else weigh(np.asarray(d), t)
 
     def pull(i: int, d: Partial) -> Operation:
-        return lambda v̄, v, *xs: sum_to(times(v̄, d, v, xs), xs[i].shape)
+        return lambda v_adjoint, v, *xs: sum_to(times(v_adjoint, d, v, xs), xs[i].shape)
 
-    def push(v: Tensor, xs: Sequence[Tensor], ẋs: Sequence[Tensor | None]) -> Tensor:
-        terms = [times(ẋ, d, v, xs) for d, ẋ in zip(partials, ẋs, strict=True) if ẋ is not None]
+    def push(v: Tensor, xs: Sequence[Tensor], x_tangents: Sequence[Tensor | None]) -> Tensor:
+        terms = [
+            times(x_tangent, d, v, xs)
+            for d, x_tangent in zip(partials, x_tangents, strict=True)
+            if x_tangent is not None
+        ]
         return broadcast_to(functools.reduce(add, terms), v.shape)
 
     def operation(*operands: Operand) -> Tensor:
@@ -196,8 +200,14 @@ def linear(
     x = as_tensor(x)
     shape, transposed = x.shape, name[:-1] if name.endswith("ᵀ") else f"{name}ᵀ"
     value = _compute(name, expected, f, (x,)) if value is None else value
-    pulls = (lambda v̄, v, x: linear(transposed, v̄, lambda a: back(a, shape), lambda a, _: f(a)),)
-    return record(name, value, (x,), pulls, lambda v, xs, ẋs: linear(name, ẋs[0], f, back))
+    pulls = (
+        lambda v_adjoint, v, x: linear(
+            transposed, v_adjoint, lambda a: back(a, shape), lambda a, _: f(a)
+        ),
+    )
+    return record(
+        name, value, (x,), pulls, lambda v, xs, x_tangents: linear(name, x_tangents[0], f, back)
+    )
 
 
 def multilinear(
@@ -213,15 +223,19 @@ def multilinear(
     others = [k for k in range(len(maps)) if k != slot]
 
     def pull(k: int) -> Operation:
-        def adjoint(v̄: Tensor, v: Tensor, *xs: Tensor) -> Tensor:
-            z = dict(zip(others, xs, strict=True)) | {slot: v̄}
+        def adjoint(v_adjoint: Tensor, v: Tensor, *xs: Tensor) -> Tensor:
+            z = dict(zip(others, xs, strict=True)) | {slot: v_adjoint}
             transposed = name[:-1] if name.endswith("ᵀ") else f"{name}ᵀ"
             return multilinear(transposed, maps, k, [z[j] for j in sorted(z) if j != k], expected)
 
         return adjoint
 
-    def push(v: Tensor, xs: Sequence[Tensor], ẋs: Sequence[Tensor | None]) -> Tensor:
-        moved = [[*xs[:i], ẋ, *xs[i + 1 :]] for i, ẋ in enumerate(ẋs) if ẋ is not None]
+    def push(v: Tensor, xs: Sequence[Tensor], x_tangents: Sequence[Tensor | None]) -> Tensor:
+        moved = [
+            [*xs[:i], x_tangent, *xs[i + 1 :]]
+            for i, x_tangent in enumerate(x_tangents)
+            if x_tangent is not None
+        ]
         return functools.reduce(
             add, [multilinear(name, maps, slot, terms, expected) for terms in moved]
         )
@@ -319,14 +333,14 @@ def _reduced(
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over some axes, or over all."""
     x, axes, kept, _ = _reduced("sum", x, axis)
-    back = lambda v̄, shape: np.broadcast_to(v̄.reshape(kept), shape)  # noqa: E731
+    back = lambda v_adjoint, shape: np.broadcast_to(v_adjoint.reshape(kept), shape)  # noqa: E731
     return linear("sum", x, lambda a: a.sum(axes, keepdims=keepdims), back)
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over some axes, or over all."""
     x, axes, kept, n = _reduced("mean", x, axis)
-    back = lambda v̄, shape: np.broadcast_to(v̄.reshape(kept) / n, shape)  # noqa: E731
+    back = lambda v_adjoint, shape: np.broadcast_to(v_adjoint.reshape(kept) / n, shape)  # noqa: E731
     return linear("mean", x, lambda a: a.mean(axes, keepdims=keepdims), back)
 
 
@@ -350,8 +364,8 @@ def amax(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
         ties = x == best
         return weigh(ties / ties.sum(axes, keepdims=True), t)
 
-    pulls = (lambda v̄, v, x: share(x, reshape(v̄, kept)),)
-    push = lambda v, xs, ẋs: sum(share(xs[0], ẋs[0]), axes, keepdims)  # noqa: E731
+    pulls = (lambda v_adjoint, v, x: share(x, reshape(v_adjoint, kept)),)
+    push = lambda v, xs, x_tangents: sum(share(xs[0], x_tangents[0]), axes, keepdims)  # noqa: E731
     return record("amax", best if keepdims else best.squeeze(axes), (x,), pulls, push)
 
 
@@ -369,8 +383,8 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
         value = top + np.log(
             np.exp(x.data - top).sum(axes, keepdims=True)
         )  # no exponent above 0: nothing overflows
-    pulls = (lambda v̄, v, x: softmax(x, axes) * reshape(v̄, kept),)
-    push = lambda v, xs, ẋs: sum(softmax(xs[0], axes) * ẋs[0], axes, keepdims)  # noqa: E731
+    pulls = (lambda v_adjoint, v, x: softmax(x, axes) * reshape(v_adjoint, kept),)
+    push = lambda v, xs, x_tangents: sum(softmax(xs[0], axes) * x_tangents[0], axes, keepdims)  # noqa: E731
     return record("logsumexp", value if keepdims else value.squeeze(axes), (x,), pulls, push)
 
 
@@ -389,9 +403,13 @@ def softmax(x: Operand, axis: Axis = -1) -> Tensor:
     def jacobian(t: Tensor, v: Tensor) -> Tensor:
         return v * (t - sum(v * t, axes, keepdims=True))
 
-    pulls = (lambda v̄, v, x: jacobian(v̄, v),)
+    pulls = (lambda v_adjoint, v, x: jacobian(v_adjoint, v),)
     return record(
-        "softmax", e / e.sum(axes, keepdims=True), (x,), pulls, lambda v, xs, ẋs: jacobian(ẋs[0], v)
+        "softmax",
+        e / e.sum(axes, keepdims=True),
+        (x,),
+        pulls,
+        lambda v, xs, x_tangents: jacobian(x_tangents[0], v),
     )
 
 
@@ -407,14 +425,22 @@ def astype(x: Tensor, dtype: Any) -> Tensor:
     return (
         x
         if old == dtype
-        else linear("astype", x, lambda a: a.astype(dtype), lambda v̄, _: v̄.astype(old))
+        else linear(
+            "astype", x, lambda a: a.astype(dtype), lambda v_adjoint, _: v_adjoint.astype(old)
+        )
     )
 
 
 def reshape(x: Operand, shape: tuple[int, ...]) -> Tensor:
     """The same entries in another shape; one length may be -1."""
     expected = f"as many entries as shape {shape} has"
-    return linear("reshape", x, lambda a: a.reshape(shape), lambda v̄, old: v̄.reshape(old), expected)
+    return linear(
+        "reshape",
+        x,
+        lambda a: a.reshape(shape),
+        lambda v_adjoint, old: v_adjoint.reshape(old),
+        expected,
+    )
 
 
 def flatten(x: Operand) -> Tensor:
@@ -426,7 +452,7 @@ def flatten(x: Operand) -> Tensor:
 def transpose(x: Operand, *order: int) -> Tensor:
     """The axes in another order, by default reversed."""
     order = order or tuple(reversed(range(as_tensor(x).ndim)))
-    back = lambda v̄, shape: v̄.transpose(np.argsort([a % len(shape) for a in order]))  # noqa: E731
+    back = lambda v_adjoint, shape: v_adjoint.transpose(np.argsort([a % len(shape) for a in order]))  # noqa: E731
     return linear(
         "transpose",
         x,
@@ -473,16 +499,18 @@ def index(x: Operand, key: Any) -> Tensor:
     )
     basic = not any(isinstance(k, np.ndarray | list | bool) for k in key)
 
-    def back(v̄: Array, shape: tuple[int, ...]) -> Array:
+    def back(v_adjoint: Array, shape: tuple[int, ...]) -> Array:
         if basic:
-            whole = np.zeros(shape, v̄.dtype)
-            whole[key] = v̄
+            whole = np.zeros(shape, v_adjoint.dtype)
+            whole[key] = v_adjoint
             return whole
         places = np.arange(math.prod(shape)).reshape(shape)[
             key
         ]  # one place may be there several times: add up
         return (
-            np.bincount(places.ravel(), v̄.ravel(), math.prod(shape)).reshape(shape).astype(v̄.dtype)
+            np.bincount(places.ravel(), v_adjoint.ravel(), math.prod(shape))
+            .reshape(shape)
+            .astype(v_adjoint.dtype)
         )
 
     return linear("index", x, lambda a: a[key], back, "places that a tensor of its shape has")
@@ -516,9 +544,13 @@ def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
         "concatenate", f"shapes equal but for axis {axis}", lambda *a: np.concatenate(a, axis), xs
     )
 
-    def push(v: Tensor, xs: Sequence[Tensor], ẋs: Sequence[Tensor | None]) -> Tensor:
+    def push(v: Tensor, xs: Sequence[Tensor], x_tangents: Sequence[Tensor | None]) -> Tensor:
         return concatenate(
-            [np.zeros_like(x.data) if ẋ is None else ẋ for x, ẋ in zip(xs, ẋs, strict=True)], axis
+            [
+                np.zeros_like(x.data) if x_tangent is None else x_tangent
+                for x, x_tangent in zip(xs, x_tangents, strict=True)
+            ],
+            axis,
         )
 
     parts = _parts([x.shape[axis] for x in xs], axis)
@@ -526,7 +558,7 @@ def concatenate(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
         "concatenate",
         value,
         xs,
-        tuple([lambda v̄, v, *xs, part=part: v̄[part] for part in parts]),
+        tuple([lambda v_adjoint, v, *xs, part=part: v_adjoint[part] for part in parts]),
         push,
     )
 
@@ -578,4 +610,6 @@ def pad(x: Operand, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Te
         whole[inside] = a
         return whole
 
-    return linear("pad", x, padded, lambda v̄, _: v̄[inside], value=padded(x.data, value))
+    return linear(
+        "pad", x, padded, lambda v_adjoint, _: v_adjoint[inside], value=padded(x.data, value)
+    )

@@ -5,7 +5,7 @@ result keeps its operands and, for each, the map from its own adjoint v̄ = ∂y
 In the order of their birth, such tensors are the trace of Wengert (1964): operands stand before
 what is computed from them, so that one walk from its end, without recursion, finds all adjoints.
 *Forward mode*: if an operand carries a tangent ẋ, the result carries v̇ = Σ ∂v/∂x ẋ. The notation
-is that of Baydin et al. (2018) throughout: v̄ is an adjoint, v̇ a tangent.
+is that of Baydin et al. (2018): v̄ is an adjoint, v̇ a tangent; in the code v_adjoint, v_tangent.
 
 A change in place gives a tensor a new array and a new version. So arrays can be shared freely, and
 a gradient that would need the old value is refused instead of being wrong.
@@ -240,7 +240,7 @@ class Tensor:
 
     def backward(
         self,
-        v̄: Operand | None = None,
+        v_adjoint: Operand | None = None,
         retain_graph: bool = False,
         create_graph: bool = False,
         retain_grads: bool = False,
@@ -248,7 +248,7 @@ class Tensor:
         """Add the gradient of this tensor to ``.grad`` of every leaf that it was computed from.
 
         Args:
-            v̄: the adjoint of this tensor, of its shape; 1 for a scalar.
+            v_adjoint: the adjoint of this tensor, of its shape; 1 for a scalar.
             retain_graph: keep the graph for another backward, instead of freeing each operation as
                 it is passed.
             create_graph: record the way back as well, for derivatives of the gradient.
@@ -257,24 +257,30 @@ class Tensor:
         Raises:
             GraphError: nothing was recorded, or it was freed, or a value in it was changed in
                 place.
-            ShapeError: v̄ has another shape, or is missing.
+            ShapeError: ``v_adjoint`` has another shape, or is missing.
         """
         if not self.requires_grad:
             raise GraphError(
                 "backward expected a tensor computed from one that requires a gradient, got a"
                 " constant"
             )
-        if v̄ is None and self.size != 1:
+        if v_adjoint is None and self.size != 1:
             raise ShapeError(
                 f"backward expected a scalar, or an adjoint beside it, got shape {self.shape}"
             )
-        v̄ = as_tensor(np.ones_like(self._value) if v̄ is None else v̄)
+        v_adjoint = as_tensor(np.ones_like(self._value) if v_adjoint is None else v_adjoint)
         adjoints = pull_back(
-            self, v̄, trace(self), (), create_graph, retain_graph or create_graph, retain_grads
+            self,
+            v_adjoint,
+            trace(self),
+            (),
+            create_graph,
+            retain_graph or create_graph,
+            retain_grads,
         )
         with recording(create_graph):
-            for x, x̄ in adjoints:
-                x.grad = x̄ if x.grad is None else x.grad + x̄
+            for x, x_adjoint in adjoints:
+                x.grad = x_adjoint if x.grad is None else x.grad + x_adjoint
 
 
 def as_tensor(x: Operand) -> Tensor:
@@ -311,10 +317,10 @@ def record(
     v = _node(name, value, parents, pulls)
     for level in sorted({level for x in parents for level in levels(x)}) if ACTIVE else ():
         lower = alias(v, v.tangents)
-        v̇ = push(
+        v_tangent = push(
             lower, [below(x, level) for x in parents], [x.tangents.get(level) for x in parents]
         )
-        v.tangents = {**v.tangents, level: v̇.astype(v.dtype)}
+        v.tangents = {**v.tangents, level: v_tangent.astype(v.dtype)}
     return v
 
 
@@ -336,7 +342,7 @@ def levels(x: Tensor) -> list[int]:
 
 def alias(x: Tensor, tangents: Mapping[int, Tensor]) -> Tensor:
     """The same value, recorded as such, with other tangents."""
-    v = _node("identity", x._value, (x,), (lambda v̄, v, x: v̄,))
+    v = _node("identity", x._value, (x,), (lambda v_adjoint, v, x: v_adjoint,))
     v.tangents = tangents
     return v
 
@@ -345,7 +351,7 @@ def below(x: Tensor, level: int) -> Tensor:
     """x without its tangents of a level and above: what a tangent of that level is computed
     from.
     """
-    kept = {k: ẋ for k, ẋ in x.tangents.items() if k < level}
+    kept = {k: x_tangent for k, x_tangent in x.tangents.items() if k < level}
     return x if len(kept) == len(x.tangents) else alias(x, kept)
 
 
@@ -366,7 +372,7 @@ def trace(y: Tensor, stops: Collection[int] = ()) -> list[Tensor]:
 
 def pull_back(
     y: Tensor,
-    ȳ: Tensor,
+    y_adjoint: Tensor,
     order: list[Tensor],
     stops: Collection[int],
     create: bool,
@@ -379,22 +385,24 @@ def pull_back(
     An adjoint is complete when its tensor's turn comes, since all that was computed from it stood
     behind it.
     """
-    if ȳ.shape != y.shape:
-        raise ShapeError(f"backward expected an adjoint of shape {y.shape}, got {ȳ.shape}")
+    if y_adjoint.shape != y.shape:
+        raise ShapeError(f"backward expected an adjoint of shape {y.shape}, got {y_adjoint.shape}")
     inner = {id(_unchanged(v)) for v in order if v.operation and id(v) not in stops}
-    known, adjoints, results = {id(v) for v in order}, {id(y): ȳ.astype(y.dtype)}, []
+    known, adjoints, results = {id(v) for v in order}, {id(y): y_adjoint.astype(y.dtype)}, []
     with recording(create):
         while order:
             v = order.pop()
-            v̄ = adjoints.pop(id(v))
+            v_adjoint = adjoints.pop(id(v))
             if every or id(v) not in inner:
                 results.append(
-                    (v, v̄ if create else alias(v̄, v̄.tangents))
+                    (v, v_adjoint if create else alias(v_adjoint, v_adjoint.tangents))
                 )  # no two of them one tensor
             for x, pull in zip(v.parents, v._pulls or (), strict=True) if id(v) in inner else ():
                 if id(x) in known:
-                    x̄ = pull(v̄, v, *v.parents).astype(x.dtype)
-                    adjoints[id(x)] = adjoints[id(x)] + x̄ if id(x) in adjoints else x̄
+                    x_adjoint = pull(v_adjoint, v, *v.parents).astype(x.dtype)
+                    adjoints[id(x)] = (
+                        adjoints[id(x)] + x_adjoint if id(x) in adjoints else x_adjoint
+                    )
             if id(v) in inner and not retain:
                 v.parents, v._pulls = (), None
     return results

@@ -167,18 +167,20 @@ class BatchNorm(Layer):
         else:
             mean, variance = self.statistics["running_mean"], self.statistics["running_var"]
         self.s = np.sqrt(variance + self.epsilon)[:, None, None]
-        self.x̂ = ((x - mean[:, None, None]) / self.s).astype(x.dtype)
+        self.x_hat = ((x - mean[:, None, None]) / self.s).astype(x.dtype)
         y: Array = (
-            self.values["weight"][:, None, None] * self.x̂ + self.values["bias"][:, None, None]
+            self.values["weight"][:, None, None] * self.x_hat + self.values["bias"][:, None, None]
         )
         return y.astype(x.dtype)
 
     def backward(self, dy: Array) -> Array:
         """Of a pass in training."""
         over = (0, 2, 3)
-        self.gradients = {"weight": (dy * self.x̂).sum(over), "bias": dy.sum(over)}
+        self.gradients = {"weight": (dy * self.x_hat).sum(over), "bias": dy.sum(over)}
         centred = (
-            dy - dy.mean(over, keepdims=True) - self.x̂ * (dy * self.x̂).mean(over, keepdims=True)
+            dy
+            - dy.mean(over, keepdims=True)
+            - self.x_hat * (dy * self.x_hat).mean(over, keepdims=True)
         )
         dx: Array = self.values["weight"][:, None, None] / self.s * centred
         return dx.astype(dy.dtype)

@@ -7,15 +7,15 @@ from torch import Tensor, nn
 
 
 class Standardised(nn.Module):
-    r"""$z = W (x - \mu) / \sigma + b$: columns brought to mean 0 and standard deviation 1, then
-    mixed linearly.
+    r"""$z = W (x - \mu) / \sigma + b$: a linear map of columns standardised to mean 0 and standard
+    deviation 1.
 
     $\mu$ and $\sigma$ are buffers, `mean` and `scale`, both (columns,): 0 and 1 until :meth:`fill`
     sets them.
 
     Args:
-        columns: measurements of a row.
-        outputs: numbers for a row.
+        columns: measurements of each example.
+        outputs: numbers computed for each example.
     """
 
     mean: Tensor
@@ -34,8 +34,12 @@ class Standardised(nn.Module):
 
     @torch.no_grad()
     def fill(self, rows: Tensor, weight: Tensor, bias: Tensor) -> None:
-        """Take mean and deviation from rows (n, columns), and the map as it was found for them so
-        standardised.
+        """Set mean and deviation to those of examples, and the linear map to one found for them.
+
+        Args:
+            rows: examples in their own units, (n, columns).
+            weight: W, (outputs, columns) or what broadcasts to it.
+            bias: b, (outputs,) or what broadcasts to it.
         """
         self.mean.copy_(rows.mean(0))
         self.scale.copy_(rows.std(0, correction=0))

@@ -146,7 +146,7 @@ def gaussian(cells: int, width: Tensor) -> Tensor:
 
 
 class StrokeNetwork(nn.Module):
-    r"""Compares an image with drawings of every class; its nine parameters say how to look.
+    r"""Compares an image with drawings of every class; its nine parameters describe how.
 
     Each of the nine is $v_i = v_i^0 e^{\theta_i}$: $v_i^0$ from :data:`START`, $\theta_i$ trained,
     zero at first.
@@ -155,8 +155,8 @@ class StrokeNetwork(nn.Module):
         templates: images that stand in for the drawings, (n, 1, height, width), from 0 to 1; by
             default the drawings.
         labels: their classes, (n,).
-        cells: along each side of the window through which images and drawings are seen.
-        directions: of edges.
+        cells: cells along each side of the window in which images and drawings are sampled.
+        directions: directions of edges that have a channel of their own.
 
     Input (batch, 1, height, width), ink is 1 and paper 0; output: log-probabilities but for a
     constant, (batch, 10).
@@ -175,7 +175,8 @@ class StrokeNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.theta = nn.Parameter(torch.zeros(len(START)))
-        self.cells, self.directions = cells, directions
+        self.cells = cells
+        self.directions = directions
         texts = [(digit, text) for digit, drawings in DRAWINGS.items() for text in drawings]
         known = torch.tensor([digit for digit, _ in texts]) if labels is None else labels
         classes = one_hot(known, 10).float()  # (templates, 10)
@@ -197,15 +198,14 @@ class StrokeNetwork(nn.Module):
         return (self.likeness(x)[:, :, None] + self.votes).logsumexp(1)
 
     def likeness(self, x: Tensor) -> Tensor:
-        """Of each image to each template: the sharpness times the cosine between their features.
+        """The sharpness times the cosine between the features of each image and each template,
         (batch, templates).
         """
         return self.values()["sharpness"] * self.features(x) @ self.features(self.known()).T
 
     def known(self) -> Tensor:
-        """What images are compared with: the drawings, or the templates given.
-
-        (templates, 1, height, width).
+        """The templates with which images are compared, (templates, 1, height, width): the
+        drawings, or the images given.
         """
         return self.draw() if self.templates is None else self.templates
 
@@ -222,9 +222,8 @@ class StrokeNetwork(nn.Module):
         return torch.sigmoid((self.values()["pen"] - distance) * side)[:, None]
 
     def normalised(self, x: Tensor) -> Tensor:
-        """Each image through a window that its own ink sets: centred, upright, of one size.
-
-        (n, 1, cells, cells).
+        """Each image in a window that its own ink determines, (n, 1, cells, cells): centred,
+        upright, of one size.
         """
         v = self.values()
         h, w = x.shape[-2:]
@@ -247,9 +246,8 @@ class StrokeNetwork(nn.Module):
         return grid_sample(x, torch.stack([grid_x, grid_y], dim=3), align_corners=False)
 
     def features(self, x: Tensor) -> Tensor:
-        """Where edges of which direction lie, blurred, of length 1.
-
-        (n, 1, h, w) → (n, directions · cells²).
+        """The strength of edges by direction and cell, blurred and of length 1: (n, 1, h, w) →
+        (n, directions · cells²).
         """
         v = self.values()
         image = self.normalised(x)

@@ -45,7 +45,7 @@ class Activations(Study):
     steps: Count = 200  # updates of each network that is trained
     batch: Count = 64  # digits a step
     optimizer: OptimizerName = "momentum"  # rule of a step; choose the learning rate with it
-    learning_rate: Positive = 0.05  # the first; falls to zero along half a cosine
+    learning_rate: Positive = 0.05  # first learning rate; falls to zero along half a cosine
     repeats: Count = 3  # seeds for each mean
 
     claims = [

@@ -32,13 +32,13 @@ from ._figures import error_by_step
 class Backprop(Study):
     """Train a convolutional network with backward passes written by hand."""
 
-    dataset: Literal["uci", "mnist"] = "uci"  # 8×8 inside scikit-learn; 28×28
+    dataset: Literal["uci", "mnist"] = "uci"  # digits of 8×8 pixels, or of 28×28
     width: Count = 16  # filters of the first convolution; the second has twice as many
     units: Count = 64  # units of the hidden layer after the convolutions
     dropout: Fraction = 0.2  # fraction of these units that is dropped in training
     epochs: Positive = 15.0  # passes over the training data
     batch: Count = 64  # images a step
-    learning_rate: Positive = 0.05  # the first; falls to zero along half a cosine
+    learning_rate: Positive = 0.05  # first learning rate; falls to zero along half a cosine
     momentum: Fraction = 0.9  # μ, the fraction of the last step that is kept
     weight_decay: Amount = 5e-4  # λ, the factor of the L2 penalty
     held_out: Fraction = 0.05  # fraction of the training data kept for validation

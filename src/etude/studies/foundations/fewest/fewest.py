@@ -34,11 +34,11 @@ from ._ordinary import convolutional, parameters, softmax_regression
 class Fewest(Study):
     """Recognise digits with nine trained parameters."""
 
-    dataset: Literal["uci", "mnist"] = "uci"  # 8×8 inside scikit-learn; 28×28
+    dataset: Literal["uci", "mnist"] = "uci"  # digits of 8×8 pixels, or of 28×28
     steps: Count = 150  # updates of the nine numbers
     batch: Count = 64  # images a step
     optimizer: OptimizerName = "adam"  # rule of a step; choose the learning rate with it
-    learning_rate: Positive = 0.05  # the first of the nine; falls to zero along a straight line
+    learning_rate: Positive = 0.05  # first learning rate; falls to zero along a straight line
     cells: Count = 20  # cells along each side of the window through which an image is seen
     directions: Count = 8  # directions of edges that have a channel of their own
     held_out: Fraction = 0.2088  # fraction of the training data kept to choose the best step

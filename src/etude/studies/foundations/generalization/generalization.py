@@ -37,7 +37,7 @@ from etude.training.quasi_newton import LBFGS
 class Generalization(Study):
     """Teach one network true, partly random and random labels, and probe its layers."""
 
-    label_noise: tuple[Fraction, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)  # fractions of labels at random
+    label_noise: tuple[Fraction, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)  # fractions of random labels
     repeats: Count = 3  # networks for each fraction, from seeds of their own
     layers: Natural = 5  # hidden layers
     width: Count = 128  # units of each hidden layer
@@ -45,7 +45,7 @@ class Generalization(Study):
     batch: Count = 64  # images a step
     optimizer: OptimizerName = "adam"  # rule of a step; choose the learning rate with it
     learning_rate: Positive = (
-        2e-3  # the first; falls along a straight line to zero at the last step
+        2e-3  # first learning rate; falls to zero along a straight line
     )
     probe_penalty: Amount = 1e-3  # λ, the L2 penalty of a probe; the network has none
     probe_steps: Count = 40  # steps of L-BFGS that fit a probe

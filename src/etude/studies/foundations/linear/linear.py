@@ -99,8 +99,10 @@ class Linear(Study):
         run.result({"r2/gap": gap}, held_out=len(table.test))
 
         optimum = r_squared(coefficients["closed form"], x, y)
-        panels = {f"{n} training rows": (curves, optimum)}
-        run.figure("descent", convergence(panels, "closed form", "passes over the rows", "$R^2$"))
+        panels = {f"{n} training examples": (curves, optimum)}
+        run.figure(
+            "descent", convergence(panels, "closed form", "passes over the training data", "$R^2$")
+        )
         run.figure("paths", penalty_paths(paths, data.DIABETES))
         run.figure("bases", growing_bases(self.points, self.noise, self.bases, self.path_points))
         run.figure("stability", stability())
@@ -125,13 +127,13 @@ class Linear(Study):
         n, p = x.shape
         h = torch.linalg.eigvalsh(x.T @ x / n)[-1]
         beta = x.square().sum(1).max()
-        safe = batch / (beta + (batch - 1) * h)  # the longest step that is
+        safe = batch / (beta + (batch - 1) * h)  # the longest safe step
 
         batches = training.Batches(train, batch)
         steps = math.ceil(self.epochs * n / batch)
         w = torch.zeros(p).double()
         r2 = torch.full((steps,), torch.nan).double()
-        state = nn.ParameterDict({"w": w, "r2": r2})  # shares their memory
+        state = nn.ParameterDict({"w": w, "r2": r2})  # parameters with the same memory
 
         for inputs, targets in run.steps(batches, steps, state=state, name=name):
             error = inputs @ w - targets  # (B,)
@@ -168,8 +170,8 @@ class Linear(Study):
 
 
 def standardised(train: Table, other: Table) -> tuple[Examples, Examples]:
-    """Both tables in float64, by the mean and standard deviation of the training table's columns;
-    labels have its mean label taken off.
+    """Both tables in float64, standardised by the training table: columns by their mean and
+    deviation, labels by their mean.
     """
     x = train.inputs.double()
     y = train.labels.double()

@@ -134,7 +134,7 @@ class Logistic(Study):
         for method, steps in {"gradient descent": self.steps, "Newton": self.newton_steps}.items():
             w = torch.zeros(x.shape[1], t.shape[1]).double()
             height = torch.zeros(steps).double()
-            state = nn.ParameterDict({"w": w, "height": height})  # shares their memory
+            state = nn.ParameterDict({"w": w, "height": height})  # parameters with the same memory
 
             for _ in run.steps(repeat(None), steps, state=state, name=f"{name} {method}"):
                 height[run.step] = -loss(w, x, t, penalty)
