@@ -169,7 +169,7 @@ def nearest_neighbours(images: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
 
 def nearest_examples(generated: Tensor, real: Tensor) -> Tensor:
     """For each generated picture, (…, pixels), the nearest of all real ones, as ``generated``."""
-    _, index = nearest_neighbours(generated.view(-1, generated.shape[-1]), real)
+    _, index = nearest_neighbours(generated.flatten(0, -2), real)
     return real[index].view_as(generated)
 
 
