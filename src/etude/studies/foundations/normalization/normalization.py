@@ -163,7 +163,14 @@ class Normalization(Study):
         """
         w = self.width
         last = nn.Linear(2 * w, 10)
-        layers: list[nn.Module] = [
+        hidden: list[nn.Module] = []
+        for _ in range(self.layers):
+            hidden += [
+                nn.Linear(2 * w, 2 * w, bias=False),
+                self.norm_layer(norm, 2 * w, size, pixels=1),
+                nn.ReLU(),
+            ]
+        net = nn.Sequential(
             nn.Conv2d(1, w, 3, stride=2, padding=1, bias=False),  # 8×8 → 4×4
             self.norm_layer(norm, w, size, pixels=16),
             nn.ReLU(),
@@ -171,14 +178,9 @@ class Normalization(Study):
             self.norm_layer(norm, 2 * w, size, pixels=1),
             nn.ReLU(),
             nn.Flatten(),
-        ]
-        for _ in range(self.layers):
-            layers += [
-                nn.Linear(2 * w, 2 * w, bias=False),
-                self.norm_layer(norm, 2 * w, size, pixels=1),
-                nn.ReLU(),
-            ]
-        net = nn.Sequential(*layers, last)
+            *hidden,
+            last,
+        )
         for layer in net:
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight)
