@@ -140,7 +140,9 @@ class Recurrence(Study):
         """One unit without input is to end at -1/2: gradient descent from many starts, with and
         without clipping.
         """
-        start = torch.tensor([1.0, -0.5]) + torch.tensor([2.0, 1.0]) * torch.rand(500, 2)
+        lowest = torch.tensor([1.0, -0.5])  # u and b
+        extent = torch.tensor([2.0, 1.0])
+        start = lowest + extent * torch.rand(500, 2)
         limits = {"not clipped": math.inf, "clipped": self.gradient_clip}
         paths = {name: descents(start, self.length, limit) for name, limit in limits.items()}
         losses = {name: one_unit_loss(path, self.length) for name, path in paths.items()}
