@@ -16,8 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 import etude
-from etude.training.affine import random_affine
-from etude.training.augmentation import cutout, random_crop, random_flip
+from etude.training.augmentation import cutout, random_affine, random_crop, random_flip
 from etude.training.batches import Batches
 
 BATCHES = 200

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 
 import etude
-from etude.training.affine import random_affine
+from etude.training.augmentation import random_affine
 from etude.training.batches import Batches
 from etude.training.best import Best
 from etude.training.evaluation import accuracy, outputs

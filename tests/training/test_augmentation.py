@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from etude.training import augmentation
-from etude.training.affine import random_affine
+from etude.training.augmentation import random_affine
 
 
 def generator(seed: int = 0) -> Generator:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from etude.studies.generative._running_mean import RunningMean
-from etude.training.averages import Lookahead
+from etude.studies.vision.cifar._lookahead import Lookahead
 from etude.training.best import Best
 from etude.training.evaluation import accuracy, evaluating, outputs
 from etude.training.optimizers import descent

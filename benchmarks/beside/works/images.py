@@ -26,8 +26,7 @@ def _drawn(seed: int, channels: int, side: int) -> tuple[Any, Any]:
 def _etude(change: str) -> Contender:
     def run(seed: int) -> Measured:
         import etude
-        from etude.training.affine import random_affine
-        from etude.training.augmentation import random_crop, random_flip
+        from etude.training.augmentation import random_affine, random_crop, random_flip
         from etude.training.batches import Batches
 
         def crop(x: Any, generator: Any) -> Any:

@@ -6,15 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etude.training.affine import random_affine
     from etude.training.augmentation import (
         cutout,
         flip,
+        random_affine,
         random_crop,
         random_flip,
         shifted_views,
     )
-    from etude.training.averages import Lookahead
     from etude.training.batches import Batches, Windows
     from etude.training.best import Best
     from etude.training.comparison import Comparison, compare, interval
@@ -29,7 +28,6 @@ __all__ = [
     "Best",
     "Comparison",
     "History",
-    "Lookahead",
     "Windows",
     "accuracy",
     "compare",
@@ -54,15 +52,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "affine": ("random_affine",),
     "augmentation": (
         "cutout",
         "flip",
+        "random_affine",
         "random_crop",
         "random_flip",
         "shifted_views",
     ),
-    "averages": ("Lookahead",),
     "batches": ("Batches", "Windows"),
     "best": ("Best",),
     "comparison": ("Comparison", "compare", "interval"),

@@ -44,9 +44,7 @@ class Generalization(Study):
     epochs: Positive = 60.0  # passes at most: training ends when every label is learned
     batch: Count = 64  # images a step
     optimizer: OptimizerName = "adam"  # rule of a step; choose the learning rate with it
-    learning_rate: Positive = (
-        2e-3  # first learning rate; falls to zero along a straight line
-    )
+    learning_rate: Positive = 2e-3  # first learning rate; falls to zero along a straight line
     probe_penalty: Amount = 1e-3  # λ, the L2 penalty of a probe; the network has none
     probe_steps: Count = 40  # steps of L-BFGS that fit a probe
 

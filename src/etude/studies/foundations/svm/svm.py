@@ -103,8 +103,10 @@ class SVM(Study):
         sizes = (self.points, 2_000)  # training and test
         moons = [data.two_moons(points, self.noise) for points in sizes]
 
-        self.descend(run, "breast_cancer", tumours[0], tumours[1], outputs=1)
-        net = self.descend(run, "digits", images[0], images[1], outputs=10)
+        train, test = tumours
+        self.descend(run, "breast_cancer", train, test, outputs=1)
+        train, test = images
+        net = self.descend(run, "digits", train, test, outputs=10)
         templates = net.weight.view(10, 1, 8, 8)
         title = "weights of the pixels in the scores of 0 to 9"
         run.figure("templates", figures.filter_grid(templates, title, 10))

@@ -28,6 +28,8 @@ from etude import (
 from etude.networks.whitened import WhitenedCNN
 from etude.studies.vision._mistakes import most_confident_mistakes
 
+from ._lookahead import Lookahead
+
 MEAN = torch.tensor([125.3, 123.0, 113.9]).view(3, 1, 1)  # of CIFAR-10's training pixels, 0 to 255
 SPREAD = torch.tensor([51.6, 50.8, 51.3]).view(3, 1, 1)  # standard deviation within an image
 
@@ -112,7 +114,7 @@ class Cifar(Study):
         groups = self.parameter_groups(net)
         optimizer = training.descent(self.optimizer, groups, 1.0, momentum=self.momentum)
         schedule = LambdaLR(optimizer, training.one_cycle(steps, warmup=0.23, start=0.2, end=0.07))
-        slow = training.Lookahead(net)
+        slow = Lookahead(net)
         state = (net, optimizer, schedule, slow)
 
         for images, labels, numbers in run.steps(batches, steps, state=state):
