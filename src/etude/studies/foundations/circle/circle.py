@@ -53,9 +53,8 @@ class Circle(Study):
     courses = ["ITU"]
 
     def __call__(self, run: Run) -> None:
-        nets: dict[str, nn.Module] = {}
         variants = {
-            "none" if name == "identity" else name: partial(self.train, activation=name, nets=nets)
+            "none" if name == "identity" else name: partial(self.train, activation=name)
             for name in ACTIVATIONS
         }
         comparison = training.compare(run, variants, self.repeats, "steps", better="lower")
@@ -66,14 +65,14 @@ class Circle(Study):
         run.result({"line/accuracy": best_line(self.gap)})
 
         x, label = map(run.place, data.rings(self.points, 1.0, self.gap))
-        titles = [name.replace("_", " ") for name in variants]
-        panels = dict(zip(titles, nets.values(), strict=True))
+        nets = {name: comparison.made[name][-1] for name in variants}  # of the last seed
+        panels = {name.replace("_", " "): net for name, net in nets.items()}
         panels["three ReLUs by hand"] = hexagon(self.gap)
         run.figure("boundaries", decision_boundaries(panels, x, label), cover=True)
-        run.keep(nets[self.activation])
+        run.keep(nets["none" if self.activation == "identity" else self.activation])
 
-    def train(self, run: Run, activation: str, nets: dict[str, nn.Module]) -> None:
-        """Train with one activation until the loss is low enough; the network goes to ``nets``."""
+    def train(self, run: Run, activation: str) -> nn.Sequential:
+        """Train a network with one activation until the loss is low enough."""
         x, label = map(run.place, data.rings(self.points, 1.0, self.gap))
         net = run.place(self.network(activation))
         optimizer = training.descent(self.optimizer, net, self.learning_rate)
@@ -93,7 +92,7 @@ class Circle(Study):
         test_accuracy = training.accuracy(training.outputs(net, x_test), label_test)
         run.result({"train/accuracy": train_accuracy})
         run.result({"test/accuracy": test_accuracy}, held_out=len(x_test))
-        nets[activation] = net
+        return net
 
     def network(self, activation: str | None = None) -> nn.Sequential:
         """A new network, (batch, 2) → (batch, 1): from a point to the logit of the disc.

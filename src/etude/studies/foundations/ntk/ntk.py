@@ -150,8 +150,7 @@ class NTK(Study):
             x.double(), y.double(), new.double(), self.learning_rate, self.steps
         )
         expected = expected.float()
-        outputs: dict[int, Tensor] = {}
-        train = partial(self.train, x=x, y=y, new=new, expected=expected, outputs=outputs)
+        train = partial(self.train, x=x, y=y, new=new, expected=expected)
         variants = {
             f"{name}, {width:,} units": partial(train, width=width) for width in self.widths
         }
@@ -169,7 +168,8 @@ class NTK(Study):
         title = f"{name}: what shrinks with the width"
         picture = width_dependence(self.widths, measured, title)
         run.figure(f"{name}_width", picture)
-        return expected, outputs
+        outputs = [comparison.made[variant][-1] for variant in variants]
+        return expected, dict(zip(self.widths, outputs, strict=True))
 
     def train(
         self,
@@ -179,12 +179,10 @@ class NTK(Study):
         y: Tensor,
         new: Tensor,
         expected: Tensor,
-        outputs: dict[int, Tensor],
-    ) -> None:
+    ) -> Tensor:
         """Train one network by gradient descent on all points at once.
 
-        Its outputs on the new points go to ``outputs[width]``; the other arguments are those of
-        :meth:`compare`.
+        The arguments are those of :meth:`compare`; gives its outputs on the new points, (cells,).
         """
         net = Wide(x.shape[1], width + width % 2)
         start = net.w.detach().clone()
@@ -200,10 +198,11 @@ class NTK(Study):
             run.log(loss=loss)
 
         with torch.no_grad():
-            outputs[width] = net(new)
-        run.result({"distance": distance(outputs[width], expected)}, held_out=len(new))
+            outputs: Tensor = net(new)
+        run.result({"distance": distance(outputs, expected)}, held_out=len(new))
         run.result({"weights moved": distance(net.w.detach(), start)})
         run.result({"kernel changed": distance(net.kernel(x), kernel)})
+        return outputs
 
 
 def distance(a: Tensor, b: Tensor) -> Tensor:

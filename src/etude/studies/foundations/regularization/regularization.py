@@ -74,8 +74,7 @@ class Regularization(Study):
     courses = ["OU", "ITU", "CU P9"]
 
     def __call__(self, run: Run) -> None:
-        nets: dict[str, nn.Sequential] = {}
-        variants = {method: partial(self.train, method=method, nets=nets) for method in METHODS}
+        variants = {method: partial(self.train, method=method) for method in METHODS}
         comparison = training.compare(run, variants, self.repeats, "test/accuracy")
 
         gains = {}
@@ -100,17 +99,17 @@ class Regularization(Study):
         run.figure("gap", gaps(reached))
 
         weights = {}
-        for method, net in nets.items():
-            first, _ = linear_layers(net)
+        for method in METHODS:
+            first, _ = linear_layers(comparison.made[method][-1])  # of the last seed
             weights[method] = first.weight.detach().cpu()
         shown = ("none", "L2", "L1", "L0")
         run.figure("weights", histograms({method: weights[method] for method in shown}))
         shown = ("none", "L2", "L1", "nuclear norm")
         run.figure("singular_values", spectra({method: weights[method] for method in shown}))
-        run.keep(nets["augmentation"])
+        run.keep(comparison.made["augmentation"][-1])
 
-    def train(self, run: Run, method: str, nets: dict[str, nn.Sequential]) -> None:
-        """Train one network with one method, and put it into ``nets``."""
+    def train(self, run: Run, method: str) -> nn.Sequential:
+        """Train one network with one method."""
         digits = data.uci_digits()
         held_out = len(digits.train) - self.images
         train, validation = training.split(run, digits.train, held_out)
@@ -158,7 +157,7 @@ class Regularization(Study):
         run.result({"train/accuracy": train_accuracy, "steps": steps})
         for part, rows in (("validation", validation), ("test", digits.test)):
             run.result({f"{part}/accuracy": accuracy(run, net, rows)}, held_out=len(rows))
-        nets[method] = net.eval()
+        return net.eval()
 
     def penalty(
         self, method: str, logits: Tensor, weights: list[Tensor], gates: list[HardConcrete]

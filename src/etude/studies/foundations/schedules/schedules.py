@@ -86,10 +86,9 @@ class Schedules(Study):
 
     def __call__(self, run: Run) -> None:
         schedules = self.schedules()
-        nets: list[nn.Module] = []
-        variants: dict[str, Callable[[Run], None]] = {}
+        variants: dict[str, Callable[[Run], nn.Module]] = {}
         for name, schedule in schedules.items():
-            variants[name] = partial(self.train, schedule=schedule, nets=nets)
+            variants[name] = partial(self.train, schedule=schedule)
         variants["random rates"] = self.train_at_random
         comparison = training.compare(run, variants, self.repeats, "test/accuracy")
 
@@ -121,7 +120,7 @@ class Schedules(Study):
         growing = schedules["larger batches"].batches
         sizes = {"larger batches": [self.batch * growing(k) for k in range(self.steps)]}
         run.figure("schedules", rates_and_batches(rates, sizes, list(lines)), cover=True)
-        run.keep(nets[-1])
+        run.keep(comparison.made["one-cycle"][-1])
 
     def schedules(self) -> dict[str, Schedule]:
         """The schedules that are compared, by name; random rates come on top."""
@@ -143,8 +142,8 @@ class Schedules(Study):
             "one-cycle": Schedule(one_cycle(short), high, short),
         }
 
-    def train(self, run: Run, schedule: Schedule, nets: list[nn.Module]) -> None:
-        """Train one network by a schedule, and append it to ``nets``."""
+    def train(self, run: Run, schedule: Schedule) -> nn.Sequential:
+        """Train one network by a schedule."""
         batches, validation = self.split(run)
         net = run.place(self.network())
         optimizer = training.descent(
@@ -159,9 +158,9 @@ class Schedules(Study):
             self.validate(run, net, validation)
 
         self.evaluate(run, net, validation, updates=rate.last_epoch)
-        nets.append(net)
+        return net
 
-    def train_at_random(self, run: Run) -> None:
+    def train_at_random(self, run: Run) -> Mixture:
         """Train a network in which each hidden unit and each last layer has its own rate."""
         batches, validation = self.split(run)
         features = self.network()[:-1]
@@ -178,6 +177,7 @@ class Schedules(Study):
             self.validate(run, net, validation)
 
         self.evaluate(run, net, validation, updates=self.steps)
+        return net
 
     @property
     def validation_images(self) -> int:

@@ -25,7 +25,6 @@ from etude import (
     training,
 )
 from etude.layers.recurrence import GRU, LSTM, RNN, Recurrent
-from etude.training.comparison import Variant
 
 from ._cliff import descents, one_unit_loss
 from ._figures import cliff, gradients_through_time
@@ -76,16 +75,14 @@ class Recurrence(Study):
                 f"recurrence: length is {self.length}; expected 4 or more, for two marks in the"
                 " first half"
             )
-        nets: dict[str, Adder] = {}
-        variants: dict[str, Variant] = {
-            cell: partial(self.train, cell=cell, nets=nets) for cell in CELLS
-        }
-        training.compare(run, variants, self.repeats, "test/mse", better="lower")
+        variants = {str(cell): partial(self.train, cell=cell) for cell in CELLS}
+        comparison = training.compare(run, variants, self.repeats, "test/mse", better="lower")
+        nets = {cell: comparison.made[cell][-1] for cell in variants}  # of the last seed
         self.compare_gradients(run, nets)
         self.descend_a_cliff(run)
         run.keep(nets["lstm"])
 
-    def train(self, run: Run, cell: Cell, nets: dict[str, Adder]) -> None:
+    def train(self, run: Run, cell: Cell) -> Adder:
         """Train a network, and test it on new sequences."""
         net = run.place(self.network(cell))
         rate = self.rnn_rate if cell == "rnn" else self.learning_rate
@@ -101,7 +98,7 @@ class Recurrence(Study):
         x, y = map(run.place, next(self.sequences(self.test)))
         with torch.inference_mode():
             run.result({"test/mse": mse_loss(net(x), y)}, held_out=self.test)
-        nets[cell] = net
+        return net
 
     def compare_gradients(self, run: Run, nets: Mapping[str, Adder]) -> None:
         """The size of gradients through time: of RNNs with several gains, beside their bounds, and
