@@ -23,7 +23,12 @@ COUNTED = (
     "data",
     "autodiff",
 )  # rooms whose code makes numbers
-PICTURES = ("_figures", "_demo")  # how a study's own files are named that make none
+PICTURES = (
+    "_figures",
+    "_demo",
+    "_film",
+    "_attention_maps",
+)  # how the files of studies are named that make none
 
 
 def closure(main: Path) -> dict[str, Path]:

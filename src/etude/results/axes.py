@@ -52,7 +52,7 @@ def axes_of(entry: Entry, words: Sequence[str]) -> tuple[Axis, ...]:
 
     Raises:
         UserError: there is none, one is named twice, or a word is none of these; with what would be
-    right.
+            right.
     """
     if not words:
         raise UserError(

@@ -62,7 +62,7 @@ class Trained:
 
         Raises:
             UserError: no such field, a value that it can't take, or one that asks for another
-        network.
+                network.
         """
         known = [field.name for field in fields(self.study)]
         for name in changes:

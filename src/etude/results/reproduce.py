@@ -67,7 +67,7 @@ def reproduce(
 
     Raises:
         UserError: the study claims nothing at this scale, no run ended well, or the folder can't be
-    written.
+            written.
     """
     folder = Path(out) if out else runs_root(root) / entry.name / "reproductions" / scale
     entry.defaults(scale)  # raises where there is no such scale

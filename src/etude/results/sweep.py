@@ -134,7 +134,7 @@ def sweep(
         UserError: a sampler can't draw from these axes, Optuna is not installed, the storage can't
             be used.
         KeyboardInterrupt: it was asked to stop; what was under way is saved and goes on with the
-    same command.
+            same command.
     """
     total = _total(plan, trials)
     try:
