@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import io
 import tokenize
 from collections import defaultdict
@@ -95,6 +96,16 @@ def test_every_way_to_import_is_seen(line: str, file: str, tmp_path: Path) -> No
     path = tmp_path / "x.py"
     path.write_text(line)
     assert SOURCE / file in imported_files(path)
+
+
+@pytest.mark.parametrize("name", ["data", "figures", "training"])
+def test_a_face_hands_on_all_that_it_names_whatever_was_imported_before(name: str) -> None:
+    """A name that is also a file's would be that file as soon as somebody has imported it."""
+    face = importlib.import_module(f"etude.{name}")
+    files = {path.stem for path in (SOURCE / name).glob("*.py")}
+    assert not files & set(face.__all__)
+    for one in face.__all__:
+        assert getattr(face, one) is not None
 
 
 def test_the_rooms_that_answer_at_once_import_nothing_heavy() -> None:

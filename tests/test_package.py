@@ -51,4 +51,3 @@ def test_folders_of_studies_are_packed_without_an_init_of_their_own() -> None:
 def test_the_version_is_the_same_everywhere() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {PROJECT['project']['version']}\n" in citation
-    assert f"\nrepository-code: {PROJECT['project']['urls']['Source']}\n" in citation

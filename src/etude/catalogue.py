@@ -15,10 +15,12 @@ import importlib
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -409,6 +411,11 @@ def _claim(path: Path, node: ast.expr) -> Claim:
         raise UserError(
             f"{path}, line {node.lineno}: claims must be literals; {ast.unparse(node)} is no Claim"
         )
+    if not isinstance(node.func, ast.Name | ast.Attribute):
+        raise UserError(
+            f"{path}, line {node.lineno}: claims must be written out, as literals; this is"
+            f" {ast.unparse(node)}"
+        )
     return Claim(
         *[_literal(path, "claims", argument, None) for argument in node.args],
         **{
@@ -425,7 +432,22 @@ def _text(node: ast.expr) -> str:
 
 
 def _comment(lines: list[str], statement: ast.stmt) -> str:
-    """What stands behind a statement, on its last line."""
-    line = lines[(statement.end_lineno or statement.lineno) - 1].encode()
+    """What stands behind a statement, on its last line; else the last comment within it, as the
+    formatter leaves it where a value has to stand in brackets.
+    """
+    last = statement.end_lineno or statement.lineno
+    line = lines[last - 1].encode()
     behind = line[statement.end_col_offset :].decode().strip()  # places are counted in bytes
-    return behind.lstrip("# ") if behind.startswith("#") else ""
+    if behind.startswith("#"):
+        return behind.lstrip("# ")
+    if last == statement.lineno:
+        return ""
+    import tokenize
+
+    inner = textwrap.dedent("\n".join(lines[statement.lineno - 1 : last]))
+    comments = [
+        token.string
+        for token in tokenize.generate_tokens(StringIO(inner).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    return comments[-1].lstrip("# ") if comments else ""

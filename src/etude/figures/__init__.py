@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from etude.figures.animations import Film
     from etude.figures.classification import confusion_matrix, reliability
-    from etude.figures.curves import compared, curves
+    from etude.figures.curves import compared, learning_curves
     from etude.figures.images import filter_grid, image_grid
-    from etude.figures.intervals import Interval, intervals
+    from etude.figures.intervals import Interval, confidence_intervals
     from etude.figures.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, canvas
 
 __all__ = [
@@ -23,20 +23,20 @@ __all__ = [
     "Interval",
     "canvas",
     "compared",
+    "confidence_intervals",
     "confusion_matrix",
-    "curves",
     "filter_grid",
     "image_grid",
-    "intervals",
+    "learning_curves",
     "reliability",
 ]
 
 _MODULES = {
     "animations": ("Film",),
     "classification": ("confusion_matrix", "reliability"),
-    "curves": ("compared", "curves"),
+    "curves": ("compared", "learning_curves"),
     "images": ("filter_grid", "image_grid"),
-    "intervals": ("Interval", "intervals"),
+    "intervals": ("Interval", "confidence_intervals"),
     "style": ("DIVERGING", "INK", "PALETTE", "QUIET", "SEQUENTIAL", "canvas"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -12,7 +12,7 @@ from etude.figures.style import PALETTE, canvas
 Series = tuple[Sequence[float], Sequence[float]]
 
 
-def curves(logged: Mapping[str, Mapping[str, Series]]) -> Figure:
+def learning_curves(logged: Mapping[str, Mapping[str, Series]]) -> Figure:
     """One panel for each kind of metric (the last part of its name), one line for each metric and
     stage.
 

@@ -22,7 +22,9 @@ class Interval(NamedTuple):
         return f"{self.mean:.4g}" + ("" if math.isnan(self.half) else f" ± {self.half:.2g}")
 
 
-def intervals(measured: Mapping[str, Interval], measure: str, *, better: str = "higher") -> Figure:
+def confidence_intervals(
+    measured: Mapping[str, Interval], measure: str, *, better: str = "higher"
+) -> Figure:
     """One row for each variant: its values as pale dots, their mean, its interval as a bar; the
     best mean marked.
 

@@ -89,9 +89,9 @@ def _curves(folder: RunFolder) -> str | None:
         return None
     from matplotlib import pyplot
 
-    from etude.figures.curves import curves
+    from etude.figures.curves import learning_curves
 
-    figure, drawn = curves(logged), BytesIO()
+    figure, drawn = learning_curves(logged), BytesIO()
     figure.savefig(drawn, format="svg")
     pyplot.close(figure)
     return data_uri(drawn.getvalue(), "image/svg+xml")

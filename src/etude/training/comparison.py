@@ -12,7 +12,7 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-from etude.figures.intervals import Interval, intervals
+from etude.figures.intervals import Interval, confidence_intervals
 from etude.runs.run import Run
 
 Made = TypeVar("Made", covariant=True)
@@ -102,7 +102,7 @@ def compare(
     lines = {
         variant: interval(found[shown]) for variant, found in measured.items() if shown in found
     }
-    run.figure(name, intervals(lines, shown, better=better))
+    run.figure(name, confidence_intervals(lines, shown, better=better))
     return Comparison(measured, made)
 
 

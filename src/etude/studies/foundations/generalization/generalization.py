@@ -76,7 +76,7 @@ class Generalization(Study):
 
         losses = run.folder.curves()["loss"]
         panel = {name: losses[f"{name} #1"] for name in names}
-        run.figure("curves", figures.curves({"train loss": panel}), cover=True)
+        run.figure("curves", figures.learning_curves({"train loss": panel}), cover=True)
         run.figure("noise", self.accuracy_by_noise(comparison, list(names)))
         run.figure("probes", self.error_by_layer(comparison))
 

@@ -97,7 +97,8 @@ class Recurrence(Study):
 
         x, y = map(run.place, next(self.sequences(self.test)))
         with torch.inference_mode():
-            run.result({"test/mse": mse_loss(net(x), y)}, held_out=self.test)
+            error = mse_loss(net(x), y)
+        run.result({"test/mse": error}, held_out=self.test)
         return net
 
     def compare_gradients(self, run: Run, nets: Mapping[str, Adder]) -> None:
