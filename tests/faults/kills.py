@@ -70,7 +70,15 @@ CASES = (
     Case(
         "dqn",
         40,
-        {"hidden": (16,), "copies": 4, "before": 8, "memory": 500, "batch": 32, "episodes": 4},
+        {
+            "width": 16,
+            "layers": 1,
+            "copies": 4,
+            "random_steps": 8,
+            "memory": 500,
+            "batch": 32,
+            "episodes": 4,
+        },
     ),
     Case("gpt", 20, {"width": 16, "heads": 2, "layers": 1, "context": 16, "length": 10}),
     Case("digits", 25, {"width": 4}),

@@ -94,7 +94,7 @@ def test_gradients_are_differences_and_the_check_can_fail(name: str) -> None:
 
 def test_one_training_step_of_the_whole_network_is_pytorchs() -> None:
     np.random.seed(0)
-    study = Backprop(width=4, hidden=8, dropout=0.0)
+    study = Backprop(width=4, units=8, dropout=0.0)
     net, twin = hand.Network(study.layers(), np.float64), study.network().double()
     twin.load_state_dict(net.state_dict(), strict=False)
     optimizer = torch.optim.SGD(twin.parameters(), 0.1, momentum=0.9)
@@ -116,7 +116,7 @@ def test_one_training_step_of_the_whole_network_is_pytorchs() -> None:
 
 def test_one_batch_can_be_learned_by_heart() -> None:
     np.random.seed(0)
-    net = hand.Network(Backprop(width=4, hidden=16, dropout=0.0).layers())
+    net = hand.Network(Backprop(width=4, units=16, dropout=0.0).layers())
     x, labels = np.random.normal(size=(10, 1, 8, 8)).astype(np.float32), np.arange(10)
     for _ in range(60):
         loss, dz = hand.softmax_cross_entropy(net.forward(x, training=True), labels)
