@@ -238,7 +238,7 @@ def test_a_changed_study_is_told(
     tiny.write(place, old_1="momentum=0.9", new_1="momentum=0.8")
     capsys.readouterr()
     assert main(["resume", str(path), "--quiet"]) == 0
-    assert "has changed since the run began" in capsys.readouterr().err
+    assert "changed since the run began: tiny.py; " in capsys.readouterr().err
 
 
 def test_what_cannot_be_resumed(
