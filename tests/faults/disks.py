@@ -409,7 +409,7 @@ def no_memory(bench: Bench, tries: int) -> Trial:
             minimise = Run.minimise
 
             def failing(self: Run, *arguments: Any, **options: Any) -> None:
-                if self._step == 2 + number % (STEPS - 4):
+                if self.step == 2 + number % (STEPS - 4):
                     raise errors[number % 4]()
                 minimise(self, *arguments, **options)
 
@@ -430,7 +430,7 @@ def _little_memory() -> None:
     minimise = Run.minimise
 
     def hungry(self: Run, *arguments: Any, **options: Any) -> None:
-        if self._step == 5:
+        if self.step == 5:
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (size + (1 << 27), size + (1 << 27)))
             torch.zeros(1 << 30).add_(1)

@@ -7,10 +7,10 @@ import torch
 from pycocotools import mask as coco
 from torch import Tensor
 
-from etude.layers.anchors import BACKGROUND, NEITHER, decode, encode, grid_anchors, match
+from etude.layers.anchors import BACKGROUND, IGNORED, decode, encode, grid_anchors, match
 from etude.layers.boxes import Detections, candidates, concatenate, giou, iou, nms, suppress
 from etude.studies.vision.detection._figures import anchor_counts
-from etude.studies.vision.detection._losses import box_loss
+from etude.studies.vision.detection._losses import regression_loss
 
 
 def drawn(*shape: int, seed: int = 0, side: float = 60.0) -> Tensor:
@@ -75,13 +75,16 @@ def test_both_box_losses_are_zero_for_the_box_itself_and_grow() -> None:
     anchors = torch.tensor([[0.0, 0, 10, 10], [5, 5, 20, 15]])
     for kind in ("giou", "smooth"):
         exact, off = (
-            box_loss(value * torch.ones(2, 4), anchors, anchors, kind) for value in (0.0, 1.0)
+            regression_loss(value * torch.ones(2, 4), anchors, anchors, kind)
+            for value in (0.0, 1.0)
         )
         assert exact.shape == (2,)
         assert exact.abs().max() < 1e-6
         assert (off > 0.1).all()
     offsets = torch.tensor([[0.1, 0, 0, 0], [1.0, 0, 0, 0]])
-    assert box_loss(offsets, anchors, anchors, "smooth").tolist() == pytest.approx([0.05, 0.95])
+    assert regression_loss(offsets, anchors, anchors, "smooth").tolist() == pytest.approx(
+        [0.05, 0.95]
+    )
 
 
 def test_anchors_lie_around_the_cells() -> None:
@@ -101,7 +104,7 @@ def matched_by_loops(anchors: Tensor, boxes: Tensor, low: float, high: float) ->
     result = []
     for row in overlap.tolist():
         best = max(row)
-        result.append(row.index(best) if best >= high else NEITHER if best >= low else BACKGROUND)
+        result.append(row.index(best) if best >= high else IGNORED if best >= low else BACKGROUND)
     for a in range(len(anchors)):
         forced = [
             b

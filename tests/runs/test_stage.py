@@ -20,7 +20,7 @@ from etude.runs.folder import RunFolder, find_runs
 from etude.runs.run import Interrupted, Run
 from etude.runs.stage import Stage
 
-STEPS = 1_000  # five to a row of the log
+STEPS = 600  # three to a row of the log
 Script = Callable[[Run], None]
 
 
@@ -67,8 +67,10 @@ def rows(run: Run) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in run.folder.metrics()]
 
 
-def assert_resumed_alike(script: Script, root: Path, number: int) -> RunFolder:
-    whole = perform(script, root / "whole")
+def assert_resumed_alike(
+    script: Script, root: Path, number: int, whole: Run | None = None
+) -> RunFolder:
+    whole = whole or perform(script, root / "whole")
     folder = stopped(script, root / "cut", number)
     resumed = perform(script, root / "cut", resume=folder)
     assert resumed.metrics == whole.metrics
@@ -92,12 +94,13 @@ def total(net: nn.Module) -> float:
     return sum(p.detach().double().sum().item() for p in net.parameters())
 
 
-@pytest.mark.parametrize("number", [1, 502, 503, 504, 999])
-def test_a_window_that_is_half_full_is_put_back(tmp_path: Path, number: int) -> None:
+def test_a_window_that_is_half_full_is_put_back(tmp_path: Path) -> None:
     def script(run: Run) -> None:
         run.result({"total": total(train(run))})
 
-    assert_resumed_alike(script, tmp_path, number)
+    whole = perform(script, tmp_path / "whole")
+    for number in (1, 502, 503, 504, STEPS - 1):
+        assert_resumed_alike(script, tmp_path / str(number), number, whole)
 
 
 def test_seconds_before_a_stop_are_counted(tmp_path: Path) -> None:
@@ -113,11 +116,11 @@ def test_seconds_before_a_stop_are_counted(tmp_path: Path) -> None:
     perform(script, tmp_path, resume=folder)
     seconds = [row["seconds"] for row in folder.metrics()]
     assert seconds == sorted(seconds)
-    assert seconds[100] > before
+    assert seconds[167] > before
     assert seconds[-1] >= 200  # one look a row, before and after the stop
 
 
-@pytest.mark.parametrize("number", [460, 1_300])
+@pytest.mark.parametrize("number", [460, 900])
 def test_a_stage_that_was_left_early_keeps_the_state_of_that_moment(
     tmp_path: Path, number: int
 ) -> None:
@@ -137,13 +140,13 @@ def test_a_stage_that_was_left_early_keeps_the_state_of_that_moment(
 
 def test_a_stage_that_was_left_early_counts_the_step_in_which_it_was(tmp_path: Path) -> None:
     def script(run: Run) -> None:
-        train(run, stop=453)
+        train(run, stop=455)
         run.result({"steps": run.step})
         train(run)
 
     whole = perform(script, tmp_path / "whole")
-    assert whole.metrics["steps"] == 453
-    assert [row["step"] for row in rows(whole) if "stage" not in row][-1] == 453
+    assert whole.metrics["steps"] == 455
+    assert [row["step"] for row in rows(whole) if "stage" not in row][-1] == 455
     assert_resumed_alike(script, tmp_path / "again", 900)
 
 
@@ -178,17 +181,17 @@ def test_what_is_logged_after_a_break_is_not_logged_again_by_a_resumed_run(tmp_p
     assert rows(perform(script, tmp_path / "cut", resume=folder)) == whole
 
 
-@pytest.mark.parametrize("number", [470, 900, 1_200])
+@pytest.mark.parametrize("number", [430, 470])
 def test_a_part_leaves_the_runs_random_numbers_where_they_were(tmp_path: Path, number: int) -> None:
     def script(run: Run) -> None:
         before = torch.rand(())
-        for k in range(3):
+        for k in range(2):
             with run.part(f"part #{k}", seed=k):
                 run.result({"own": total(train(run, 450))})
         run.result({"drawn": before + torch.rand(())})
 
-    assert_resumed_alike(script, tmp_path / "cut", number)
     run = perform(script, tmp_path / "whole")
+    assert_resumed_alike(script, tmp_path, number, run)
     torch.manual_seed(0)
     assert run.metrics == {"drawn": float(torch.rand(()) + torch.rand(()))}
 

@@ -60,6 +60,6 @@ def test_the_demo_shows_a_scene_before_and_after() -> None:
     assert "after it: 0 boxes" in again.images
     assert isinstance(said, Said)
     assert isinstance(sure, Said)
-    assert "nothing" in sure.text
+    assert "No detection" in sure.text
     with pytest.raises(UserError, match="drawn scenes"):
         Detection.at("full").demo()

@@ -44,7 +44,7 @@ def test_captions_count_what_scores_high_enough() -> None:
         (
             0.95,
             ["the scene: 1 shape", "before suppression: 0 boxes", "after it: 0 boxes"],
-            "nothing",
+            "No detection",
         ),
     ):
         pictures, said = comparison(scene, raw, kept, ("disc", "square"), least)

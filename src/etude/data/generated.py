@@ -31,7 +31,7 @@ def noisy_sine(
 def two_spirals(
     points: int, turns: float, noise: float, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """``(xy, label)``: xy (points, 2) within the unit disc but for the noise; label (points,)
+    """``(xy, label)``: xy (points, 2) within the unit disc, apart from the noise; label (points,)
     float, 0 and 1 in turn.
 
     The points of a spiral lie at radius r = 0.1 … 1, evenly along it; its angle is 2π·turns·r, the

@@ -10,7 +10,7 @@ from torch import Tensor
 from etude.layers.boxes import iou
 
 BACKGROUND = -1  # in place of the index of a matched box
-NEITHER = -2
+IGNORED = -2
 MOST_GROWTH = 4.0  # logarithm of the largest factor by which a decoded box exceeds its anchor
 
 
@@ -49,9 +49,8 @@ def grid_anchors(
     """Anchors around the middle of every cell of every level of a pyramid.
 
     Args:
-        height: Height of the picture; a level has a cell for each stride that it contains, rounded
-            up.
-        width: Width of the picture.
+        height: Height of the picture; a level has ⌈height / stride⌉ rows of cells.
+        width: Width of the picture; a level has ⌈width / stride⌉ columns.
         strides: Pixels from one cell to the next, for each level.
         size: Size of the smallest anchor, in strides.
         factors: Factors of that size.
@@ -72,11 +71,12 @@ def grid_anchors(
 
 
 def match(anchors: Tensor, boxes: Tensor, labels: Tensor, low: float, high: float) -> Tensor:
-    """The index of the box that each anchor is matched to, or BACKGROUND, or NEITHER.
+    """The index of the box that each anchor is matched to, or BACKGROUND, or IGNORED.
 
-    An anchor is matched to the box with which it has the highest IoU, if that is at least ``high``.
-    If it is below ``low``, the anchor is background. The anchor with the highest IoU of all with a
-    box is matched to it in any case, if they overlap, so that no box is left out.
+    An anchor whose highest IoU with any box is at least ``high`` is matched to that box. If it is
+    below ``low``, the anchor is background; in between, it is ignored. The anchor that overlaps a
+    box most is matched to it in any case; a box gets no anchor only if that one overlaps another
+    box more.
 
     Args:
         anchors: (anchors, 4).
@@ -87,12 +87,14 @@ def match(anchors: Tensor, boxes: Tensor, labels: Tensor, low: float, high: floa
 
     Returns:
         (batch, anchors), int64.
+
+    Source: Ren, He, Girshick & Sun (2015), Faster R-CNN, section 3.1.2.
     """
     if not boxes.shape[1]:
         return torch.full((len(boxes), len(anchors)), BACKGROUND, device=anchors.device)
     overlap = iou(anchors, boxes).masked_fill((labels < 0)[:, None], -1.0)  # (batch, anchors, most)
     best, index = overlap.max(2)
-    matched = index.where(best >= high, NEITHER).where(best >= low, BACKGROUND)
+    matched = index.where(best >= high, IGNORED).where(best >= low, BACKGROUND)
     highest = overlap.amax(1, keepdim=True)  # (batch, 1, most)
     nearest = (overlap == highest) & (highest > 0)
     forced = overlap.where(nearest, -1.0).max(2)

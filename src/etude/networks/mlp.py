@@ -19,7 +19,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class MLP(nn.Module):
-    r"""Affine maps with an activation between them: $h_{l+1} = \phi(W_l h_l + b_l)$, and none after
+    r"""Affine maps with an activation between them: $h_l = \phi(W_l h_{l-1} + b_l)$, and none after
     the last.
 
     Weights begin as He et al. (2015) propose for ReLU, $W \sim N(0, 2 / n_\text{in})$, or as Glorot

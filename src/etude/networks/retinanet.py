@@ -17,7 +17,7 @@ PRIOR = 0.01  # the score of every anchor for every class at initialisation
 
 
 class RetinaNet(nn.Module):
-    """A detector in one stage.
+    """A one-stage detector: every anchor is classified and adjusted at once.
 
     Unlike in the source, the backbone is small and learned from scratch, the heads are shorter and
     have group normalisation, and the levels can be chosen.
@@ -93,7 +93,7 @@ class RetinaNet(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Convolutions with stride 2, each followed by a residual block.
+    """Convolutions with stride 2; each but the first is followed by a residual block.
 
     Input: (batch, 3, height, width). Output: a feature map for each of ``strides``, finest first.
     """
@@ -161,12 +161,17 @@ def block(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
 
 
 def head(width: int, outputs: int) -> nn.Sequential:
-    """The layers that all levels share; group normalisation, as the levels' statistics differ."""
+    """The layers that all levels share; group normalisation, as the levels' statistics differ.
+
+    The groups have 8 channels, or fewer where 8 does not divide the width.
+    """
     first = nn.Conv2d(width, width, 3, padding=1)
     last = nn.Conv2d(width, outputs, 3, padding=1)
     nn.init.normal_(last.weight, std=0.01)
     nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-    return nn.Sequential(first, nn.GroupNorm(max(1, width // 8), width), nn.ReLU(True), last)
+    return nn.Sequential(
+        first, nn.GroupNorm(width // math.gcd(width, 8), width), nn.ReLU(True), last
+    )
 
 
 def by_anchor(x: Tensor, n: int) -> Tensor:

@@ -138,12 +138,12 @@ def spaces(name: str) -> tuple[int, int]:
     """The numbers of an observation, and the number of actions to choose from.
 
     Raises:
-        UserError: there is no such environment, or its actions are real numbers.
+        UserError: there is no such environment, or its actions are continuous.
     """
     environment = make(name)
     if not hasattr(environment.action_space, "n"):
         raise UserError(
-            f"the actions of {name} are numbers; expected an environment with a choice of actions"
+            f"the actions of {name} are continuous; expected an environment with discrete actions"
         )
     return int(np.prod(environment.observation_space.shape)), int(environment.action_space.n)
 

@@ -95,7 +95,7 @@ def _rollout(observations: list[Tensor], actions: list[Tensor], outcomes: list[S
 def evaluate(act: Act, name: str, episodes: int, device: torch.device | str = "cpu") -> Tensor:
     """Returns of whole episodes, (episodes,), each of a new copy.
 
-    To take the first so many episodes of a few copies would prefer short ones.
+    Taking the first episodes to finish in a few copies would favour short ones.
     """
     return play_episodes(act, Environments(name, episodes, device=device)).returns
 

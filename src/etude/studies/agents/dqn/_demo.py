@@ -1,4 +1,4 @@
-"""What the page of dqn offers to try: two carts, one pushed by the agent, one by a simple rule."""
+"""The demo on the study's page: two carts, one pushed by the agent, one by a simple rule."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def balancing_demo(reward_scale: float, discount: float) -> Demo:
         "velocity": Slider("Its velocity at first, in degrees a second", -90.0, 90.0, 0.0, 5.0),
         "push": Slider("A push in newtons (the agent has learned with 10)", 1.0, 30.0, 10.0, 0.5),
     }
-    longest = 1 / (1 - discount)  # the discounted return if no pole ever fell
+    largest_return = 1 / (1 - discount)  # discounted, if the pole never falls
 
     def answer(
         net: nn.Module, rule: str, angle: float, velocity: float, push: float
     ) -> Iterator[Answer]:
         frames, (agent, you), q = contest(
-            lambda s: reward_scale * net(s), rule, angle, velocity, push, longest
+            lambda s: reward_scale * net(s), rule, angle, velocity, push, largest_return
         )
         yield frames
         yield Said(
@@ -58,8 +58,9 @@ def balancing_demo(reward_scale: float, discount: float) -> Demo:
             f"The agent's pole stood for {agent / 50:.1f} s, yours for {you / 50:.1f} s, of 10.0 s"
             " at most.",
         )
-        bars = {name: value / longest for name, value in zip(("left", "right"), q, strict=True)}
-        yield Bars(f"Q at first, as a part of {longest:g}", bars)
+        shares = [value / largest_return for value in q]
+        bars = dict(zip(("left", "right"), shares, strict=True))
+        yield Bars(f"Q at first, as a part of {largest_return:g}", bars)
 
     question = "Whose pole stands longer, by your rule or the agent's Q?"
     guesses = ["mine", "the agent's", "both all of ten seconds", "alike, but less"]
@@ -75,7 +76,7 @@ def contest(
     push: float,
     longest_bar: float,
 ) -> tuple[Frames, tuple[int, int], list[float]]:
-    """Two carts in the middle and at rest, with poles alike, until both poles have fallen.
+    """Two carts start in the middle with equal poles and go on until both fail or time is up.
 
     Args:
         values: gives Q of pushes to the left and to the right, (n, 2), for observations (n, 4).

@@ -1,4 +1,4 @@
-"""Pictures of action values beside the returns that came."""
+"""Pictures of action values beside the returns that were observed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST = 2_000  # dots of a panel
 
 
 def estimates_and_returns(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
-    """Estimates of Q over the discounted returns that came; on the diagonal the two are equal.
+    """Estimates of Q against the observed discounted returns; on the diagonal the two are equal.
 
     Args:
         panels: ``{title: (returns, estimates)}``, (steps,) each; all panels have the same scales.
@@ -34,6 +34,6 @@ def estimates_and_returns(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Figure
     for cell, (title, (returns, estimates)) in zip(axes, thinned.items(), strict=True):
         cell.plot([low, high], [low, high], "--", color=figures.QUIET, linewidth=1)
         cell.scatter(returns, estimates, s=5, rasterized=True, **dots)
-        cell.set(title=title, xlabel="discounted return that came", xlim=limits, ylim=limits)
+        cell.set(title=title, xlabel="observed discounted return", xlim=limits, ylim=limits)
     axes[0].set_ylabel("$Q$")
     return figure

@@ -1,4 +1,4 @@
-"""Replay: past transitions, drawn evenly or in proportion to how wrong Q was on them."""
+"""Replay: past transitions, drawn uniformly or more often where Q was wrong about them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ class Sample(NamedTuple):
 class Replay:
     r"""The last transitions of several environments, in a ring of tensors.
 
-    A transition is drawn with a probability $P$ in proportion to $p^\alpha$, where $p$ is its last
-    temporal difference (of a new one: the largest so far). Its importance weight $(N P)^{-\beta}$,
-    divided by the largest possible weight, corrects the bias of these draws. With α = 0 all are
-    drawn alike. Steps that only restarted an environment are never drawn, nor are the newest n,
+    A transition is drawn with a probability $P$ in proportion to $p^\alpha$, where $p$ is the
+    absolute value of its last temporal-difference error plus 0.001; a new one has the largest
+    $p^\alpha$ so far, at least 1. Its importance weight $(N P)^{-\beta}$,
+    divided by the largest possible weight, corrects the bias of these draws. With α = 0 draws
+    are uniform. Steps that only restarted an environment are never drawn, nor are the newest n,
     whose outcome is not known yet. The observation reached stands in a later row, and is kept once.
 
     Each draw adds up all priorities anew, as tensors: with 10⁵ rows that is faster than a tree in
@@ -41,8 +42,8 @@ class Replay:
         discount: γ.
         alpha: α, from 0 to 1.
 
-    Source: Schaul, Quan, Antonoglou & Silver (2016), Prioritized experience replay, equation 1 and
-    section 3.4.
+    Source: Schaul, Quan, Antonoglou & Silver (2016), Prioritized experience replay, equation 1,
+    sections 3.3 (one draw from each of equal parts) and 3.4 (weights), algorithm 1 (new ones).
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Replay:
         self.largest = 1.0  # the largest p^α so far
 
     def add(self, observation: Tensor, action: Tensor, step: Step) -> None:
-        """Keep one step of all environments, over the oldest.
+        """Keep one step of all environments, overwriting the oldest.
 
         Args:
             observation: before the step, (environments, …).
@@ -103,7 +104,7 @@ class Replay:
         total = sums[-1]
 
         part = torch.arange(rows, device=priority.device)
-        within = torch.rand(rows, device=priority.device).double()  # 24 bits: the sum stays below 1
+        within = torch.rand(rows, device=priority.device).double()  # < 1 - 2^-24
         drawn = torch.searchsorted(sums, (part + within) / rows * total, right=True)
 
         probability = priority[drawn] / total
@@ -124,6 +125,7 @@ class Replay:
 
         observation = self.columns["observation"][slot, which]
         action = self.columns["action"][slot, which]
+        # Also at an episode's end: the row after its last step holds its last observation.
         reached = self.columns["observation"][(slot + m) % slots, which]
         return Sample(observation, action, reward, discount, reached, weight.float(), drawn)
 

@@ -47,7 +47,7 @@ from ._replay import Replay
 class DeepQ(Study):
     """Learn action values from replayed transitions, and act by the highest."""
 
-    environment: str = "CartPole-v1"  # any environment of Gymnasium's with a choice of actions
+    environment: str = "CartPole-v1"  # of Gymnasium, with discrete actions and vectors to see
     width: Count = 128  # units of each hidden layer
     layers: Natural = 2  # hidden layers
     dueling: bool = True  # a state's value and advantages in two heads, rather than Q alone
@@ -57,19 +57,19 @@ class DeepQ(Study):
     n_step: Count = 5  # n, rewards in a target before the target network's estimate
     copies: Count = 32  # environments that are stepped together
     steps: Count = 4_000  # steps of each environment, and of gradient descent
-    random_steps: Natural = 64  # steps of each environment with random actions, before learning
+    random_steps: Natural = 64  # steps of each environment before learning, by chance
     memory: Count = 50_000  # transitions that the replay keeps
-    batch: Count = 256  # transitions a step
+    batch: Count = 256  # transitions per step
     discount: Fraction = 0.99  # γ, the weight of a reward one step later
     reward_scale: Positive = 100.0  # what rewards are divided by
-    final_epsilon: Fraction = 0.05  # ε, of random actions after 15 % of the steps; 1 at first
-    target_rate: Fraction = 0.05  # τ, the part of the way that the target network goes each step
+    final_epsilon: Fraction = 0.05  # ε falls from 1 to this during the first 15 % of the steps
+    target_rate: Fraction = 0.05  # τ, the fraction by which the target network follows
     gradient_clip: Positive = 10.0  # the largest norm of the gradient
-    optimizer: OptimizerName = "adam"  # the rule of a step; each needs its own learning rate
-    learning_rate: Positive = 1e-3  # at the start; falls in a straight line to a fiftieth
+    optimizer: OptimizerName = "adam"  # the update rule; change learning_rate with it
+    learning_rate: Positive = 1e-3  # initial learning rate; falls linearly to a fiftieth
     episodes: Count = 100  # episodes to choose the best network, and as many new ones to judge it
 
-    claims = [Claim("test/return", at_least=475, each=True, source="floor of the curriculum")]
+    claims = [Claim("test/return", at_least=475, each=True, source="Gymnasium: solved")]
     courses = ["OU", "ITU"]
 
     def __call__(self, run: Run) -> None:
@@ -77,6 +77,7 @@ class DeepQ(Study):
         net = self.train_and_evaluate(run)
         pairs = {names[0]: self.returns_and_estimates(run, net)}
 
+        # The other kind of target, from the same seed; its results get its name before them.
         other = replace(self, double=not self.double)
         with run.part(names[1], seed=run.seed) as metrics:
             other_net = other.train_and_evaluate(run)
@@ -86,14 +87,14 @@ class DeepQ(Study):
 
         rows = []
         for name, (returns, estimates) in pairs.items():
-            came, q = float(returns.mean()), float(estimates.mean())
-            rows.append([name, came, q, q - came])
+            seen, q = float(returns.mean()), float(estimates.mean())
+            rows.append([name, seen, q, q - seen])
         columns = ["targets", "mean return", "mean Q", "overestimation"]
         run.table("overestimation", columns, rows)
         run.figure("values", estimates_and_returns(pairs))
 
         logged = run.folder.curves()
-        exploring = over_steps(logged, "episode/return")[""]
+        exploring = over_steps(logged, "episode/return")[""]  # "": not of the second network
         greedy = over_steps(logged, "validation/return")[""]
         curves = {"exploring": exploring, "greedy": greedy}
         run.figure("returns", learning_curves(curves, GOALS.get(self.environment)))
@@ -141,7 +142,7 @@ class DeepQ(Study):
 
             if run.every(max(1, self.steps // 25)):
                 returns = evaluate(net.greedy, self.environment, self.episodes, run.device)
-                score = float(returns.mean()) + 1e-3 * run.progress  # of equal networks the last
+                score = float(returns.mean()) + 1e-3 * run.progress  # the latest of equals
                 best.update(score)
                 run.log(**{"validation/return": returns.mean()})
                 run.log(**{"episode/return": envs.last_return.nanmean()})
@@ -153,31 +154,32 @@ class DeepQ(Study):
     def targets(
         self, net: QNetwork, target: QNetwork, reward: Tensor, discount: Tensor, reached: Tensor
     ) -> Tensor:
-        """The value that Q should have: rewards of n steps, and the best of what follows; (batch,).
+        """The target y of Q: rewards of up to n steps, and the value of what follows; (batch,).
 
         Args:
             net: the network that learns.
             target: the target network.
-            reward: the discounted sum of n steps' rewards, (batch,).
-            discount: γⁿ, (batch,); 0 where the episode terminated.
-            reached: the observations after n steps, (batch, …).
+            reward: the discounted sum of m ≤ n steps' rewards, (batch,).
+            discount: γᵐ, (batch,); 0 where the episode terminated.
+            reached: the observations after m steps, (batch, …).
         """
         q: Tensor = target(reached)  # (batch, actions)
         best = (net(reached) if self.double else q).argmax(1, keepdim=True)
         return reward / self.reward_scale + discount * q.gather(1, best).squeeze(1)
 
     def returns_and_estimates(self, run: Run, net: QNetwork) -> tuple[Tensor, Tensor]:
-        """The discounted returns that came, and the estimates by Q before they came; (steps,) each.
+        """Discounted returns that were observed, and Q's estimates of them; (steps,) each.
 
-        Episodes may last twice as long as in training, and only their first halves are counted:
-        what follows after the last step is then too far away to matter.
+        Episodes may last twice as long as in training, and only their first halves are counted. So
+        what is cut off at the end of an episode that would go on is at most γ^500 of a return: for
+        the steps right before the middle 0.7 of 100, and 0.13 on average.
         """
         longest = 2 * Environments(self.environment, 1).longest
         envs = Environments(self.environment, 20, device=run.device, longest=longest)
         rollout = play_episodes(net.greedy, envs)
-        nothing = torch.zeros_like(rollout.observations[..., 0])  # (T + 1, n)
+        no_values = torch.zeros_like(rollout.observations[..., 0])  # (T + 1, n): nothing is added
         returns = discounted_returns(
-            rollout.rewards, nothing, rollout.terminated, rollout.ended, self.discount
+            rollout.rewards, no_values, rollout.terminated, rollout.ended, self.discount
         )
         with torch.no_grad():
             q = self.reward_scale * net(rollout.observations[:-1]).amax(-1)  # (T, n)
@@ -217,7 +219,7 @@ class DeepQ(Study):
         return dict(zip(action_names(self.environment), q.tolist(), strict=True))
 
     def example(self) -> Tensor:
-        """Two observations, (2, numbers)."""
+        """A batch of two observations, (2, numbers), as the exported network takes it."""
         return torch.randn(2, spaces(self.environment)[0])
 
     def demo(self) -> Demo:
@@ -247,5 +249,5 @@ def epsilon_greedy(net: nn.Module, observation: Tensor, ε: float) -> Tensor:
 
 @torch.no_grad()
 def move_towards(target: nn.Module, net: nn.Module, τ: float) -> None:
-    r"""Move the target network a part τ of the way: $\theta^- + \tau (\theta - \theta^-)$."""
+    r"""Move the target network a fraction τ of the way: $\theta^- + \tau (\theta - \theta^-)$."""
     torch._foreach_lerp_(list(target.parameters()), list(net.parameters()), τ)

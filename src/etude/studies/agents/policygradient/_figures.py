@@ -17,7 +17,7 @@ from etude.studies.agents._film import animate, film
 def draw_policy(
     run: Run, net: ActorCritic, environment: str, discount: float, reward_scale: float
 ) -> None:
-    """One episode in motion with V and the returns that came; and maps of policy and value."""
+    """One episode in motion with V and the observed returns; and maps of policy and value."""
     episode = film(net.greedy, environment, run.device)
     states = episode.observations.to(run.device)
     V = net.value(states).detach()

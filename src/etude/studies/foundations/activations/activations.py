@@ -53,7 +53,7 @@ class Activations(Study):
             "kaiming relu/factor",
             at_most=2.0,
             each=True,
-            source="He et al. (2015); bound: curriculum",
+            source="He et al. (2015); bound: Etude",
         ),
         Claim(
             "orthogonal identity/drift", at_most=1e-5, each=True, source="Saxe et al. (2014): exact"

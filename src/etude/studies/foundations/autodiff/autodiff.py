@@ -36,7 +36,7 @@ class Autodiff(Study):
             "gradients/error",
             at_most=1e-6,
             each=True,
-            source="curriculum: central differences, every operation",
+            source="central differences, every operation",
         ),
         Claim(
             "rosenbrock/distance",

@@ -45,10 +45,10 @@ class Backprop(Study):
 
     scales = {"full": {"dataset": "mnist", "width": 8, "epochs": 3.0}}
     claims = [
-        Claim("test/accuracy", at_least=0.97, source="floor of the curriculum"),
+        Claim("test/accuracy", at_least=0.97, source="Etude"),
         Claim("gradients/error", at_most=1e-6, each=True, source="central differences"),
         Claim("torch/error", at_most=1e-4, each=True, source="the same network in torch.nn"),
-        Claim("test/accuracy", at_least=0.98, scale="full", source="floor of the curriculum"),
+        Claim("test/accuracy", at_least=0.98, scale="full", source="Etude"),
     ]
     courses = ["ITU A2", "OU"]
 

@@ -47,8 +47,8 @@ class Circle(Study):
     ] = "relu"  # of the network that is kept; all activations are trained
 
     claims = [
-        Claim("worst/accuracy", at_least=0.99, source="ITU; bound: curriculum"),
-        Claim("none/test/accuracy", at_most=0.75, each=True, source="ITU; bound: curriculum"),
+        Claim("worst/accuracy", at_least=0.99, source="ITU; bound: Etude"),
+        Claim("none/test/accuracy", at_most=0.75, each=True, source="ITU; bound: Etude"),
     ]
     courses = ["ITU"]
 

@@ -52,13 +52,13 @@ class Generalization(Study):
         Claim(
             "random/train accuracy",
             at_least=0.99,
-            source="Zhang et al. (2017), table 1; curriculum",
+            source="Zhang et al. (2017), table 1; bound: Etude",
         ),
         Claim(
             "random/test accuracy",
             at_least=0.05,
             at_most=0.15,
-            source="Zhang et al. (2017), table 1; curriculum",
+            source="Zhang et al. (2017), table 1; bound: Etude",
         ),
         Claim("true/test accuracy", at_least=0.95, source="Etude"),
     ]

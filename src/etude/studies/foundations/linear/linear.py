@@ -55,7 +55,7 @@ class Linear(Study):
     bases: Count = 16  # largest number of powers of x that are fitted to it
 
     claims = [
-        Claim("r2/gap", at_most=0.01, each=True, source="goal of the curriculum"),
+        Claim("r2/gap", at_most=0.01, each=True, source="Etude"),
         Claim("test/r2", at_least=0.52, each=True, source="Etude"),
     ]
     courses = ["OU", "ITU", "NCKU", "CU"]

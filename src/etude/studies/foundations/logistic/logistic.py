@@ -59,14 +59,12 @@ class Logistic(Study):
     newton_steps: Count = 10  # steps of Newton's method
 
     claims = [
-        Claim(
-            "breast_cancer/test/accuracy", at_least=0.95, each=True, source="goal of the curriculum"
-        ),
+        Claim("breast_cancer/test/accuracy", at_least=0.95, each=True, source="Etude"),
         Claim(
             "iris/accuracy",
             at_least=0.95,
             each=True,
-            source="goal of the curriculum; cross-validated",
+            source="Etude; cross-validated",
         ),
         Claim("hessian/smallest", at_least=-1e-12, each=True, source="convexity, but for rounding"),
     ]

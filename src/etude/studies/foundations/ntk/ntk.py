@@ -101,12 +101,12 @@ class NTK(Study):
         Claim(
             "generated/widest",
             at_most=0.05,
-            source="Jacot et al. (2018), in the limit 0; bound: curriculum",
+            source="Jacot et al. (2018), in the limit 0; bound: Etude",
         ),
         Claim(
             "digits/widest",
             at_most=0.05,
-            source="Jacot et al. (2018), in the limit 0; bound: curriculum",
+            source="Jacot et al. (2018), in the limit 0; bound: Etude",
         ),
         Claim("digits/accuracy", at_least=0.97, source="Etude"),
     ]

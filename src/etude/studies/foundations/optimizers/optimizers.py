@@ -48,7 +48,7 @@ class Optimizers(Study):
         Claim(
             "rosenbrock/worst",
             at_most=0.01,
-            source="curriculum: every one reaches the minimum; bound: Etude",
+            source="every one reaches the minimum; bound: Etude",
         ),
         Claim("beale/worst", at_most=0.01, source="Etude"),
         Claim("saddle/worst", at_most=0.01, source="Etude"),

@@ -90,13 +90,11 @@ class PerceptronRule(Study):
     halvings: Count = 7  # number of separable sets, with margins γ = 1/2, 1/4, 1/8 …
 
     claims = [
-        Claim("and/accuracy", at_least=1.0, each=True, source="the curriculum: truth tables exact"),
-        Claim("or/accuracy", at_least=1.0, each=True, source="the curriculum: truth tables exact"),
+        Claim("and/accuracy", at_least=1.0, each=True, source="truth tables"),
+        Claim("or/accuracy", at_least=1.0, each=True, source="truth tables"),
         Claim("xor/one_layer", at_most=0.75, each=True, source="Minsky & Papert (1969)"),
         Claim("xor/certificate", at_least=1.0, each=True, source="Gordan (1873)"),
-        Claim(
-            "xor/two_layers", at_least=1.0, each=True, source="the curriculum: truth tables exact"
-        ),
+        Claim("xor/two_layers", at_least=1.0, each=True, source="truth tables"),
         Claim("mistakes/bound", at_most=1.0, each=True, source="Novikoff (1962)"),
     ]
     courses = ["OU", "ITU"]

@@ -68,9 +68,7 @@ class Regularization(Study):
     smoothing: Fraction = 0.7  # α, the part of each label that is spread over all classes
     confidence: Amount = 3.0  # β of the confidence penalty, the price of a nat of certainty
 
-    claims = [
-        Claim("least gain", at_least=0.02, source="curriculum: each beats none; bound: Etude")
-    ]
+    claims = [Claim("least gain", at_least=0.02, source="each beats none; bound: Etude")]
     courses = ["OU", "ITU", "CU P9"]
 
     def __call__(self, run: Run) -> None:

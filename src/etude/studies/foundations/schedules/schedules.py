@@ -77,9 +77,7 @@ class Schedules(Study):
     repeats: Count = 5  # runs with each schedule, from different seeds
 
     claims = [
-        Claim(
-            "one-cycle/steps ratio", at_most=0.5, source="Smith & Topin (2018); bound: curriculum"
-        ),
+        Claim("one-cycle/steps ratio", at_most=0.5, source="Smith & Topin (2018); bound: Etude"),
         Claim("one-cycle/test/accuracy", at_least=0.965, source="Etude"),
     ]
     courses = ["ITU", "CU P17", "CU P18", "CU P19"]

@@ -1,4 +1,8 @@
-"""What the page of spirals offers to try: points of one's own, and a network of any shape."""
+"""The demo on the study's page: the reader places points and chooses layers, width and activation.
+
+It trains on all points at once, without the penalty, and on spirals of one turn: what succeeds or
+fails here need not do so in the lesson.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from etude.demos import Answer, Choice, Controls, Demo, Points, Slider
 from etude.networks.mlp import MLP, Activation
 from etude.studies.foundations._boundary_demo import Point, boundary_frames, clickable
 
-EXCLUSIVE_OR = [(-0.6, 0.6, 0), (0.6, -0.6, 0), (0.6, 0.6, 1), (-0.6, -0.6, 1)]
+EXCLUSIVE_OR = [(-0.6, 0.6, 1), (0.6, -0.6, 1), (0.6, 0.6, 0), (-0.6, -0.6, 0)]
 
 
 def boundary_demo(noise: float) -> Demo:
@@ -33,6 +37,6 @@ def boundary_demo(noise: float) -> Demo:
 def train(
     net: None, points: list[Point], layers: str, width: str, activation: Activation, seed: float
 ) -> Iterator[Answer]:
-    """A network of that shape learns these points."""
+    """Train a perceptron of the chosen shape on these points, and give the pictures of it."""
     torch.manual_seed(int(seed))
     yield boundary_frames(points, MLP(2, [int(width)] * int(layers), 1, activation))

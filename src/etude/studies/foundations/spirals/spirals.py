@@ -40,11 +40,11 @@ class Spirals(Study):
     width: Count = 64  # units of each hidden layer
     layers: Natural = 3  # hidden layers
     activation: Literal["relu", "tanh", "sigmoid", "identity"] = "relu"  # of the hidden units
-    weight_decay: Amount = 1e-3  # λ, strength of the L2 penalty on the weights
+    weight_decay: Amount = 1e-3  # λ of the L2 penalty, a term of the loss
     steps: Count = 2_000  # steps of gradient descent
-    batch: Count = 128  # points a step
-    optimizer: OptimizerName = "adam"  # the rule of a step; each needs its own learning rate
-    learning_rate: Positive = 3e-3  # at the start; falls to zero along half a cosine
+    batch: Count = 128  # points per step
+    optimizer: OptimizerName = "adam"  # the update rule; change learning_rate with it
+    learning_rate: Positive = 3e-3  # initial learning rate; falls to 0 along half a cosine
 
     claims = [
         Claim("train/accuracy", at_least=1.0, each=True, source="ECE-472 (2022), assignment 2")
@@ -52,6 +52,7 @@ class Spirals(Study):
     courses = ["CU A2"]
 
     def __call__(self, run: Run) -> None:
+        # x: (points, 2), within about 1 of the centre; label: (points,), 0.0 or 1.0
         x, label = map(run.place, data.two_spirals(self.points, self.turns, self.noise))
         net = run.place(self.network())
         weights = [p for p in net.parameters() if p.ndim == 2]  # biases are not penalised
@@ -88,7 +89,7 @@ class Spirals(Study):
         return {"class 0": 1 - p, "class 1": p}
 
     def example(self) -> Tensor:
-        """Two points, (2, 2)."""
+        """A batch of two points, (2, 2), as the exported network takes it."""
         return torch.tensor([[0.5, 0.0], [0.0, -0.5]])
 
     def demo(self) -> Demo:

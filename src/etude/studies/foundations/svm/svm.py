@@ -77,8 +77,8 @@ class SVM(Study):
     noise: Amount = 0.2  # standard deviation of what is added to the moons' coordinates
 
     claims = [
-        Claim("breast_cancer/accuracy", at_least=0.95, source="floor of the curriculum"),
-        Claim("moons/accuracy", at_least=0.95, source="floor of the curriculum"),
+        Claim("breast_cancer/accuracy", at_least=0.95, source="Etude"),
+        Claim("moons/accuracy", at_least=0.95, source="Etude"),
         Claim("linear/digits/accuracy", at_least=0.94, source="Etude"),
         Claim("breast_cancer/gap", at_most=1e-3, each=True, source="strong duality; bound: Etude"),
         Claim("moons/gap", at_most=1e-3, each=True, source="strong duality; bound: Etude"),

@@ -32,7 +32,7 @@ class Validation(Study):
         Claim(
             "decomposition/gap",
             at_most=0.02,
-            source="the decomposition is an identity; curriculum: within 2 %",
+            source="an identity; bound: Etude",
         ),
         Claim("diabetes/r2", at_least=0.4, source="Etude"),
     ]

@@ -74,9 +74,9 @@ class DiffusionModel(Study):
         },
     }
     claims = [
-        Claim("generated/accuracy", at_least=0.98, source="the curriculum asks for 0.95"),
+        Claim("generated/accuracy", at_least=0.98, source="Etude"),
         Claim("student/accuracy", at_least=0.96, source="Etude"),
-        Claim("generated/accuracy", at_least=0.95, scale="full", source="goal of the curriculum"),
+        Claim("generated/accuracy", at_least=0.95, scale="full", source="Etude"),
     ]
     courses = ["CU"]
 

@@ -53,8 +53,8 @@ class RestrictedBoltzmannMachine(Study):
     held_out: Fraction = 0.1  # fraction of the training data kept for validation
 
     claims = [
-        Claim("gain over independent pixels", at_least=10, source="floor of the curriculum"),
-        Claim("small/error of log Z", at_most=0.1, each=True, source="floor of the curriculum"),
+        Claim("gain over independent pixels", at_least=10, source="Etude"),
+        Claim("small/error of log Z", at_most=0.1, each=True, source="Etude"),
     ]
     courses = ["OU", "ITU"]
 

@@ -56,13 +56,13 @@ class GraphConvolution(Study):
         "citeseer": {"dataset": "citeseer", "repeats": 10},
     }
     claims = [
-        Claim("test/accuracy", at_least=0.9, source="floor of the curriculum"),
+        Claim("test/accuracy", at_least=0.9, source="Etude"),
         Claim(
             "gcn/test/accuracy",
             at_least=0.81,
             scale="full",
             seeds=1,
-            source="curriculum; Kipf & Welling: 0.815",
+            source="Etude; Kipf & Welling (2017): 0.815",
         ),
         Claim(
             "gcn/test/accuracy",

@@ -95,7 +95,7 @@ class AGNews(Study):
         },
     }
     claims = [
-        Claim("test/accuracy", at_least=0.90, source="floor of the curriculum"),
+        Claim("test/accuracy", at_least=0.90, source="Etude"),
         Claim(
             "test/accuracy",
             at_least=0.87,

@@ -76,12 +76,12 @@ class LanguageModel(Study):
         },
     }
     claims = [
-        Claim("test/bits", at_most=2.0, source="Etude; the goal of the curriculum is 2.3"),
+        Claim("test/bits", at_most=2.0, source="Etude"),
         Claim(
             "test/nats",
             at_most=1.60,
             scale="full",
-            source="goal of the curriculum; a character of the plays",
+            source="Etude; a character of the plays",
         ),
     ]
     courses = ["CU P31", "CUHK"]

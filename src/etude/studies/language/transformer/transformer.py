@@ -56,7 +56,7 @@ class Transformer(Study):
     learning_rate: Positive = 4e-3  # the highest one; falls to zero along half a cosine
     weight_decay: Amount = 0.01  # strength of the L2 penalty; for AdamW, of its decoupled decay
 
-    claims = [Claim("test/exact", at_least=0.99, source="goal of the curriculum")]
+    claims = [Claim("test/exact", at_least=0.99, source="Etude")]
     courses = ["CU", "ITU", "NCKU", "OU", "CUHK"]
 
     def __call__(self, run: Run) -> None:

@@ -82,12 +82,12 @@ class Translation(Study):
         },
     }
     claims = [
-        Claim("test/exact", at_least=0.99, source="Etude; the goal of the curriculum is 0.95"),
+        Claim("test/exact", at_least=0.99, source="Etude"),
         Claim(
             "test/bleu",
             at_least=33,
             scale="full",
-            source="goal of the curriculum; the test of 2016, sacrebleu",
+            source="Etude; the test of 2016, sacrebleu",
         ),
     ]
     courses = ["ITU", "CUHK"]

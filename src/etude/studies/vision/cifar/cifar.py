@@ -80,7 +80,7 @@ class Cifar(Study):
         },
     }
     claims = [
-        Claim("test/accuracy", at_least=0.95, source="floor of the curriculum"),
+        Claim("test/accuracy", at_least=0.95, source="Etude"),
         Claim(
             "test/accuracy",
             at_least=0.94,

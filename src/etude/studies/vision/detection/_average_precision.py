@@ -1,8 +1,9 @@
 r"""Average precision of detections, as COCO measures it.
 
-For one class, go through the detections in all pictures from the highest score down. Each takes, in
-its picture, the object with the highest IoU among those that are not yet taken. It is right if that
-IoU is at least a threshold, and wrong otherwise. After each detection, precision is the fraction of
+For one class, go through the detections in all pictures from the highest score down. Compare each
+with the objects of the class in its picture that no earlier detection has taken. If its highest IoU
+with them is at least a threshold, it is right and takes that object; otherwise it is wrong and
+takes none. After each detection, precision is the fraction of
 detections that are right, and recall the fraction of objects that are taken. Average precision is
 the mean, over the recalls 0, 0.01, …, 1, of the highest precision at that recall or beyond.
 """
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from etude.layers.boxes import iou
 
-RECALLS = torch.from_numpy(np.linspace(0, 1, 101))  # COCO has NumPy's, to the last bit
+RECALLS = torch.from_numpy(np.linspace(0, 1, 101))  # NumPy's, as COCO's code has them, bit for bit
 COCO_THRESHOLDS: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
 MOST = 100  # detections of a class in a picture that count
 
@@ -37,7 +38,11 @@ class AveragePrecision:
 
     def at(self, threshold: float) -> float:
         """The mean over the classes at one IoU threshold."""
-        return float(self.table[self.thresholds.index(threshold)].nanmean())
+        return float(self.by_class(threshold).nanmean())
+
+    def by_class(self, threshold: float) -> Tensor:
+        """The average precision of each class at one IoU threshold, (classes,)."""
+        return self.table[self.thresholds.index(threshold)]
 
     @property
     def mean(self) -> float:
@@ -65,11 +70,12 @@ def average_precision(
         classes: Number of classes.
         thresholds: IoU thresholds.
 
-    Source: Lin et al. (2014), for objects of all sizes, without crowds.
+    Source: the detection evaluation of COCO and its code, pycocotools, for objects of all sizes,
+    without crowds.
     """
-    levels = torch.tensor(thresholds, dtype=torch.double).clamp(max=1 - 1e-10)
-    precision = torch.full((len(levels), len(RECALLS), classes), torch.nan, dtype=torch.double)
-    recall = torch.full((len(levels), classes), torch.nan, dtype=torch.double)
+    least = torch.tensor(thresholds, dtype=torch.double).clamp(max=1 - 1e-10)  # as pycocotools
+    precision = torch.full((len(least), len(RECALLS), classes), torch.nan, dtype=torch.double)
+    recall = torch.full((len(least), classes), torch.nan, dtype=torch.double)
     overlap = iou(boxes.double().cpu(), true_boxes.double().cpu())  # (n, most, most objects)
     scores = scores.cpu()
     labels = labels.cpu()
@@ -79,21 +85,21 @@ def average_precision(
         total = int(objects.sum())
         if not total:
             continue
-        right, score = _assign(overlap, scores, labels == k, objects, levels)
+        right, score = _assign(overlap, scores, labels == k, objects, least)
         right = right[:, score.argsort(descending=True, stable=True)]  # (thresholds, detections)
         hits = right.double().cumsum(1)
         reached = hits / total
-        exact = hits / torch.arange(1, hits.shape[1] + 1)
-        never = exact.new_zeros(len(levels), 1)  # the precision at a recall that is not reached
-        beyond = torch.cat([exact, never], 1).flip(1).cummax(1).values.flip(1)
-        at = torch.searchsorted(reached, RECALLS.expand(len(levels), -1).contiguous())
+        precise = hits / torch.arange(1, hits.shape[1] + 1)
+        never = precise.new_zeros(len(least), 1)  # the precision at a recall that is not reached
+        beyond = torch.cat([precise, never], 1).flip(1).cummax(1).values.flip(1)
+        at = torch.searchsorted(reached, RECALLS.expand(len(least), -1).contiguous())
         precision[:, :, k] = beyond.gather(1, at)
         recall[:, k] = reached[:, -1] if hits.shape[1] else 0.0
     return AveragePrecision(thresholds, precision, recall)
 
 
 def _assign(
-    overlap: Tensor, scores: Tensor, found: Tensor, objects: Tensor, levels: Tensor
+    overlap: Tensor, scores: Tensor, found: Tensor, objects: Tensor, least: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Which detections of a class are right, (thresholds, detections), and their scores."""
     order = scores.masked_fill(~found, -torch.inf).argsort(dim=1, descending=True, stable=True)
@@ -101,12 +107,12 @@ def _assign(
     found = found.gather(1, order)
     scores = scores.gather(1, order)
     overlap = overlap.gather(1, order[..., None].expand(-1, -1, overlap.shape[2]))
-    free = objects.expand(len(levels), -1, -1).clone()  # (thresholds, n, objects)
-    right = torch.zeros(len(levels), *order.shape, dtype=torch.bool)
+    free = objects.expand(len(least), -1, -1).clone()  # (thresholds, n, objects)
+    right = torch.zeros(len(least), *order.shape, dtype=torch.bool)
     last = objects.shape[1] - 1
     for rank in range(order.shape[1]):  # the best of each picture, then the second of each, …
         each = overlap[:, rank].expand_as(free)
-        fits = free & (each >= levels[:, None, None]) & found[:, rank, None]
+        fits = free & (each >= least[:, None, None]) & found[:, rank, None]
         value = each.where(fits, -1.0)
         chosen = last - value.flip(2).argmax(2)  # among equal ones the last, as in COCO's own code
         right[:, :, rank] = fits.any(2)

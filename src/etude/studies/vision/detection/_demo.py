@@ -1,4 +1,4 @@
-"""The demo: a scene as the visitor asks for it, and what is detected in it."""
+"""The demo on the study's page: a scene of the reader's choice, and what is detected in it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def comparison(
     before, after = raw.of(0, least), kept.of(0, least)
     pictures = {
         _counted("the scene", int(scene.counts[0]), "shape", "shapes"): framed(
-            image, scene.boxes[0, :0], scene.labels[0, :0]
+            image,
+            scene.boxes[0, :0],
+            scene.labels[0, :0],  # no boxes
         ),
         _counted("before suppression", len(before.labels), "box", "boxes"): framed(
             image, before.boxes, before.labels
@@ -79,7 +81,7 @@ def comparison(
     yield Pictures("Detections", pictures, width=230)
     pairs = zip(after.labels.tolist(), after.scores.tolist(), strict=True)
     scores = [f"{classes[k]} {score:.2f}" for k, score in pairs]
-    yield Said("Scores", ", ".join(scores) or "There is nothing with so high a score.")
+    yield Said("Scores", ", ".join(scores) or "No detection has such a high score.")
 
 
 def framed(image: Tensor, boxes: Tensor, labels: Tensor, enlarged: int = 5) -> Image:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from etude.data import Boxed
 from etude.figures import INK, PALETTE, QUIET, canvas
-from etude.layers.anchors import BACKGROUND, NEITHER
+from etude.layers.anchors import BACKGROUND, IGNORED
 from etude.layers.boxes import Detections
 
 from ._average_precision import RECALLS, AveragePrecision
@@ -42,7 +42,7 @@ def detections_and_truth(
     for axis in axes:
         axis.axis("off")
     for i in range(n):
-        _draw_picture(axes[i], truth.images[i], fade=0.85)
+        _draw_picture(axes[i], truth.images[i], contrast=0.85)
         for box in truth.boxes[i, : int(truth.counts[i])].tolist():
             _draw_box(axes[i], box, "white", linestyle=DASHED, linewidth=1.0)
         _draw_detections(axes[i], found.of(i, least), linewidth=1.5)
@@ -66,7 +66,7 @@ def before_and_after(
     figure, axes = canvas(8.0, 4.0 * height / width + 0.6, 1, 2)
     for axis, name, found in zip(axes, ("before", "after"), (before, after), strict=True):
         shown = found.of(0, least)
-        _draw_picture(axis, image, fade=0.85)
+        _draw_picture(axis, image, contrast=0.85)
         _draw_detections(axis, shown, tags=name == "after", linewidth=1.5, alpha=0.8)
         axis.set_title(f"{name}: {len(shown.labels)} with a score of at least {least:g}")
     _legend(figure, classes)
@@ -90,7 +90,7 @@ def anchors_by_level(
     figure, axes = canvas(3.1 * len(strides), 3.1 * height / width + 0.5, 1, len(strides))
     by_level = torch.split(anchors, list(levels)), torch.split(matched, list(levels))
     for axis, stride, level, chosen in zip(axes, strides, *by_level, strict=True):
-        _draw_picture(axis, image, fade=0.6)
+        _draw_picture(axis, image, contrast=0.6)
         x = stride * (torch.arange(-(-width // stride)) + 0.5)
         y = stride * (torch.arange(-(-height // stride)) + 0.5)
         grid = torch.cartesian_prod(x, y)
@@ -105,7 +105,7 @@ def anchors_by_level(
 
 
 def anchor_counts(matched: Tensor, levels: Sequence[int]) -> Tensor:
-    """How many anchors of a picture are matched to an object, to neither, and to the background.
+    """How many anchors of a picture are matched to an object, ignored, and background.
 
     Args:
         matched: (pictures, anchors), as :func:`etude.layers.anchors.match` returns.
@@ -116,7 +116,7 @@ def anchor_counts(matched: Tensor, levels: Sequence[int]) -> Tensor:
     """
     rows = []
     for level in torch.split(matched, list(levels), 1):
-        kinds = [level >= 0, level == NEITHER, level == BACKGROUND]
+        kinds = [level >= 0, level == IGNORED, level == BACKGROUND]
         rows.append(torch.stack([kind.sum() for kind in kinds]) / len(matched))
     return torch.stack([*rows, torch.stack(rows).sum(0)])
 
@@ -125,7 +125,7 @@ def anchor_table(counts: Tensor, strides: Sequence[int]) -> tuple[list[str], lis
     """Names of the columns, and the rows, of a table of :func:`anchor_counts`."""
     names = [*(f"stride {stride}" for stride in strides), "all"]
     rows = [[name, *row] for name, row in zip(names, counts.tolist(), strict=True)]
-    return ["of a picture", "for objects", "neither", "background"], rows
+    return ["level", "matched", "ignored", "background"], rows
 
 
 def precision_and_recall(measured: AveragePrecision, classes: Sequence[str]) -> Figure:
@@ -151,10 +151,10 @@ def _colour(label: int) -> str:
     return PALETTE[label % len(PALETTE)]
 
 
-def _draw_picture(axes: Axes, image: Tensor, fade: float) -> None:
-    """A picture, uint8 (3, height, width), mixed with white."""
+def _draw_picture(axes: Axes, image: Tensor, contrast: float) -> None:
+    """A picture, uint8 (3, height, width); a contrast of 1 is its own, 0 is white."""
     _, height, width = image.shape
-    faded = 1 - fade * (1 - image.float() / 255)
+    faded = 1 - contrast * (1 - image.float() / 255)
     axes.imshow(faded.movedim(0, -1).numpy(), extent=(0, width, height, 0))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.axis("off")

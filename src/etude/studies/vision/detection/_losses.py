@@ -27,15 +27,15 @@ def focal_loss(logits: Tensor, targets: Tensor, gamma: float = 2.0, alpha: float
     weight = alpha * targets + (1 - alpha) * (1 - targets)
     if not gamma:
         return weight * cross_entropy
-    wrong = logsigmoid(logits * (1 - 2 * targets)).exp()  # 1 - p_t
+    wrong = logsigmoid(logits * (1 - 2 * targets)).exp()  # 1 - p_t, exact where p_t is near 1
     return weight * wrong**gamma * cross_entropy
 
 
-def box_loss(offsets: Tensor, anchors: Tensor, boxes: Tensor, kind: str = "giou") -> Tensor:
+def regression_loss(offsets: Tensor, anchors: Tensor, boxes: Tensor, kind: str = "giou") -> Tensor:
     r"""The loss of each of n predicted boxes, (n,).
 
     ``giou`` is 1 - GIoU, from 0 to 2. ``smooth`` is the sum over the four offsets of
-    $d^2 / 0.2$ for an error $d$ below 0.1, and of $d - 0.05$ otherwise.
+    $d^2 / 0.2$ for an error $|d|$ below 0.1, and of $|d| - 0.05$ otherwise.
 
     Args:
         offsets: Predicted offsets from the anchors, (n, 4).
@@ -43,7 +43,8 @@ def box_loss(offsets: Tensor, anchors: Tensor, boxes: Tensor, kind: str = "giou"
         boxes: True boxes, (n, 4).
         kind: ``giou`` or ``smooth``.
 
-    Source: Rezatofighi et al. (2019), algorithm 1; Girshick (2015), Fast R-CNN, equation 3.
+    Source: Rezatofighi et al. (2019), algorithm 1; Girshick (2015), Fast R-CNN, equation 3,
+    with the bend at 0.1 instead of 1.
     """
     if kind == "giou":
         return 1 - giou(decode(offsets, anchors), boxes)

@@ -83,7 +83,7 @@ class Digits(Study):
         },
     }
     claims = [
-        Claim("test/accuracy", at_least=0.98, source="floor of the curriculum"),
+        Claim("test/accuracy", at_least=0.98, source="Etude"),
         Claim(
             "test/accuracy",
             at_least=0.995,
@@ -96,7 +96,7 @@ class Digits(Study):
             scale="brief",
             source="goal: in 12 s, from the start of the process",
         ),
-        Claim("test/accuracy", at_least=0.93, scale="fashion", source="goal of the curriculum"),
+        Claim("test/accuracy", at_least=0.93, scale="fashion", source="Etude"),
     ]
     courses = ["CU A3", "ITU A1", "NCKU", "OU"]
 

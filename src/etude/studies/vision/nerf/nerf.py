@@ -70,7 +70,7 @@ class RadianceField(Study):
         },
     }
     claims = [
-        Claim("test/PSNR", at_least=26, source="Etude; the curriculum asks for 25"),
+        Claim("test/PSNR", at_least=26, source="Etude"),
         Claim("test/median error of depth", at_most=0.075, source="Etude"),
         Claim("test/PSNR", at_least=20, scale="full", seeds=1, source="Etude"),
     ]

@@ -54,8 +54,8 @@ class Segmentation(Study):
         },
     }
     claims = [
-        Claim("test/miou", at_least=0.92, source="curriculum: 0.90; bound: Etude"),
-        Claim("test/miou", at_least=0.50, scale="full", source="floor of the curriculum"),
+        Claim("test/miou", at_least=0.92, source="Etude"),
+        Claim("test/miou", at_least=0.50, scale="full", source="Etude"),
     ]
     courses = ["ITU"]
 
