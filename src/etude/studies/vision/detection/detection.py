@@ -100,7 +100,7 @@ class Detection(Study):
     def __call__(self, run: Run) -> None:
         pictures = self.pictures()
         run.say(pictures.source)
-        train, validation, test = pictures.train, pictures.validation, pictures.test
+        train, validation = pictures.train, pictures.validation
         batches = training.Batches(train.parts, self.batch)
         steps = round(self.epochs * len(batches))
 
@@ -124,13 +124,13 @@ class Detection(Study):
         map50 = self.evaluate(net, validation).at(0.5)
         run.result({"validation/map50": map50}, held_out=len(validation))
 
-        measured = self.evaluate(net, test)
-        run.result({"test/map50": measured.at(0.5)}, held_out=len(test))
-        run.result({"test/map": measured.mean}, held_out=len(test))
+        measured = self.evaluate(net, pictures.test)
+        run.result({"test/map50": measured.at(0.5)}, held_out=len(pictures.test))
+        run.result({"test/map": measured.mean}, held_out=len(pictures.test))
         for name, value in zip(pictures.classes, measured.by_class(0.5), strict=True):
-            run.result({f"test/ap50/{name}": value}, held_out=len(test))
+            run.result({f"test/ap50/{name}": value}, held_out=len(pictures.test))
         run.figure("precision", precision_and_recall(measured, pictures.classes))
-        self.draw(run, net, test)
+        self.draw(run, net, pictures.test)
         self.count_anchors(run, net, train[:400])
         run.keep(net)
 
