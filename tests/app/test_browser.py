@@ -76,7 +76,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 

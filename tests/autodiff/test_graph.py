@@ -53,20 +53,20 @@ def test_a_diamond_is_walked_once() -> None:
     assert len(calls) == 1
 
 
-def test_a_chain_of_100_000_operations() -> None:
+def test_a_chain_of_20_000_operations() -> None:
     limit = sys.getrecursionlimit()
     x = Tensor(1.0, requires_grad=True)
     y = x
-    for _ in range(100_000):
+    for _ in range(20_000):
         y = -y
     assert y.item() == 1
     y.backward()
     assert x.grad.item() == 1
     y = x
-    for _ in range(100_000):
+    for _ in range(20_000):
         y = -y
     del y  # dropped without a walk
-    _, y_tangent = ad.jvp(lambda x: _many(x, 10_000), x, 1.0)
+    _, y_tangent = ad.jvp(lambda x: _many(x, 3_000), x, 1.0)
     assert y_tangent.item() == 1
     assert sys.getrecursionlimit() == limit
 

@@ -235,7 +235,7 @@ def page_of(results: Results) -> str:
         "## Files made to do harm",
         "",
         (
-            "Refused in one sentence that names the file, in less than 5 s of processor time and 1"
+            "Refused in one sentence that names the file, in less than 30 s of processor time and 1"
             " GiB."
         ),
         "",

@@ -5,8 +5,8 @@ from another file, lengths set to huge numbers, and, of JSON, values replaced by
 a format is always the same.
 
 A format is read in a process of its own, with 1 GiB more of address space than it begins with. An
-input fails if reading it raises anything but a ``UserError``, takes 5 s of processor time, runs out
-of that memory, or ends the process.
+input fails if reading it raises anything but a ``UserError``, takes 30 s of processor time, runs
+out of that memory, or ends the process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typing import Any
 
 from etude.errors import UserError
 
-SECONDS = 5.0  # of processor time, for one input
+SECONDS = 30.0  # of processor time, for one input
 PATIENCE = (
     120.0  # seconds on the clock without a new input: it sleeps, or the machine is far too busy
 )

@@ -8,6 +8,8 @@ import argparse
 import math
 import os
 import signal
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -21,8 +23,26 @@ from etude.training.evaluation import accuracy, outputs
 from etude.training.optimizers import descent
 from etude.training.schedules import one_cycle
 
+STEPS = 40  # of each stage
 
-def main() -> None:
+
+def carry_out(rank: int, size: int, port: int, words: Sequence[str], said: str) -> None:
+    """Be process ``rank`` of ``size``, as by torchrun; what goes wrong is said in a file."""
+    if size > 1:
+        os.environ |= {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(size),
+            "LOCAL_WORLD_SIZE": str(size),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+        }
+    with Path(said).open("w") as file:
+        os.dup2(file.fileno(), 2)
+    main(words)
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Both stages.
 
     ``--stop-at`` asks for a stop at that step, counted through both; ``--die-at`` kills the last
@@ -32,12 +52,12 @@ def main() -> None:
     parser.add_argument("--root", required=True)
     parser.add_argument("--resume")
     parser.add_argument("--strategy", default="ddp")
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--stop-at", type=int, default=-1)
     parser.add_argument("--die-at", type=int, default=-1)
     parser.add_argument("--err-at", type=int, default=-1)
     parser.add_argument("--every", type=float, default=None)
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     torch.set_num_threads(1)
     torch.set_default_dtype(
         torch.float64

@@ -29,9 +29,26 @@ def shortened(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Run, "steps", few)
 
 
+FEWER = {
+    "repeats": 1,
+    "path_points": 6,
+    "episodes": 10,
+    "samples": 20,
+    "fakes": 200,
+    "chains": 10,
+    "tested": 1,
+    "frames": 3,
+    "length": 60,
+}
+"""Fields that only say how often something is done, after or beside the first loop."""
+
+
 def perform(entry: Entry, root: Path, **options: Any) -> Run:
-    """The study at quick, in fp32."""
-    return execute(entry.load().at("quick"), root=root, precision="fp32", quiet=True, **options)
+    """The study at quick, in fp32, with :data:`FEWER` repetitions."""
+    study = entry.load().at("quick")
+    fewer = {name: few for name, few in FEWER.items() if getattr(study, name, few) > few}
+    study = dataclasses.replace(study, **fewer)
+    return execute(study, root=root, precision="fp32", quiet=True, **options)
 
 
 def numbers(run: Run) -> dict[str, Any]:

@@ -7,6 +7,7 @@ commit says why.
 from __future__ import annotations
 
 import json
+import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from etude.catalogue import Entry
 from etude.runs.folder import machine
+from etude.runs.run import Run
 from studies.catalogue import ENTRIES, perform, shortened
 
 STEPS = 20
@@ -43,12 +45,31 @@ def first_losses(entry: Entry, root: Path, monkeypatch: pytest.MonkeyPatch) -> l
     """
     torch.set_num_threads(1)
     shortened(STEPS, monkeypatch)
-    run = perform(entry, root, seed=0)
+    return losses_of(perform(entry, root))
+
+
+def losses_of(run: Run) -> list[float]:
+    """The losses of the first steps of a run's first loop; else what it reached."""
     rows = [row for row in run.folder.metrics() if "loss" in row]
     first = rows[0].get("stage") if rows else None
     return [row["loss"] for row in rows if row.get("stage") == first][:STEPS] or list(
         run.metrics.values()
     )
+
+
+def moved(entry: Entry, run: Run) -> str:
+    """What is wrong with the first losses of a run; empty if they are the study's."""
+    if not file_of(entry).is_file():
+        return "a new study: 'make golden' writes its first losses down"
+    golden = json.loads(file_of(entry).read_text(encoding="utf-8"))
+    if OF_PYTHON.get(entry.name, platform.python_version()) != platform.python_version():
+        return ""
+    compared = None if at_home() else ELSEWHERE.get(entry.name)  # None: all
+    found = losses_of(run)
+    near = pytest.approx(golden[:compared], rel=1e-3)
+    if golden and len(found) == len(golden) and found[:compared] == near:
+        return ""
+    return f"the first losses were {golden}, and are {found}"
 
 
 def file_of(entry: Entry) -> Path:

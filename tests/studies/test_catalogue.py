@@ -11,16 +11,19 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib import pyplot
 
 from etude.catalogue import Entry
 from etude.cli.run import Options
 from etude.errors import UserError
+from etude.runs import keeping
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.lesson import lesson_html
 from etude.runs.run import Interrupted
 from etude.runs.stage import Stage
 from etude.study import Study
 from studies.catalogue import ENTRIES, fields_of, numbers, perform, shortened
+from studies.golden import STEPS, moved
 
 each_study = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 
@@ -79,12 +82,15 @@ def test_the_lesson_teaches_with_references(entry: Entry) -> None:
 
 
 @each_study
-def test_stopped_and_resumed_is_never_stopped(
+def test_a_stopped_run_is_a_run_never_stopped_and_its_first_losses_stand(
     entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also: it runs from end to end, keeps figures, writes a report."""
+    """Also: it runs from end to end, keeps figures, writes a report.
+
+    One test for all of this: whole studies are run, around a few steps of each loop.
+    """
     torch.set_num_threads(1)
-    shortened(6, monkeypatch)
+    shortened(STEPS, monkeypatch)
     whole = perform(entry, tmp_path / "whole")
     assert whole.metrics
     assert whole.folder.pictures(), "a study shows something"
@@ -95,25 +101,35 @@ def test_stopped_and_resumed_is_never_stopped(
     assert entry.title in report
     assert not re.search(r'(src|href)="(?!data:)', report), "the report needs nothing but itself"
 
-    calls = {"n": 0}
+    if list(whole.folder.metrics()):  # else nothing is trained
+        monkeypatch.setattr(keeping, "figure", lambda folder, name, figure: pyplot.close(figure))
+        monkeypatch.setattr(
+            keeping, "animation", lambda folder, name, film, fps: pyplot.close(film.figure)
+        )
+        with monkeypatch.context() as patch, pytest.raises(Interrupted):
+            stop_after(4, patch)
+            perform(entry, tmp_path / "cut")
+        (folder,) = find_runs(tmp_path / "cut")
+        assert RunFolder(folder.path).state == "stopped"
+        torch.rand(3)  # the process's own random state must not matter
+        resumed = perform(entry, tmp_path / "cut", resume=folder.path)
+        assert numbers(resumed) == numbers(whole)
+    assert not moved(entry, whole)
+
+
+def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the run after so many steps in all, as Ctrl-C does."""
     after = Stage.after_step
+    taken = 0
 
     def stop_once(self: Stage[Any]) -> None:
-        calls["n"] += 1
-        if calls["n"] == 4:
-            self.services.policy.signal = 2  # as Ctrl-C does
+        nonlocal taken
+        taken += 1
+        if taken == steps:
+            self.services.policy.signal = 2
         after(self)
 
     monkeypatch.setattr(Stage, "after_step", stop_once)
-    if len(list(whole.folder.metrics())) == 0:
-        pytest.skip("nothing is trained")
-    with pytest.raises(Interrupted):
-        perform(entry, tmp_path / "cut")
-    (folder,) = find_runs(tmp_path / "cut")
-    assert RunFolder(folder.path).state == "stopped"
-    torch.rand(3)  # the process's own random state must not matter
-    resumed = perform(entry, tmp_path / "cut", resume=folder.path)
-    assert numbers(resumed) == numbers(whole)
 
 
 @each_study

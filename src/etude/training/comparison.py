@@ -108,11 +108,11 @@ def compare(
 
 def interval(values: list[float]) -> Interval:
     """The mean and its 95 % interval by Student's t; half its width is NaN for a single value."""
-    from scipy.stats import t
+    from scipy.special import stdtrit  # its quantile; scipy.stats takes a second to import
 
     n = len(values)
     half = (
-        float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+        float(stdtrit(n - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(n)
         if n > 1
         else math.nan
     )

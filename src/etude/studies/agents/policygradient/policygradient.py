@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -49,7 +49,7 @@ from ._noise import gradient_noise, noise_bars
 
 
 @dataclass
-class PolicyGradient(Study):
+class PolicyGradient(Study[ActorCritic]):
     """Learn to act from rewards alone, by the gradient of the expected return."""
 
     environment: str = "CartPole-v1"  # of Gymnasium, with discrete actions and vectors to see
@@ -239,9 +239,8 @@ class PolicyGradient(Study):
         inputs, actions = spaces(self.environment)
         return ActorCritic(inputs, [self.width] * self.layers, actions)
 
-    def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
+    def predict(self, net: ActorCritic, input: Any) -> Mapping[str, float]:
         """Probabilities of the actions for one observation: numbers, or ``0 0 0.05 0``."""
-        assert isinstance(net, ActorCritic)
         observation = read_observation(self.environment, input)
         p = net.log_policy(observation).exp()[0]
         return dict(zip(action_names(self.environment), p.tolist(), strict=True))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from etude import (
@@ -32,7 +32,7 @@ from ._likelihood import annealed_log_weights, log_mean, log_odds, log_partition
 
 
 @dataclass
-class RestrictedBoltzmannMachine(Study):
+class RestrictedBoltzmannMachine(Study[RBM]):
     """Learn the distribution of handwritten digits, and measure the probability of unseen ones."""
 
     hidden: Count = 128  # hidden bits
@@ -193,8 +193,7 @@ class RestrictedBoltzmannMachine(Study):
         """Two pictures of bits."""
         return torch.rand(2, 64).round()
 
-    def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
+    def predict(self, net: RBM, input: Any) -> Mapping[str, float]:
         """log p(v) in nats for one picture: a file, an array or a tensor."""
         v = self.bits(data.like_uci(input)[None])
-        assert isinstance(net, RBM)
         return {"free energy": net(v).item(), "log p": net.log_likelihood(v).item()}

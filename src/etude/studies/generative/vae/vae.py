@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from etude import (
@@ -40,7 +40,7 @@ from ._figures import interpolations, latent_map, rate_distortion
 
 
 @dataclass
-class VariationalAutoencoder(Study):
+class VariationalAutoencoder(Study[VAE]):
     """Learn codes of digits, bound the probability of unseen digits, and generate new ones."""
 
     dataset: Literal["uci", "mnist"] = "uci"  # 8×8 pixels of 16 bits; 28×28 pixels of one bit
@@ -230,10 +230,9 @@ class VariationalAutoencoder(Study):
         """Two images from 0 to 1."""
         return torch.rand(2, self.pixels)
 
-    def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
+    def predict(self, net: VAE, input: Any) -> Mapping[str, float]:
         """Two bounds on log p(x) in nats, for one picture: a file, an array or a tensor."""
         image = data.like_uci(input) if self.dataset == "uci" else data.like_mnist(input)
-        assert isinstance(net, VAE)
         x = self.counts(image[None], Generator().manual_seed(0))
         w = log_weights(net, x, self.samples)
         return {"ELBO": w.mean().item(), f"with {self.samples} codes": iwae_bound(w).item()}
@@ -244,7 +243,6 @@ class VariationalAutoencoder(Study):
         sliders = {name: Slider(name, -3, 3, 0, 0.1) for name in names}
         return Demo("Find a 3. What lies between it and an 8?", sliders, self.answer)
 
-    def answer(self, net: nn.Module, **sliders: float) -> Iterator[Answer]:
+    def answer(self, net: VAE, **sliders: float) -> Iterator[Answer]:
         """The picture of a code; the first slider is the number that changes it most."""
-        assert isinstance(net, VAE)
         yield decoded(net, code_of(net, [*sliders.values()]))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -39,7 +39,7 @@ from ._surprise import bits_per_character, one_per_token, surprises
 
 
 @dataclass
-class LanguageModel(Study):
+class LanguageModel(Study[GPT]):
     """Learn to predict a text byte by byte, say how many bits a character costs, and write on."""
 
     dataset: Literal["python", "shakespeare"] = "python"  # help texts of Python, or plays
@@ -173,11 +173,10 @@ class LanguageModel(Study):
         """Two rows of bytes, (2, context)."""
         return torch.arange(2 * self.context).view(2, self.context) % 256
 
-    def write(self, net: nn.Module, input: Any) -> Iterator[str]:
+    def write(self, net: GPT, input: Any) -> Iterator[str]:
         """A continuation of a text, character by character."""
         if not isinstance(input, str):
             raise UserError(f"gpt goes on with a text, such as 'def ', and was given {input!r}")
-        assert isinstance(net, GPT)
         tokens = data.bytes_of(input or "\n").to(net.table.device)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be many bytes
         stream = sample(
@@ -192,7 +191,7 @@ class LanguageModel(Study):
             yield decoder.decode(bytes([byte]))
         yield decoder.decode(b"", final=True)
 
-    def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
+    def predict(self, net: GPT, input: Any) -> Mapping[str, float]:
         """The probability of each byte to follow a text."""
         if not isinstance(input, str) or not input:
             raise UserError(f"gpt takes a text, such as 'def ', and was given {input!r}")

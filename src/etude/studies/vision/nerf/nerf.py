@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -34,7 +34,7 @@ from ._figures import depth_colours, orbit, ray_weights, views_and_truth
 
 
 @dataclass
-class RadianceField(Study):
+class RadianceField(Study[NeRF]):
     """Learn a scene from photographs and their cameras, and render it for other cameras."""
 
     dataset: Literal["traced", "lego"] = "traced"  # ray-traced shapes; the paper's bulldozer
@@ -175,9 +175,8 @@ class RadianceField(Study):
         target = torch.tensor([0.0, 0.1, -0.1])
         return origins, normalize(target - origins, dim=1)
 
-    def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
+    def predict(self, net: NeRF, input: Any) -> Mapping[str, float]:
         """The density at a position such as ``0.1 0 -0.2``, and its colour as seen from above."""
-        assert isinstance(net, NeRF)
         position = data.read_numbers(input, 3, "x, y and z")
         down = torch.tensor([[0.0, 0.0, -1.0]])
         density, colour = net.density_and_colour(position, down)
@@ -190,7 +189,6 @@ class RadianceField(Study):
         guesses = ["as it truly does", "like fog", "right in shape, made up in colour"]
         return Demo(question, CONTROLS, self.view_from, guesses)
 
-    def view_from(self, net: nn.Module, azimuth: float, elevation: float) -> Iterator[Answer]:
+    def view_from(self, net: NeRF, azimuth: float, elevation: float) -> Iterator[Answer]:
         """The view of a camera at these angles, in degrees."""
-        assert isinstance(net, NeRF)
         return view_from(net, azimuth, elevation, self.side if self.dataset == "traced" else None)
