@@ -249,10 +249,8 @@ def test_what_cannot_be_resumed(
     with pytest.raises(KeyError), etude.Run("mine", root=place / "runs", quiet=True):
         raise KeyError
     line = complaint(capsys, "resume", "mine")
-    assert (
-        "that of a plain script; run the script again, with etude.Run('mine', resume='runs/mine/"
-        in line
-    )
+    sentence = 'of a plain script; start the script again, with Run("mine", resume="auto")'
+    assert sentence in line
 
     path = crashed(place, monkeypatch)
     record = json.loads((path / "study.json").read_text())

@@ -49,8 +49,8 @@ def main(options: argparse.Namespace) -> int:
     about = folder.study()
     if "source" not in about:
         raise UserError(
-            f"run {folder.name} is that of a plain script; run the script again, with "
-            f"etude.Run({str(about.get('study'))!r}, resume={str(folder.path)!r})"
+            f"run {folder.name} is that of a plain script; start the script again, with"
+            f' Run({json.dumps(str(about.get("study")))}, resume="auto")'
         )
     check_record(about, folder)
 
