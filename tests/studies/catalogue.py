@@ -35,7 +35,6 @@ FEWER = {
     "episodes": 10,
     "samples": 20,
     "fakes": 200,
-    "chains": 10,
     "tested": 1,
     "frames": 3,
     "length": 60,

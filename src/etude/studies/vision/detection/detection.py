@@ -221,8 +221,8 @@ class Detection(Study):
         if self.dataset == "bccd":
             return data.bccd(*self.size)
         drawn = scene_parts(self.scenes, self.side)
-        parts = [part.boxed for part in (drawn.train, drawn.validation, drawn.test)]
-        return data.Parts(*parts, KINDS, drawn.source)
+        train = drawn.train.boxed
+        return data.Parts(train, drawn.validation.boxed, drawn.test.boxed, KINDS, drawn.source)
 
     @property
     def size(self) -> tuple[int, int]:
