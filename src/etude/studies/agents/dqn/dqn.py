@@ -219,7 +219,7 @@ class DeepQ(Study):
         return dict(zip(action_names(self.environment), q.tolist(), strict=True))
 
     def example(self) -> Tensor:
-        """A batch of two observations, (2, numbers), as the exported network takes it."""
+        """A batch for export and tests: two observations, (2, numbers)."""
         return torch.randn(2, spaces(self.environment)[0])
 
     def demo(self) -> Demo:

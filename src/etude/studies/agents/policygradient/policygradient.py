@@ -70,8 +70,8 @@ class PolicyGradient(Study[ActorCritic]):
     entropy_bonus: Amount = 0.0  # weight of the policy's entropy, which is raised
     reward_scale: Positive = 1.0  # what rewards are divided by
     gradient_clip: Positive = 0.5  # the largest norm of the gradient
-    optimizer: OptimizerName = "adam"  # the rule of a step; each needs its own learning rate
-    learning_rate: Positive = 3e-3  # at the start; falls to zero in a straight line
+    optimizer: OptimizerName = "adam"  # the update rule; change learning_rate with it
+    learning_rate: Positive = 3e-3  # initial learning rate; falls to zero in a straight line
     episodes: Count = 100  # episodes on which the policy is judged
     compared: bool = True  # whether the other methods and the gradient's noise are measured, too
 
@@ -246,5 +246,5 @@ class PolicyGradient(Study[ActorCritic]):
         return dict(zip(action_names(self.environment), p.tolist(), strict=True))
 
     def example(self) -> Tensor:
-        """Two observations, (2, numbers)."""
+        """A batch for export and tests: two observations, (2, numbers)."""
         return torch.randn(2, spaces(self.environment)[0])

@@ -43,7 +43,7 @@ class Activations(Study):
     widths: tuple[Count, ...] = (100, 400, 1600)  # widths of the networks with ReLU and Kaiming
     trained_layers: Count = 20  # hidden layers of 64 ReLUs in the networks that are trained
     steps: Count = 200  # updates of each network that is trained
-    batch: Count = 64  # digits a step
+    batch: Count = 64  # digits per step
     optimizer: OptimizerName = "momentum"  # rule of a step; choose the learning rate with it
     learning_rate: Positive = 0.05  # first learning rate; falls to zero along half a cosine
     repeats: Count = 3  # seeds for each mean

@@ -26,7 +26,7 @@ class Autodiff(Study):
 
     width: Count = 64  # units of the hidden layer of the network that is trained
     steps: Count = 400  # updates of that network
-    batch: Count = 64  # images a step
+    batch: Count = 64  # images per step
     learning_rate: Positive = 5e-3  # first learning rate; falls to zero along half a cosine
     held_out: Fraction = 0.0696  # fraction of the training data kept for validation
     largest: Count = 256  # largest number of inputs, or outputs, for which the cost is measured

@@ -37,7 +37,7 @@ class Backprop(Study):
     units: Count = 64  # units of the hidden layer after the convolutions
     dropout: Fraction = 0.2  # fraction of these units that is dropped in training
     epochs: Positive = 15.0  # passes over the training data
-    batch: Count = 64  # images a step
+    batch: Count = 64  # images per step
     learning_rate: Positive = 0.05  # first learning rate; falls to zero along half a cosine
     momentum: Fraction = 0.9  # μ, the fraction of the last step that is kept
     weight_decay: Amount = 5e-4  # λ, the factor of the L2 penalty
@@ -158,7 +158,7 @@ class Backprop(Study):
         )
 
     def example(self) -> Tensor:
-        """Two random images with values from 0 to 1, (2, 1, side, side)."""
+        """A batch for export and tests: two random images with values from 0 to 1, (2, 1, side, side)."""
         return torch.rand(2, 1, self.side, self.side)
 
     def scaled(self, images: Tensor) -> Tensor:

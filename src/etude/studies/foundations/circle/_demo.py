@@ -1,4 +1,4 @@
-"""What the page of circle offers to try: one hidden layer with any activation."""
+"""The demo on the study's page: one hidden layer with any activation."""
 
 from __future__ import annotations
 

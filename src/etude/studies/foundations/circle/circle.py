@@ -29,7 +29,7 @@ class Circle(Study):
     width: Count = 32  # units of the hidden layer
     steps: Count = 600  # the largest number of steps of gradient descent, each on all points
     enough: Positive = 0.02  # the loss at which training ends
-    optimizer: OptimizerName = "adam"  # the rule of a step; each needs its own learning rate
+    optimizer: OptimizerName = "adam"  # the update rule; change learning_rate with it
     learning_rate: Positive = 0.03  # the same for every step
     repeats: Count = 3  # seeds for each activation, of the points and of the initial weights
     activation: Literal[

@@ -36,7 +36,7 @@ class Fewest(Study):
 
     dataset: Literal["uci", "mnist"] = "uci"  # digits of 8×8 pixels, or of 28×28
     steps: Count = 150  # updates of the nine numbers
-    batch: Count = 64  # images a step
+    batch: Count = 64  # images per step
     optimizer: OptimizerName = "adam"  # rule of a step; choose the learning rate with it
     learning_rate: Positive = 0.05  # first learning rate; falls to zero along a straight line
     cells: Count = 20  # cells along each side of the window through which an image is seen
@@ -188,7 +188,7 @@ class Fewest(Study):
         return images.float() / (16 if self.dataset == "uci" else 255)
 
     def example(self) -> Tensor:
-        """Two random images with values from 0 to 1, (2, 1, side, side)."""
+        """A batch for export and tests: two random images with values from 0 to 1, (2, 1, side, side)."""
         generator = torch.Generator().manual_seed(0)
         return torch.rand(2, 1, self.side, self.side, generator=generator)
 

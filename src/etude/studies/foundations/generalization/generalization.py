@@ -42,7 +42,7 @@ class Generalization(Study):
     layers: Natural = 5  # hidden layers
     width: Count = 128  # units of each hidden layer
     epochs: Positive = 60.0  # passes at most: training ends when every label is learned
-    batch: Count = 64  # images a step
+    batch: Count = 64  # images per step
     optimizer: OptimizerName = "adam"  # rule of a step; choose the learning rate with it
     learning_rate: Positive = 2e-3  # first learning rate; falls to zero along a straight line
     probe_penalty: Amount = 1e-3  # λ, the L2 penalty of a probe; the network has none
@@ -189,7 +189,7 @@ class Generalization(Study):
         return MLP(64, [self.width] * self.layers, 10)
 
     def example(self) -> Tensor:
-        """Two random images with values from 0 to 1, as vectors: (2, 64)."""
+        """A batch for export and tests: two random images with values from 0 to 1, as vectors: (2, 64)."""
         return torch.rand(2, 64)
 
 

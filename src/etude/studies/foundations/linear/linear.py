@@ -158,7 +158,7 @@ class Linear(Study):
         return Standardised(10, 1)
 
     def example(self) -> Tensor:
-        """Two rows of the table in its own units, (2, 10)."""
+        """A batch for export and tests: two rows of the table in its own units, (2, 10)."""
         return data.diabetes().train.inputs[:2]
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:

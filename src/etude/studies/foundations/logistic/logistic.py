@@ -174,7 +174,7 @@ class Logistic(Study):
         return Standardised(4, 3)
 
     def example(self) -> Tensor:
-        """Two flowers in cm, (2, 4)."""
+        """A batch for export and tests: two flowers in cm, (2, 4)."""
         return torch.tensor([[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]])
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:

@@ -234,7 +234,7 @@ class Normalization(Study):
         return errors, pixels
 
     def example(self) -> Tensor:
-        """Two images with values from 0 to 1, (2, 1, 8, 8)."""
+        """A batch for export and tests: two images with values from 0 to 1, (2, 1, 8, 8)."""
         return torch.rand(2, 1, 8, 8)
 
 

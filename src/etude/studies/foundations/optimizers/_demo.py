@@ -1,4 +1,4 @@
-"""What the page of optimizers offers to try: eleven walks from a start of one's own choice."""
+"""The demo on the study's page: eleven walks from a start of one's own choice."""
 
 from __future__ import annotations
 

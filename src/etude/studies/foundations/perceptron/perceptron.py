@@ -235,7 +235,7 @@ class PerceptronRule(Study):
         return {"0": 1 - p, "1": p}
 
     def example(self) -> Tensor:
-        """Two pairs of bits, (2, 2)."""
+        """A batch for export and tests: two pairs of bits, (2, 2)."""
         return torch.tensor([[0.0, 1.0], [1.0, 1.0]])
 
 

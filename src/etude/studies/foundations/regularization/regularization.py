@@ -199,7 +199,7 @@ class Regularization(Study):
         return dict(zip("0123456789", p.tolist(), strict=True))
 
     def example(self) -> Tensor:
-        """Two images with values from 0 to 1, (2, 1, 8, 8)."""
+        """A batch for export and tests: two images with values from 0 to 1, (2, 1, 8, 8)."""
         return torch.rand(2, 1, 8, 8)
 
 

@@ -54,7 +54,7 @@ class Sine(Study):
     bandwidth: Positive = 0.5  # σ_j of every basis at the start
     margin: Amount = 0.3  # distance by which the first centres μ_j extend beyond 0 and beyond 1
     steps: Count = 4_000  # steps of stochastic gradient descent
-    batch: Count = 10  # examples a step
+    batch: Count = 10  # examples per step
     learning_rate: Positive = 0.3  # first rate of w and b; falls to zero along a straight line
     bases_rate: Amount = 0.01  # learning rate of μ and σ, as a fraction of that of w and b
     optimizer: OptimizerName = "sgd"  # rule of a step; choose the learning rate to suit it
@@ -117,5 +117,5 @@ class Sine(Study):
         return {"y": net(data.read_numbers(input, 1)[0]).item()}
 
     def example(self) -> Tensor:
-        """Two inputs, (2,)."""
+        """A batch for export and tests: two inputs, (2,)."""
         return torch.tensor([0.25, 0.75])

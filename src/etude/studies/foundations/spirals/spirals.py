@@ -89,7 +89,7 @@ class Spirals(Study):
         return {"class 0": 1 - p, "class 1": p}
 
     def example(self) -> Tensor:
-        """A batch of two points, (2, 2), as the exported network takes it."""
+        """A batch for export and tests: two points, (2, 2)."""
         return torch.tensor([[0.5, 0.0], [0.0, -0.5]])
 
     def demo(self) -> Demo:

@@ -66,7 +66,7 @@ class SVM(Study):
     loss: Literal["hinge", "squared"] = "hinge"  # loss of the linear machines
     multiclass: Literal["weston-watkins", "crammer-singer"] = "weston-watkins"  # multiclass hinge
     steps: Count = 3_000  # steps of stochastic subgradient descent
-    batch: Count = 64  # examples a step
+    batch: Count = 64  # examples per step
     learning_rate: Positive = 0.1  # rate of the first step; falls to zero along a straight line
     kernel: Literal["rbf", "polynomial", "linear"] = "rbf"  # kernel of the machines in the dual
     gamma: Positive = 2.0  # γ of rbf and polynomial, times the summed variance of the columns
@@ -215,5 +215,5 @@ class SVM(Study):
         return {"score": net(point).item()}
 
     def example(self) -> Tensor:
-        """Two points, (2, 2)."""
+        """A batch for export and tests: two points, (2, 2)."""
         return torch.tensor([[0.0, 1.0], [1.0, -0.5]])

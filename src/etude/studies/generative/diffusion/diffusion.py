@@ -54,9 +54,9 @@ class DiffusionModel(Study):
     grow: tuple[Count, ...] = (1, 2)  # factors of the channels at full size, at half …
     epochs: Positive = 70.0  # passes over the training data
     average: Fraction = 0.995  # decay of the running mean of the weights, which generates
-    batch: Count = 128  # digits a step
+    batch: Count = 128  # digits per step
     judging: Count = 400  # steps in which a judge is trained
-    optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
+    optimizer: OptimizerName = "adam"  # the update rule; change learning_rate with it
     learning_rate: Positive = 2e-3  # after a short warm-up; falls to zero along half a cosine
     held_out: Fraction = 0.1  # fraction of the training data kept for validation
 
@@ -225,7 +225,7 @@ class DiffusionModel(Study):
         return Denoiser(1, 10, self.width, self.grow)
 
     def example(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Two mixtures, their times and labels."""
+        """A batch for export and tests: two mixtures, their times and labels."""
         side = 8 if self.dataset == "uci" else 28
         return torch.randn(2, 1, side, side), torch.tensor([0.3, 0.6]), torch.tensor([3, NO_CLASS])
 

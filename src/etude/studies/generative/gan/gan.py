@@ -41,7 +41,7 @@ class GAN(Study):
     steps: Count = 600  # updates of the generator
     ring_steps: Count = 1_000  # updates of the generator in the games on a ring of points
     average: Fraction = 0.995  # decay of the running mean of the generator's weights
-    batch: Count = 64  # digits a step
+    batch: Count = 64  # digits per step
     judging: Count = 400  # steps in which a judge is trained
     learning_rate: Positive = 2e-3  # of both networks; falls linearly in the second half
     beta1: Fraction = 0.0  # β₁, Adam's momentum, which is 0 because the game turns in circles
@@ -246,5 +246,5 @@ class GAN(Study):
         return Generator(self.side, self.latent, 10 * self.conditional, self.width)
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """Two codes and the classes that are asked for."""
+        """A batch for export and tests: two codes and the classes that are asked for."""
         return torch.randn(2, self.latent), torch.tensor([3, 7])

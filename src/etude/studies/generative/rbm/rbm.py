@@ -40,8 +40,8 @@ class RestrictedBoltzmannMachine(Study[RBM]):
     k: Count = 1  # Gibbs steps for each step of learning
     epochs: Positive = 1200.0  # passes over the training data
     batch: Count = 100  # images a step, and the number of persistent chains
-    optimizer: OptimizerName = "sgd"  # the rule of a step; choose the learning rate with it
-    learning_rate: Positive = 0.3  # at first; falls to zero along half a cosine
+    optimizer: OptimizerName = "sgd"  # the update rule; change learning_rate with it
+    learning_rate: Positive = 0.3  # initial learning rate; falls to zero along half a cosine
     weight_decay: Amount = 1e-3  # strength of the L2 penalty
     threshold: Count = 4  # of 16, the grey value from which on a pixel is ink
     rotation: Amount = 4.0  # augmentation: degrees, each way
@@ -190,7 +190,7 @@ class RestrictedBoltzmannMachine(Study[RBM]):
         return RBM(64, self.hidden)
 
     def example(self) -> Tensor:
-        """Two pictures of bits."""
+        """A batch for export and tests: two pictures of bits."""
         return torch.rand(2, 64).round()
 
     def predict(self, net: RBM, input: Any) -> Mapping[str, float]:

@@ -53,8 +53,8 @@ class VariationalAutoencoder(Study[VAE]):
     epochs: Positive = 60.0  # passes over the training data
     short_epochs: Positive = 20.0  # passes in the comparison of weights
     samples: Count = 500  # k, codes for each test image in the tightest bound
-    batch: Count = 128  # images a step
-    optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
+    batch: Count = 128  # images per step
+    optimizer: OptimizerName = "adam"  # the update rule; change learning_rate with it
     learning_rate: Positive = 4e-3  # after a short warm-up; falls to zero along half a cosine
     held_out: Fraction = 0.1  # fraction of the training data kept for validation
 
@@ -227,7 +227,7 @@ class VariationalAutoencoder(Study[VAE]):
         return VAE(self.pixels, latent, self.width, self.layers, self.bits)
 
     def example(self) -> Tensor:
-        """Two images from 0 to 1."""
+        """A batch for export and tests: two images from 0 to 1."""
         return torch.rand(2, self.pixels)
 
     def predict(self, net: VAE, input: Any) -> Mapping[str, float]:

@@ -45,7 +45,7 @@ class GraphConvolution(Study):
     heads: Count = 8  # attention heads of gat in each hidden layer
     dropout: Fraction = 0.5  # fraction of each layer's inputs that is dropped in training
     steps: Count = 200  # updates, each by the whole graph
-    optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
+    optimizer: OptimizerName = "adam"  # the update rule; change learning_rate with it
     learning_rate: Positive = 0.01  # constant
     weight_decay: Amount = 5e-4  # strength of the L2 penalty, on the first layer only
     repeats: Count = 3  # seeds for each variant in the comparisons

@@ -57,7 +57,7 @@ class AGNews(Study):
     width: Count = 8  # features of an n-gram, or units of the hidden layer on an encoder
     dropout: Fraction = 0.6  # fraction of n-grams, or of an encoder's features, dropped in training
     epochs: Positive = 40.0  # passes over the training data
-    batch: Count = 32  # texts a step
+    batch: Count = 32  # texts per step
     optimizer: OptimizerName = "adamw"  # the update rule; choose the learning rate with it
     learning_rate: Positive = 3e-2  # the highest one of the cycle
     weight_decay: Amount = 0.3  # strength of the L2 penalty; for AdamW, of its decoupled decay
@@ -193,7 +193,7 @@ class AGNews(Study):
         return kind(self.width, len(self.classes), self.dropout)
 
     def example(self) -> Tensor:
-        """Two texts as the network reads them, padded: (2, longest)."""
+        """A batch for export and tests: two texts as the network reads them, padded: (2, longest)."""
         texts = ("Stocks fall as oil prices rise", "The season is over for the champion")
         features = self.features(texts)
         return features if isinstance(features, Tensor) else pad(features)

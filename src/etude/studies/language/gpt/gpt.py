@@ -50,7 +50,7 @@ class LanguageModel(Study[GPT]):
     layers: Count = 2  # blocks
     dropout: Fraction = 0.0  # fraction of each block's output that is dropped in training
     steps: Count = 1_000  # steps of gradient descent
-    batch: Count = 8  # windows of text a step
+    batch: Count = 8  # windows of text per step
     warmup: Count = 100  # steps in which the learning rate rises
     optimizer: OptimizerName = "muon"  # the update rule; choose the learning rate with it
     learning_rate: Positive = 5e-3  # the highest one; falls to a hundredth along half a cosine
@@ -170,7 +170,7 @@ class LanguageModel(Study[GPT]):
         )
 
     def example(self) -> Tensor:
-        """Two rows of bytes, (2, context)."""
+        """A batch for export and tests: two rows of bytes, (2, context)."""
         return torch.arange(2 * self.context).view(2, self.context) % 256
 
     def write(self, net: GPT, input: Any) -> Iterator[str]:

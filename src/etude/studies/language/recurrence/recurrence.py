@@ -183,7 +183,7 @@ class Recurrence(Study):
         return Adder(lstm)
 
     def example(self) -> Tensor:
-        """Two sequences, (2, length, 2)."""
+        """A batch for export and tests: two sequences, (2, length, 2)."""
         return next(self.sequences(2))[0]
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:

@@ -50,7 +50,7 @@ class Transformer(Study):
     heads: Count = 4  # heads of each attention; a divisor of the width
     layers: Count = 2  # blocks of the encoder, and of the decoder
     steps: Count = 500  # steps of gradient descent, each on new sequences
-    batch: Count = 64  # sequences a step
+    batch: Count = 64  # sequences per step
     warmup: Count = 100  # steps in which the learning rate rises
     optimizer: OptimizerName = "adamw"  # the update rule; choose the learning rate with it
     learning_rate: Positive = 4e-3  # the highest one; falls to zero along half a cosine
@@ -181,7 +181,7 @@ class Transformer(Study):
         return source.to(device), target.to(device)
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """Two sources, and the inputs of the decoder: twice (2, longest + 1)."""
+        """A batch for export and tests: two sources, and the inputs of the decoder: twice (2, longest + 1)."""
         source, target = self.sample("cpu", 2)
         return source, shift_right(target)
 

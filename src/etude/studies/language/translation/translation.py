@@ -55,7 +55,7 @@ class Translation(Study):
     dropout: Fraction = 0.0  # fraction of activations that is dropped in training
     smoothing: Fraction = 0.0  # fraction of a target's probability spread over all tokens
     steps: Count = 400  # steps of gradient descent
-    batch: Count = 64  # pairs a step
+    batch: Count = 64  # pairs per step
     warmup: Count = 100  # steps in which the learning rate rises
     optimizer: OptimizerName = "adamw"  # the update rule; choose the learning rate with it
     learning_rate: Positive = 4e-3  # the highest one; falls to zero along half a cosine
@@ -172,7 +172,7 @@ class Translation(Study):
         return kind(self.vocabulary, self.width, self.layers, dropout=self.dropout, pad=PAD)
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """Two sources of one length, and the inputs of the decoder: twice (2, 6)."""
+        """A batch for export and tests: two sources of one length, and the inputs of the decoder: twice (2, 6)."""
         source, target = torch.arange(4, 28).view(2, 2, 6) % self.vocabulary
         return source, shift_right(target)
 

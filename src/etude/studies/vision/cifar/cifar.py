@@ -42,7 +42,7 @@ class Cifar(Study):
     width: Count = 16  # channels of the first group; the other groups have four times as many
     epochs: Positive = 4.0  # passes over the training data
     batch: Count = 256  # images in each step
-    optimizer: OptimizerName = "nesterov"  # the rule of a step; choose the learning rate with it
+    optimizer: OptimizerName = "nesterov"  # the update rule; change learning_rate with it
     learning_rate: Positive = 11.5  # the largest of the run, for 1,024 examples
     momentum: Fraction = 0.85  # the fraction of the last step that is kept
     weight_decay: Amount = 0.0153  # strength of the L2 penalty, for 1,024 examples
@@ -229,7 +229,7 @@ class Cifar(Study):
         return dict(zip(self.classes(), probabilities.tolist(), strict=True))
 
     def example(self) -> Tensor:
-        """Two standardised images."""
+        """A batch for export and tests: two standardised images."""
         return torch.randn(2, 3, 32, 32)
 
 

@@ -247,7 +247,7 @@ class Detection(Study):
         )
 
     def example(self) -> Tensor:
-        """A batch of two pictures, centred, as the exported network takes it."""
+        """A batch for export and tests: two pictures, centred."""
         return torch.randn(2, 3, self.side, self.side)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:

@@ -40,7 +40,7 @@ class Digits(Study):
     width: Count = 24  # channels of the first convolution; the others have 2 and 4 times as many
     epochs: Positive = 30.0  # passes over the training data
     batch: Count = 64  # images in each step
-    optimizer: OptimizerName = "adamw"  # the rule of a step; choose the learning rate with it
+    optimizer: OptimizerName = "adamw"  # the update rule; change learning_rate with it
     learning_rate: Positive = 4e-3  # the largest learning rate of the run
     weight_decay: Amount = 0.05  # strength of the L2 penalty; AdamW applies it apart from the loss
     dropout: Fraction = 0.1  # fraction of the last features that is dropped in training
@@ -192,7 +192,7 @@ class Digits(Study):
         return data.like_uci(input) if self.dataset == "uci" else data.like_mnist(input)
 
     def example(self) -> Tensor:
-        """Two images with values from 0 to 1."""
+        """A batch for export and tests: two images with values from 0 to 1."""
         return torch.rand(2, 1, self.side, self.side)
 
     def demo(self) -> Demo:

@@ -51,7 +51,7 @@ class RadianceField(Study[NeRF]):
     steps: Count = 800  # steps of gradient descent
     batch: Count = 256  # rays in each step
     frames: Count = 24  # frames of the animation
-    optimizer: OptimizerName = "adam"  # the rule of a step; choose the learning rate with it
+    optimizer: OptimizerName = "adam"  # the update rule; change learning_rate with it
     learning_rate: Positive = 5e-3  # the largest, after a short warm-up; then half a cosine to 0
 
     scales = {
@@ -170,7 +170,7 @@ class RadianceField(Study[NeRF]):
         )
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """Two rays that cross the scene: origins and directions, (2, 3) each."""
+        """A batch for export and tests: two rays that cross the scene: origins and directions, (2, 3) each."""
         origins = torch.tensor([[4.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
         target = torch.tensor([0.0, 0.1, -0.1])
         return origins, normalize(target - origins, dim=1)

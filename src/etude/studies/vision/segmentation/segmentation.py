@@ -38,7 +38,7 @@ class Segmentation(Study):
     batch: Count = 8  # images in each step
     dice: Amount = 0.5  # weight of the Dice loss beside the cross-entropy
     balanced: bool = False  # whether pixels of rare classes weigh more in the cross-entropy
-    optimizer: OptimizerName = "adamw"  # the rule of a step; choose the learning rate with it
+    optimizer: OptimizerName = "adamw"  # the update rule; change learning_rate with it
     learning_rate: Positive = 6e-3  # the largest learning rate of the run
     weight_decay: Amount = 0.01  # strength of the L2 penalty; AdamW applies it apart from the loss
     padding: Natural = 0  # augmentation: the largest shift in pixels, into a mirrored border
@@ -151,7 +151,7 @@ class Segmentation(Study):
         return kind(3, len(self.classes()), self.width, self.levels, skips=self.skips, up=self.up)
 
     def example(self) -> Tensor:
-        """Two pictures, centred."""
+        """A batch for export and tests: two pictures, centred."""
         return torch.randn(2, 3, self.side, self.side)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
