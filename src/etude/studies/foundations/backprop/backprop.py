@@ -158,7 +158,7 @@ class Backprop(Study):
         )
 
     def example(self) -> Tensor:
-        """A batch for export and tests: two random images with values from 0 to 1, (2, 1, side, side)."""
+        """A batch for export and tests: two random images, 0 to 1, (2, 1, side, side)."""
         return torch.rand(2, 1, self.side, self.side)
 
     def scaled(self, images: Tensor) -> Tensor:

@@ -188,7 +188,7 @@ class Fewest(Study):
         return images.float() / (16 if self.dataset == "uci" else 255)
 
     def example(self) -> Tensor:
-        """A batch for export and tests: two random images with values from 0 to 1, (2, 1, side, side)."""
+        """A batch for export and tests: two random images, 0 to 1, (2, 1, side, side)."""
         generator = torch.Generator().manual_seed(0)
         return torch.rand(2, 1, self.side, self.side, generator=generator)
 

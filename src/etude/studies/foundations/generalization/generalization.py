@@ -189,7 +189,7 @@ class Generalization(Study):
         return MLP(64, [self.width] * self.layers, 10)
 
     def example(self) -> Tensor:
-        """A batch for export and tests: two random images with values from 0 to 1, as vectors: (2, 64)."""
+        """A batch for export and tests: two random images as vectors, 0 to 1, (2, 64)."""
         return torch.rand(2, 64)
 
 

@@ -226,7 +226,7 @@ class GraphConvolution(Study):
         return self.new(self.layer, inputs, [self.width] * self.layers, classes)
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """Features of as many nodes as there are features, and edges around a ring."""
+        """As many nodes as there are features, on a ring: their features and their edges."""
         n = {"karate": 34, "cora": 1433, "citeseer": 3703}[self.dataset]
         ring = torch.stack([torch.arange(n), (torch.arange(n) + 1) % n])
         return torch.eye(n), torch.cat([ring, ring.flip(0)], 1)
