@@ -54,7 +54,7 @@ def never_killed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return weights, metrics, rows
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(5))
 def test_killed_at_a_random_instant(never_killed: Outcome, tmp_path: Path, number: int) -> None:
     """Up to three kills in one run, each some milliseconds after a random row of the log has
     appeared.

@@ -193,7 +193,7 @@ class AGNews(Study):
         return kind(self.width, len(self.classes), self.dropout)
 
     def example(self) -> Tensor:
-        """A batch for export and tests: two texts as the network reads them, padded: (2, longest)."""
+        """A batch for export and tests: two texts, padded, (2, longest)."""
         texts = ("Stocks fall as oil prices rise", "The season is over for the champion")
         features = self.features(texts)
         return features if isinstance(features, Tensor) else pad(features)

@@ -181,7 +181,7 @@ class Transformer(Study):
         return source.to(device), target.to(device)
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """A batch for export and tests: two sources, and the inputs of the decoder: twice (2, longest + 1)."""
+        """A batch for export and tests: two sources and two targets, (2, longest + 1) each."""
         source, target = self.sample("cpu", 2)
         return source, shift_right(target)
 

@@ -172,7 +172,7 @@ class Translation(Study):
         return kind(self.vocabulary, self.width, self.layers, dropout=self.dropout, pad=PAD)
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """A batch for export and tests: two sources of one length, and the inputs of the decoder: twice (2, 6)."""
+        """A batch for export and tests: two sources and two targets, (2, 6) each."""
         source, target = torch.arange(4, 28).view(2, 2, 6) % self.vocabulary
         return source, shift_right(target)
 
