@@ -170,10 +170,22 @@ def lesson_part(entry: Entry) -> str:
             time,
         ]
         lines.append(" | ".join(["", *[cell.replace("|", "\\|") for cell in cells], ""]).strip())
+    lines += ["", _how_to_run(entry)]
     commands = [f"`{found['command']}`" for found in entry.measured.values()]
     if commands:
         lines += ["", f"Measured by {', '.join(commands)}; ± is one standard deviation over seeds."]
     return "\n".join(lines)
+
+
+def _how_to_run(entry: Entry) -> str:
+    """The commands that run a study and show what it can be told."""
+    others = [f"`--scale {scale}`" for scale in entry.scales if scale != "quick"]
+    other = f" Other settings are {', '.join(others)}." if others else ""
+    return (
+        f"`etude run {entry.name}` runs it at the scale quick, and writes its figures into a report"
+        f" in `runs/{entry.name}/`.{other} Every field of the class in `{entry.path.name}` is an"
+        f" option: `etude show {entry.name}` lists them."
+    )
 
 
 def between_markers(page: str, content: str, name: str) -> str | None:

@@ -170,7 +170,7 @@ class RadianceField(Study[NeRF]):
         )
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """A batch for export and tests: two rays that cross the scene: origins and directions, (2, 3) each."""
+        """A batch for export and tests: two rays, origins and directions, (2, 3) each."""
         origins = torch.tensor([[4.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
         target = torch.tensor([0.0, 0.1, -0.1])
         return origins, normalize(target - origins, dim=1)
