@@ -169,7 +169,7 @@ def test_a_film_of_few_pictures_shows_the_same_episode(name: str) -> None:
 def test_what_a_user_can_get_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="gymnasium has no environment 'Cartpole-v1': .*CartPole"):
         Environments("Cartpole-v1", 2)
-    with pytest.raises(UserError, match="actions of Pendulum-v1 are numbers"):
+    with pytest.raises(UserError, match="actions of Pendulum-v1 are continuous"):
         spaces("Pendulum-v1")
     assert spaces("CartPole-v1") == (4, 2)
     assert action_names("Acrobot-v1") == ("0", "1", "2")
