@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader
 from starlette.exceptions import HTTPException
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from etude.app import forms, processes
+from etude.app.guard import FOREIGN
 from etude.catalogue import Catalogue, Entry, in_order, topics
 from etude.errors import UserError
 from etude.results import trash
@@ -245,15 +247,17 @@ class Pages:
         )
 
     def report(self, request: Request) -> Response:
-        """The run's report, whole; its own styles and pictures are inside it."""
-        folder = self._folder(request)
-        if not folder.report_html.is_file():
-            from etude.runs.report import (
-                write_report,
-            )  # needs PyTorch, which the other pages do without
+        """The run's report, whole; its own styles and pictures are inside it.
 
-            write_report(folder)
-        return FileResponse(folder.report_html, media_type="text/html")
+        It may be a stranger's file, so it is shown and can do nothing. One that is missing is made
+        for this answer: to look at a run writes nothing.
+        """
+        folder = self._folder(request)
+        if folder.report_html.is_file():
+            return FileResponse(folder.report_html, media_type="text/html", headers=FOREIGN)
+        from etude.runs.report import report  # needs PyTorch, which the other pages do without
+
+        return HTMLResponse(report(folder), headers=FOREIGN)
 
     def figure(self, request: Request) -> Response:
         """One figure of a run."""
@@ -261,7 +265,7 @@ class Pages:
         path = folder.figures / request.path_params["file"]
         if path.parent != folder.figures or path.suffix not in KINDS or not path.is_file():
             raise HTTPException(404)
-        return FileResponse(path, media_type=KINDS[path.suffix], headers=BRIEFLY)
+        return FileResponse(path, media_type=KINDS[path.suffix], headers=BRIEFLY | FOREIGN)
 
     def export(self, request: Request) -> Response:
         """The run's network, or its notebook, to download."""
@@ -273,7 +277,7 @@ class Pages:
             name = f"{folder.name.replace('/', '-')}{ENDINGS[kind][0]}"
             content = export(folder, kind, Path(place) / name).read_bytes()
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(content, media_type="application/octet-stream", headers=headers)
+        return Response(content, media_type="application/octet-stream", headers=headers | FOREIGN)
 
     def act(self, request: Request) -> Response:
         """Stop, resume, or throw away."""
@@ -306,7 +310,7 @@ class Pages:
             ]
             for name in names
         }
-        query = "&".join(f"run={folder.name}" for folder in folders)
+        query = urlencode([("run", folder.name) for folder in folders])
         return self.show(
             request,
             "compare.html",
