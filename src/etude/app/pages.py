@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 from etude.app import forms, processes
 from etude.app.guard import FOREIGN
 from etude.catalogue import Catalogue, Entry, in_order, topics
-from etude.errors import UserError
+from etude.errors import UserError, printable
 from etude.results import trash
 from etude.results.compare import compare
 from etude.results.export import ENDINGS, export
@@ -406,14 +406,16 @@ class Pages:
         try:
             with folder.log_txt.open("rb") as file:
                 file.seek(max(0, file.seek(0, io.SEEK_END) - LOG_BYTES))
-                return file.read().decode(errors="replace")
+                return printable(file.read().decode(errors="replace"), keep="\n\t")
         except OSError:
             return ""
 
     @staticmethod
     def _error(folder: RunFolder) -> str:
         path = folder.path / "error.txt"
-        return path.read_text(encoding="utf-8", errors="replace")[-4_000:] if path.is_file() else ""
+        if not path.is_file():
+            return ""
+        return printable(path.read_text(encoding="utf-8", errors="replace")[-4_000:], keep="\n\t")
 
 
 BRIEFLY = {"cache-control": "no-cache"}

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from etude.cli.options import add_runs
+from etude.cli.output import echo
 from etude.cli.report import has_display
 from etude.errors import UserError
 from etude.runs.folder import runs_root
@@ -47,12 +48,11 @@ def main(options: argparse.Namespace) -> int:
     files = contextlib.ExitStack()
 
     def opened(address: str) -> None:
-        print(f"{address} (Ctrl-C ends the page; runs go on)", flush=True)
+        echo(f"{address} (Ctrl-C ends the page; runs go on)")
         if options.host not in LOOPBACK:
-            print(
+            echo(
                 "Whoever has this address and reaches this machine can see its runs, start and stop"
-                " runs, and throw them away; what is sent is not encrypted.",
-                flush=True,
+                " runs, and throw them away; what is sent is not encrypted."
             )
         if not options.no_open and has_display():
             way = files.enter_context(way_in(address))
