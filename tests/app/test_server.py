@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +21,7 @@ import etude
 from etude.app.guard import FOREIGN, HEADERS, Access
 from etude.app.server import application
 from etude.app.trying import encoded
+from etude.app.waiting import Waiting
 from etude.demos import (
     Bars,
     Choice,
@@ -30,7 +36,8 @@ from etude.demos import (
     Words,
 )
 from etude.errors import UserError
-from etude.runs.folder import find_runs
+from etude.runs.folder import RunFolder, find_runs
+from etude.runs.owner import is_same, owner
 
 OURS = {"origin": "http://testserver"}
 TOKEN = "a-secret"
@@ -43,7 +50,7 @@ def visitor(root: Path, *, host: str = "testserver", token: str = TOKEN) -> Test
         application(root, access), base_url=f"http://{host}", raise_server_exceptions=False
     )
     port = host.partition(":")[2] or "80"
-    client.headers["cookie"] = f"etude-{port}={token}"
+    client.cookies.set(f"etude-{port}", token)
     return client
 
 
@@ -187,7 +194,7 @@ def test_without_the_token_nothing_is_answered(root: Path, token: str) -> None:
 
 def test_the_token_in_the_address_becomes_a_cookie_that_no_other_site_can_use(root: Path) -> None:
     client = visitor(root)
-    del client.headers["cookie"]
+    client.cookies.clear()
     answer = client.get(f"/studies/digits?width=8&token={TOKEN}&scale=full")
     assert TOKEN not in answer.text  # it stands in no address that is handed on
     assert "url=/studies/digits?width=8&amp;scale=full" in answer.text
@@ -279,6 +286,105 @@ def test_what_is_finished_can_be_neither_stopped_nor_resumed(page: TestClient, r
     answer = page.post(f"/runs/{one}/stop", headers=OURS)
     assert "only one that is running can be stopped" in answer.text
     assert "is finished" in page.post(f"/runs/{one}/resume", headers=OURS).text
+
+
+def test_only_the_process_that_writes_a_run_is_ever_stopped(page: TestClient, root: Path) -> None:
+    """Its number may be another's by now, here or on another machine that shares the folder."""
+    folder = find_runs(root)[0]
+    folder.result_json.unlink()
+    lock = folder.lock()
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        right = owner(process.pid)
+        assert is_same(right, process.pid)
+        wrong = {
+            "born": "another time",
+            "host": "another machine",
+            "pid": os.getpid(),
+        }
+        for key, value in wrong.items():
+            folder.tell(**{**right, key: value})
+            answer = page.post(f"/runs/{folder.name}/stop", headers=OURS)
+            assert answer.status_code == 400
+            assert "stop it there" in answer.text or "has just ended" in answer.text
+        for pid in (None, True, 0, 1, -1, "7"):
+            folder.tell(**{**right, "pid": pid})
+            answer = page.post(f"/runs/{folder.name}/stop", headers=OURS)
+            assert "does not say which process" in answer.text
+        assert process.poll() is None
+        folder.tell(**right)
+        page.post(f"/runs/{folder.name}/stop", headers=OURS)
+        assert process.wait(timeout=10) == -signal.SIGINT
+        assert "has just ended" in page.post(f"/runs/{folder.name}/stop", headers=OURS).text
+    finally:
+        process.kill()
+        lock.release()
+
+
+class Fakes:
+    """Runs that are begun, and are under way while their lock is held."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.begun, self.locks = root, [], []
+
+    def launch(self, words: Sequence[str], root: Path) -> RunFolder:
+        if words[0] == "fails":
+            raise UserError("it can't")
+        folder = RunFolder.create("fake", root)
+        folder.study_json.write_text(json.dumps({"study": "fake", "threads": int(words[0])}))
+        folder.tell(**owner(os.getpid()))
+        self.locks.append(folder.lock())
+        self.begun.append(folder)
+        return folder
+
+    def end(self) -> None:
+        self.begun.pop(0).status_json.unlink()
+        self.locks.pop(0).release()
+
+
+def soon(true: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 30
+    while not true() and time.monotonic() < until:
+        time.sleep(0.01)
+    return true()
+
+
+def test_as_many_run_at_once_as_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etude.app.waiting.LOOK", 0.01)
+    fakes = Fakes(tmp_path)
+    waiting = Waiting(tmp_path, cores=4, launch=fakes.launch)
+    assert waiting.begin("first", ["2"], 2)
+    assert waiting.begin("second", ["2"], 2)  # they fit beside each other
+    assert not waiting.begin("third", ["4"], None)  # nobody knows: it waits for all cores
+    assert not waiting.begin("fails", ["fails"], 1)
+    assert not waiting.begin("fifth", ["1"], 1)  # nobody is passed
+    assert [each.title for each in waiting.asked()] == ["third", "fails", "fifth"]
+    fakes.end()
+    assert len(waiting.asked()) == 3
+    fakes.end()
+    assert soon(lambda: [f.study()["threads"] for f in fakes.begun] == [4])
+    waiting.drop(waiting.asked()[-1].number)
+    fakes.end()
+    assert soon(lambda: [each.trouble for each in waiting.asked()] == ["it can't"])
+    assert waiting.begin("sixth", ["99"], 99)  # one runs in any case
+
+
+def test_runs_that_wait_stand_on_the_page(
+    page: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etude.app.waiting.LOOK", 60)
+    fakes = Fakes(root)
+    fakes.launch(["64"], root)
+    form = {"scale": "quick", "seed": "7", "width": "9"}
+    answer = page.post("/studies/spirals/runs", data=form, headers=OURS, follow_redirects=False)
+    assert answer.headers["location"] == "/runs#waiting"
+    shown = page.get("/runs").text
+    assert "spirals, quick, seed 7 · width 9" in shown
+    drop = re.search(r'action="(/waiting/\d+/drop)"', shown)
+    assert drop
+    assert page.post(drop[1], headers=OURS).status_code == 200
+    assert "seed 7" not in page.get("/runs").text
+    assert len(find_runs(root)) == 3
 
 
 def test_live_sends_curves_only_when_there_are_new_ones(page: TestClient, root: Path) -> None:

@@ -19,6 +19,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 
 from etude.app import forms, processes
 from etude.app.guard import FOREIGN
+from etude.app.waiting import Waiting
 from etude.catalogue import Catalogue, Entry, in_order, topics
 from etude.errors import UserError, printable
 from etude.results import trash
@@ -46,6 +47,7 @@ class Pages:
 
     def __init__(self, root: Path, trying: Trying) -> None:
         self.root, self.trying = root, trying
+        self.waiting = Waiting(root)
         self.templates = Environment(
             loader=PackageLoader("etude.app", "templates"),
             autoescape=True,
@@ -155,13 +157,18 @@ class Pages:
         changes, seed, errors = forms.read(entry, scale, form)
         if errors:
             return self._study(request, entry, scale, form, errors)
+        title = " ".join(
+            [f"{entry.name}, {scale}, seed {seed}"]
+            + [f"· {name.replace('_', ' ')} {forms.written(v)}" for name, v in changes.items()]
+        )
+        words = processes.words_to_run(entry, scale, seed, changes)
+        before = self._runs_of(entry.name)
+        threads = processes.threads_of(before[-1]) if before else None
         try:
-            folder = await run_in_threadpool(
-                processes.start, entry, scale, seed, changes, self.root
-            )
+            folder = await run_in_threadpool(self.waiting.begin, title, words, threads)
         except UserError as error:
             return self._study(request, entry, scale, form, {"": str(error)})
-        return RedirectResponse(f"/runs/{folder.name}", 303)
+        return RedirectResponse(f"/runs/{folder.name}" if folder else WAITING, 303)
 
     def demo(self, request: Request) -> Response:
         """Something to try."""
@@ -201,8 +208,20 @@ class Pages:
         """All runs as a table."""
         rows = [describe(folder) for folder in reversed(find_runs(self.root))]
         return self.show(
-            request, "runs.html", title="Runs", rows=rows, thrown=len(trash.discarded(self.root))
+            request,
+            "runs.html",
+            title="Runs",
+            rows=rows,
+            waiting=self.waiting.asked(),
+            cores=self.waiting.cores,
+            thrown=len(trash.discarded(self.root)),
         )
+
+    def take_out(self, request: Request) -> Response:
+        """A run that waits is not wanted any more."""
+        number = request.path_params["number"]
+        self.waiting.drop(number)
+        return RedirectResponse("/runs", 303)
 
     def run(self, request: Request) -> Response:
         """One run: while it is under way, and afterwards."""
@@ -286,7 +305,9 @@ class Pages:
         if act == "stop":
             processes.stop(folder)
         elif act == "resume":
-            processes.resume(folder, self.root)
+            title, words = f"{folder.name}, resumed", processes.words_to_resume(folder)
+            if not self.waiting.begin(title, words, processes.threads_of(folder)):
+                return RedirectResponse(WAITING, 303)
         elif act == "discard":
             trash.discard(folder, self.root)
             return RedirectResponse("/runs", 303)
@@ -418,6 +439,7 @@ class Pages:
         return printable(path.read_text(encoding="utf-8", errors="replace")[-4_000:], keep="\n\t")
 
 
+WAITING = "/runs#waiting"
 BRIEFLY = {"cache-control": "no-cache"}
 _known: dict[tuple[str, int], Entry] = {}
 

@@ -45,6 +45,7 @@ def application(root: Path, access: Access) -> Starlette:
         Route("/runs/{study}/{run}/figures/{file}", pages.figure),
         Route("/runs/{study}/{run}/export/{kind}", pages.export),
         Route("/runs/{study}/{run}/{act}", pages.act, methods=["POST"]),
+        Route("/waiting/{number:int}/drop", pages.take_out, methods=["POST"]),
         Route("/compare", pages.compare),
         Route("/compare/curves", pages.compared_curves),
         Route("/trash", pages.trash),
