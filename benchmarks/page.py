@@ -25,7 +25,7 @@ from pathlib import Path
 import etude
 from etude.runs.folder import find_runs
 
-ADDRESS = re.compile(r"http://([\d.]+):(\d+)/")
+ADDRESS = re.compile(r"http://([\d.]+):(\d+)/\?token=([\w-]+)")
 
 
 def drawing(visitor: int) -> list[int]:
@@ -40,10 +40,14 @@ def drawing(visitor: int) -> list[int]:
     return [level for row in picture for level in row]
 
 
-def ask(host: str, port: int, visitor: int) -> tuple[float, bool]:
+def ask(host: str, port: int, token: str, visitor: int) -> tuple[float, bool]:
     """One question: the seconds until its answer was read, and whether it was an answer."""
     body = json.dumps({"drawing": drawing(visitor)})
-    headers = {"content-type": "application/json", "origin": f"http://{host}:{port}"}
+    headers = {
+        "content-type": "application/json",
+        "origin": f"http://{host}:{port}",
+        "cookie": f"etude-{port}={token}",
+    }
     began = time.perf_counter()
     try:
         line = http.client.HTTPConnection(host, port, timeout=120)
@@ -57,8 +61,8 @@ def ask(host: str, port: int, visitor: int) -> tuple[float, bool]:
     return time.perf_counter() - began, right
 
 
-def opened(runs: Path) -> tuple[subprocess.Popen[str], str, int, float, float]:
-    """The server, where it answers, and the seconds until the catalogue's first byte and its last
+def opened(runs: Path) -> tuple[subprocess.Popen[str], tuple[str, int, str], float, float]:
+    """The server, where it answers and its token, and the seconds until the catalogue's first byte and its last
     one had come.
     """
     began = time.perf_counter()
@@ -78,12 +82,13 @@ def opened(runs: Path) -> tuple[subprocess.Popen[str], str, int, float, float]:
     assert process.stdout
     said = ADDRESS.search(process.stdout.readline())
     assert said, "the server did not say where it is"
-    line = http.client.HTTPConnection(said[1], int(said[2]), timeout=120)
-    line.request("GET", "/")
+    host, port, token = said[1], int(said[2]), said[3]
+    line = http.client.HTTPConnection(host, port, timeout=120)
+    line.request("GET", "/", headers={"cookie": f"etude-{port}={token}"})
     answer = line.getresponse()
     first = time.perf_counter() - began
     assert b"Studies" in answer.read()
-    return process, said[1], int(said[2]), first, time.perf_counter() - began
+    return process, (host, port, token), first, time.perf_counter() - began
 
 
 def main() -> None:
@@ -98,7 +103,7 @@ def main() -> None:
         runs = options.runs or Path(place)
         if not any(folder.path.parent.name == "digits" for folder in find_runs(runs)):
             etude.run("digits", root=runs, epochs=4, quiet=True)
-        process, host, port, first, whole = opened(runs)
+        process, where, first, whole = opened(runs)
         try:
             load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
             print(f"{os.cpu_count()} processors{load}")
@@ -106,11 +111,8 @@ def main() -> None:
                 f"from the start of the process to the catalogue      {first:8.2f} s, whole"
                 f" {whole:.2f} s"
             )
-            print(
-                "first answer of all, PyTorch and the network loaded"
-                f" {ask(host, port, 0)[0]:8.2f} s"
-            )
-            alone = [ask(host, port, 0)[0] for _ in range(20)]
+            print(f"first answer of all, PyTorch and the network loaded {ask(*where, 0)[0]:8.2f} s")
+            alone = [ask(*where, 0)[0] for _ in range(20)]
             print(
                 "one visitor, median of 20                          "
                 f" {1_000 * statistics.median(alone):8.0f} ms"
@@ -119,7 +121,7 @@ def main() -> None:
 
             def visit(visitor: int) -> None:
                 for _ in range(options.asks):
-                    times.append(ask(host, port, visitor))
+                    times.append(ask(*where, visitor))
 
             visitors = [threading.Thread(target=visit, args=(k,)) for k in range(options.visitors)]
             began = time.perf_counter()

@@ -4,9 +4,32 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 LONGEST = 2_000  # signs of a sentence
+HARMLESS = "\xa0\u3000\xad\u200c\u200d"  # spaces and joints of words, which are shown or not
+
+
+def printable(
+    text: object, *, keep: str = "", escape: Callable[[str], str] = lambda sign: ascii(sign)[1:-1]
+) -> str:
+    """A text as it may stand on a terminal, whoever wrote it.
+
+    Signs that are obeyed rather than shown are written as escapes: control characters, among them
+    those that begin an escape sequence, and marks that turn the direction of what follows.
+
+    Args:
+        text: the text.
+        keep: signs of this kind that are meant.
+        escape: how one is written; as in Python by default.
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() or sign in keep or sign in HARMLESS else escape(sign)
+        for sign in text
+    )
 
 
 class UserError(Exception):
@@ -18,7 +41,7 @@ class UserError(Exception):
     """
 
     def __init__(self, sentence: object = "") -> None:
-        text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(sentence))
+        text = printable(sentence)
         super().__init__(
             text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
         )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +18,10 @@ import pytest
 from starlette.testclient import TestClient
 
 import etude
-from etude.app.server import HEADERS, application
+from etude.app.guard import FOREIGN, HEADERS, Access
+from etude.app.server import application
 from etude.app.trying import encoded
+from etude.app.waiting import Waiting
 from etude.demos import (
     Bars,
     Choice,
@@ -29,9 +36,22 @@ from etude.demos import (
     Words,
 )
 from etude.errors import UserError
-from etude.runs.folder import find_runs
+from etude.runs.folder import RunFolder, find_runs
+from etude.runs.owner import is_same, owner
 
 OURS = {"origin": "http://testserver"}
+TOKEN = "a-secret"
+
+
+def visitor(root: Path, *, host: str = "testserver", token: str = TOKEN) -> TestClient:
+    """Somebody who asks by a name, and keeps a token."""
+    access = Access(TOKEN, frozenset({"testserver", "127.0.0.1", "localhost"}))
+    client = TestClient(
+        application(root, access), base_url=f"http://{host}", raise_server_exceptions=False
+    )
+    port = host.partition(":")[2] or "80"
+    client.cookies.set(f"etude-{port}", token)
+    return client
 
 
 @pytest.fixture
@@ -41,7 +61,7 @@ def root(finished: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def page(root: Path) -> TestClient:
-    return TestClient(application(root), raise_server_exceptions=False)
+    return visitor(root)
 
 
 def names(root: Path) -> list[str]:
@@ -79,7 +99,8 @@ def test_every_page_answers(page: TestClient, root: Path) -> None:
     for address in addresses:
         answer = page.get(address)
         assert answer.status_code == 200, (address, answer.text[:300])
-        for header, value in HEADERS.items():
+        of_a_run = re.search(r"/(report|figures|export)(/|$)", address)
+        for header, value in (HEADERS | FOREIGN if of_a_run else HEADERS).items():
             assert answer.headers[header] == value
 
 
@@ -126,15 +147,109 @@ def test_only_the_page_itself_may_change_anything(
     assert one in names(root)
 
 
-def test_a_name_that_was_rebound_is_not_answered(root: Path) -> None:
-    client = TestClient(
-        application(root, frozenset({"127.0.0.1", "localhost"})), base_url="http://evil.example"
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "[", "", "localhost:x", "localhost@evil"]
+)
+def test_a_name_that_was_rebound_is_not_answered(page: TestClient, host: str) -> None:
+    answer = page.get("/", headers={"host": host})
+    assert answer.status_code == 403
+    assert "not to be asked for by the name" in answer.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost:7860", "LOCALHOST:7860"])
+def test_the_names_of_this_machine_are_answered(root: Path, host: str) -> None:
+    assert visitor(root, host=host).get("/runs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "yes", "no"),
+    [
+        ("127.0.0.1", ["127.0.0.1:1", "localhost", "[::1]:80"], ["10.0.0.1", "evil.example"]),
+        ("10.0.0.7", ["10.0.0.7:7860"], ["10.0.0.8", "evil.example", "localhost"]),
+        ("box.lan", ["box.lan", "BOX.lan:7860"], ["box.lan.evil", "10.0.0.7"]),
+        ("0.0.0.0", ["10.0.0.7:7860", "[fe80::1]:7860", "localhost"], ["evil.example", "1.evil"]),
+    ],
+)
+def test_which_names_are_the_pages_own(host: str, yes: list[str], no: list[str]) -> None:
+    access = Access.at(host)
+    assert [name for name in [*yes, *no] if access.known(name)] == yes
+
+
+@pytest.mark.parametrize("token", ["", "A-SECRET", "a-secret2"])
+def test_without_the_token_nothing_is_answered(root: Path, token: str) -> None:
+    one = names(root)[0]
+    client = visitor(root, token=token)
+    for address in ("/", "/runs", f"/runs/{one}/live", "/static/style.css", "/favicon.ico", "/x"):
+        answer = client.get(address)
+        assert answer.status_code == 403
+        assert "with the token in it" in answer.text
+        assert one not in answer.text
+    assert client.get("/runs", params={"token": f"{token}x"}).status_code == 403
+    asked = client.get(f"/runs/{one}/live", headers={"accept": "application/json"})
+    assert "token" in asked.json()["error"]
+    assert client.post("/trash/empty", headers=OURS).status_code == 403
+    assert client.post(f"/runs/{one}/discard?token={TOKEN}", headers=OURS).status_code == 403
+    assert one in names(root)
+
+
+def test_the_token_in_the_address_becomes_a_cookie_that_no_other_site_can_use(root: Path) -> None:
+    client = visitor(root)
+    client.cookies.clear()
+    answer = client.get(f"/studies/digits?width=8&token={TOKEN}&scale=full")
+    assert TOKEN not in answer.text  # it stands in no address that is handed on
+    assert "url=/studies/digits?width=8&amp;scale=full" in answer.text
+    kept = answer.headers["set-cookie"]
+    assert kept.startswith(f"etude-80={TOKEN};")
+    assert "HttpOnly" in kept
+    assert "SameSite=strict" in kept
+    assert client.get("/studies/digits?width=8&scale=full").status_code == 200
+    led = client.get(f"http://testserver//evil.example/?token={TOKEN}").text
+    assert 'url=/evil.example/"' in led  # a path, and no other machine
+
+
+def test_each_start_has_a_token_of_its_own() -> None:
+    one, two = Access.at("127.0.0.1"), Access.at("127.0.0.1")
+    assert one.token != two.token
+    assert len(one.token) >= 32
+    assert not one.right(two.token)
+    assert not one.right("")
+    assert not one.right("ä")
+
+
+def test_the_browser_is_not_started_with_the_token_in_its_words() -> None:
+    from etude.cli.app import way_in
+
+    with way_in("http://127.0.0.1:7860/?token=a-secret") as path:
+        assert "a-secret" not in path.as_uri()
+        assert 'url=http://127.0.0.1:7860/?token=a-secret"' in path.read_text()
+        assert path.parent.stat().st_mode & 0o077 == 0
+    assert not path.exists()
+
+
+FORM = '<form method="post" action="/trash/empty"><button>Read on</button></form>'
+
+
+def test_a_strangers_report_and_figures_can_do_nothing(page: TestClient, root: Path) -> None:
+    folder = find_runs(root)[0]
+    folder.report_html.write_text(f"<script>1</script>{FORM}")
+    (folder.figures / "evil.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg"><script>1</script><foreignObject>'
+        f'<body xmlns="http://www.w3.org/1999/xhtml">{FORM}</body></foreignObject></svg>'
     )
-    assert client.get("/").status_code == 403
-    client = TestClient(
-        application(root, frozenset({"127.0.0.1", "localhost"})), base_url="http://127.0.0.1:7860"
-    )
-    assert client.get("/").status_code == 200
+    for file in ("report", "figures/evil.svg", "figures/boundary.png"):
+        answer = page.get(f"/runs/{folder.name}/{file}")
+        assert answer.status_code == 200
+        policy = answer.headers["content-security-policy"].split("; ")
+        assert "sandbox" in policy  # neither scripts nor forms, and no origin
+        assert {"default-src 'none'", "form-action 'none'"} <= set(policy)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_report_that_is_missing_is_shown_and_not_written(page: TestClient, root: Path) -> None:
+    folder = find_runs(root)[0]
+    folder.report_html.unlink()
+    assert "How to repeat it" in page.get(f"/runs/{folder.name}/report").text
+    assert not folder.report_html.exists()
 
 
 def test_a_request_that_is_too_large_is_refused(page: TestClient) -> None:
@@ -171,6 +286,105 @@ def test_what_is_finished_can_be_neither_stopped_nor_resumed(page: TestClient, r
     answer = page.post(f"/runs/{one}/stop", headers=OURS)
     assert "only one that is running can be stopped" in answer.text
     assert "is finished" in page.post(f"/runs/{one}/resume", headers=OURS).text
+
+
+def test_only_the_process_that_writes_a_run_is_ever_stopped(page: TestClient, root: Path) -> None:
+    """Its number may be another's by now, here or on another machine that shares the folder."""
+    folder = find_runs(root)[0]
+    folder.result_json.unlink()
+    lock = folder.lock()
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        right = owner(process.pid)
+        assert is_same(right, process.pid)
+        wrong = {
+            "born": "another time",
+            "host": "another machine",
+            "pid": os.getpid(),
+        }
+        for key, value in wrong.items():
+            folder.tell(**{**right, key: value})
+            answer = page.post(f"/runs/{folder.name}/stop", headers=OURS)
+            assert answer.status_code == 400
+            assert "stop it there" in answer.text or "has just ended" in answer.text
+        for pid in (None, True, 0, 1, -1, "7"):
+            folder.tell(**{**right, "pid": pid})
+            answer = page.post(f"/runs/{folder.name}/stop", headers=OURS)
+            assert "does not say which process" in answer.text
+        assert process.poll() is None
+        folder.tell(**right)
+        page.post(f"/runs/{folder.name}/stop", headers=OURS)
+        assert process.wait(timeout=10) == -signal.SIGINT
+        assert "has just ended" in page.post(f"/runs/{folder.name}/stop", headers=OURS).text
+    finally:
+        process.kill()
+        lock.release()
+
+
+class Fakes:
+    """Runs that are begun, and are under way while their lock is held."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.begun, self.locks = root, [], []
+
+    def launch(self, words: Sequence[str], root: Path) -> RunFolder:
+        if words[0] == "fails":
+            raise UserError("it can't")
+        folder = RunFolder.create("fake", root)
+        folder.study_json.write_text(json.dumps({"study": "fake", "threads": int(words[0])}))
+        folder.tell(**owner(os.getpid()))
+        self.locks.append(folder.lock())
+        self.begun.append(folder)
+        return folder
+
+    def end(self) -> None:
+        self.begun.pop(0).status_json.unlink()
+        self.locks.pop(0).release()
+
+
+def soon(true: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 30
+    while not true() and time.monotonic() < until:
+        time.sleep(0.01)
+    return true()
+
+
+def test_as_many_run_at_once_as_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etude.app.waiting.LOOK", 0.01)
+    fakes = Fakes(tmp_path)
+    waiting = Waiting(tmp_path, cores=4, launch=fakes.launch)
+    assert waiting.begin("first", ["2"], 2)
+    assert waiting.begin("second", ["2"], 2)  # they fit beside each other
+    assert not waiting.begin("third", ["4"], None)  # nobody knows: it waits for all cores
+    assert not waiting.begin("fails", ["fails"], 1)
+    assert not waiting.begin("fifth", ["1"], 1)  # nobody is passed
+    assert [each.title for each in waiting.asked()] == ["third", "fails", "fifth"]
+    fakes.end()
+    assert len(waiting.asked()) == 3
+    fakes.end()
+    assert soon(lambda: [f.study()["threads"] for f in fakes.begun] == [4])
+    waiting.drop(waiting.asked()[-1].number)
+    fakes.end()
+    assert soon(lambda: [each.trouble for each in waiting.asked()] == ["it can't"])
+    assert waiting.begin("sixth", ["99"], 99)  # one runs in any case
+
+
+def test_runs_that_wait_stand_on_the_page(
+    page: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etude.app.waiting.LOOK", 60)
+    fakes = Fakes(root)
+    fakes.launch(["64"], root)
+    form = {"scale": "quick", "seed": "7", "width": "9"}
+    answer = page.post("/studies/spirals/runs", data=form, headers=OURS, follow_redirects=False)
+    assert answer.headers["location"] == "/runs#waiting"
+    shown = page.get("/runs").text
+    assert "spirals, quick, seed 7 · width 9" in shown
+    drop = re.search(r'action="(/waiting/\d+/drop)"', shown)
+    assert drop
+    assert page.post(drop[1], headers=OURS).status_code == 200
+    assert "seed 7" not in page.get("/runs").text
+    assert len(find_runs(root)) == 3
 
 
 def test_live_sends_curves_only_when_there_are_new_ones(page: TestClient, root: Path) -> None:
@@ -213,6 +427,17 @@ def test_a_wrong_input_to_a_demo_is_one_sentence(page: TestClient, given: object
     )
     assert answer.status_code == 400
     assert "expected" in answer.json()["error"] or "no JSON object" in answer.json()["error"]
+
+
+def test_json_that_is_nested_without_end_is_one_sentence(page: TestClient) -> None:
+    answer = page.post("/studies/spirals/try", content=b"[" * 200_000, headers=OURS)
+    assert answer.status_code == 400
+    assert "no JSON object" in answer.text
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://testserver:x", "//testserver:80"])
+def test_an_origin_that_is_none_is_refused(page: TestClient, origin: str) -> None:
+    assert page.post("/trash/empty", headers={"origin": origin}).status_code == 403
 
 
 def test_a_demo_without_a_trained_network_offers_to_train_one(page: TestClient) -> None:
@@ -270,7 +495,7 @@ def test_a_link_names_the_run_whose_network_is_tried(tmp_path: Path) -> None:
     etude.run("digits", root=tmp_path, width=2, epochs=0.1, quiet=True)
     etude.run("digits", root=tmp_path, width=2, epochs=0.1, seed=1, quiet=True)
     one, two = (name.split("/")[1] for name in names(tmp_path))
-    page = TestClient(application(tmp_path))
+    page = visitor(tmp_path)
     assert f'data-run="{two}"' in page.get("/studies/digits/try").text
     assert f'data-run="{one}"' in page.get(f"/studies/digits/try?run={one}").text
     given = {"drawing": [0] * 400 + [255] * 60 + [0] * 324}
@@ -286,8 +511,9 @@ def test_a_link_names_the_run_whose_network_is_tried(tmp_path: Path) -> None:
 def test_the_catalogue_needs_no_pytorch(root: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from starlette.testclient import TestClient;"
-        "from etude.app.server import application;"
-        f"assert TestClient(application(Path({str(root)!r}))).get('/').status_code == 200;"
+        "from etude.app.guard import Access; from etude.app.server import application;"
+        f"page = TestClient(application(Path({str(root)!r}), Access('t', {{'testserver'}})));"
+        "page.headers['cookie'] = 'etude-80=t'; assert page.get('/').status_code == 200;"
         "assert not {'torch', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -574,9 +574,12 @@ def _tiny() -> Any:
 def _client(root: Path) -> Any:
     from starlette.testclient import TestClient
 
+    from etude.app.guard import Access
     from etude.app.server import application
 
-    return TestClient(application(root), base_url="http://127.0.0.1")
+    client = TestClient(application(root, Access("token")), base_url="http://127.0.0.1")
+    client.headers["cookie"] = "etude-80=token"
+    return client
 
 
 def _pages(root: Path, name: str) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from html.parser import HTMLParser
+
+import pytest
+
 from etude.runs.lesson import lesson_html
+from etude.runs.mathml import ATTRIBUTES, DEEPEST, ELEMENTS, LONGEST, mathml
 
 LESSON = "It rests on [spirals](../../foundations/spirals/README.md), and [more](https://x.org)."
 
@@ -23,3 +29,148 @@ def test_a_link_to_a_study_is_text_where_there_are_no_pages() -> None:
 def test_equations_are_mathml() -> None:
     assert "<math" in lesson_html("$x^2$")
     assert 'display="block"' in lesson_html("$$x^2$$")
+
+
+class Parts(HTMLParser):
+    """What a browser would make of a text: its elements, their attributes, and its words."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: set[str] = set()
+        self.attributes: set[str] = set()
+        self.values: list[str] = []
+        self.words = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.values += [value or "" for _, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+    def handle_comment(self, data: str) -> None:
+        self.elements.add("<!--")
+
+    handle_decl = handle_pi = unknown_decl = handle_comment
+
+
+ATTACKS = [
+    r"\text{<script>fetch('//evil')</script>}",
+    r"\mbox{<img src=x onerror=alert(1)>}",
+    r"\text{&lt;script&gt;alert(1)&lt;/script&gt;}",
+    r"\text{&amp;lt;script&amp;gt;}",
+    r"\text{</mtext></math><script>1</script>}",
+    r"\text{<!-- }x\text{ --><svg onload=alert(1)>}",
+    r"\text{<annotation-xml encoding='text/html'><b>}",
+    r"\color{\"><script>1</script>}{x}",
+    r"\style{background:url(//evil)}{x}",
+    r"\class{a\" onclick=\"alert(1)}{x}",
+    r"\href{javascript:alert(1)}{x}",
+    r"\href{https://evil.example}{x}",
+    r"\unicode{<script>}",
+    r"\operatorname{<b>}",
+    r"\hspace{1em\" onclick=\"1}x",
+    r"\begin{<script>}x\end{<script>}",
+]
+
+
+@pytest.mark.parametrize("latex", ATTACKS)
+@pytest.mark.parametrize("quoted", ["$%s$", "$$%s$$", "%s"])
+def test_an_equation_holds_mathematics_only(latex: str, quoted: str) -> None:
+    parts = Parts(lesson_html(quoted % latex))
+    assert parts.elements <= ELEMENTS | {"p", "code", "div", "section", "span", "eq", "eqn", "em"}
+    assert parts.attributes <= ATTRIBUTES | {"class"}
+    assert not [value for value in parts.values if ":" in value or "<" in value]
+
+
+def test_any_latex_is_mathematics_or_itself() -> None:
+    """Commands that the converter knows, in any order, with what would be HTML inside them."""
+    from latex2mathml import commands
+
+    known = sorted(
+        {
+            word
+            for name in dir(commands)
+            for word in [getattr(commands, name)]
+            if isinstance(word, str) and word.startswith("\\")
+        }
+    )
+    assert len(known) > 100
+    inside = ["x", "<script>1</script>", '" onload="1', "javascript:1", "&lt;img src=x&gt;", "a<b"]
+    chance = random.Random(0)
+    for _ in range(1_500):
+        latex = "".join(
+            f"{chance.choice(known)}{{{chance.choice(inside)}}}"
+            for _ in range(chance.randint(1, 4))
+        )
+        parts = Parts(mathml(latex))
+        assert parts.elements <= ELEMENTS | {"code"}, latex
+        assert parts.attributes <= ATTRIBUTES, latex
+        assert not [value for value in parts.values if ":" in value or '"' in value], latex
+
+
+def test_signs_in_a_text_are_shown() -> None:
+    assert Parts(mathml(r"\text{a <b & c}")).words.split() == ["a", "<b", "&", "c"]
+    assert Parts(mathml(r"a < b")).words == "a<b"
+
+
+def test_what_is_too_much_is_shown_as_it_is() -> None:
+    for latex in ("{" * 2_000 + "x" + "}" * 2_000, "x" * (LONGEST + 1)):
+        assert mathml(latex) == f"<code>{latex}</code>"
+    deep = r"\sqrt{" * (DEEPEST + 1) + "x" + "}" * (DEEPEST + 1)
+    assert Parts(mathml(deep)).elements == {"code"}
+
+
+@pytest.mark.parametrize(
+    "lesson",
+    [
+        "<script>1</script>",
+        "<img src=https://evil.example/x.png>",
+        "![seen](https://evil.example/x.png)",
+        "![seen](//evil.example/x.png)",
+        "![seen](/trash/empty)",
+        "![*s*een](x.png)",
+        "![seen](data:image/svg+xml;base64,AAAA)",
+        "[seen](javascript:alert(1))",
+        "[seen](data:text/html,<script>1</script>)",
+        "[seen](JaVaScRiPt&colon;alert(1))",
+        "a | b\n:-:|--:\n1 | 2",
+    ],
+)
+def test_a_strangers_lesson_runs_nothing_and_fetches_nothing(lesson: str) -> None:
+    parts = Parts(lesson_html(lesson))
+    assert not parts.elements & {"script", "img", "a", "svg"}
+    assert parts.attributes <= {"class"}
+    assert "seen" in parts.words or "seen" not in lesson
+
+
+def test_a_picture_that_lies_in_the_lesson_is_shown() -> None:
+    assert 'src="data:image/png;base64,AAAA"' in lesson_html("![x](data:image/png;base64,AAAA)")
+
+
+def test_a_report_lets_nothing_in_and_knows_its_own_style() -> None:
+    """The policy's digest is that of the style as it stands in the page."""
+    import base64
+    import hashlib
+    import re
+
+    from etude.runs.report import paper
+
+    page = paper("runs/paper.html")
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert policy
+    assert style
+    assert page.index(policy[0]) < page.index("<style>")
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert policy[1].split("; ") == [
+        "default-src 'none'",
+        "img-src data:",
+        f"style-src 'sha256-{digest}'",
+        "form-action 'none'",
+        "base-uri 'none'",
+    ]
+    assert "style=" not in page

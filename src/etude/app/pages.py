@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader
 from starlette.exceptions import HTTPException
@@ -17,8 +18,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from etude.app import forms, processes
+from etude.app.guard import FOREIGN
+from etude.app.waiting import Waiting
 from etude.catalogue import Catalogue, Entry, in_order, topics
-from etude.errors import UserError
+from etude.errors import UserError, printable
 from etude.results import trash
 from etude.results.compare import compare
 from etude.results.export import ENDINGS, export
@@ -44,6 +47,7 @@ class Pages:
 
     def __init__(self, root: Path, trying: Trying) -> None:
         self.root, self.trying = root, trying
+        self.waiting = Waiting(root)
         self.templates = Environment(
             loader=PackageLoader("etude.app", "templates"),
             autoescape=True,
@@ -153,13 +157,18 @@ class Pages:
         changes, seed, errors = forms.read(entry, scale, form)
         if errors:
             return self._study(request, entry, scale, form, errors)
+        title = " ".join(
+            [f"{entry.name}, {scale}, seed {seed}"]
+            + [f"· {name.replace('_', ' ')} {forms.written(v)}" for name, v in changes.items()]
+        )
+        words = processes.words_to_run(entry, scale, seed, changes)
+        before = self._runs_of(entry.name)
+        threads = processes.threads_of(before[-1]) if before else None
         try:
-            folder = await run_in_threadpool(
-                processes.start, entry, scale, seed, changes, self.root
-            )
+            folder = await run_in_threadpool(self.waiting.begin, title, words, threads)
         except UserError as error:
             return self._study(request, entry, scale, form, {"": str(error)})
-        return RedirectResponse(f"/runs/{folder.name}", 303)
+        return RedirectResponse(f"/runs/{folder.name}" if folder else WAITING, 303)
 
     def demo(self, request: Request) -> Response:
         """Something to try."""
@@ -199,8 +208,20 @@ class Pages:
         """All runs as a table."""
         rows = [describe(folder) for folder in reversed(find_runs(self.root))]
         return self.show(
-            request, "runs.html", title="Runs", rows=rows, thrown=len(trash.discarded(self.root))
+            request,
+            "runs.html",
+            title="Runs",
+            rows=rows,
+            waiting=self.waiting.asked(),
+            cores=self.waiting.cores,
+            thrown=len(trash.discarded(self.root)),
         )
+
+    def take_out(self, request: Request) -> Response:
+        """A run that waits is not wanted any more."""
+        number = request.path_params["number"]
+        self.waiting.drop(number)
+        return RedirectResponse("/runs", 303)
 
     def run(self, request: Request) -> Response:
         """One run: while it is under way, and afterwards."""
@@ -245,15 +266,17 @@ class Pages:
         )
 
     def report(self, request: Request) -> Response:
-        """The run's report, whole; its own styles and pictures are inside it."""
-        folder = self._folder(request)
-        if not folder.report_html.is_file():
-            from etude.runs.report import (
-                write_report,
-            )  # needs PyTorch, which the other pages do without
+        """The run's report, whole; its own styles and pictures are inside it.
 
-            write_report(folder)
-        return FileResponse(folder.report_html, media_type="text/html")
+        It may be a stranger's file, so it is shown and can do nothing. One that is missing is made
+        for this answer: to look at a run writes nothing.
+        """
+        folder = self._folder(request)
+        if folder.report_html.is_file():
+            return FileResponse(folder.report_html, media_type="text/html", headers=FOREIGN)
+        from etude.runs.report import report  # needs PyTorch, which the other pages do without
+
+        return HTMLResponse(report(folder), headers=FOREIGN)
 
     def figure(self, request: Request) -> Response:
         """One figure of a run."""
@@ -261,7 +284,7 @@ class Pages:
         path = folder.figures / request.path_params["file"]
         if path.parent != folder.figures or path.suffix not in KINDS or not path.is_file():
             raise HTTPException(404)
-        return FileResponse(path, media_type=KINDS[path.suffix], headers=BRIEFLY)
+        return FileResponse(path, media_type=KINDS[path.suffix], headers=BRIEFLY | FOREIGN)
 
     def export(self, request: Request) -> Response:
         """The run's network, or its notebook, to download."""
@@ -273,7 +296,7 @@ class Pages:
             name = f"{folder.name.replace('/', '-')}{ENDINGS[kind][0]}"
             content = export(folder, kind, Path(place) / name).read_bytes()
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(content, media_type="application/octet-stream", headers=headers)
+        return Response(content, media_type="application/octet-stream", headers=headers | FOREIGN)
 
     def act(self, request: Request) -> Response:
         """Stop, resume, or throw away."""
@@ -282,7 +305,9 @@ class Pages:
         if act == "stop":
             processes.stop(folder)
         elif act == "resume":
-            processes.resume(folder, self.root)
+            title, words = f"{folder.name}, resumed", processes.words_to_resume(folder)
+            if not self.waiting.begin(title, words, processes.threads_of(folder)):
+                return RedirectResponse(WAITING, 303)
         elif act == "discard":
             trash.discard(folder, self.root)
             return RedirectResponse("/runs", 303)
@@ -306,7 +331,7 @@ class Pages:
             ]
             for name in names
         }
-        query = "&".join(f"run={folder.name}" for folder in folders)
+        query = urlencode([("run", folder.name) for folder in folders])
         return self.show(
             request,
             "compare.html",
@@ -402,16 +427,19 @@ class Pages:
         try:
             with folder.log_txt.open("rb") as file:
                 file.seek(max(0, file.seek(0, io.SEEK_END) - LOG_BYTES))
-                return file.read().decode(errors="replace")
+                return printable(file.read().decode(errors="replace"), keep="\n\t")
         except OSError:
             return ""
 
     @staticmethod
     def _error(folder: RunFolder) -> str:
         path = folder.path / "error.txt"
-        return path.read_text(encoding="utf-8", errors="replace")[-4_000:] if path.is_file() else ""
+        if not path.is_file():
+            return ""
+        return printable(path.read_text(encoding="utf-8", errors="replace")[-4_000:], keep="\n\t")
 
 
+WAITING = "/runs#waiting"
 BRIEFLY = {"cache-control": "no-cache"}
 _known: dict[tuple[str, int], Entry] = {}
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +14,13 @@ from etude.app.forms import written
 from etude.catalogue import Entry
 from etude.errors import UserError
 from etude.runs.folder import RunFolder, find_runs
+from etude.runs.owner import ask_to_stop, is_same
 
 PATIENCE = 60.0  # seconds until a run has its folder: torch is imported first
 
 
-def start(entry: Entry, scale: str, seed: int, changes: Mapping[str, Any], root: Path) -> RunFolder:
-    """Run a study; returns as soon as its folder is there.
-
-    Raises:
-        UserError: it ended before it began, and why.
-    """
+def words_to_run(entry: Entry, scale: str, seed: int, changes: Mapping[str, Any]) -> list[str]:
+    """The words behind ``etude`` that run a study."""
     words = [
         "run",
         entry.name if entry.module else str(entry.path),
@@ -42,40 +37,57 @@ def start(entry: Entry, scale: str, seed: int, changes: Mapping[str, Any], root:
             words += [f"--{option}", *map(written, value)]
         else:
             words.append(f"--{option}={value}")
-    return _launch([*words, "--runs", str(root)], root)
+    return words
 
 
-def resume(folder: RunFolder, root: Path) -> RunFolder:
-    """Go on with a run that was stopped.
-
-    Raises:
-        UserError: it can't be resumed, and why.
-    """
-    return _launch(["resume", str(folder.path), "--runs", str(root)], root)
+def words_to_resume(folder: RunFolder) -> list[str]:
+    """The words behind ``etude`` that go on with a run."""
+    return ["resume", str(folder.path)]
 
 
 def stop(folder: RunFolder) -> None:
     """Ask a run to stop; it saves itself first.
 
     Raises:
-        UserError: it is not running.
+        UserError: it is not running, or not as a process of this machine.
     """
-    pid = folder.status().get("pid")
-    if folder.state != "running" or not isinstance(pid, int) or pid <= 1:
+    if folder.state != "running":
         raise UserError(
             f"run {folder.name} is {folder.state}; only one that is running can be stopped"
         )
+    ask_to_stop(folder.status(), folder.name)
+
+
+def running(root: Path) -> list[RunFolder]:
+    """The runs that are under way. A look at names, even where there are thousands."""
+    found = []
+    for path in root.glob("*/*/.status.json"):  # which ends with the run, if nothing kills it
+        folder = RunFolder(path.parent)
+        if folder.state == "running":
+            found.append(folder)
+    return found
+
+
+def threads_of(folder: RunFolder) -> int | None:
+    """How many threads a run takes, as it has recorded; None where it has not."""
     try:
-        os.kill(pid, signal.SIGINT)
-    except ProcessLookupError:
-        raise UserError(f"run {folder.name} has just ended") from None
+        threads = folder.study().get("threads")
+    except UserError:
+        return None
+    return threads if isinstance(threads, int) and threads > 0 else None
 
 
-def _launch(words: list[str], root: Path) -> RunFolder:
+def launch(words: Sequence[str], root: Path) -> RunFolder:
+    """Start ``etude`` with these words as a process of its own; returns as soon as its run's folder
+    is there.
+
+    Raises:
+        UserError: it ended before it began, and why.
+    """
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "etude", *words],
+            [sys.executable, "-P", "-m", "etude", *words, "--runs", str(root)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -84,8 +96,8 @@ def _launch(words: list[str], root: Path) -> RunFolder:
         patience = time.monotonic() + PATIENCE
         while time.monotonic() < patience:
             over = process.poll() is not None
-            for folder in reversed(find_runs(root)):
-                if folder.status().get("pid") == process.pid:
+            for folder in running(root):
+                if is_same(folder.status(), process.pid):
                     return folder
             if over:
                 break

@@ -96,7 +96,7 @@ class Trying:
             raise HTTPException(404)
         try:
             given = await request.json()
-        except (ValueError, UnicodeDecodeError):
+        except (ValueError, UnicodeDecodeError, RecursionError):
             given = None
         if not isinstance(given, dict):
             raise UserError("the request is no JSON object")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from etude.cli.output import echo
 from etude.errors import UserError, memory_trouble, nearest, out_of_memory
 
 VERBS = {
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except UserError as error:
-        print(f"etude: {error}", file=sys.stderr)
+        echo(f"etude: {error}", error=True)
         return 2
     except BrokenPipeError:  # the reader (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,24 +63,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        print(f"etude: {memory_trouble(error)}", file=sys.stderr)
+        echo(f"etude: {memory_trouble(error)}", error=True)
         return 2
 
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print("etude: deep learning's courses as software that runs\n\nusage: etude VERB …\n")
+        echo(
+            "etude: deep learning's courses as software that runs\n\nusage: etude VERB …\n",
+            lines=True,
+        )
         for verb, summary in VERBS.items():
-            print(f"  {verb:<9} {summary}")
-        print(
+            echo(f"  {verb:<9} {summary}")
+        echo(
             "\nBegin with 'etude run spirals'. 'etude VERB --help' says more; 'etude --version' the"
-            " version."
+            " version.",
+            lines=True,
         )
         return 0
     if arguments[0] in ("-V", "--version"):
         from importlib import metadata
 
-        print(f"etude {metadata.version('etude')}")
+        echo(f"etude {metadata.version('etude')}")
         return 0
     verb, *rest = arguments
     if verb not in VERBS:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tomllib
 from pathlib import Path
 
 from etude.catalogue import STUDIES, Catalogue, Entry
 from etude.cli.options import add_runs, count
+from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, no_break, print_table
 from etude.errors import UserError
 from etude.results import check as results
@@ -75,7 +75,7 @@ def main(options: argparse.Namespace) -> int:
         say=say,
     )
     if options.json:
-        print(json.dumps([each.as_json() for each in checked], ensure_ascii=False, indent=2))
+        echo_json([each.as_json() for each in checked])
     else:
         show(checked)
     if source:
@@ -85,7 +85,7 @@ def main(options: argparse.Namespace) -> int:
 
 def say(line: str) -> None:
     """Progress goes to standard error, so that standard output stays for results."""
-    print(line, file=sys.stderr, flush=True)
+    echo(line, error=True)
 
 
 def show(checked: list[results.Checked]) -> None:
@@ -115,11 +115,11 @@ def show(checked: list[results.Checked]) -> None:
     ]
     print_table(columns, rows)
     for sentence in (sentence for each in checked for sentence in each.failures):
-        print(f"✗ {sentence}")
+        echo(f"✗ {sentence}")
     claims = [judged for each in checked for judged in each.claims]
     partial = sum(judged.partial and not judged.failed for judged in claims)
     tail = f"; {partial} measured on fewer seeds than stated" if partial else ""
-    print(f"{sum(judged.held for judged in claims)} of {len(claims)} claims hold{tail}")
+    echo(f"{sum(judged.held for judged in claims)} of {len(claims)} claims hold{tail}")
 
 
 def source_folder(entries: list[Entry]) -> Path:

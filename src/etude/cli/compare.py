@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.cli.options import add_runs
+from etude.cli.output import echo
 from etude.cli.tables import Column, no_break, print_table
 from etude.results.listing import duration
 from etude.runs.folder import RunFolder, runs_root
@@ -37,7 +38,7 @@ def main(options: argparse.Namespace) -> int:
     found = compare(folders)
     numbers = [str(number) for number in range(1, len(folders) + 1)]
     for number, name in zip(numbers, found.runs, strict=True):
-        print(f"{number}  {name}")
+        echo(f"{number}  {name}")
     differing = [[key, *map(text, row)] for key, row in found.differing.items()]
     table("field", numbers, differing or [["all fields are equal", *[""] * len(folders)]])
     rows = [[key, *map(text, row)] for key, row in found.metrics.items()]
@@ -48,7 +49,7 @@ def main(options: argparse.Namespace) -> int:
 
     labels = [label(number, found.differing, place) for place, number in enumerate(numbers)]
     path = Path(options.figure) if options.figure else runs_root(options.runs) / "compare.svg"
-    print(
+    echo(
         f"curves: {path}"
         if draw(folders, labels, path)
         else "curves: none of these runs logged any"

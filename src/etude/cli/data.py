@@ -7,9 +7,9 @@ cache.
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, print_table
 from etude.data.sets import SETS
 from etude.data.store import (
@@ -45,13 +45,13 @@ def main(options: argparse.Namespace) -> int:
             raise UserError(f"fetch which set? There is {', '.join(SETS)}")
         found = fetch(options.set)
         for path in found.paths.values():
-            print(path)
+            echo(path)
         return 0
     if options.action == "verify":
         return check(options)
     rows = [row(name) for name in SETS]
     if options.json:
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        echo_json(rows)
         return 0
     columns = [
         Column("set", accent=True),
@@ -63,8 +63,8 @@ def main(options: argparse.Namespace) -> int:
         columns,
         [[r["set"], r["here"], size(r["bytes"]), r["folder"] or r["homepage"]] for r in rows],
     )
-    print(f"$ETUDE_DATA: {data_folder() or 'not set'} · cache: {cache_folder()}")
-    print("'etude data fetch SET' downloads one. The quick scale of every study needs none.")
+    echo(f"$ETUDE_DATA: {data_folder() or 'not set'} · cache: {cache_folder()}")
+    echo("'etude data fetch SET' downloads one. The quick scale of every study needs none.")
     return 0
 
 
@@ -99,9 +99,9 @@ def check(options: argparse.Namespace) -> int:
         plain = [
             {**vars(state), "path": str(state.path) if state.path else None} for state in states
         ]
-        print(json.dumps(plain, ensure_ascii=False, indent=2))
+        echo_json(plain)
     elif not states:
-        print("no data set is here; 'etude data fetch SET' downloads one")
+        echo("no data set is here; 'etude data fetch SET' downloads one")
     else:
         columns = [
             Column("set", accent=True),

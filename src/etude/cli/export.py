@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 
 from etude.cli.options import add_run, add_study
+from etude.cli.output import echo
 from etude.runs.folder import RunFolder
 
 KINDS = ("hdf5", "safetensors", "onnx", "notebook")
@@ -28,5 +29,5 @@ def main(options: argparse.Namespace) -> int:
 
     from etude.results.export import export
 
-    print(export(folder, options.to, options.output, options.study))
+    echo(export(folder, options.to, options.output, options.study))
     return 0

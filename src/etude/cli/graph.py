@@ -5,12 +5,12 @@ also as a picture.
 from __future__ import annotations
 
 import dataclasses
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 from etude.catalogue import Catalogue
+from etude.cli.output import echo, echo_json
 from etude.cli.run import parse
 from etude.cli.tables import Column, print_table
 from etude.errors import UserError
@@ -41,7 +41,7 @@ class Options:
 def raw(words: list[str]) -> int:
     """``etude graph``'s words, as they came."""
     if not words or words[0] in ("-h", "--help"):
-        print(USAGE)
+        echo(USAGE, lines=True)
         return 0
     if words[0].startswith("-"):
         raise UserError(f"etude graph: expected a study before {words[0]}; 'etude list' shows them")
@@ -59,11 +59,11 @@ def raw(words: list[str]) -> int:
         with whole(path) as part:
             part.write_text(found.svg(fused=not options.full), encoding="utf-8")
     if options.json:
-        print(json.dumps(found.as_json(), ensure_ascii=False))
+        echo_json(found.as_json(), indent=None)
         return 0
     show(found.as_json())
     if options.svg:
-        print(path)
+        echo(path)
     return 0
 
 
@@ -103,11 +103,11 @@ def show(found: dict[str, Any]) -> None:
         "" if found["trained"] == found["parameters"] else f", {found['trained']:,} of them trained"
     )
     idle = f", {found['idle']:,} not used here" if found["idle"] else ""
-    print(
+    echo(
         f"{found['parameters']:,} parameters{trained}{idle} · {short(found['flops'])} FLOPs"
         " forward, for one example"
     )
-    print(
+    echo(
         "FLOPs are counted in convolutions and matrix products, two for a multiplication with its"
         " addition."
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from etude.catalogue import Catalogue, Entry, in_order, topics
+from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, Row, no_break, print_table
 from etude.errors import UserError, nearest
 
@@ -34,12 +34,12 @@ def main(options: argparse.Namespace) -> int:
         raise UserError(f"no topic '{options.topic}'{nearest(options.topic, there)}")
     chosen = [entry for entry in entries if fits(entry, options)]
     if options.json:
-        print(json.dumps([as_json(entry) for entry in chosen], ensure_ascii=False, indent=2))
+        echo_json([as_json(entry) for entry in chosen])
         return 0
     if chosen:
         show(chosen)
     else:
-        print("no study fits; 'etude list' shows all")
+        echo("no study fits; 'etude list' shows all")
     return 0
 
 

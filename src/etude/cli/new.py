@@ -10,6 +10,7 @@ import keyword
 from pathlib import Path
 
 from etude.catalogue import Catalogue
+from etude.cli.output import echo
 from etude.errors import UserError
 
 TITLE = "A sine through one hidden layer"
@@ -119,13 +120,14 @@ def main(options: argparse.Namespace) -> int:
     for path, text in files.items():
         Path(path).parent.mkdir(exist_ok=True)
         Path(path).write_text(text, encoding="utf-8")
-        print(path)
+        echo(path)
     place = f"./{name}/" if options.folder else f"./{name}.py"
-    print(
+    echo(
         f"\nNow run it:        etude run {place}\n"
         f"read about it:     etude show {place}\n"
         f"check its claim:   etude check {place}\n"
-        f"and make it yours: change {list(files)[-1]}"
+        f"and make it yours: change {list(files)[-1]}",
+        lines=True,
     )
     return 0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import ast
-import json
 from typing import Any
 
 from etude.cli.options import add_run, add_study
+from etude.cli.output import echo, echo_json
 from etude.runs.folder import RunFolder
 
 TOP = 5  # classes shown of each input
@@ -51,12 +51,12 @@ def main(options: argparse.Namespace) -> int:
             if options.json:
                 written.append({"input": given, "text": "".join(pieces)})
                 continue
-            print(given, end="", flush=True)
+            echo(given, end="", lines=True)
             for piece in pieces:
-                print(piece, end="", flush=True)
-            print()
+                echo(piece, end="", lines=True)
+            echo()
         if options.json:
-            print(json.dumps(written, ensure_ascii=False, indent=2))
+            echo_json(written)
         return 0
     found = []
     for given in options.input:
@@ -66,13 +66,13 @@ def main(options: argparse.Namespace) -> int:
             {"input": given, "classes": {name: float(probability) for name, probability in order}}
         )
     if options.json:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        echo_json(found)
         return 0
     width = max(len(name) for each in found for name in list(each["classes"])[:TOP])
     for each in found:
-        print(each["input"])
+        echo(each["input"], lines=True)
         for name, probability in list(each["classes"].items())[:TOP]:
-            print(f"  {name:<{width}}  {probability:.4f}")
+            echo(f"  {name:<{width}}  {probability:.4f}")
     return 0
 
 

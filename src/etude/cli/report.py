@@ -8,6 +8,7 @@ import sys
 import webbrowser
 
 from etude.cli.options import add_run
+from etude.cli.output import echo
 from etude.runs.folder import RunFolder
 
 
@@ -24,7 +25,7 @@ def main(options: argparse.Namespace) -> int:
     from etude.runs.report import write_report
 
     path = write_report(folder).resolve()
-    print(path)
+    echo(path)
     if not options.no_open and has_display():
         webbrowser.open(path.as_uri())
     return 0

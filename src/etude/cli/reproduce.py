@@ -5,11 +5,10 @@ LaTeX.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 
 from etude.catalogue import Catalogue
 from etude.cli.options import add_runs, count
+from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, no_break, print_table
 from etude.errors import UserError
 
@@ -63,7 +62,7 @@ def main(options: argparse.Namespace) -> int:
         say=say,
     )
     if options.json:
-        print(json.dumps(done.as_json(), ensure_ascii=False, indent=2))
+        echo_json(done.as_json())
     else:
         print_table(
             [
@@ -82,10 +81,11 @@ def main(options: argparse.Namespace) -> int:
                 for judged in done.checked.claims
             ],
         )
-        print(f"{done.html}\n{done.tex}")
+        echo(done.html)
+        echo(done.tex)
     return int(done.checked.failed)
 
 
 def say(line: str) -> None:
     """Progress goes to standard error, so that standard output stays for results."""
-    print(line, file=sys.stderr, flush=True)
+    echo(line, error=True)

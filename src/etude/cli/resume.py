@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from etude.cli.options import add_run, add_study, count
+from etude.cli.output import echo, echo_json
 from etude.errors import UserError
 from etude.runs.folder import RunFolder
 from etude.runs.launch import launch, launched
@@ -72,10 +72,10 @@ def main(options: argparse.Namespace) -> int:
         files = ", ".join(changed(about.get("digests") or {}, entry.digests)[:SHOWN]) or str(
             entry.path
         )
-        print(
+        echo(
             f"etude: changed since the run began: {files}; its numbers may not be those of a run"
             " never stopped",
-            file=sys.stderr,
+            error=True,
         )
     run = execute(
         study,
@@ -90,11 +90,7 @@ def main(options: argparse.Namespace) -> int:
         strategy=options.strategy or about.get("strategy", "ddp"),
     )
     if options.json and run.workers.first:
-        print(
-            json.dumps(
-                {"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False
-            )
-        )
+        echo_json({"run": str(run.folder.path), **(run.folder.result() or {})}, indent=None)
     return 0
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import json
 import re
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from etude.catalogue import Catalogue, Entry
-from etude.errors import UserError, nearest
+from etude.cli.output import echo, echo_json
+from etude.errors import UserError, nearest, printable
 from etude.runs.launch import launch, launched
 from etude.study import Count, Natural, Positive, check_field, expectation
 
@@ -83,11 +83,7 @@ def raw(words: list[str]) -> int:
         ),
     )
     if options.json and run.workers.first:
-        print(
-            json.dumps(
-                {"run": str(run.folder.path), **(run.folder.result() or {})}, ensure_ascii=False
-            )
-        )
+        echo_json({"run": str(run.folder.path), **(run.folder.result() or {})}, indent=None)
     return 0
 
 
@@ -98,7 +94,7 @@ def named(words: list[str], verb: str, usage: str) -> Entry | None:
         UserError: no study, or none of that name.
     """
     if not words or words[0] in ("-h", "--help"):
-        print(usage)
+        echo(usage, lines=True)
         return None
     if words[0].startswith("-"):
         raise UserError(
@@ -120,7 +116,7 @@ def parse(
     scale = _scale(words)
     defaults = entry.defaults(scale)
     kinds = {field.name: field.type for field in entry.fields}
-    helps = {field.name: field.help for field in entry.fields}
+    helps = {field.name: printable(field.help) for field in entry.fields}
     ours: dict[str, Any] = {}
     for name, hint in get_type_hints(options, include_extras=True).items():
         ours[name], helps[name] = _parts(hint)
@@ -134,7 +130,14 @@ def parse(
                 f" '{option_word[0]}'{nearest(option_word[0], known)}"
             )
 
+    asked = not {"-h", "--help"}.isdisjoint(words)
+
     def argument(name: str, kind: Any, default: Any) -> tuple[str, Any, Any]:
+        if asked:  # nothing is read then, all is shown
+            kind, default = (
+                _shown(kind),
+                printable(default) if isinstance(default, str) else default,
+            )
         described = Annotated[kind, tyro.conf.arg(help=helps[name])]
         return (name, described, dataclasses.field(default=default))
 
@@ -144,7 +147,7 @@ def parse(
         for name, kind in ours.items()
     ]
     shape = dataclasses.make_dataclass(entry.class_name, fields)
-    shape.__doc__ = f"{entry.title}."
+    shape.__doc__ = f"{printable(entry.title)}."
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -168,6 +171,15 @@ def _scale(words: list[str]) -> str:
         if word.startswith("--scale="):
             return word.partition("=")[2]
     return "quick"
+
+
+def _shown(kind: Any) -> Any:
+    """A field's type for its help: the texts to choose from stand there as they may be printed."""
+    if get_origin(kind) is not Literal:
+        return kind
+    return Literal[
+        tuple(printable(each) if isinstance(each, str) else each for each in get_args(kind))
+    ]
 
 
 def _parts(hint: Any) -> tuple[Any, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from etude.cli.options import add_runs
+from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, print_table
 from etude.errors import UserError, nearest
 from etude.results.listing import describe, duration
@@ -33,10 +33,10 @@ def main(options: argparse.Namespace) -> int:
         found = [folder for folder in found if folder.path.parent.name == options.study]
     rows = [describe(folder) for folder in found]
     if options.json:
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        echo_json(rows)
         return 0
     if not rows:
-        print(f"no runs in {runs_root(options.runs)}; 'etude run spirals' makes one")
+        echo(f"no runs in {runs_root(options.runs)}; 'etude run spirals' makes one")
         return 0
     columns = [
         Column("run", accent=True),

@@ -7,7 +7,9 @@ import re
 from typing import Any
 
 from etude.catalogue import Catalogue, Entry
+from etude.cli.output import echo
 from etude.cli.tables import Column, no_break, print_table, terminal_width
+from etude.errors import printable
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +26,10 @@ def main(options: argparse.Namespace) -> int:
     """Print the lesson, then the tables."""
     entry = Catalogue()[options.study]
     if options.source:
-        print(entry.path)
+        echo(entry.path)
         return 0
     print_lesson(entry.lesson)
-    print()
+    echo()
     print_fields(entry)
     rows = [
         [
@@ -51,7 +53,7 @@ def main(options: argparse.Namespace) -> int:
         ],
         rows,
     )
-    print(f"source: {entry.path}")
+    echo(f"source: {entry.path}")
     return 0
 
 
@@ -98,6 +100,7 @@ def print_lesson(lesson: str) -> None:
     from rich.markdown import Markdown
 
     lesson = re.sub(r"\[([^\]]+)\]\((?:\.\./)+[\w/]+/README\.md\)", r"\1", lesson)  # a study's name
+    lesson = printable(lesson, keep="\n\t")
     latex = LatexNodes2Text(math_mode="text")
 
     def equation(match: re.Match[str]) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-import sys
 from typing import Annotated, Any, Literal
 
+from etude.cli.output import echo, echo_json
 from etude.cli.run import named, parse
 from etude.cli.tables import Column, print_table
 from etude.errors import UserError
@@ -104,7 +103,7 @@ def raw(words: list[str]) -> int:
         say=say,
     )
     if options.json:
-        print(json.dumps(swept.as_json(), ensure_ascii=False))
+        echo_json(swept.as_json(), indent=None)
     else:
         show(swept)
     return int(not swept.best)
@@ -131,7 +130,7 @@ def gathered(words: list[str]) -> list[str]:
 
 def say(line: str) -> None:
     """Progress goes to standard error, so that standard output stays for results."""
-    print(line, file=sys.stderr, flush=True)
+    echo(line, error=True)
 
 
 def show(swept: Any) -> None:
@@ -166,12 +165,12 @@ def show(swept: Any) -> None:
         for s in ("complete", "pruned", "failed", "running", "waiting")
         if s in states
     ]
-    print(f"{len(states)} trials: {', '.join(counts)}")
+    echo(f"{len(states)} trials: {', '.join(counts)}")
     for trial in [trial for trial in swept.trials if trial.failure][:3]:
-        print(f"✗ trial {trial.number}: {trial.failure}")
+        echo(f"✗ trial {trial.number}: {trial.failure}")
     if swept.importances:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in swept.importances.items())
-        print(f"what explains {swept.plan.metric}: {shares}")
-    print(f"trials and figures: {swept.folder}")
+        echo(f"what explains {swept.plan.metric}: {shares}")
+    echo(f"trials and figures: {swept.folder}")
     if swept.command:
-        print(swept.command)
+        echo(swept.command)

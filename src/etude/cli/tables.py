@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from etude.errors import printable
+
 GAP = "  "  # between columns
 LEAST = 8  # characters that a text keeps when it has to be cut
 
@@ -79,7 +81,15 @@ def table_lines(
     lines: int = 0,
     colour: bool = False,
 ) -> Iterator[str]:
-    """The lines of a table that is at most ``width`` characters wide."""
+    """The lines of a table that is at most ``width`` characters wide.
+
+    What stands in the cells may come from files: signs that a terminal would obey are written as
+    escapes.
+    """
+    rows = [
+        printable(row) if isinstance(row, str) else [printable(cell) for cell in row]
+        for row in rows
+    ]
     shown = list(range(len(columns)))
     while True:
         chosen = [columns[i] for i in shown]

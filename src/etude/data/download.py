@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from etude.errors import UserError
+from etude.errors import UserError, printable
 
 if TYPE_CHECKING:
     from requests import Response
@@ -136,7 +136,8 @@ def _save(response: Response, part: Path, have: int, total: int | None) -> int:
     name, shown = part.name.removesuffix(".part"), sys.stderr.isatty()
     if not shown:
         size = "" if total is None else f" ({total / 1e6:,.1f} MB)"
-        print(f"downloading {name}{size} from {urlsplit(response.url).netloc}", file=sys.stderr)
+        server = printable(urlsplit(response.url).netloc)
+        print(f"downloading {name}{size} from {server}", file=sys.stderr)
     bar: Any = tqdm(
         total=total,
         initial=have,

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from etude.errors import UserError, memory_trouble, out_of_memory
 from etude.runs.checkpoints import disk_trouble, write_atomically
 from etude.runs.folder import RunFolder, as_json, environment, find_runs
+from etude.runs.owner import owner
 from etude.runs.policy import Pulse
 from etude.runs.workers import Workers, launch_name, lost, restarted
 
@@ -59,6 +60,7 @@ class Lifecycle:
         self.settings = settings
         self.workers = workers
         self.resumed = False
+        self._owner = owner(os.getpid())
         self._pulse = Pulse(STATUS_SECONDS)
         self._handlers: dict[int, Any] = {}
 
@@ -98,7 +100,7 @@ class Lifecycle:
                 self._lock.release()
                 raise UserError(f"run {self.folder.name} is finished; there is nothing to resume")
             (self.folder.path / "error.txt").unlink(missing_ok=True)
-        self.folder.tell(pid=os.getpid())
+        self.folder.tell(**self._owner)
 
     def _runs(self) -> list[RunFolder]:
         return [run for run in find_runs(self.root) if run.path.parent.name == self.name]
@@ -145,7 +147,7 @@ class Lifecycle:
     def tell(self, stage: str, step: int, total: int | None) -> None:
         """Say how far the run is, about once a second, to those who look at its folder."""
         if self.workers.first and self._pulse.beats():
-            self.folder.tell(pid=os.getpid(), stage=stage, step=step, total=total)
+            self.folder.tell(**self._owner, stage=stage, step=step, total=total)
 
     def note(self, line: str) -> None:
         """Add a line to ``log.txt``."""

@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from etude.errors import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
@@ -32,6 +34,7 @@ class Progress:
         """One line."""
         if self.quiet:
             return
+        message = printable(message, keep="\n\t")
         if self._bar is not None:
             self._bar.console.print(message, highlight=False, markup=False)
         else:
@@ -40,7 +43,7 @@ class Progress:
     def start(self, description: str, total: int | None, step: int = 0) -> None:
         """A loop begins at ``step`` of ``total`` (None: nobody knows)."""
         self._total, self._began_at = total, step
-        self._description = description
+        self._description = description = printable(description)
         self._began = self._drawn = time.monotonic()
         self._words = ""
         if self.live:
@@ -48,11 +51,11 @@ class Progress:
             from rich.console import Console
 
             self._bar = progress.Progress(
-                progress.TextColumn("{task.description}"),
+                progress.TextColumn("{task.description}", markup=False),
                 progress.BarColumn(),
                 progress.MofNCompleteColumn(),
-                progress.TextColumn("{task.fields[words]}"),
-                progress.TextColumn("{task.fields[rate]}"),
+                progress.TextColumn("{task.fields[words]}", markup=False),
+                progress.TextColumn("{task.fields[rate]}", markup=False),
                 progress.TimeRemainingColumn(),
                 console=Console(file=sys.stderr),
                 auto_refresh=False,  # no thread beside the training: the loop draws
@@ -64,7 +67,7 @@ class Progress:
 
     def show(self, values: Mapping[str, float]) -> None:
         """The newest metrics, drawn with the next update."""
-        self._words = "  ".join(f"{key} {value:.4g}" for key, value in values.items())
+        self._words = "  ".join(f"{printable(key)} {value:.4g}" for key, value in values.items())
 
     def update(self, step: int, *, last: bool = False) -> None:
         """``step`` steps are done; draws at most five times a second (a plain line: every ten

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,26 +22,42 @@ def write_report(folder: RunFolder) -> Path:
     Raises:
         UserError: what it holds is damaged, or the report can't be written.
     """
-    from jinja2 import UndefinedError
-
-    try:
-        page = _page(folder)
-    except (KeyError, TypeError, ValueError, AttributeError, UndefinedError) as error:
-        raise UserError(
-            f"run {folder.name} is damaged: its study.json or result.json lacks {error}"
-        ) from error
+    page = report(folder)
     write_atomically(folder.report_html, page.encode())
     return folder.report_html
 
 
+def report(folder: RunFolder) -> str:
+    """The report as HTML. It executes nothing and fetches nothing, whoever made the run.
+
+    Raises:
+        UserError: what the folder holds is damaged.
+    """
+    from jinja2 import UndefinedError
+
+    try:
+        return _page(folder)
+    except (KeyError, TypeError, ValueError, AttributeError, UndefinedError) as error:
+        raise UserError(
+            f"run {folder.name} is damaged: its study.json or result.json lacks {error}"
+        ) from error
+
+
 def paper(template: str, **content: Any) -> str:
     """A page in the style of reports. ``template``: its path within the package; it extends
-    ``runs/paper.html``.
+    ``runs/paper.html``, whose policy lets a browser take nothing but what lies in the page: its own
+    style, known by its digest, and pictures.
     """
     from jinja2 import Environment, PackageLoader
 
     environment = Environment(loader=PackageLoader("etude", "."), autoescape=True, trim_blocks=True)
+    environment.filters["digest"] = digest
     return environment.get_template(template).render(content)
+
+
+def digest(text: str) -> str:
+    """The digest by which a page's policy names its own style or script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _page(folder: RunFolder) -> str:

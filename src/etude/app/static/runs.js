@@ -17,3 +17,7 @@ if (table) {
     table.tBodies[0].append(...rows);
   }));
 }
+// While runs wait, look again; not while somebody is choosing.
+if (document.getElementById("waiting")) {
+  setInterval(() => { if (!document.querySelector("#runs input:checked") && !document.getElementById("find")?.value && !document.querySelector("#waiting :focus")) location.reload(); }, 5000);
+}
