@@ -16,6 +16,7 @@ from etude.app.forms import written
 from etude.catalogue import Entry
 from etude.errors import UserError
 from etude.runs.folder import RunFolder, find_runs
+from etude.study import option_of
 
 PATIENCE = 60.0  # seconds until a run has its folder: torch is imported first
 
@@ -35,13 +36,13 @@ def start(entry: Entry, scale: str, seed: int, changes: Mapping[str, Any], root:
         str(seed),
     ]
     for name, value in changes.items():
-        option = name.replace("_", "-")
+        option = option_of(name)
         if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
+            words.append(option if value else f"--no-{option[2:]}")
         elif isinstance(value, tuple):
-            words += [f"--{option}", *map(written, value)]
+            words += [option, *map(written, value)]
         else:
-            words.append(f"--{option}={value}")
+            words.append(f"{option}={value}")
     return _launch([*words, "--runs", str(root)], root)
 
 
