@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "errors": set(),
     "claims": set(),
     "demos": {"errors"},
-    "sources": set(),
+    "sources": {"errors"},
     "layers": BASE,
     "networks": BASE | {"layers"},
     "data": BASE,

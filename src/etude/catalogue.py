@@ -10,16 +10,20 @@ packages, and any path that a user names.
 from __future__ import annotations
 
 import ast
+import copy
 import gc
 import importlib
 import json
+import operator
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.machinery import ModuleSpec
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +31,8 @@ from typing import TYPE_CHECKING, Any
 
 from etude.claims import Claim
 from etude.errors import UserError, nearest
-from etude.study import FIELD_TYPES, Study, lesson_of
+from etude.sources import text_of, tree_of
+from etude.study import FIELD_TYPES, Study, check_field, lesson_of, name_trouble, option_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -142,14 +147,23 @@ class Entry:
         return {f.name: f.default for f in self.fields} | dict(self.scales[scale])
 
     def load(self) -> type[Study]:
-        """Import the study; only now is its code executed."""
+        """Import the study; only now is its code executed.
+
+        Raises:
+            UserError: its code fails as it is imported; with the error and the line.
+        """
         # what an import makes stays: to look through it for garbage, again and again, takes 0.2 s
         gc.disable()
         try:
             module = importlib.import_module(self.module) if self.module else self._load_file()
         finally:
             gc.enable()
-        cls: type[Study] = getattr(module, self.class_name)
+        cls: type[Study] = getattr(module, self.class_name, None)  # type: ignore[assignment]
+        if not (isinstance(cls, type) and issubclass(cls, Study)):
+            raise UserError(
+                f"{self.path}: {self.class_name} is not derived from etude.Study once the file is"
+                " imported; expected it to be"
+            )
         return cls
 
     def _load_file(self) -> ModuleType:
@@ -173,8 +187,68 @@ class Entry:
         assert spec.loader
         module = module_from_spec(spec)
         sys.modules[name] = module  # dataclasses look their module up
-        spec.loader.exec_module(module)
+        with _put_beside(self.path.parent), _as_sentence(self.path):
+            spec.loader.exec_module(module)
         return module
+
+
+_beside: dict[str, set[str]] = {}  # the folder of the user's study loaded last: its modules
+
+
+@contextmanager
+def _put_beside(folder: Path) -> Iterator[None]:
+    """Let a study import what lies beside it, ``import helpers``, in every process alike.
+
+    What is installed goes before: a ``random.py`` or ``torch.py`` beside it would otherwise be
+    taken for Python's own by whatever is imported next. What was loaded so before is forgotten: it
+    is another study's, or may have changed since. The folder stays on the path for what the study
+    imports as it runs.
+    """
+    for known, modules in _beside.items():
+        with suppress(ValueError):
+            sys.path.remove(known)
+        for name in modules:
+            sys.modules.pop(name, None)
+    _beside.clear()
+    _beside[str(folder)] = own = set()
+    sys.path.append(str(folder))
+    importlib.invalidate_caches()  # files may be newer than what was seen of the folder
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - before:
+            spec = getattr(sys.modules[name], "__spec__", None)
+            if isinstance(spec, ModuleSpec):
+                top = folder / name.partition(".")[0]
+                places = [spec.origin] if spec.origin else spec.submodule_search_locations or []
+                if any(top in (p, p.with_suffix(""), *p.parents) for p in map(Path, places)):
+                    own.add(name)
+
+
+@contextmanager
+def _as_sentence(path: Path) -> Iterator[None]:
+    """Make a sentence of what a user's file fails by as it is imported: the error, and the last
+    line of the user's own that it passed through.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except SyntaxError as error:
+        file = Path(error.filename).name if error.filename else path.name
+        raise UserError(
+            f"{path} can't be imported: {error.msg} ({file}, line {error.lineno})"
+        ) from error
+    except Exception as error:
+        trace = traceback.extract_tb(error.__traceback__)
+        own = [each for each in trace if Path(each.filename).parent == path.parent]
+        where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+        said = str(error).strip()
+        kind = type(error).__name__
+        raise UserError(
+            f"{path} can't be imported: {f'{kind}: {said}' if said else kind}{where}"
+        ) from error
 
 
 class Catalogue:
@@ -229,7 +303,7 @@ def _topics(studies: Path) -> dict[str, str]:
     for path in studies.glob("*/__init__.py"):
         stated = {
             node.targets[0].id: ast.literal_eval(node.value)
-            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            for node in tree_of(path).body
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         }
         if not {"TITLE", "ORDER"} <= stated.keys():
@@ -250,15 +324,20 @@ def in_order(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _main_file(name: str) -> Path:
-    path = Path(name).resolve()
-    if path.is_dir():
+    try:
+        path = Path(name).resolve()
+        folder, file = path.is_dir(), path.is_file()
+    except (OSError, ValueError) as error:  # a folder that may not be entered, a name too long
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"no study file can be looked for at {name}: {reason}") from None
+    if folder:
         path /= f"{path.name}.py"
         if not path.is_file():
             raise UserError(
                 f"{name} holds no {path.name}; expected a folder with a study in a file of its own"
                 " name"
             )
-    if not path.is_file():
+    elif not file:
         raise UserError(
             f"no study file at {name}; expected a Python file with one class derived from Study"
         )
@@ -292,60 +371,187 @@ def read(path: Path, module: str | None) -> Entry:
             is not a literal.
     """
     try:
-        source = path.read_text(encoding="utf-8")
-        own = module is not None and module.startswith("etude.studies.")
-        tree = ast.parse(_above_methods(source) if own else source)
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} can't be read as Python: {error}") from None
+        return _read(path, module)
+    except (RecursionError, MemoryError):
+        raise UserError(f"{path} can't be read as Python: it is nested too deeply") from None
+
+
+def _read(path: Path, module: str | None) -> Entry:
+    own = module is not None and module.startswith("etude.studies.")
+    source = text_of(path)
+    tree = tree_of(path, _above_methods(source) if own else source)
+    names = {} if own else _names(tree)
     classes = [
         node
         for node in tree.body
-        if isinstance(node, ast.ClassDef) and any(_is_study(base) for base in node.bases)
+        if isinstance(node, ast.ClassDef) and any(_is_study(base, names) for base in node.bases)
     ]
     if len(classes) != 1:
-        raise UserError(f"{path} holds {len(classes)} classes derived from Study; expected one")
-    body = classes[0].body
-    lines = source.split("\n")
-    stated = {
-        statement.targets[0].id: statement.value
-        for statement in body
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
-    }
-    _check_decorator(path, classes[0])
-    fields = tuple(
-        Field(
-            s.target.id,
-            _text(s.annotation),
-            _default(path, s.target.id, s.annotation, s.value),
-            _comment(lines, s),
+        found = ", ".join(f"{each.name} in line {each.lineno}" for each in classes)
+        raise UserError(
+            f"{path} holds {len(classes)} classes derived from Study{found and f' ({found})'};"
+            " expected one, and not within another class or a condition"
         )
-        for s in body
-        if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name) and s.value is not None
-    )
+    study = classes[0]
+    if not own:
+        _check_decorator(path, study, names)
+    stated, annotated = _statements(study)
+    if own:  # tests see to them
+        fields = tuple(_field(path, source, names, s, stated) for s in annotated.values())
+    else:
+        fields = _checked_fields(path, source, names, annotated, stated)
     scales = _literal(path, "scales", stated.get("scales"), {})
     courses = _literal(path, "courses", stated.get("courses"), ())
-    claims = [_claim(path, node) for node in getattr(stated.get("claims"), "elts", ())]
+    claims = _claims(path, stated.get("claims"))
+    if not own:
+        _check_scales(path, stated.get("scales"), scales, fields)
+        if not isinstance(courses, list | tuple) or not all(isinstance(c, str) for c in courses):
+            raise UserError(
+                f"{path}, line {stated['courses'].lineno}: courses is {courses!r}; expected several"
+                " texts"
+            )
     return Entry(
         name=path.stem,
         topic=path.parents[1].name if own else "yours",
         path=path,
         module=module,
-        class_name=classes[0].name,
-        lesson=lesson_of(path, ast.get_docstring(tree) or ast.get_docstring(classes[0])),
+        class_name=study.name,
+        lesson=lesson_of(path, ast.get_docstring(tree) or ast.get_docstring(study)),
         fields=fields,
         scales={"quick": {}, **scales},
         claims=tuple(claims),
         courses=tuple(courses),
         has_demo=(
-            "\n    def demo(" in source if own else any(_is_demo(statement) for statement in body)
+            "\n    def demo(" in source if own else any(_is_demo(each) for each in study.body)
         ),
     )
 
 
-def _is_study(base: ast.expr) -> bool:
+KNOWN_MODULES = ("etude", "etude.study", "etude.claims", "typing", "typing_extensions")
+KNOWN_NAMES = (*FIELD_TYPES, "Study", "Claim", "ClassVar", "dataclass", "field")
+
+
+def _names(tree: ast.Module) -> dict[str, str]:
+    """``{local name: name}`` of what a file imports under another name, modules as ``name.``: of
+    ``from etude import Count as C`` and of ``import etude as e``.
+    """
+    names = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {a.asname: a.name for a in node.names if a.asname and a.name in KNOWN_NAMES}
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name in (*KNOWN_MODULES, "dataclasses"):
+                    names[f"{alias.asname or alias.name}."] = ""
+    return names
+
+
+def _plain_name(node: ast.expr, names: Mapping[str, str]) -> str:
+    """A name as Etude calls it: ``Count`` of ``etude.Count``."""
+    text = ast.unparse(node)
+    module, dot, last = text.rpartition(".")
+    return last if f"{module}{dot}" in names else names.get(text, text)
+
+
+def _statements(study: ast.ClassDef) -> tuple[dict[str, ast.expr], dict[str, ast.AnnAssign]]:
+    """What the names of a class are set to, the last time, and those that state a field."""
+    stated: dict[str, ast.expr] = {}
+    annotated: dict[str, ast.AnnAssign] = {}
+    for each in study.body:
+        if isinstance(each, ast.Assign):
+            stated |= {t.id: each.value for t in each.targets if isinstance(t, ast.Name)}
+        elif isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
+            if each.value is not None:
+                stated[each.target.id] = each.value
+            annotated[each.target.id] = each
+    return stated, annotated
+
+
+def _field(
+    path: Path,
+    source: str,
+    names: Mapping[str, str],
+    statement: ast.AnnAssign,
+    stated: Mapping[str, ast.expr],
+) -> Field:
+    assert isinstance(statement.target, ast.Name)
+    name = statement.target.id
+    value = stated.get(name)
+    if value is None:
+        kind = ast.unparse(statement.annotation)
+        raise UserError(
+            f"{path}, line {statement.lineno}: field {name} has no default; expected one, as in"
+            f" {name}: {kind} = …"
+        )
+    annotation = _text(statement.annotation, names)
+    default = _default(path, name, annotation, value, names)
+    return Field(name, annotation, default, _comment(source, statement))
+
+
+def _checked_fields(
+    path: Path,
+    source: str,
+    names: Mapping[str, str],
+    annotated: Mapping[str, ast.AnnAssign],
+    stated: Mapping[str, ast.expr],
+) -> tuple[Field, ...]:
+    """The fields of a user's study, each with a name, a type and a default that it can have.
+
+    Raises:
+        UserError: one has not; with its line, and what would be right.
+    """
+    options: dict[str, str] = {}
+    fields = []
+    for name, statement in annotated.items():
+        kind = statement.annotation.value if isinstance(statement.annotation, ast.Subscript) else 0
+        plain = _plain_name(kind or statement.annotation, names)
+        if plain.split(".")[-1] in ("ClassVar", "KW_ONLY"):
+            continue
+        where = f"{path}, line {statement.lineno}: field {name}"
+        if trouble := name_trouble(name):
+            raise UserError(f"{where} {trouble}")
+        other = options.setdefault(option_of(name), name)
+        if other != name:
+            raise UserError(f"{where} has the option of {other}, {option_of(name)}; expected two")
+        field = _field(path, source, names, statement, stated)
+        try:
+            check_field(path.stem, name, field.type, field.default)
+        except UserError as error:
+            said = str(error).removeprefix(f"{path.stem}: ").removeprefix(f"field {name} ")
+            raise UserError(
+                f"{where}: {said.removeprefix(f'{name} ')}"
+                if said.startswith(f"{name} ")
+                else f"{where} {said}"
+            ) from None
+        fields.append(field)
+    return tuple(fields)
+
+
+def _check_scales(path: Path, node: ast.expr | None, scales: Any, fields: Iterable[Field]) -> None:
+    """Raise a UserError where a user's scales are no names and settings of fields."""
+    if node is None:
+        return
+    where = f"{path}, line {node.lineno}: scales"
+    if not isinstance(scales, dict) or not all(
+        isinstance(name, str) and isinstance(values, dict) for name, values in scales.items()
+    ):
+        raise UserError(
+            f"{where} are {ast.unparse(node)}; expected names, and of each the fields that it sets:"
+            ' {"full": {"width": 256}}'
+        )
+    known = {field.name: field for field in fields}
+    for scale, values in scales.items():
+        for name, value in values.items():
+            if name not in known:
+                near = nearest(str(name), known)
+                raise UserError(f"{where}: {scale} sets a field {name!r} that is not there{near}")
+            check_field(f"{where}: {scale}", name, known[name].type, value)
+
+
+def _is_study(base: ast.expr, names: Mapping[str, str]) -> bool:
     """Whether a class is derived from ``Study`` or ``Study[…]``, by whatever module's name."""
     plain = base.value if isinstance(base, ast.Subscript) else base
-    return ast.unparse(plain).split(".")[-1] == "Study"
+    return _plain_name(plain, names).split(".")[-1] == "Study"
 
 
 def _is_demo(statement: ast.stmt) -> bool:
@@ -358,12 +564,14 @@ def _above_methods(source: str) -> str:
     return source[: method.start()] if method else source
 
 
-def _check_decorator(path: Path, study: ast.ClassDef) -> None:
+def _check_decorator(path: Path, study: ast.ClassDef, names: Mapping[str, str]) -> None:
     """Raise a UserError where a class states fields and is no dataclass."""
     decorators = [
         node.func if isinstance(node, ast.Call) else node for node in study.decorator_list
     ]
-    is_dataclass = any(ast.unparse(each).split(".")[-1] == "dataclass" for each in decorators)
+    is_dataclass = any(
+        _plain_name(each, names).split(".")[-1] == "dataclass" for each in decorators
+    )
     if not is_dataclass and any(isinstance(statement, ast.AnnAssign) for statement in study.body):
         raise UserError(
             f"{path}, line {study.lineno}: class {study.name} states fields and is no dataclass;"
@@ -371,22 +579,65 @@ def _check_decorator(path: Path, study: ast.ClassDef) -> None:
         )
 
 
-def _default(path: Path, name: str, annotation: ast.expr, value: ast.expr) -> Any:
-    """A field's default.
+def _default(
+    path: Path, name: str, annotation: str, value: ast.expr, names: Mapping[str, str]
+) -> Any:
+    """A field's default, as it is written or within ``field(default=…)``.
 
     Raises:
-        UserError: it is no literal.
+        UserError: it is not written out.
     """
+    where = f"{path}, line {value.lineno}: field {name}"
+    inner = value
+    if isinstance(value, ast.Call) and _plain_name(value.func, names).split(".")[-1] == "field":
+        given = {keyword.arg: keyword.value for keyword in value.keywords}
+        made = given.get("default_factory")
+        if "init" in given:
+            raise UserError(f"{where} is set by init; expected a field that can be chosen")
+        if isinstance(made, ast.Lambda) and not ast.unparse(made.args):
+            inner = made.body
+        elif isinstance(made, ast.Name) and made.id in ("tuple", "int", "float", "bool", "str"):
+            return {"tuple": (), "int": 0, "float": 0.0, "bool": False, "str": ""}[made.id]
+        elif "default" in given:
+            inner = given["default"]
+        elif made is None:
+            raise UserError(f"{where} has no default; expected field(default=…)")
     try:
-        return ast.literal_eval(value)
-    except ValueError:
-        kind = ast.unparse(annotation)
-        known = kind.partition("[")[0] in FIELD_TYPES
-        what = ast.unparse(value) if known else kind
+        return _value(inner)
+    except (ValueError, TypeError, SyntaxError, ArithmeticError):
+        plain = annotation.partition("[")[0].partition(" ")[0]
+        known = plain in FIELD_TYPES
+        what = ast.unparse(value) if known else annotation
         instead = "expected a value that is written out" if known else "use str"
-        raise UserError(
-            f"{path}, line {value.lineno}: field {name}: {what} is no literal; {instead}"
-        ) from None
+        raise UserError(f"{where}: {what} is no literal; {instead}") from None
+
+
+def _value(node: ast.expr) -> Any:
+    """A literal, or arithmetic of numbers as people write it: ``1 / 255``, ``60 * 60``, ``2**10``.
+
+    Raises:
+        ValueError, TypeError, SyntaxError, ArithmeticError: it is none.
+    """
+    if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
+        left, right = _value(node.left), _value(node.right)
+        if not all(isinstance(each, int | float) for each in (left, right)):
+            return ast.literal_eval(node)
+        if isinstance(node.op, ast.Pow) and not (abs(left) <= 1e6 and abs(right) <= 64):
+            raise ValueError("too large")
+        return ARITHMETIC[type(node.op)](left, right)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand)
+    return ast.literal_eval(node)
+
+
+ARITHMETIC: dict[type[ast.operator], Any] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Pow: operator.pow,
+}
 
 
 def _literal(path: Path, name: str, value: ast.expr | None, otherwise: Any) -> Any:
@@ -399,42 +650,93 @@ def _literal(path: Path, name: str, value: ast.expr | None, otherwise: Any) -> A
         return otherwise
     try:
         return ast.literal_eval(value)
-    except ValueError:
+    except (ValueError, TypeError, SyntaxError):
         raise UserError(
             f"{path}, line {value.lineno}: {name} must be written out, as literals; this is"
             f" {ast.unparse(value)}"
         ) from None
 
 
-def _claim(path: Path, node: ast.expr) -> Claim:
-    if not isinstance(node, ast.Call):
+def _claims(path: Path, node: ast.expr | None) -> list[Claim]:
+    if node is None:
+        return []
+    if not isinstance(node, ast.List | ast.Tuple):
         raise UserError(
-            f"{path}, line {node.lineno}: claims must be literals; {ast.unparse(node)} is no Claim"
-        )
-    if not isinstance(node.func, ast.Name | ast.Attribute):
-        raise UserError(
-            f"{path}, line {node.lineno}: claims must be written out, as literals; this is"
+            f"{path}, line {node.lineno}: claims must be written out, as a list; this is"
             f" {ast.unparse(node)}"
         )
-    return Claim(
-        *[_literal(path, "claims", argument, None) for argument in node.args],
-        **{
-            keyword.arg: _literal(path, "claims", keyword.value, None)
-            for keyword in node.keywords
-            if keyword.arg
-        },
-    )
+    return [_claim(path, each) for each in node.elts]
 
 
-def _text(node: ast.expr) -> str:
-    """An annotation as it is written; most are plain names, and need no writing anew."""
-    return node.id if isinstance(node, ast.Name) else ast.unparse(node)
+def _claim(path: Path, node: ast.expr) -> Claim:
+    where = f"{path}, line {node.lineno}"
+    if not isinstance(node, ast.Call):
+        raise UserError(f"{where}: claims must be literals; {ast.unparse(node)} is no Claim")
+    given = [*node.args, *[keyword for keyword in node.keywords if keyword.arg is None]]
+    if not isinstance(node.func, ast.Name | ast.Attribute) or any(
+        isinstance(each, ast.Starred | ast.keyword) for each in given
+    ):
+        raise UserError(
+            f"{where}: claims must be written out, as literals; this is {ast.unparse(node)}"
+        )
+    named = {
+        keyword.arg: _literal(path, "claims", keyword.value, None)
+        for keyword in node.keywords
+        if keyword.arg
+    }
+    try:
+        claim = Claim(*[_literal(path, "claims", each, None) for each in node.args], **named)
+    except (TypeError, ValueError) as error:
+        said = str(error).removeprefix("Claim.__init__() ")
+        raise UserError(f"{where}: {ast.unparse(node)}: {said}") from None
+    for name, kind, words in CLAIM:
+        value = getattr(claim, name)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise UserError(f"{where}: a claim's {name} is {value!r}; expected {words}")
+    if claim.seeds < 1:
+        raise UserError(f"{where}: a claim is over {claim.seeds} seeds; expected at least 1")
+    return claim
 
 
-def _comment(lines: list[str], statement: ast.stmt) -> str:
+CLAIM: tuple[tuple[str, Any, str], ...] = (
+    ("metric", str, "a text"),
+    ("at_least", int | float | None, "a number"),
+    ("at_most", int | float | None, "a number"),
+    ("scale", str, "a text"),
+    ("seeds", int, "a whole number"),
+    ("each", bool, "true or false"),
+    ("source", str, "a text"),
+)
+
+
+def _text(node: ast.expr, names: Mapping[str, str]) -> str:
+    """An annotation as Etude writes it; most are plain names, and need no writing anew."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id, node.id)
+    if names:
+        node = _Renamed(names).visit(copy.deepcopy(node))
+    return ast.unparse(node)
+
+
+class _Renamed(ast.NodeTransformer):
+    """An annotation with the names that Etude gives to what it names."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self.names.get(node.id, node.id))
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        plain = _plain_name(node, self.names)
+        return node if "." in plain else ast.Name(plain)
+
+
+def _comment(source: str, statement: ast.stmt) -> str:
     """What stands behind a statement, on its last line; else the last comment within it, as the
     formatter leaves it where a value has to stand in brackets.
     """
+    lines = source.split("\n")
     last = statement.end_lineno or statement.lineno
     line = lines[last - 1].encode()
     behind = line[statement.end_col_offset :].decode().strip()  # places are counted in bytes
@@ -445,9 +747,9 @@ def _comment(lines: list[str], statement: ast.stmt) -> str:
     import tokenize
 
     inner = textwrap.dedent("\n".join(lines[statement.lineno - 1 : last]))
-    comments = [
-        token.string
-        for token in tokenize.generate_tokens(StringIO(inner).readline)
-        if token.type == tokenize.COMMENT
-    ]
+    comments = []
+    with suppress(tokenize.TokenError, IndentationError):  # a part of a line may be cut off
+        for token in tokenize.generate_tokens(StringIO(inner).readline):
+            if token.type == tokenize.COMMENT:
+                comments.append(token.string)
     return comments[-1].lstrip("# ") if comments else ""

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
+import tokenize
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+
+from etude.errors import UserError
 
 PACKAGE = Path(__file__).parent
 COUNTED = (
@@ -48,6 +52,41 @@ def closure(main: Path) -> dict[str, Path]:
     return {_name(file, main.resolve().parent): file for file in sorted(found)}
 
 
+def text_of(path: Path) -> str:
+    """A Python file's source, in whatever encoding it says it is, as Python reads it.
+
+    Raises:
+        UserError: it can't be read, or is not in that encoding.
+    """
+    try:
+        content = path.read_bytes()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return io.TextIOWrapper(io.BytesIO(content), encoding).read()
+    except (OSError, SyntaxError, ValueError, LookupError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "msg", None) or error
+        raise UserError(
+            f"{path} can't be read as Python: {reason}; expected a text in UTF-8, or in the"
+            " encoding that its first line names"
+        ) from None
+
+
+def tree_of(path: Path, source: str | None = None) -> ast.Module:
+    """A Python file's syntax tree; ``source``: what of it is looked at.
+
+    Raises:
+        UserError: it can't be read, or is not Python; with the line.
+    """
+    source = text_of(path) if source is None else source
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise UserError(f"{path}{line} can't be read as Python: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        reason = error if isinstance(error, ValueError) else "it is nested too deeply"
+        raise UserError(f"{path} can't be read as Python: {reason}") from None
+
+
 def digests(main: Path) -> dict[str, str]:
     """``{name: SHA-256}`` of a study's closure; docstrings and comments do not count."""
     return {name: digest(file) for name, file in closure(main).items()}
@@ -74,14 +113,17 @@ def digest(path: str | Path) -> str:
 
 @lru_cache(4096)
 def _digest(path: Path, changed_at: int, size: int) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
             and ast.get_docstring(node) is not None
         ):
             del node.body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    try:
+        return hashlib.sha256(ast.dump(tree).encode(errors="surrogatepass")).hexdigest()
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply to be read") from None
 
 
 def kept(main: Path) -> dict[str, Path]:
@@ -111,7 +153,7 @@ def imported_files(file: Path) -> list[Path]:
 
 @lru_cache(4096)
 def _imported_files(file: Path, changed_at: int, size: int) -> tuple[Path, ...]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = tree_of(file)
     found: dict[Path, None] = {}
     faces: dict[str, Path] = {}  # a local name: the room's face that it stands for
     for node in ast.walk(tree):
@@ -151,7 +193,8 @@ def _place(module: str, file: Path) -> Path | None:
     if parts[:1] == ["etude"]:
         return PACKAGE.joinpath(*parts[1:])
     beside = file.parent.joinpath(*parts)
-    return beside if beside.with_suffix(".py").is_file() else None
+    there = beside.with_suffix(".py").is_file() or (beside / "__init__.py").is_file()
+    return beside if there else None
 
 
 def _files_of(module: str, names: tuple[str, ...], file: Path) -> Iterator[Path]:
@@ -207,7 +250,7 @@ def _homes(room: Path) -> dict[str, Path]:
 @lru_cache(256)
 def _homes_in(face: Path, changed_at: int, size: int) -> dict[str, Path]:
     homes: dict[str, Path] = {}
-    for node in ast.walk(ast.parse(face.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(face)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("etude."):
             file = PACKAGE.joinpath(*(node.module or "").split(".")[1:]).with_suffix(".py")
             if file.is_file():

@@ -24,6 +24,7 @@ import math
 import re
 import sys
 import traceback
+import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Se
 
 from etude.claims import Claim
 from etude.errors import UserError, nearest
+from etude.runs.record import DIGITS, short
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -112,6 +114,17 @@ FIELD_TYPES: dict[str, Any] = {
 }
 """What a field may be; the catalogue reads annotations with these names and no others."""
 
+OPTIONS = frozenset(
+    (
+        *("scale", "seed", "devices", "strategy", "device", "precision", "compile", "folds"),
+        *("threads", "runs", "checkpoint_every", "quiet", "json", "help"),  # of etude run
+        *("over", "trials", "sampler", "prune", "metric", "direction", "storage", "name", "jobs"),
+        *("open", "full", "svg"),  # of etude graph
+        *("study", "root", "compiled"),  # of etude.run in Python
+    )
+)
+"""What a study's options stand beside; no field is called so."""
+
 
 @dataclass
 class Study(Generic[Net]):
@@ -132,12 +145,22 @@ class Study(Generic[Net]):
     courses: ClassVar[Sequence[str]] = ()  # who asks for it: "CU A2", "NCKU"
 
     def __post_init__(self) -> None:
-        _check_dataclass(type(self))
-        hints = typing.get_type_hints(type(self), include_extras=True)
+        cls = type(self)
+        _check_dataclass(cls)
+        name = study_name(cls)
+        try:
+            hints = typing.get_type_hints(cls, include_extras=True)
+        except Exception as error:  # of names that are not there, or stand for something else
+            raise UserError(
+                f"{name}: the types of its fields can't be understood ({error}); are they imported"
+                " from etude?"
+            ) from error
         for field in fields(self):
-            check_field(
-                study_name(type(self)), field.name, hints[field.name], getattr(self, field.name)
-            )
+            value = getattr(self, field.name)
+            settled = as_python(value)
+            check_field(name, field.name, hints[field.name], settled)
+            if settled is not value:
+                setattr(self, field.name, settled)
 
     def __call__(self, run: Run) -> None:
         """The experiment."""
@@ -196,22 +219,91 @@ class Study(Generic[Net]):
 
 
 def _check_dataclass(cls: type[Study]) -> None:
-    """Raise a UserError where a class states fields that Python does not know as such."""
+    """Raise a UserError where a class states fields that Python does not know as such, or ones that
+    can't be options.
+    """
     if "__dataclass_fields__" not in vars(cls) and vars(cls).get("__annotations__"):
         raise UserError(
             f"class {cls.__name__} states fields and is no dataclass; expected @dataclass in the"
             " line above it"
         )
+    for field in fields(cls):
+        if trouble := name_trouble(field.name):
+            raise UserError(f"{study_name(cls)}: field {field.name} {trouble}")
+
+
+def name_trouble(name: str) -> str:
+    """Why no field can be called so, and how else; empty where it can."""
+    other = f"expected another name, such as my_{name.strip('_')}"
+    if name in OPTIONS:
+        return f"is called as an option of Etude's own; {other}"
+    if name in ("claims", "scales", "courses"):
+        return "is not a field but the class's own; expected it without a type, or as ClassVar"
+    if hasattr(Study, name):
+        return f"is called as something that every study has; {other}"
+    if name.startswith("__"):
+        return f"begins with two underscores, by which Python changes its name; {other}"
+    return "" if name.strip("_") else "has no letter in its name; expected a word"
+
+
+def option_of(name: str) -> str:
+    """A field's option: ``--learning-rate`` of ``learning_rate``, ``--lambda`` of ``lambda_``."""
+    return f"--{name.strip('_').replace('_', '-')}"
+
+
+def as_python(value: Any) -> Any:
+    """Numbers of NumPy and of PyTorch as Python's own, arrays of them as tuples."""
+    if isinstance(value, tuple) and type(value) is tuple:
+        items = tuple(map(as_python, value))
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else items
+    if hasattr(value, "item") and hasattr(value, "tolist") and not isinstance(value, type):
+        plain = value.tolist()
+        return tuple(plain) if isinstance(plain, list) else plain
+    return value
 
 
 def check_field(study: str, name: str, kind: Any, value: Any) -> None:
     """Raise a UserError where ``value`` is not what the annotation ``kind`` allows."""
+    if not is_kind(kind):
+        raise UserError(
+            f"{study}: field {name} has a type that no option has; expected one of"
+            f" {', '.join(FIELD_TYPES)}, or such a one and None"
+        )
+    if isinstance(value, int) and value.bit_length() > DIGITS / math.log10(2):
+        raise UserError(f"{study}: {name} has more than {DIGITS} digits; expected fewer")
     if not _allows(kind, value):
-        raise UserError(f"{study}: {name} is {value!r}; expected {expectation(kind)}")
+        raise UserError(f"{study}: {name} is {short(value)}; expected {expectation(kind)}")
+
+
+def is_kind(kind: Any) -> bool:
+    """Whether a field may be of this type."""
+    if (origin := typing.get_origin(kind)) in (typing.Union, types.UnionType):
+        kind, optional = alternatives(kind)
+        return optional and kind is not None and is_kind(kind)
+    arguments = typing.get_args(kind)
+    if origin is Literal:
+        return bool(arguments) and all(isinstance(each, str | int | float) for each in arguments)
+    if origin is tuple:
+        each = {each for each in arguments if each is not ...}
+        return len(each) == 1 and all(
+            is_kind(one) and typing.get_origin(one) in (None, Literal, Annotated) for one in each
+        )
+    return any(_parts(kind)[0] is plain for plain in (int, float, bool, str))
+
+
+def alternatives(kind: Any) -> tuple[Any, bool]:
+    """A type without None, and whether None was a part of it; one of several others is None."""
+    if typing.get_origin(kind) not in (typing.Union, types.UnionType):
+        return kind, False
+    others = [each for each in typing.get_args(kind) if each is not type(None)]
+    return others[0] if len(others) == 1 else None, len(others) < len(typing.get_args(kind))
 
 
 def expectation(kind: Any) -> str:
     """What a field of this type takes, in words: ``a whole number of at least 1``."""
+    kind, optional = alternatives(kind)
+    if optional:
+        return f"{expectation(kind)}, or None"
     if typing.get_origin(kind) is Literal:
         return "one of " + ", ".join(map(str, typing.get_args(kind)))
     if typing.get_origin(kind) is tuple:
@@ -222,14 +314,22 @@ def expectation(kind: Any) -> str:
 
 
 def _allows(kind: Any, value: Any) -> bool:
+    kind, optional = alternatives(kind)
+    if optional and value is None:
+        return True
     if typing.get_origin(kind) is Literal:
-        return value in typing.get_args(kind)
+        return any(
+            isinstance(value, type(each))
+            and isinstance(value, bool) is isinstance(each, bool)
+            and each == value
+            for each in typing.get_args(kind)
+        )
     if typing.get_origin(kind) is tuple:
         element = typing.get_args(kind)[0]
         return isinstance(value, tuple | list) and all(_allows(element, item) for item in value)
     plain, limits = _parts(kind)
     if isinstance(value, bool) or plain in (bool, str):
-        return isinstance(value, plain)
+        return type(value) is plain or (plain is str and isinstance(value, str))
     return isinstance(value, (int, float) if plain is float else int) and value in limits
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from etude.catalogue import Entry
 from etude.errors import UserError
-from etude.study import Natural, check_field, expectation
+from etude.study import Natural, alternatives, check_field, expectation
 
 LONGEST = 1_000  # characters of one value
 
@@ -36,19 +36,21 @@ def controls(
     defaults = entry.defaults(scale)
     found = []
     for field in entry.fields:
-        kind = field.type
+        kind, _ = alternatives(field.type)
         standard = written(defaults[field.name])
         choices = (
             tuple(map(str, typing.get_args(kind))) if typing.get_origin(kind) is Literal else ()
         )
+        if choices and field.type is not kind:
+            choices = (*choices, "None")
         found.append(
             Control(
                 field.name,
-                "choice" if choices else "switch" if kind is bool else "text",
+                "choice" if choices else "switch" if field.type is bool else "text",
                 typed.get(field.name, standard),
                 standard,
                 field.help,
-                expectation(kind),
+                expectation(field.type),
                 choices,
                 numeric=not choices and kind is not str and typing.get_origin(kind) is not tuple,
                 error=errors.get(field.name, ""),
@@ -103,6 +105,9 @@ def value_of(kind: Any, text: str) -> Any:
     to refuse.
     """
     text = text.strip()[:LONGEST]
+    kind, optional = alternatives(kind)
+    if optional and text in ("", "None"):
+        return None
     if typing.get_origin(kind) is tuple:
         return tuple(value_of(typing.get_args(kind)[0], word) for word in text.split())
     if typing.get_origin(kind) is Literal:

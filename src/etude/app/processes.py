@@ -15,6 +15,7 @@ from etude.catalogue import Entry
 from etude.errors import UserError
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.owner import ask_to_stop, is_same
+from etude.study import option_of
 
 PATIENCE = 60.0  # seconds until a run has its folder: torch is imported first
 
@@ -30,13 +31,13 @@ def words_to_run(entry: Entry, scale: str, seed: int, changes: Mapping[str, Any]
         str(seed),
     ]
     for name, value in changes.items():
-        option = name.replace("_", "-")
+        option = option_of(name)
         if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
+            words.append(option if value else f"--no-{option[2:]}")
         elif isinstance(value, tuple):
-            words += [f"--{option}", *map(written, value)]
+            words += [option, *map(written, value)]
         else:
-            words.append(f"--{option}={value}")
+            words.append(f"{option}={value}")
     return words
 
 

@@ -16,13 +16,15 @@ from etude.catalogue import Catalogue, Entry
 from etude.cli.output import echo, echo_json
 from etude.errors import UserError, nearest, printable
 from etude.runs.launch import launch, launched
-from etude.study import Count, Natural, Positive, check_field, expectation
+from etude.study import Count, Natural, Positive, check_field, expectation, option_of
 
 USAGE = """usage: etude run STUDY [--scale SCALE] [--seed N] [--any-field VALUE] …
 
 Runs a study, by its name in 'etude list' or by the path of your own study's file, and leaves a run
 folder with its metrics, network, figures and report. 'etude run STUDY --help' shows the study's
 fields and all options."""
+
+OPTION = re.compile(r"--\w[\w-]*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +115,7 @@ def parse(
     """
     import tyro
 
+    words = [_as_written(word) for word in words]
     scale = _scale(words)
     defaults = entry.defaults(scale)
     kinds = {field.name: field.type for field in entry.fields}
@@ -120,11 +123,11 @@ def parse(
     ours: dict[str, Any] = {}
     for name, hint in get_type_hints(options, include_extras=True).items():
         ours[name], helps[name] = _parts(hint)
-    known = {f"--{name.replace('_', '-')}": name for name in [*kinds, *ours]}
+    known = {option_of(name): name for name in [*kinds, *ours]}
     known |= {f"--no-{o[2:]}": n for o, n in known.items() if (kinds | ours)[n] is bool}
     for word in words:
-        option_word = re.match(r"--[A-Za-z][\w-]*", word)
-        if option_word and option_word[0].replace("_", "-") not in [*known, "--help"]:
+        option_word = OPTION.match(word)
+        if option_word and option_word[0] not in [*known, "--help"]:
             raise UserError(
                 f"study {entry.name} has no option"
                 f" '{option_word[0]}'{nearest(option_word[0], known)}"
@@ -138,7 +141,8 @@ def parse(
                 _shown(kind),
                 printable(default) if isinstance(default, str) else default,
             )
-        described = Annotated[kind, tyro.conf.arg(help=helps[name])]
+        called = option_of(name)[2:] if name.strip("_") != name else None
+        described = Annotated[kind, tyro.conf.arg(help=helps[name], name=called)]
         return (name, described, dataclasses.field(default=default))
 
     fields = [argument(name, kind, defaults[name]) for name, kind in kinds.items()]
@@ -162,6 +166,12 @@ def parse(
     return own, {
         name: getattr(chosen, name) for name in kinds if getattr(chosen, name) != defaults[name]
     }
+
+
+def _as_written(word: str) -> str:
+    """An option as ``--help`` writes it: ``--weight_decay`` is ``--weight-decay``."""
+    found = OPTION.match(word)
+    return option_of(found[0][2:]) + word[found.end() :] if found else word
 
 
 def _scale(words: list[str]) -> str:
@@ -192,10 +202,10 @@ def _mistake(
     entry: Entry, said: str, words: list[str], known: dict[str, str], kinds: dict[str, Any]
 ) -> UserError:
     """The parser's box as one sentence: which option, what was given, what would be right."""
-    for option in re.findall(r"--[A-Za-z][\w-]*", said):
+    for option in OPTION.findall(said):
         name = known.get(option)
         place = next(
-            (i for i, w in enumerate(words) if w.partition("=")[0].replace("_", "-") == option),
+            (i for i, w in enumerate(words) if w.partition("=")[0] == option),
             None,
         )
         if name is None or place is None:

@@ -11,6 +11,7 @@ from etude.cli.tables import Column, print_table
 from etude.errors import UserError, nearest
 from etude.results.listing import describe, duration
 from etude.runs.folder import find_runs, runs_root
+from etude.study import option_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +59,7 @@ def cells(row: dict[str, Any]) -> list[str]:
         return [row["run"], "", "", "damaged", "", "", row["error"], ""]
     value = row["metrics"].get(row["main"])
     result = f"{row['main']} {value:.4g}" if isinstance(value, int | float) else ""
-    changed = " ".join(
-        f"--{name.replace('_', '-')} {value}" for name, value in row["changed"].items()
-    )
+    changed = " ".join(f"{option_of(name)} {value}" for name, value in row["changed"].items())
     steps, seconds = row["steps"], row["seconds"]
     return [
         row["run"],

@@ -10,6 +10,7 @@ from etude.catalogue import Catalogue, Entry
 from etude.cli.output import echo
 from etude.cli.tables import Column, no_break, print_table, terminal_width
 from etude.errors import printable
+from etude.study import option_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +72,7 @@ def print_fields(entry: Entry) -> None:
     values = {scale: entry.defaults(scale) for scale in scales}
     rows = []
     for field in entry.fields:
-        row = [f"--{field.name.replace('_', '-')}"]
+        row = [option_of(field.name)]
         quick = values["quick"][field.name]
         row += [
             value(values[s][field.name]) if s == "quick" or values[s][field.name] != quick else ""

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from etude.catalogue import Entry
 from etude.errors import UserError, nearest
-from etude.study import check_field, expectation
+from etude.study import alternatives, check_field, expectation, option_of
 
-Value = str | int | float | bool
+Value = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Axis:
         """What the study gets for what was drawn: to four digits, which are enough and can be
         typed.
         """
-        if self.several:
+        if self.several and drawn is not None:
             return tuple(self.several(word) for word in str(drawn).split())
         if self.choices or self.whole:
             return drawn
@@ -73,8 +73,10 @@ def parse_axis(entry: Entry, word: str) -> Axis:
         UserError: no such field, an empty range, a value that the field does not take.
     """
     name, sign, text = word.partition("=")
-    name = name.strip().removeprefix("--").replace("-", "_")
     kinds = {field.name: field.type for field in entry.fields}
+    options = {option_of(field): field for field in kinds}
+    name = name.strip().removeprefix("--").replace("-", "_")
+    name = name if name in kinds else options.get(option_of(name), name)
     if not sign or not text.strip():
         raise UserError(
             f"--over {word} can't be read; expected FIELD=a,b,c or FIELD=low:high or"
@@ -82,16 +84,20 @@ def parse_axis(entry: Entry, word: str) -> Axis:
         )
     if name not in kinds:
         raise UserError(f"study {entry.name} has no field '{name}'{nearest(name, kinds)}")
-    kind = kinds[name]
+    kind, optional = alternatives(kinds[name])
     plain = _plain(kind)
     parts = text.split(":")
     if plain in (int, float) and typing.get_origin(kind) is not tuple and len(parts) > 1:
         return _range(entry, name, kind, plain, parts, word)
+    words = [part.strip() for part in text.split(",")]
     choices = tuple(
-        dict.fromkeys(_choice(entry, name, kind, plain, part.strip()) for part in text.split(","))
+        dict.fromkeys(
+            None if optional and part == "None" else _choice(entry, name, kind, plain, part)
+            for part in words
+        )
     )
     if len(choices) < 2:
-        option = f"--{name.replace('_', '-')}"
+        option = option_of(name)
         raise UserError(
             f"--over {word} has one value, and there is nothing to search; fix it with {option}"
             " instead"
@@ -149,6 +155,7 @@ def _typed(entry: Entry, name: str, kind: Any, plain: type, word: str) -> Value:
 
 def _plain(kind: Any) -> type:
     """``int``, ``float``, ``bool`` or ``str``, whatever the annotation puts around it."""
+    kind, _ = alternatives(kind)
     if typing.get_origin(kind) is Literal:
         return type(typing.get_args(kind)[0])
     while typing.get_args(kind):

@@ -16,6 +16,7 @@ from etude.errors import UserError
 from etude.results.files import whole
 from etude.results.load import Source, Trained, find, load, read_safetensors
 from etude.runs.folder import RunFolder
+from etude.sources import text_of, tree_of
 from etude.study import Study
 
 if TYPE_CHECKING:
@@ -326,7 +327,7 @@ def study_cells(entry: Entry) -> list[str]:
     files: list[Path] = []
 
     def add(path: Path) -> None:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             part = path.with_name(f"{getattr(node, 'module', None)}.py")
             if isinstance(node, ast.ImportFrom) and node.level and part.is_file():
                 add(part)
@@ -339,8 +340,8 @@ def study_cells(entry: Entry) -> list[str]:
 
 def _imports_rewritten(path: Path, package: str | None) -> str:
     """A file's source with its relative imports from ``package``, or without them."""
-    source = path.read_text(encoding="utf-8")
-    lines = source.splitlines()
+    source = text_of(path)
+    lines = source.split("\n")  # as Python counts them
     for node in sorted(ast.walk(ast.parse(source)), key=lambda n: -getattr(n, "lineno", 0)):
         if isinstance(node, ast.ImportFrom) and node.level:
             names = ", ".join(ast.unparse(alias) for alias in node.names)
@@ -353,6 +354,5 @@ def _imports_rewritten(path: Path, package: str | None) -> str:
 
 def _without_docstring(source: str) -> str:
     tree = ast.parse(source)
-    first = tree.body[0]
-    skip = (first.end_lineno or 0) if ast.get_docstring(tree) is not None else 0
-    return "\n".join(source.splitlines()[skip:]).strip()
+    skip = (tree.body[0].end_lineno or 0) if ast.get_docstring(tree) is not None else 0
+    return "\n".join(source.split("\n")[skip:]).strip()

@@ -34,6 +34,8 @@ from etude.results.axes import Axis
 from etude.results.check import is_whole, why
 from etude.results.files import whole
 from etude.runs.folder import RunFolder, as_json
+from etude.sources import tree_of
+from etude.study import option_of
 
 Sampler = Literal["tpe", "random", "grid", "cmaes"]
 Direction = Literal["minimize", "maximize"]
@@ -118,15 +120,15 @@ class Plan:
             str(self.seed),
         ]
         for name, value in {**self.fixed, **values}.items():
-            option = name.replace("_", "-")
+            option = option_of(name)
             if isinstance(value, bool):
-                words.append(f"--{option}" if value else f"--no-{option}")
+                words.append(option if value else f"--no-{option[2:]}")
             elif isinstance(value, tuple):
-                words += [f"--{option}", *map(str, value)]
+                words += [option, *map(str, value)]
             elif str(value).startswith("-"):
-                words.append(f"--{option}={value}")
+                words.append(f"{option}={value}")
             else:
-                words += [f"--{option}", str(value)]
+                words += [option, str(value)]
         return words
 
     def command(self, values: Mapping[str, Any]) -> str:
@@ -164,7 +166,7 @@ def metric_of(entry: Entry, given: str = "") -> str:
 
 def metrics_in(entry: Entry) -> list[str]:
     """The metrics that a study's source names, in the order of their lines."""
-    tree = ast.parse(entry.path.read_text(encoding="utf-8"))
+    tree = tree_of(entry.path)
     found = [
         (node.lineno, node.col_offset, node.value)
         for node in ast.walk(tree)

@@ -13,7 +13,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, TypeGuard
 from filelock import FileLock, Timeout
 
 from etude.errors import UserError, nearest
+from etude.runs.record import DIGITS, checked_name, short
 
 
 def runs_root(root: str | Path | None = None) -> Path:
@@ -174,13 +175,15 @@ class RunFolder:
         Raises:
             UserError: the record can't be read, or holds what no run records.
         """
-        return _checked(self._json(self.study_json), RECORDED, self.study_json)
+        return _checked(self._json(self.study_json), RECORDED, f"{self.study_json} is damaged: its")
 
     def result(self) -> dict[str, Any] | None:
         """Metrics and claims of a finished run; None before. Raises as :meth:`study` does."""
         if not self.result_json.is_file():
             return None
-        result = _checked(self._json(self.result_json), REACHED, self.result_json)
+        result = _checked(
+            self._json(self.result_json), REACHED, f"{self.result_json} is damaged: its"
+        )
         wrong = [
             value
             for value in result.get("metrics", {}).values()
@@ -189,7 +192,7 @@ class RunFolder:
         wrong += [claim for claim in result.get("claims", []) if not _is_verdict(claim)]
         if wrong:
             raise UserError(
-                f"{self.result_json} is damaged: it holds {_short(wrong[0])} as a metric or a claim"
+                f"{self.result_json} is damaged: it holds {short(wrong[0])} as a metric or a claim"
             )
         return result
 
@@ -289,8 +292,24 @@ REACHED: dict[str, tuple[Any, str]] = {
 }
 
 
+def check_record(record: Mapping[str, Any], claims: Sequence[Any] = ()) -> None:
+    """See to it that a run's record can be read again, before anything of the run is done.
+
+    Args:
+        record: what ``study.json`` will hold.
+        claims: verdicts, as ``result.json`` will hold them.
+
+    Raises:
+        UserError: what :meth:`RunFolder.study` or :meth:`RunFolder.result` would refuse.
+    """
+    _checked(_parsed(as_json(record)), RECORDED, "this run can't be recorded: its")
+    for claim in _parsed(as_json(claims)):
+        if not _is_verdict(claim):
+            raise UserError(f"a claim is {short(claim)}; expected a metric and its bounds")
+
+
 def _checked(
-    content: dict[str, Any], kinds: Mapping[str, tuple[Any, str]], path: Path
+    content: dict[str, Any], kinds: Mapping[str, tuple[Any, str]], whose: str
 ) -> dict[str, Any]:
     """A record whose entries, those that are there, are of these kinds."""
     for key, (kind, words) in kinds.items():
@@ -298,12 +317,15 @@ def _checked(
             not isinstance(content[key], kind) or isinstance(content[key], bool)
         ):
             are = "are" if key.endswith("s") else "is"
-            raise UserError(
-                f"{path} is damaged: its {key} {are} {_short(content[key])}; expected {words}"
-            )
-    for name in [*content.get("fields", {}), *content.get("changed", {})]:
-        if not name.isidentifier():  # it becomes an option, and a word in a notebook
-            raise UserError(f"{path} is damaged: it has a field {_short(name)}; expected a name")
+            raise UserError(f"{whose} {key} {are} {short(content[key])}; expected {words}")
+    of_a_study = content.get("source") is not None
+    for key in ("fields", "changed"):
+        for name in content.get(key, {}):
+            if of_a_study or key == "changed":  # it becomes an option, and a word in a notebook
+                if not name.isidentifier():
+                    raise UserError(f"{whose} {key} have one called {short(name)}; expected a name")
+            else:
+                checked_name(f"{whose} {key} have one whose name", name)
     return content
 
 
@@ -316,11 +338,6 @@ def _is_verdict(claim: Any) -> bool:
         return False
     mean = claim.get("mean")
     return isinstance(about.get("metric", ""), str) and (mean is None or _is_number(mean))
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _parsed(text: str) -> Any:
@@ -343,7 +360,7 @@ def _finite_float(text: str) -> float | None:
 
 
 def _finite_int(text: str) -> int:
-    if len(text) > 300:
+    if len(text.lstrip("-")) > DIGITS:
         raise ValueError(f"a number has {len(text):,} digits")
     return int(text)
 
@@ -359,11 +376,13 @@ def find_runs(root: str | Path | None = None) -> list[RunFolder]:
 
 
 def as_json(value: Any) -> str:
-    """JSON in which a number that is not finite becomes null."""
+    """JSON in which a number that is not finite becomes null, and one of NumPy is a number."""
     return json.dumps(_finite(value), ensure_ascii=False, indent=2) + "\n"
 
 
 def _finite(value: Any) -> Any:
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()  # of NumPy
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from etude.errors import UserError
 from etude.runs.checkpoints import disk_trouble, write_atomically
 from etude.runs.folder import RunFolder
 
@@ -26,14 +27,34 @@ if TYPE_CHECKING:
 def table(
     folder: RunFolder, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> list[str]:
-    """Write ``tables/<name>.csv``; returns the table's lines as text for a terminal."""
+    """Write ``tables/<name>.csv``; returns the table's lines as text for a terminal.
+
+    Raises:
+        UserError: a row has more or fewer cells than there are columns, or a cell is longer than
+            the report reads.
+    """
+    columns = [*map(str, columns)]
     written = [
         [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows
     ]
+    for number, row in enumerate(written, 1):
+        if len(row) != len(columns):
+            raise UserError(
+                f"table '{name}': row {number} has {len(row)} cells; expected {len(columns)}, one"
+                " for each column"
+            )
+    longest = max(len(cell) for row in [columns, *written] for cell in row) if columns else 0
+    if longest > csv.field_size_limit():
+        raise UserError(
+            f"table '{name}' has a cell of {longest:,} signs; expected at most"
+            f" {csv.field_size_limit():,}"
+        )
     text = StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([list(columns), *written])
     folder.tables.mkdir(exist_ok=True)
-    write_atomically(folder.tables / f"{name}.csv", text.getvalue().encode())
+    write_atomically(
+        folder.tables / f"{name}.csv", text.getvalue().encode(errors="backslashreplace")
+    )
     widths = [max(map(len, column)) for column in zip(columns, *written, strict=True)]
     lines = []
     for line in ([*columns], *written):
@@ -63,7 +84,7 @@ def figure(folder: RunFolder | None, name: str, figure: Figure) -> None:
 def drawing(folder: RunFolder, name: str, svg: str) -> None:
     """Write ``figures/<name>.svg``."""
     folder.figures.mkdir(exist_ok=True)
-    write_atomically(folder.figures / f"{name}.svg", svg.encode())
+    write_atomically(folder.figures / f"{name}.svg", svg.encode(errors="backslashreplace"))
 
 
 def animation(folder: RunFolder | None, name: str, film: Film, fps: int) -> None:

@@ -48,7 +48,8 @@ def launch(words: Sequence[str], size: int, threads: int = 0) -> int:
         "ETUDE_LAUNCH": secrets.token_hex(8),
         "OMP_NUM_THREADS": str(each),
     }
-    command = [sys.executable, "-m", "etude", *words]
+    # -P: a random.py or torch.py in the working folder is not taken for Python's own
+    command = [sys.executable, "-P", "-m", "etude", *words]
     workers: list[subprocess.Popen[bytes]] = []
     said: list[IO[bytes]] = []
     handlers = {

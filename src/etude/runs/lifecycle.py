@@ -152,8 +152,12 @@ class Lifecycle:
     def note(self, line: str) -> None:
         """Add a line to ``log.txt``."""
         if self.workers.first and hasattr(self, "folder"):
-            with suppress(OSError), self.folder.log_txt.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")  # a full disk is told of elsewhere
+            half = "backslashreplace"  # of half a character, which has no bytes
+            with (
+                suppress(OSError),  # a full disk is told of elsewhere
+                self.folder.log_txt.open("a", encoding="utf-8", errors=half) as file,
+            ):
+                file.write(line + "\n")
 
     # -- the end -----------------------------------------------------------------------------------
 

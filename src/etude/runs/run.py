@@ -14,9 +14,9 @@ from torch import nn
 
 from etude.claims import Claim, Verdict
 from etude.errors import UserError
-from etude.runs import keeping, placement
+from etude.runs import keeping, placement, record
 from etude.runs.checkpoints import Checkpoints
-from etude.runs.folder import RunFolder, peak_memory
+from etude.runs.folder import RunFolder, check_record, peak_memory
 from etude.runs.gradients import Schedule
 from etude.runs.lifecycle import Lifecycle
 from etude.runs.metrics import Log, MetricsFile, Value, Window
@@ -60,10 +60,11 @@ class Run:
     are those of a run that was never stopped, bit for bit.
 
     Args:
-        name: the study, or any name for a script of your own.
+        name: the study, or any name for a script of your own that a folder can have.
         seed: seeds Python's, NumPy's and PyTorch's generators.
         scale: the named setting, for the record.
-        fields: the hyper-parameters, for the record.
+        fields: the hyper-parameters, for the record; ``vars(args)`` of argparse will do. Numbers of
+            NumPy, paths, devices and the like are written by their values and names.
         claims: judged on the results when the run ends.
         about: more for ``study.json``: title, lesson, source file.
         root: the folder of all runs (else ``$ETUDE_RUNS``, else ``runs``).
@@ -81,7 +82,9 @@ class Run:
             each of them holds: ``ddp``, the whole network, or ``fsdp``, a shard of it.
 
     Raises:
-        UserError: the folder can't be made or is in use, the device is not there.
+        UserError: the folder can't be made or is in use, the device is not there, or a name or a
+            field can't be recorded: all that is recorded is checked here, by the code that reads it
+            later.
     """
 
     def __init__(
@@ -103,27 +106,33 @@ class Run:
         threads: int | tuple[int, str] | None = None,
         strategy: Strategy = "ddp",
     ) -> None:
+        name = record.checked_file_name("the run's name", name)
+        seeds = "a whole number from 0 to 2^63 - 1"
+        seed = record.whole_number("the seed", seed, seeds)
         if not 0 <= seed < 2**63:
-            raise UserError(f"the seed is {seed}; expected a whole number from 0 to 2^63 - 1")
+            raise UserError(f"the seed is {seed}; expected {seeds}")
         self.workers = Workers.here(strategy)
         self.name = name
         self.scale = scale
-        self.fields = dict(fields or {})
-        self.claims = list(claims)
+        self.fields = record.plain_fields(fields or {})
+        self.claims = _claims(claims)
         self.device = placement.choose_device(
             device, self.workers.local if self.workers.many else None
         )
         self.precision: placement.Precision = precision
         self.compiled = compiled
         self.verdicts: list[Verdict] = []
-        self._about = dict(about or {})
+        self._about = {key: record.plain(key, value) for key, value in (about or {}).items()}
+        settings = {"study": name, "scale": scale, "seed": seed, "fields": self.fields}
+        verdicts = [claim.judge([None]).as_json() for claim in self.claims]
+        check_record(settings | self._about, verdicts)
         self._part = Part(seed)
         self._threads, self._why_threads = threads if isinstance(threads, tuple) else (threads, "")
         self._life = Lifecycle(
             name,
             root,
             "auto" if resume == "auto" else _opened(resume, root),
-            {"study": name, "scale": scale, "seed": seed, "fields": self.fields},
+            settings,
             self.workers,
         )
         self._policy = SavePolicy(checkpoint_every)
@@ -131,6 +140,8 @@ class Run:
         self._stages = 0  # so far
         self._notes: list[str] = []
         self._cover = ""
+        self._logged: set[str] = set()  # metrics whose names were looked at
+        self._kept: dict[tuple[str, str], str] = {}  # (kind, file): the name that it stands for
 
     # -- entering and leaving ----------------------------------------------------------------------
 
@@ -138,6 +149,16 @@ class Run:
         self.workers.join(self.device)
         self._life.open()
         self._threads_before = torch.get_num_threads()
+        try:
+            self._begin()
+        except BaseException:  # a run that never began leaves nothing, and holds no lock
+            torch.set_num_threads(self._threads_before)
+            self._life.restore_signals()
+            self._life.close(discard=True)
+            raise
+        return self
+
+    def _begin(self) -> None:
         torch.set_num_threads(self._threads or self._threads_before)
         checkpoints = Checkpoints(self.folder.checkpoint, self.say, self.workers)
         self._past = Past()
@@ -172,7 +193,6 @@ class Run:
         self.say(self._first_line())
         if self.device.type == "mps":
             self.say(placement.MPS_PROMISE)
-        return self
 
     def __exit__(
         self,
@@ -269,6 +289,8 @@ class Run:
         processes each gets its own rows of the batch, and random numbers of its own in the loop's
         body; a batch without rows goes to all.
         """
+        if name is not None and name != "":
+            record.checked_name("a stage's name", name)
         if self._stage.in_body:
             raise RuntimeError("run.steps inside run.steps: loops may follow one another, not nest")
         self._stage.settle()
@@ -350,7 +372,11 @@ class Run:
     def log(self, **metrics: Value) -> None:
         """Log numbers or scalar tensors; inside a loop a row holds the means over a short window of
         steps.
+
+        Raises:
+            UserError: a value is not one number, or its name can't stand in a row; which one.
         """
+        metrics = {key: self._loggable(key, value) for key, value in metrics.items()}
         stage = self._stage
         if stage.weight != 1:
             metrics = {key: value * stage.weight for key, value in metrics.items()}
@@ -378,6 +404,7 @@ class Run:
             fold: (k, K): it validates on part k of K of the training data
                 (:func:`etude.training.validation.split`).
         """
+        record.checked_name("a part's name", name)
         outer, state = self._part, random_state()
         self._part = Part(seed, name, fold)
         seed_everything(seed)
@@ -402,16 +429,27 @@ class Run:
     def result(self, metrics: Mapping[str, float | torch.Tensor], *, held_out: int = 0) -> None:
         """Final metrics. ``held_out``: on how many examples that training never saw they
         were measured.
+
+        Raises:
+            UserError: a value is not one number, or its name no text of one line; which one.
         """
-        for key, value in metrics.items():
-            self.metrics[key] = float(value.detach() if isinstance(value, torch.Tensor) else value)
-            self._part.held_out[key] = held_out
+        count = record.whole_number("held_out", held_out, "a whole number of examples")
+        found = {
+            record.checked_metric(key): record.number(key, value) for key, value in metrics.items()
+        }
+        self.metrics.update(found)
+        self._part.held_out.update(dict.fromkeys(found, count))
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print a table and keep it as ``tables/<name>.csv``; the report shows it.
 
-        Cells are texts or numbers.
+        Cells are texts or numbers. In this and the following, a name may have slashes, as metrics
+        do: the file of ``train/loss`` is called ``train-loss``.
+
+        Raises:
+            UserError: no file may have this name, or a row has another number of cells.
         """
+        name = self._file_name("table", name)
         if not self._silent:
             for line in keeping.table(self.folder, name, columns, rows):
                 self.say(f"  {line}")
@@ -421,21 +459,25 @@ class Run:
 
         ``cover``: it stands for the run where one small picture is shown; else the first one does.
         """
+        name = self._file_name("figure", name)
         self._cover = name if cover else self._cover
         keeping.figure(None if self._silent else self.folder, name, figure)
 
     def drawing(self, name: str, svg: str) -> None:
         """Keep a picture that is SVG already, as ``figures/<name>.svg``."""
+        name = self._file_name("figure", name)
         if not self._silent:
             keeping.drawing(self.folder, name, svg)
 
     def animation(self, name: str, film: Film, *, fps: int = 20, cover: bool = False) -> None:
         """Keep a film as ``figures/<name>.gif``, and its last frame as a figure for paper."""
+        name = self._file_name("figure", name)
         self._cover = name if cover else self._cover
         keeping.animation(None if self._silent else self.folder, name, film, fps)
 
     def keep(self, net: nn.Module, name: str = "network") -> None:
         """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""
+        name = self._file_name("network", name)
         state = whole(net.state_dict())  # all processes have a part in it
         if not self._silent:
             keeping.weights(self.folder, name, state)
@@ -448,6 +490,33 @@ class Run:
         after the first.
         """
         return bool(self._part.name) or not self.workers.first
+
+    def _loggable(self, name: str, value: Value) -> Value:
+        """A metric that can be logged: its name is looked at once, its value each time, without
+        waiting for a tensor on a GPU.
+        """
+        if name not in self._logged:
+            self._logged.add(record.checked_metric(name, logged=True))
+        if type(value) is float:
+            return value
+        if isinstance(value, torch.Tensor):
+            if value.numel() != 1 or value.is_complex():
+                raise record.not_one_number(name, value)
+            return value.detach().reshape(()) if value.ndim else value
+        return record.number(name, value)
+
+    def _file_name(self, kind: str, name: str) -> str:
+        """The file's name of a figure, table or network; no two share one unless they are called
+        alike.
+        """
+        file = record.file_name(f"the {kind}'s name", name)
+        before = self._kept.setdefault((kind, file), name)
+        if before != name:
+            raise UserError(
+                f"the {kind}s '{before}' and '{name}' would have one file, '{file}'; expected"
+                " another name for one of them"
+            )
+        return file
 
     def _how(self) -> dict[str, Any]:
         """How the run is carried out, for ``study.json``."""
@@ -533,6 +602,13 @@ class Run:
 
 def _opened(resume: str | Path | RunFolder | None, root: str | Path | None) -> RunFolder | None:
     return resume if isinstance(resume, RunFolder | None) else RunFolder.open(resume, root)
+
+
+def _claims(claims: Sequence[Claim]) -> list[Claim]:
+    for claim in claims:
+        if not isinstance(claim, Claim):
+            raise UserError(f"a claim is {record.short(claim)}; expected etude.Claim(…)")
+    return list(claims)
 
 
 def _several(given: T | Sequence[T]) -> tuple[T, ...]:
