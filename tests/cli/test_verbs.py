@@ -466,3 +466,54 @@ def test_wrong_words_about_data(no_data: Path, capsys: pytest.CaptureFixture[str
     assert "no data set 'mnits'" in complaint(capsys, "data", "verify", "mnits")
     assert "fetch which set?" in complaint(capsys, "data", "fetch")
     assert "can't 'delete'" in complaint(capsys, "data", "delete", "mnist")
+
+
+# -- many runs -------------------------------------------------------------------------------------
+
+
+def test_a_list_that_was_kept_says_what_the_runs_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is kept from one command to the next is read anew once a file has changed."""
+    from etude.results import listing
+
+    monkeypatch.setenv("ETUDE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(listing, "WORTH_KEEPING", 2)
+    described: list[str] = []
+    whole = listing.describe
+
+    def counted(folder: RunFolder) -> dict[str, object]:
+        described.append(folder.name)
+        return whole(folder)
+
+    monkeypatch.setattr(listing, "describe", counted)
+    root = tmp_path / "runs"
+    folders = [root / "one" / f"2026-01-0{k}_00-00-00-abcd" for k in (2, 1, 3)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "study.json").write_text('{"study": "one", "seed": 1}')
+
+    def rows(*words: str) -> list[dict[str, object]]:
+        described.clear()
+        found: list[dict[str, object]] = json.loads(
+            said(capsys, "runs", "--json", "--runs", root, *words)
+        )
+        return found
+
+    assert [row["run"] for row in rows()] == [f"one/{path.name}" for path in sorted(folders)]
+    assert len(described) == 3
+    assert [row["state"] for row in rows()] == ["stopped"] * 3
+    assert described == []  # all was known
+    (folders[0] / "result.json").write_text('{"metrics": {"loss": 2.0}, "claims": []}')
+    (folders[1] / "error.txt").write_text("it broke")
+    shown = rows()
+    assert [row["state"] for row in shown] == ["failed", "finished", "stopped"]
+    assert shown[1]["metrics"] == {"loss": 2.0}
+    assert len(described) == 2
+    (folders[2] / "study.json").write_text("{")
+    assert rows()[2]["state"] == "damaged"
+    shutil.rmtree(folders[0])
+    assert len(rows("--study", "one")) == 2
+    for kept in (tmp_path / "cache" / "listings").iterdir():
+        kept.write_text('{"made by": 3, "runs": [')
+    assert len(rows()) == 2

@@ -5,6 +5,7 @@ among those there are.
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 from collections.abc import Mapping
 from functools import lru_cache
@@ -25,9 +26,9 @@ from etude.errors import UserError, printable
 from etude.results import trash
 from etude.results.compare import compare
 from etude.results.export import ENDINGS, export
-from etude.results.listing import describe, duration
+from etude.results.listing import SECOND, Listing, describe, duration
 from etude.results.pictures import cover, small
-from etude.runs.folder import RunFolder, find_runs
+from etude.runs.folder import RunFolder
 from etude.runs.lesson import lesson_html
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Pages:
     def __init__(self, root: Path, trying: Trying) -> None:
         self.root, self.trying = root, trying
         self.waiting = Waiting(root)
+        self.listing = Listing(root)
         self.templates = Environment(
             loader=PackageLoader("etude.app", "templates"),
             autoescape=True,
@@ -86,8 +88,11 @@ class Pages:
         here = dict.fromkeys(entry.topic for entry in entries)
         titles = {topic: topics().get(topic, topic) for topic in here}
         courses = sorted({course.split()[0] for entry in entries for course in entry.courses})
-        pictured = {f.path.parent.name for f in find_runs(self.root) if cover(f)}
-        pictured |= {entry.name for entry in entries if entry.cover}
+        pictured = {
+            entry.name
+            for entry in entries
+            if entry.cover or any(cover(f) for f in reversed(self._runs_of(entry.name)))
+        }
         return self.show(
             request,
             "catalogue.html",
@@ -206,7 +211,7 @@ class Pages:
 
     def runs(self, request: Request) -> Response:
         """All runs as a table."""
-        rows = [describe(folder) for folder in reversed(find_runs(self.root))]
+        rows = self.listing.rows()[::-1]
         return self.show(
             request,
             "runs.html",
@@ -381,9 +386,12 @@ class Pages:
         return self._named(name, among)
 
     def _named(self, name: str, among: list[RunFolder] | None = None) -> RunFolder:
-        found = next(
-            (f for f in (find_runs(self.root) if among is None else among) if f.name == name), None
-        )
+        study, _, run = name.partition("/")
+        if among is None and (path := _inside(_inside(self.root, study), run)):
+            folder = RunFolder(path)  # by two names that are there, and without the others
+            if folder.study_json.is_file():
+                return folder
+        found = next((f for f in among or [] if f.name == name), None)
         if found is None:
             raise HTTPException(404)
         return found
@@ -393,7 +401,17 @@ class Pages:
         return [self._named(name) for name in names[:8]]
 
     def _runs_of(self, study: str) -> list[RunFolder]:
-        return [folder for folder in find_runs(self.root) if folder.path.parent.name == study]
+        """The runs of one study, oldest first, without a look at those of others."""
+        home = _inside(self.root, study)
+        found = [RunFolder(path.parent) for path in home.glob("*/study.json")] if home else []
+        return sorted(
+            found,
+            key=lambda run: (
+                run.path.name[:SECOND],
+                run.study_json.stat().st_mtime_ns,
+                run.path.name,
+            ),
+        )
 
     @staticmethod
     def _same(measured: Mapping[str, Any], claim: Any) -> bool:
@@ -440,6 +458,19 @@ class Pages:
 
 
 WAITING = "/runs#waiting"
+
+
+def _inside(folder: Path | None, name: str) -> Path | None:
+    """The folder of a name among those that are there; None where there is none."""
+    if folder is None:
+        return None
+    try:
+        with os.scandir(folder) as entries:
+            return next((Path(e.path) for e in entries if e.name == name and e.is_dir()), None)
+    except OSError:
+        return None
+
+
 BRIEFLY = {"cache-control": "no-cache"}
 _known: dict[tuple[str, int], Entry] = {}
 

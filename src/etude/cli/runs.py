@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from etude.cli.options import add_runs
 from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, print_table
+from etude.data.store import cache_folder
 from etude.errors import UserError, nearest
-from etude.results.listing import describe, duration
-from etude.runs.folder import find_runs, runs_root
+from etude.results.listing import Listing, duration
+from etude.runs.folder import runs_root
 from etude.study import option_of
 
 
@@ -23,21 +25,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print the runs, oldest first."""
-    found = find_runs(options.runs)
+    root = runs_root(options.runs)
+    rows = Listing(root, cache_folder()).rows()
     if options.study:
-        studies = {folder.path.parent.name for folder in found}
+        studies = {Path(row["path"]).parent.name for row in rows}
         if options.study not in studies:
             raise UserError(
-                f"no run of study '{options.study}' in"
-                f" {runs_root(options.runs)}{nearest(options.study, studies)}"
+                f"no run of study '{options.study}' in {root}{nearest(options.study, studies)}"
             )
-        found = [folder for folder in found if folder.path.parent.name == options.study]
-    rows = [describe(folder) for folder in found]
+        rows = [row for row in rows if Path(row["path"]).parent.name == options.study]
     if options.json:
         echo_json(rows)
         return 0
     if not rows:
-        echo(f"no runs in {runs_root(options.runs)}; 'etude run spirals' makes one")
+        echo(f"no runs in {root}; 'etude run spirals' makes one")
         return 0
     columns = [
         Column("run", accent=True),

@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from etude.errors import printable
 
@@ -195,6 +196,7 @@ def _cut_widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], width:
 # -- text ------------------------------------------------------------------------------------------
 
 
+@lru_cache(65_536)
 def length(text: str) -> int:
     """How many places of the terminal a text takes."""
     if text.isascii():
