@@ -58,7 +58,7 @@ def entry(folder: Path, body: str, head: str = HEAD) -> Entry:
 def test_a_field_may_be_written_as_python_allows(tmp_path: Path) -> None:
     """What the source says is what Python makes of it."""
     head = (
-        "import dataclasses as dc, etude as e, typing\nfrom etude import Count as C, Study as S\n"
+        "import dataclasses as dc, etude as tu, typing\nfrom etude import Count as C, Study as S\n"
     )
     head += "from dataclasses import dataclass as made, field\n"
     path = tmp_path / "mine.py"
@@ -68,7 +68,7 @@ def test_a_field_may_be_written_as_python_allows(tmp_path: Path) -> None:
         @made(kw_only=True)
         class Mine(S):
             a: C = 3  # how many
-            b: e.Amount = 1 / 255
+            b: tu.Amount = 1 / 255
             c: 'float' = -0.0
             d: float | None = None
             e: int = field(default=60 * 60)
@@ -82,7 +82,7 @@ def test_a_field_may_be_written_as_python_allows(tmp_path: Path) -> None:
             j: int = 1
             j: int = 3
             kinds: typing.ClassVar[int] = 5
-            claims: typing.ClassVar[list[e.Claim]] = [e.Claim("x", at_least=0.5)]
+            claims: typing.ClassVar[list[tu.Claim]] = [tu.Claim("x", at_least=0.5)]
         """).replace("'float'", "float"),
         encoding="utf-8",
     )

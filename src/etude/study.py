@@ -120,7 +120,7 @@ OPTIONS = frozenset(
         *("threads", "runs", "checkpoint_every", "quiet", "json", "help"),  # of etude run
         *("over", "trials", "sampler", "prune", "metric", "direction", "storage", "name", "jobs"),
         *("open", "full", "svg"),  # of etude graph
-        *("study", "root", "compiled"),  # of etude.run in Python
+        *("study", "root", "compiled", "begin_again", "stop_after", "prove_resume"),  # of both
     )
 )
 """What a study's options stand beside; no field is called so."""

@@ -82,3 +82,59 @@ def test_what_cannot_be_set(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert sentence in captured.err
+
+
+PICTURES = """def predict(self, net, input):
+        from etude.errors import UserError
+        if "blank" in input:
+            raise UserError("the picture is blank")
+        if "other" in input:
+            raise UserError(f"{input} can't be read")
+        return {} if "nothing" in input else {"cell": 0.75}
+
+    def guess("""
+
+
+@pytest.fixture
+def pictured(run: Path, place: Path) -> Path:
+    """The run of a study that looks at pictures."""
+    tiny.write(place, old_1="def predict(", new_1=PICTURES)
+    return run
+
+
+def test_of_many_pictures_the_bad_ones_are_named_and_the_others_answered(
+    pictured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    names = ["blank.png", "good.png", "other.png"]
+    assert main(["predict", str(pictured), *names]) == 2
+    said = capsys.readouterr()
+    assert said.out == "good.png\n  cell  0.7500\n"
+    assert said.err.splitlines() == [
+        "etude: blank.png: the picture is blank",
+        "etude: other.png can't be read",
+    ]
+    assert main(["predict", str(pictured), *names, "--json"]) == 2
+    said = capsys.readouterr()
+    assert [{**each} for each in json.loads(said.out)] == [
+        {"input": "blank.png", "error": "blank.png: the picture is blank"},
+        {"input": "good.png", "classes": {"cell": 0.75}},
+        {"input": "other.png", "error": "other.png can't be read"},
+    ]
+
+
+def test_one_bad_picture_is_one_sentence(
+    pictured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["predict", str(pictured), "blank.png"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "etude: blank.png: the picture is blank\n")
+
+
+def test_nothing_found_is_an_answer(pictured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["predict", str(pictured), "nothing.png", "good.png"]) == 0
+    assert capsys.readouterr().out == "nothing.png\n  nothing found\ngood.png\n  cell  0.7500\n"
+    assert main(["predict", str(pictured), "nothing.png"]) == 0
+    assert capsys.readouterr().out == "nothing.png\n  nothing found\n"

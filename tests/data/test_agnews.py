@@ -39,6 +39,21 @@ def test_the_official_layout(folder):
     assert "official" in news.source
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", ["", "Class Index,Title,Description\n"])
+def test_a_mark_a_header_blank_lines_and_line_ends_do_not_matter(folder, mark, end, header):
+    text = f"{header}{TRAIN}\n\n".replace("\n", end)
+    (folder / "train.csv").write_bytes(mark + text.encode())
+    assert data.ag_news().train.labels.tolist() == [2, 0, 1]
+
+
+def test_torchtexts_folder_is_found(folder):
+    folder.rename(folder.with_name("AG_NEWS"))
+    (folder.with_name("AG_NEWS") / "train.csv").write_text(TRAIN)
+    assert "official" in data.ag_news().source
+
+
 def test_the_subset_is_joined_without_what_is_double_or_in_the_test_set(folder):
     (folder / "train.first2000.csv").write_text(TRAIN)
     other_edition = TEST.split('"')[3] + " " + TEST.split('"')[5][:75].upper() + " (Reuters)"
@@ -66,7 +81,8 @@ def test_the_full_set_goes_before_the_subset(folder, home):
         ('"5","a","b"', r"line 4: should be a class 1 to 4"),
         ('"1","a"', "line 4"),
         ('"1","a","b","c"', "line 4"),
-        ("", "line 4.*empty"),
+        ("  ", "line 4"),
+        ("Class Index,Title,Description", "line 4"),
         ('"1","a","b', "line 4: unexpected end"),
     ],
 )

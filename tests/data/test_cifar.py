@@ -62,7 +62,9 @@ def folder(home):
     return folder
 
 
-@pytest.mark.parametrize("form", ["archive", "folder", "folder.xz", "batches", "batches.xz"])
+@pytest.mark.parametrize(
+    "form", ["archive", "folder", "folder.xz", "batches", "batches.xz", "torchvision"]
+)
 def test_every_form_gives_the_same(folder, form):
     made = {part: batch(i) for i, part in enumerate(PARTS)}
     if form == "archive":
@@ -71,7 +73,8 @@ def test_every_form_gives_the_same(folder, form):
             folder / "cifar-10-python.tar.gz", {"cifar-10-batches-py/readme.html": b"<p>"} | members
         )
     else:
-        place = folder / ("cifar-10-batches-py" if form.startswith("folder") else ".")
+        place = folder / ("." if form.startswith("batches") else "cifar-10-batches-py")
+        place = folder.parent / place.name if form == "torchvision" else place
         place.mkdir(exist_ok=True)
         for part, (_, content) in made.items():
             if form.endswith(".xz"):

@@ -114,6 +114,79 @@ def test_the_loaders_read_the_official_names(home, load, name, pack, suffix):
     assert len(digits.classes) == 10
 
 
+@pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, ".gz"), (bytes, "")])
+@pytest.mark.parametrize(
+    ("load", "folder"), [("mnist", "MNIST/raw"), ("fashion_mnist", "FashionMNIST/raw")]
+)
+def test_torchvisions_folder_is_found(home, load, folder, pack, suffix):
+    write_mnist(home / "data" / folder, pack=pack, suffix=suffix)
+    assert getattr(data, load)().train.inputs.shape == (30, 1, 28, 28)
+    (state, *_) = data.present({"mnist": "mnist", "fashion_mnist": "fashion-mnist"}[load])
+    assert state.path.parent == home / "data" / folder
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_kaggles_names_are_found(home, within):
+    folder = home / "data" / "mnist"
+    write_mnist(folder, pack=bytes, suffix="")
+    for file in [*folder.iterdir()]:
+        if within:
+            file.rename(file.with_suffix(".tmp"))
+            file.mkdir()
+            file.with_suffix(".tmp").rename(file / file.name)
+        else:
+            file.rename(folder / file.name.replace("-idx", ".idx"))
+    assert data.mnist().test.inputs.shape == (20, 1, 28, 28)
+
+
+def pixels(rows=12, header="", end="\n", mark=b""):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (rows, 784))
+    lines = [",".join(map(str, [k % 10, *image])) for k, image in enumerate(images)]
+    return images, mark + end.join([*([header] if header else []), *lines, "", ""]).encode()
+
+
+NAMES = "label," + ",".join(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", ["", NAMES])
+def test_a_table_of_pixels_is_read(home, mark, end, header):
+    images, content = pixels(header=header, end=end, mark=mark)
+    for name in ("mnist", "fashion-mnist"):
+        (home / "data" / name).mkdir(parents=True)
+        for part in ("train", "test"):
+            (home / "data" / name / f"{name}_{part}.csv").write_bytes(content)
+    for digits in (data.mnist(), data.fashion_mnist()):
+        assert digits.train.inputs.dtype == torch.uint8
+        assert np.array_equal(digits.train.inputs.reshape(-1, 784).numpy(), images)
+        assert digits.test.labels.tolist() == [*range(10), 0, 1]
+        assert "CSV" in digits.source
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\n\n", "784 whole numbers: it is empty"),
+        (b"1,2,3\n", "holds 1 rows of 3"),
+        (b"label,x\n1,a\n", "whole numbers.*could not convert"),
+        (b"1,2\n1,2,3\n", "whole numbers"),
+        (b"12" + b",0" * 784, "labels from 0 to 9 in its first column"),
+        (b"1" + b",256" * 784, "pixels from 0 to 255, and holds 256 to 256"),
+    ],
+)
+def test_a_wrong_table_gets_one_sentence(home, content, says):
+    folder = home / "data" / "mnist"
+    folder.mkdir(parents=True)
+    for part in ("train", "test"):
+        (folder / f"mnist_{part}.csv").write_bytes(content)
+    with pytest.raises(UserError, match=says) as error:
+        data.mnist()
+    assert "mnist_train.csv" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("file", "array", "says"),
     [

@@ -52,6 +52,59 @@ def test_sixteen_bits_and_floating_point_are_scaled():
     assert data.read_image(np.full((2, 2), 0.5)).unique().tolist() == [128]
 
 
+GREY = np.array([[0, 64, 128, 192, 255]], np.float64) / 255
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+def test_any_depth_of_bits_is_the_same_picture(tmp_path, bits, mode):
+    values = (GREY * (2**bits - 1)).round()
+    kind = {"I;16": "<u2", "I;16B": ">u2", "I": "<i4"}[mode]
+    image = Image.frombytes(mode, (5, 1), values.astype(kind).tobytes())
+    image.save(tmp_path / "a.tif")
+    for picture in (image, tmp_path / "a.tif"):
+        assert data.read_image(picture).flatten().tolist() == pytest.approx(
+            [0, 64, 128, 192, 255], abs=0.6
+        )
+
+
+@pytest.mark.parametrize("white", [1, 255, 4095, 65535])
+def test_a_picture_in_floating_point_is_read_by_its_range(tmp_path, white):
+    Image.fromarray((GREY * white).astype(np.float32)).save(tmp_path / "a.tif")
+    assert data.read_image(tmp_path / "a.tif").flatten().tolist() == [0, 64, 128, 192, 255]
+
+
+@pytest.mark.parametrize("wrong", [-0.5, float("nan"), float("inf")])
+def test_what_is_no_brightness_is_named(tmp_path, wrong):
+    Image.fromarray(np.array([[0, wrong]], np.float32)).save(tmp_path / "odd.tif")
+    with pytest.raises(UserError, match=r"odd.tif should hold brightness from 0 on, and holds"):
+        data.read_image(tmp_path / "odd.tif")
+
+
+def test_a_blank_picture_is_named(tmp_path):
+    seven(pen=255).save(tmp_path / "nothing.png")
+    with pytest.raises(UserError, match="nothing.png is blank"):
+        data.like_mnist(tmp_path / "nothing.png")
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "LAB", "HSV"]
+)
+def test_a_drawing_is_the_same_in_every_mode(mode):
+    drawn = seven(mode="RGB", ground=(255, 255, 255), pen=(0, 0, 0))
+    other = drawn.convert("L").convert(mode) if mode == "LA" else _converted(drawn, mode)
+    assert (data.like_mnist(other).int() - data.like_mnist(drawn).int()).abs().max() <= 2
+
+
+def _converted(image, mode):
+    if mode == "LAB":
+        from PIL import ImageCms
+
+        profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+        return ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+    return image.convert(mode)
+
+
 def test_transparent_parts_are_ground():
     black = Image.new("RGBA", (6, 6), (0, 0, 0, 0))
     black.putpixel((2, 2), (0, 0, 0, 255))

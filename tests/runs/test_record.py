@@ -247,15 +247,6 @@ def test_a_table_is_refused_where_it_is_given(tmp_path: Path) -> None:
     assert run.folder.tables_of() == {"b": [["3", "\\ud800"]]}
 
 
-def test_a_run_that_fails_as_it_begins_leaves_nothing(tmp_path: Path) -> None:
-    before = torch.get_num_threads()
-    with pytest.raises(RuntimeError), Run("mine", root=tmp_path, quiet=True, threads=-1):
-        pass
-    assert not find_runs(tmp_path)
-    assert not [*(tmp_path / "mine").iterdir()]
-    assert torch.get_num_threads() == before
-
-
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
+from pathlib import Path
 from typing import Any
 
 from etude.cli.options import add_run, add_study
 from etude.cli.output import echo, echo_json
+from etude.errors import UserError
 from etude.runs.folder import RunFolder
 
 TOP = 5  # classes shown of each input
@@ -58,22 +61,49 @@ def main(options: argparse.Namespace) -> int:
         if options.json:
             echo_json(written)
         return 0
-    found = []
+    found: list[dict[str, Any]] = []
     for given in options.input:
-        classes = trained.predict(given)
+        try:
+            classes = trained.predict(given)
+        except UserError as error:
+            if not _is_file(given):
+                raise
+            named = str(error) if given in str(error) else f"{given}: {error}"
+            found.append({"input": given, "error": named})
+            continue
         order = sorted(classes.items(), key=lambda item: -item[1])
         found.append(
             {"input": given, "classes": {name: float(probability) for name, probability in order}}
         )
+    wrong = [each["error"] for each in found if "error" in each]
+    if len(wrong) == 1 == len(found):
+        raise UserError(wrong[0])
     if options.json:
         echo_json(found)
-        return 0
-    width = max(len(name) for each in found for name in list(each["classes"])[:TOP])
-    for each in found:
+    else:
+        _print(found)
+    for each in wrong:  # behind all that could be answered, where it is seen
+        echo(f"etude: {each}", error=True)
+    return 2 if wrong else 0
+
+
+def _is_file(given: str) -> bool:
+    """Whether an input is a file, or is written as one: then the others are answered without it."""
+    with contextlib.suppress(OSError, ValueError):
+        return Path(given).is_file() or bool(Path(given).suffix)
+    return False
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    answered = [each for each in found if "classes" in each]
+    names = [name for each in answered for name in list(each["classes"])[:TOP]]
+    width = max(map(len, names), default=0)
+    for each in answered:
         echo(each["input"], lines=True)
+        if not each["classes"]:
+            echo("  nothing found")
         for name, probability in list(each["classes"].items())[:TOP]:
             echo(f"  {name:<{width}}  {probability:.4f}")
-    return 0
 
 
 def setting(text: str) -> tuple[str, Any]:

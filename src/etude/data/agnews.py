@@ -14,6 +14,12 @@ from etude.data.store import obtain
 from etude.errors import UserError
 
 CLASSES = ("World", "Sports", "Business", "Sci/Tech")
+HEADERS = (
+    {"class index", "title", "description"},
+    {"label", "title", "description"},
+    {"class", "title", "description"},
+    {"text", "label"},
+)
 LEAD = 60  # letters; two articles that begin with the same 60 are editions of one
 HTML_NUMBER = re.compile(r"&? ?#(\d{2,4});")
 HTML_NAME = re.compile(r"&?\b(quot|amp|lt|gt|nbsp|hellip|rsquo|mdash);")
@@ -43,7 +49,7 @@ def read_csv(path: Path) -> Rows:
     """The ``(text, label)`` rows of a file, label 0 … 3, texts cleaned by `clean`.
 
     A row is in the official layout (class 1 … 4, title, description), or is ``text,label`` (label 0
-    … 3).
+    … 3). A byte order mark, a first row of names as Kaggle has it, and blank lines are passed over.
 
     Raises
     ------
@@ -52,10 +58,12 @@ def read_csv(path: Path) -> Rows:
     """
     rows: Rows = []
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, strict=True)
             for row in lines:
-                rows.append(_row(row, f"{path}, line {lines.line_num}"))
+                is_header = not rows and {name.strip().lower() for name in row} in HEADERS
+                if row and not is_header:
+                    rows.append(_row(row, f"{path}, line {lines.line_num}"))
     except csv.Error as error:
         raise UserError(f"{path}, line {lines.line_num}: {error}") from error
     except UnicodeDecodeError as error:

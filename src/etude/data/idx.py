@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -127,9 +128,56 @@ def fashion_mnist() -> Dataset[Tensor]:
 
 
 def _images(found: Found, classes: tuple[str, ...]) -> Dataset[Tensor]:
-    a, b, c, d = (found.paths[file.name] for file in found.edition.files)
-    train, test = _labelled(a, b, len(classes)), _labelled(c, d, len(classes))
+    paths = [found.paths[file.name] for file in found.edition.files]
+    if len(paths) == 2:
+        train, test = (_table(path, len(classes)) for path in paths)
+    else:
+        a, b, c, d = paths
+        train, test = _labelled(a, b, len(classes)), _labelled(c, d, len(classes))
     return Dataset(train, test, classes, f"{found.set.source}; {found.edition.name}")
+
+
+def _table(path: Path, classes: int) -> Labelled[Tensor]:
+    """A table of pixels as Kaggle has them: a label and 784 numbers a row, below a header or none.
+
+    A byte order mark, blank lines and line ends of any kind do not matter.
+    """
+    try:
+        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        lines = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        first = lines.lstrip().partition(b"\n")[0]
+        has_header = not first.lstrip(b'"')[:1].isdigit()
+        if not first:
+            raise ValueError("it is empty")
+        values = np.loadtxt(
+            BytesIO(lines),
+            np.int64,
+            delimiter=",",
+            comments=None,
+            quotechar='"',
+            ndmin=2,
+            skiprows=lines[: lines.find(first)].count(b"\n") + has_header,
+        )
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(
+            f"{path} should hold rows of a label and 784 whole numbers: {error}"
+        ) from error
+    if values.shape[1] != 785 or len(values) == 0:
+        raise UserError(
+            f"{path} should hold rows of a label and 784 numbers, and holds {len(values):,} rows of"
+            f" {values.shape[1]}"
+        )
+    labels, pixels = values[:, 0], values[:, 1:]
+    if labels.min() < 0 or labels.max() >= classes:
+        raise UserError(f"{path} should hold labels from 0 to {classes - 1} in its first column")
+    if pixels.min() < 0 or pixels.max() > 255:
+        raise UserError(
+            f"{path} should hold pixels from 0 to 255, and holds {pixels.min()} to {pixels.max()}"
+        )
+    images = torch.from_numpy(pixels.astype(np.uint8).reshape(-1, 1, 28, 28))
+    return Labelled(images, torch.from_numpy(labels.copy()))
 
 
 def _labelled(images: Path, labels: Path, classes: int) -> Labelled[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -51,7 +52,7 @@ def read_image(picture: Picture) -> Tensor:
         return _from_array(picture)
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    name = str(picture) if isinstance(picture, str | Path) else "the picture"
+    name = _name(picture)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -69,7 +70,7 @@ def read_image(picture: Picture) -> Tensor:
                     f" {kind}"
                 )
             _check_size(image.height, image.width, name)
-            return _from_array(_pixels(ImageOps.exif_transpose(image)), name)
+            return _from_array(_pixels(ImageOps.exif_transpose(image), name), name)
     except UnidentifiedImageError as error:
         raise UserError(
             f"{name} is no picture that can be read; {', '.join(FORMATS)} can"
@@ -86,16 +87,35 @@ def read_image(picture: Picture) -> Tensor:
         raise UserError(f"{name} cannot be read: {error}") from error
 
 
-def _pixels(image: Image) -> np.ndarray[Any, Any]:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # 16 bits, or measurements
-        values = np.array(image, dtype=np.float32)  # changed in place: there may be many
-        values *= 255 / (
-            65535 if image.mode != "F" and values.max() > 255 else max(255, values.max())
-        )
-        return values.clip(0, 255, out=values).round(out=values).astype(np.uint8)
+def _name(picture: Picture) -> str:
+    return str(picture) if isinstance(picture, str | Path) else "the picture"
+
+
+def _pixels(image: Image, name: str) -> np.ndarray[Any, Any]:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # more than 8 bits, or measured
+        return _in_bytes(np.array(image, dtype=np.float32), name, measured=image.mode == "F")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         return np.asarray(image.convert("RGBA"))
     return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+
+
+def _in_bytes(values: np.ndarray[Any, Any], name: str, *, measured: bool) -> np.ndarray[Any, Any]:
+    """Brightness of any depth as bytes, in place: there may be many.
+
+    A file does not say how many of its bits are used: of a camera's 16 often 10 or 12. So white is
+    the next of 2^8 - 1, 2^10 - 1, … that the brightest pixel does not exceed; and of what was
+    measured in fractions, 1.
+    """
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high) and low >= 0):
+        raise UserError(
+            f"{name} should hold brightness from 0 on, and holds {low:g} to {high:g}; scale it, to"
+            " the numbers from 0 to 1 perhaps"
+        )
+    whites = [2.0**bits - 1 for bits in (1 if measured else 8, 8, 10, 12, 14, 16, 24, 32)]
+    white = next((white for white in whites if high <= white), high)
+    values *= 255 / white
+    return values.clip(0, 255, out=values).round(out=values).astype(np.uint8)
 
 
 def _from_array(array: np.ndarray[Any, Any], name: str = "the picture") -> Tensor:
@@ -177,7 +197,9 @@ def ink(picture: Picture) -> Tensor:
     )
     strongest = drawn.max()
     if strongest < 16:
-        raise UserError("the picture is blank: nothing on it is lighter or darker than its border")
+        raise UserError(
+            f"{_name(picture)} is blank: nothing on it is lighter or darker than its border"
+        )
     drawn = ((drawn / strongest - 0.1) / 0.9).clamp(min=0)
     rows, columns = (drawn.amax(side) > 0.2 for side in (1, 0))
     top, bottom = (int(edge) for edge in rows.nonzero()[[0, -1], 0])

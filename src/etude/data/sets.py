@@ -39,6 +39,9 @@ class Edition:
 class DataSet:
     """A data set: its editions (the first is the official one, and the one that is downloaded), and
     who made it.
+
+    `folders` are those, beside the one of its name, in which others lay its files below the same
+    root: torchvision's, for one.
     """
 
     name: str
@@ -46,6 +49,7 @@ class DataSet:
     homepage: str
     source: str
     licence: str
+    folders: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -70,6 +74,29 @@ _UNPACKED_IDX = (
     "t10k-labels-idx1-ubyte",
 )
 
+
+def _unpacked_idx() -> Edition:
+    """As torchvision has them, and Kaggle, which writes a dot or puts each into a folder."""
+    return Edition(
+        "unpacked files (IDX)",
+        tuple(
+            File(name, also=(name.replace("-idx", ".idx"), f"{name}/{name}"))
+            for name in _UNPACKED_IDX
+        ),
+    )
+
+
+def _pixels_csv(name: str) -> Edition:
+    """As Kaggle has them: a row for each picture, its label first."""
+    return Edition(
+        "tables of pixels (CSV)",
+        tuple(
+            File(f"{name}_{part}.csv", also=(f"{name}_{part}.csv/{name}_{part}.csv",))
+            for part in ("train", "test")
+        ),
+    )
+
+
 MNIST = DataSet(
     name="mnist",
     editions=(
@@ -83,8 +110,10 @@ MNIST = DataSet(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ),
-        Edition("unpacked files (IDX)", tuple(File(name) for name in _UNPACKED_IDX)),
+        _unpacked_idx(),
+        _pixels_csv("mnist"),
     ),
+    folders=("MNIST/raw", "MNIST"),
     homepage="https://yann.lecun.com/exdb/mnist/",
     source="Y. LeCun, C. Cortes, C. Burges: The MNIST database of handwritten digits (1998)",
     licence="none stated by its makers; often given as CC BY-SA 3.0",
@@ -103,8 +132,10 @@ FASHION_MNIST = DataSet(
             "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ),
-        Edition("unpacked files (IDX)", tuple(File(name) for name in _UNPACKED_IDX)),
+        _unpacked_idx(),
+        _pixels_csv("fashion-mnist"),
     ),
+    folders=("FashionMNIST/raw", "FashionMNIST"),
     homepage="https://github.com/zalandoresearch/fashion-mnist",
     source="H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST (2017), arXiv:1708.07747",
     licence="MIT",
@@ -145,6 +176,7 @@ CIFAR_10 = DataSet(
         Edition("its folder", _cifar_10_batches("cifar-10-batches-py/")),
         Edition("its batches", _cifar_10_batches("")),
     ),
+    folders=("", "CIFAR10"),
     homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
     source="A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009)",
     licence="none stated; its makers ask for the citation",
@@ -176,6 +208,7 @@ CIFAR_100 = DataSet(
             "subset of 6,000 + 2,000 PNG", (File("cifar-100-subset-png.tar.gz"),), complete=False
         ),
     ),
+    folders=("", "CIFAR100"),
     homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
     source="A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009)",
     licence="none stated; its makers ask for the citation",
@@ -211,6 +244,7 @@ AG_NEWS = DataSet(
             complete=False,
         ),
     ),
+    folders=("AG_NEWS", "datasets/AG_NEWS"),
     homepage="https://github.com/mhjabreel/CharCnn_Keras/tree/master/data/ag_news_csv",
     source=(
         "X. Zhang, J. Zhao, Y. LeCun: Character-level Convolutional Networks for Text"

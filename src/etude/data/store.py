@@ -1,5 +1,5 @@
-"""Where the files of a data set are: ``$ETUDE_DATA/<set>/``, else the user's cache, else the
-network.
+"""Where the files of a data set are: ``$ETUDE_DATA/<set>/``, or the folder there in which
+torchvision and others lay them, else the user's cache, else the network.
 
 The cache is ``$ETUDE_CACHE/<set>/``, or the platform's own place for caches. No torch here: ``etude
 data`` lists by it.
@@ -155,7 +155,12 @@ def _roots() -> list[Path]:
 
 
 def _path(entry: DataSet, file: File, roots: list[Path]) -> Path | None:
-    candidates = (root / entry.name / name for root in roots for name in (file.name, *file.also))
+    candidates = (
+        root / folder / name
+        for root in roots
+        for folder in (entry.name, *entry.folders)
+        for name in (file.name, *file.also)
+    )
     return next((path for path in candidates if path.is_file()), None)
 
 

@@ -149,16 +149,6 @@ class Run:
         self.workers.join(self.device)
         self._life.open()
         self._threads_before = torch.get_num_threads()
-        try:
-            self._begin()
-        except BaseException:  # a run that never began leaves nothing, and holds no lock
-            torch.set_num_threads(self._threads_before)
-            self._life.restore_signals()
-            self._life.close(discard=True)
-            raise
-        return self
-
-    def _begin(self) -> None:
         torch.set_num_threads(self._threads or self._threads_before)
         checkpoints = Checkpoints(self.folder.checkpoint, self.say, self.workers)
         self._past = Past()
@@ -193,6 +183,7 @@ class Run:
         self.say(self._first_line())
         if self.device.type == "mps":
             self.say(placement.MPS_PROMISE)
+        return self
 
     def __exit__(
         self,
