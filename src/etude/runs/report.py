@@ -15,8 +15,12 @@ from etude.runs.lesson import lesson_html
 LARGEST_SVG = 400_000  # bytes; a larger drawing (thousands of points) is shown as its PNG
 
 
-def write_report(folder: RunFolder) -> Path:
+def write_report(folder: RunFolder, result: dict[str, Any] | None = None) -> Path:
     """Write ``report.html`` from what the run folder holds; needs nothing else.
+
+    Args:
+        folder: of the run.
+        result: what the run is about to write as its result, where it has not yet.
 
     Raises:
         UserError: what it holds is damaged, or the report can't be written.
@@ -24,7 +28,7 @@ def write_report(folder: RunFolder) -> Path:
     from jinja2 import UndefinedError
 
     try:
-        page = _page(folder)
+        page = _page(folder, result or folder.result())
     except (KeyError, TypeError, ValueError, AttributeError, UndefinedError) as error:
         raise UserError(
             f"run {folder.name} is damaged: its study.json or result.json lacks {error}"
@@ -43,8 +47,8 @@ def paper(template: str, **content: Any) -> str:
     return environment.get_template(template).render(content)
 
 
-def _page(folder: RunFolder) -> str:
-    study, result = folder.study(), folder.result()
+def _page(folder: RunFolder, result: dict[str, Any] | None) -> str:
+    study = folder.study()
     return paper(
         "runs/report.html",
         study=study,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import get_ident
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from weakref import ref
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,9 +21,9 @@ from etude.claims import Claim, Verdict
 from etude.errors import UserError
 from etude.runs import keeping, placement
 from etude.runs.checkpoints import Checkpoints
-from etude.runs.folder import RunFolder, peak_memory
+from etude.runs.folder import RunFolder, machine, peak_memory, versions
 from etude.runs.gradients import Schedule
-from etude.runs.lifecycle import Lifecycle
+from etude.runs.lifecycle import Lifecycle, json_form
 from etude.runs.metrics import Log, MetricsFile, Value, Window
 from etude.runs.policy import SavePolicy
 from etude.runs.progress import Progress, clock
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Diverged", "Interrupted", "Run"]
 
 T = TypeVar("T")
+Changing = Stateful | torch.Generator | np.random.Generator | np.random.RandomState | random.Random
+UNDER_WAY: list[ref[Run]] = []  # in this process, each begun within the one before it
 SHOWN = 16  # metrics that are printed at the end; the report has them all
 
 
@@ -61,7 +68,8 @@ class Run:
 
     Args:
         name: the study, or any name for a script of your own.
-        seed: seeds Python's, NumPy's and PyTorch's generators.
+        seed: seeds Python's, NumPy's and PyTorch's generators; by default 0. A resumed run has that
+            with which it began.
         scale: the named setting, for the record.
         fields: the hyper-parameters, for the record.
         claims: judged on the results when the run ends.
@@ -79,16 +87,23 @@ class Run:
             A resumed run has those with which it began.
         strategy: where several processes carry out the run (see :mod:`etude.runs.workers`), what
             each of them holds: ``ddp``, the whole network, or ``fsdp``, a shard of it.
+        begin_again: where a run is resumed and none of its checkpoints can be used, begin at its
+            first step; else that is an error.
+        stop_after: stop after so many steps, counted over all loops, and save, as by Ctrl-C.
+
+    Runs may follow one another in one process. One that is begun within another leaves the random
+    numbers of the outer one where they were; meanwhile the outer one takes no step.
 
     Raises:
-        UserError: the folder can't be made or is in use, the device is not there.
+        UserError: the folder can't be made or is in use, the device is not there, or a run is
+            under way in another thread of this process.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         scale: str = "quick",
         fields: Mapping[str, Any] | None = None,
         claims: Sequence[Claim] = (),
@@ -102,7 +117,10 @@ class Run:
         quiet: bool = False,
         threads: int | tuple[int, str] | None = None,
         strategy: Strategy = "ddp",
+        begin_again: bool = False,
+        stop_after: int | None = None,
     ) -> None:
+        self._asked_seed, seed = seed, 0 if seed is None else seed
         if not 0 <= seed < 2**63:
             raise UserError(f"the seed is {seed}; expected a whole number from 0 to 2^63 - 1")
         self.workers = Workers.here(strategy)
@@ -126,7 +144,8 @@ class Run:
             {"study": name, "scale": scale, "seed": seed, "fields": self.fields},
             self.workers,
         )
-        self._policy = SavePolicy(checkpoint_every)
+        self._begin_again = begin_again
+        self._policy = SavePolicy(checkpoint_every, stop_after=stop_after)
         self._progress = Progress(quiet or not self.workers.first)
         self._stages = 0  # so far
         self._notes: list[str] = []
@@ -135,16 +154,35 @@ class Run:
     # -- entering and leaving ----------------------------------------------------------------------
 
     def __enter__(self) -> Self:
+        self._outer_random = self._take_turn()
         self.workers.join(self.device)
-        self._life.open()
+        try:
+            self._life.open()
+        except BaseException:
+            self._give_turn_back()
+            raise
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(self._threads or self._threads_before)
+        try:
+            self._begin()
+        except BaseException:
+            self._life.restore_signals()
+            torch.set_num_threads(self._threads_before)
+            self._life.close(discard=True)
+            self._give_turn_back()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        """Find out what was done before, if anything, and get ready for the first step."""
         checkpoints = Checkpoints(self.folder.checkpoint, self.say, self.workers)
         self._past = Past()
         if self._life.resumed:
             self._take_over(self.folder.study())
             log = self.folder.metrics_jsonl  # rows that it has lost must be written again
-            self._past = Past(*checkpoints.restore(log.stat().st_size if log.is_file() else 0))
+            length = log.stat().st_size if log.is_file() else 0
+            self._past = Past(*checkpoints.restore(length, begin_again=self._begin_again))
+            self._life.go_on()
         elif self.workers.first:
             self._life.record(self._how() | self._about)
         file = MetricsFile(
@@ -162,9 +200,11 @@ class Run:
             progress=self._progress,
             tell=self._life.tell,
             say=self.say,
+            note=self._note,
+            check_turn=self._check_turn,
             how_to_resume=self._how_to_resume(),
         )
-        self._stage: Stage[Any] = Stage(self._services, -1, "", (), None, (), self.seed)
+        self._current = Stage[Any](self._services, -1, "", (), None, (), self.seed)
         self._life.handle_signals(self._on_signal)
         seed_everything(self.seed)
         torch.backends.cudnn.deterministic = True
@@ -172,7 +212,6 @@ class Run:
         self.say(self._first_line())
         if self.device.type == "mps":
             self.say(placement.MPS_PROMISE)
-        return self
 
     def __exit__(
         self,
@@ -182,6 +221,14 @@ class Run:
     ) -> None:
         self._progress.stop(self.step)
         self._life.restore_signals()
+        # a mistake that is told before the first step is done leaves nothing
+        never_began = (
+            isinstance(error, UserError)
+            and not self._past
+            and self._stages <= 1
+            and self.step == 0
+            and not self._services.log.file.written
+        )
         try:
             self._stage.run_is_over(error)
             self._services.log.file.close()
@@ -196,12 +243,61 @@ class Run:
                     raise explanation from error
         finally:
             torch.set_num_threads(self._threads_before)
-            never_began = isinstance(error, UserError) and not self._stages
             self._life.close(discard=never_began)
+            self._give_turn_back()
+
+    def _take_turn(self) -> dict[str, Any] | None:
+        """Become the innermost run of this process; gives the random state of the one around it.
+
+        Raises:
+            UserError: a run is under way in another thread, which draws from the same numbers.
+        """
+        UNDER_WAY[:] = [each for each in UNDER_WAY if each() is not None]
+        around = [run for each in UNDER_WAY if (run := each()) is not None]
+        if any(run._thread != get_ident() for run in around):
+            raise UserError(
+                f"run {around[-1].name} is under way in another thread of this process, and both"
+                " would draw from the same random numbers; expected one run after the other, or"
+                " processes"
+            )
+        self._thread = get_ident()
+        UNDER_WAY.append(ref(self))
+        return random_state() if around else None
+
+    def _give_turn_back(self) -> None:
+        UNDER_WAY[:] = [each for each in UNDER_WAY if each() not in (None, self)]
+        if self._outer_random is not None:
+            restore_random_state(self._outer_random)
+
+    def _check_turn(self) -> None:
+        if UNDER_WAY[-1]() is not self:
+            inner = UNDER_WAY[-1]()
+            raise UserError(
+                f"run {self.name} is asked for a step while {inner.name if inner else 'another'} is"
+                " under way, which draws from the same random numbers; expected one after the other"
+            )
+
+    @property
+    def _stage(self) -> Stage[Any]:
+        """The loop that is under way, or was last.
+
+        Raises:
+            UserError: the run has not been entered.
+        """
+        try:
+            return self._current
+        except AttributeError:
+            raise UserError(
+                f"run {self.name} has not begun; expected: with etude.Run(…) as run:"
+            ) from None
 
     @property
     def folder(self) -> RunFolder:
-        """Where all that the run leaves is kept."""
+        """Where all that the run leaves is kept; the log of a loop that was left by ``break`` is
+        whole there.
+        """
+        if hasattr(self, "_current") and not self.workers.many:
+            self._current.settle()
         return self._life.folder
 
     @property
@@ -220,6 +316,11 @@ class Run:
         """
         self._progress.say(message)
         self._life.note(message)
+
+    def _note(self, message: str) -> None:
+        """A line that stands in the report as well."""
+        self.say(message)
+        self._notes.append(message)
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -249,7 +350,7 @@ class Run:
         batches: Iterable[T],
         steps: int | None = None,
         *,
-        state: Stateful | Sequence[Stateful | torch.Generator] = (),
+        state: Changing | Sequence[Changing] = (),
         name: str | None = None,
     ) -> Iterator[T]:
         """The training loop: yields ``steps`` batches, and around each does the book-keeping.
@@ -258,16 +359,22 @@ class Run:
             batches: any iterable; one that ends is started again until ``steps`` are done. One with
                 a ``state_dict`` is resumed by it; any other is drawn from again, from the random
                 state in which its pass began.
-            steps: how many; by default one pass. One loop over several epochs is
+            steps: how many; by default one pass. Where the batches end before, the run says so, and
+                its report too; a loop without any step is an error. One loop over several epochs is
                 ``run.steps(loader, epochs * len(loader))``: a loop around ``run.steps`` would make
                 a stage, and a curve, of every epoch.
-            state: everything that changes in the loop and has a ``state_dict``. What is left out is
-                not resumed.
+            state: everything that changes in the loop and has a ``state_dict``, and random
+                generators of one's own. What is left out is not resumed; what
+                :meth:`minimise` changes and is left out is an error. A network's modes (``train``,
+                ``eval``) and ``requires_grad`` are kept with it.
             name: of the stage, for logs and curves, where a run has several.
 
         Loops may follow one another (stages), not nest. ``break`` ends a stage early. Of several
         processes each gets its own rows of the batch, and random numbers of its own in the loop's
         body; a batch without rows goes to all.
+
+        Raises:
+            UserError: something in ``state`` can't be kept, or there is no step to take.
         """
         if self._stage.in_body:
             raise RuntimeError("run.steps inside run.steps: loops may follow one another, not nest")
@@ -280,7 +387,7 @@ class Run:
         stage = Stage(self._services, number, shown, batches, steps, state, self.seed)
         if name is None:
             stage.follow(self._stage)
-        self._stage = stage
+        self._current = stage
         if not self._past.put_back(stage):
             yield from stage.loop()
 
@@ -307,12 +414,15 @@ class Run:
         Raises:
             Diverged: the loss is NaN or infinite; nothing was changed, and the last checkpoint is
                 from before.
+            UserError: the loop's ``state`` lacks an optimiser, a schedule or parameters.
         """
+        optimizers, schedules = _several(optimizer), _several(schedule or ())
+        self._stage.check_held(optimizers, schedules)
         self._stage.watch_loss(loss)
         self._stage.gradients.minimise(
             loss,
-            _several(optimizer),
-            _several(schedule or ()),
+            optimizers,
+            schedules,
             weight=self._stage.weight,
             clip=clip,
             accumulate=accumulate,
@@ -403,6 +513,7 @@ class Run:
         """Final metrics. ``held_out``: on how many examples that training never saw they
         were measured.
         """
+        self._stage.settle()
         for key, value in metrics.items():
             self.metrics[key] = float(value.detach() if isinstance(value, torch.Tensor) else value)
             self._part.held_out[key] = held_out
@@ -412,6 +523,7 @@ class Run:
 
         Cells are texts or numbers.
         """
+        self._stage.settle()
         if not self._silent:
             for line in keeping.table(self.folder, name, columns, rows):
                 self.say(f"  {line}")
@@ -421,21 +533,25 @@ class Run:
 
         ``cover``: it stands for the run where one small picture is shown; else the first one does.
         """
+        self._stage.settle()
         self._cover = name if cover else self._cover
         keeping.figure(None if self._silent else self.folder, name, figure)
 
     def drawing(self, name: str, svg: str) -> None:
         """Keep a picture that is SVG already, as ``figures/<name>.svg``."""
+        self._stage.settle()
         if not self._silent:
             keeping.drawing(self.folder, name, svg)
 
     def animation(self, name: str, film: Film, *, fps: int = 20, cover: bool = False) -> None:
         """Keep a film as ``figures/<name>.gif``, and its last frame as a figure for paper."""
+        self._stage.settle()
         self._cover = name if cover else self._cover
         keeping.animation(None if self._silent else self.folder, name, film, fps)
 
     def keep(self, net: nn.Module, name: str = "network") -> None:
         """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""
+        self._stage.settle()
         state = whole(net.state_dict())  # all processes have a part in it
         if not self._silent:
             keeping.weights(self.folder, name, state)
@@ -461,13 +577,43 @@ class Run:
         }
 
     def _take_over(self, recorded: Mapping[str, Any]) -> None:
-        """Go on with the seed and the threads with which the run began.
+        """Go on with the seed and the threads with which the run began, and say what is not as it
+        was then.
 
         Sums are split among threads: the same number, equal bits.
         """
         self._part.seed = recorded["seed"]
         if recorded.get("devices", 1) == self.workers.size:
             torch.set_num_threads(recorded["threads"])
+        if self._asked_seed not in (None, recorded["seed"]):
+            self._note(
+                f"the run began with seed {recorded['seed']} and goes on with it; seed"
+                f" {self._asked_seed} is passed over"
+            )
+        if recorded.get("study", self.name) != self.name:
+            self._note(f"this is a run of {recorded['study']}, resumed as one of {self.name}")
+        fields, before = json_form(self.fields), recorded.get("fields", {})
+        for name in {**before, **fields}:
+            if before.get(name) != fields.get(name):
+                self._note(
+                    f"{name} was {before.get(name)!r} when the run began and is"
+                    f" {fields.get(name)!r} now; the numbers may not be those of a run never"
+                    " stopped"
+                )
+        was = recorded.get("versions") or {}
+        other = [
+            f"{name} {was[name]}, now {version}"
+            for name, version in versions().items()
+            if was.get(name, version) != version
+        ]
+        processor = (recorded.get("machine") or {}).get("processor")
+        if processor and processor != machine()["processor"]:
+            other.append(f"{processor}, now {machine()['processor']}")
+        if other:
+            self._note(
+                f"the run began with {'; '.join(other)}: equal bits are promised on one machine"
+                " with the same versions only"
+            )
 
     def _first_line(self) -> str:
         crew = f"{self.workers.size} processes ({self.workers.strategy}) of "
@@ -489,6 +635,9 @@ class Run:
         return f'to go on, start the script again with: Run("{self.name}", resume="auto")'
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Stop after this step; the second signal stops at once."""
+        if number == getattr(signal, "SIGHUP", None) and self._policy.signal is not None:
+            return  # a terminal that goes away says so more than once
         if self._stage.is_open and self._policy.signal is None:
             self._policy.signal = number
             self.say("stopping after this step (once more: at once) …")
