@@ -42,6 +42,10 @@ class Pair:
     x: float = 0.0
 
 
+class Odd(torch.Tensor):
+    """Of a class of its own."""
+
+
 class Kept:
     """Whatever it is given, as a part of a loop's state."""
 
@@ -55,6 +59,12 @@ class Kept:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put it back."""
         self.value = state["value"]
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without curves, which take longer to draw than all the rest."""
+    monkeypatch.setattr("etude.runs.report._curves", lambda folder: None)
 
 
 def few(run: Run, *state: Any, steps: int = 6) -> Iterator[int]:
@@ -116,12 +126,12 @@ def test_what_a_state_holds_comes_back_as_it_was(tmp_path: Path, value: Any) -> 
 @pytest.mark.parametrize(
     ("value", "word"),
     [
-        (Point(1, 2), "holds a runs.test_exact.Point as best.last"),
-        (Pair(), "holds a runs.test_exact.Pair as best.last"),
-        (Colour.RED, "holds a runs.test_exact.Colour as best.last"),
-        (np.array([{}]), "holds an array of objects as best.last"),
-        ([1, {2: object()}], r"holds an object as best.last\[1\].2"),
-        (defaultdict(lambda: 3), "holds a collections.defaultdict as best.last"),
+        (Point(1, 2), "holds a tests.runs.test_exact.Point as value.best.last"),
+        (Pair(), "holds a tests.runs.test_exact.Pair as value.best.last"),
+        (Colour.RED, "holds a tests.runs.test_exact.Colour as value.best.last"),
+        (np.array([{}]), "holds an array of objects as value.best.last"),
+        ([1, {2: object()}], r"holds an object as value.best.last\[1\].2"),
+        (defaultdict(lambda: 3), "holds a collections.defaultdict as value.best.last"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -143,7 +153,7 @@ def test_what_a_loop_adds_to_its_state_is_named_when_it_is_saved(tmp_path: Path)
     """Nothing that can't be read is written: what was saved before stays the last checkpoint."""
     part = Kept(1.0)
     with (
-        pytest.raises(UserError, match="the state of Kept holds a runs.test_exact.Point"),
+        pytest.raises(UserError, match="the state of Kept holds a tests.runs.test_exact.Point"),
         Run("unit", root=tmp_path, quiet=True, checkpoint_every=1e-9) as run,
     ):
         for step in few(run, part):
@@ -158,10 +168,6 @@ def test_what_a_loop_adds_to_its_state_is_named_when_it_is_saved(tmp_path: Path)
 
 def test_the_first_checkpoint_of_a_stage_is_read_back(tmp_path: Path) -> None:
     """Of a kind that nobody has foreseen: a class of tensors that is not PyTorch's own."""
-
-    class Odd(torch.Tensor):
-        pass
-
     odd = torch.ones(2).as_subclass(Odd)
     with pytest.raises(UserError, match="can be written but not read"):
         Checkpoints(tmp_path / "checkpoint").save(0, 1, {"state": [odd]})

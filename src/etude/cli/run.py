@@ -11,12 +11,16 @@ import dataclasses
 import io
 import json
 import re
-from typing import Annotated, Any, Literal, get_type_hints
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from etude.catalogue import Catalogue, Entry
 from etude.errors import UserError, nearest
 from etude.runs.launch import launch, launched
 from etude.study import Count, Natural, Positive, check_field, expectation
+
+if TYPE_CHECKING:
+    from etude.runs.run import Run
 
 USAGE = """usage: etude run STUDY [--scale SCALE] [--seed N] [--any-field VALUE] …
 
@@ -50,6 +54,9 @@ class Options:
     checkpoint_every: Annotated[Positive, "seconds between checkpoints"] = 30.0
     quiet: Annotated[bool, "print nothing while it runs"] = False
     json: Annotated[bool, "print the result as JSON"] = False
+    prove_resume: Annotated[
+        bool, "run it once more, stopped and resumed on the way, and say whether anything differs"
+    ] = False
 
 
 def raw(words: list[str]) -> int:
@@ -58,30 +65,43 @@ def raw(words: list[str]) -> int:
         return 0
     options, changes = parse(entry, words[1:])
 
+    if options.prove_resume and (options.devices > 1 or launched()):
+        raise UserError("--prove-resume takes one process; expected no --devices beside it")
     if options.devices > 1 and not launched():
         return launch(["run", *words], options.devices, options.threads)
 
     from etude.study import execute
 
-    run = execute(
-        entry.load().at(options.scale, **changes),
-        seed=options.seed,
-        scale=options.scale,
-        source=entry.source,
-        root=options.runs or None,
-        device=options.device or None,
-        precision=options.precision,
-        compiled=options.compile,
-        quiet=options.quiet,
-        folds=options.folds,
-        threads=options.threads,
-        strategy=options.strategy,
-        checkpoint_every=(
-            None
-            if options.checkpoint_every == Options.checkpoint_every
-            else options.checkpoint_every
-        ),
-    )
+    def perform(root: str | Path | None, **more: Any) -> Run:
+        return execute(
+            entry.load().at(options.scale, **changes),
+            seed=options.seed,
+            scale=options.scale,
+            source=entry.source,
+            root=root,
+            device=options.device or None,
+            precision=options.precision,
+            compiled=options.compile,
+            quiet=options.quiet,
+            folds=options.folds,
+            threads=options.threads,
+            strategy=options.strategy,
+            checkpoint_every=(
+                None
+                if options.checkpoint_every == Options.checkpoint_every
+                else options.checkpoint_every
+            ),
+            **more,
+        )
+
+    run = perform(options.runs or None)
+    if options.prove_resume:
+        from etude.results.prove import prove_resume
+
+        proof = prove_resume(run, perform, None if entry.module else entry.path.parent)
+        for line in proof.lines():
+            print(line)
+        return 0 if proof.exact else 1
     if options.json and run.workers.first:
         print(
             json.dumps(

@@ -225,8 +225,7 @@ class Run:
         never_began = (
             isinstance(error, UserError)
             and not self._past
-            and self._stages <= 1
-            and self.step == 0
+            and self._policy.steps == 0
             and not self._services.log.file.written
         )
         try:
@@ -451,6 +450,11 @@ class Run:
     def step(self) -> int:
         """Steps done in this loop."""
         return self._stage.step
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps done by this process, in all loops."""
+        return self._policy.steps
 
     @property
     def progress(self) -> float:
