@@ -7,7 +7,7 @@ import decimal
 import enum
 import random
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +23,9 @@ from etude.errors import UserError
 from etude.runs import plain
 from etude.runs.checkpoints import Checkpoints
 from etude.runs.folder import RunFolder, find_runs
+from etude.runs.metrics import Window
 from etude.runs.run import Run
+from etude.runs.workers import Workers
 from runs.test_stage import assert_resumed_alike, perform, rows, stopped, total, train
 
 Point = namedtuple("Point", "x y")
@@ -425,6 +427,30 @@ def test_an_endless_loop_logs_a_bounded_number_of_rows(tmp_path: Path) -> None:
     assert steps[199:203] == [200, 202, 204, 206]
     assert len(steps) < 550
     assert sum(row["value"] for row in whole[:200]) == sum(range(200)), "all steps are in"
+
+
+class Two(Workers):
+    """One of two processes that never meet."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__(rank, 2)
+
+    def gather(self, numbers: Sequence[float]) -> list[list[float]]:
+        """What this one gives, and what the other one would."""
+        return [list(numbers), [2 * number for number in numbers]]
+
+
+def test_each_process_gets_its_own_half_of_a_window_back() -> None:
+    """And a process that was not there the mean of all."""
+    window = Window()
+    window.add({"loss": 0.1})
+    window.add({"loss": 0.2})
+    saved = window.state_dict(Two(0))
+    for workers, factor in ((Two(0), 1), (Two(1), 2), (Workers(), 1.5)):
+        back = Window()
+        back.load_state_dict(saved, workers)
+        assert back.sums == {"loss": (0.1 + 0.2) * factor}
+        assert back.counts == {"loss": 2}
 
 
 # -- the log, and runs within runs -----------------------------------------------------------------
