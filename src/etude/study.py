@@ -400,6 +400,8 @@ def execute(
     folds: int = 0,
     threads: int = 0,
     strategy: Strategy = "ddp",
+    begin_again: bool = False,
+    stop_after: int | None = None,
 ) -> Run:
     """Run a study to its end and give back the finished run; the arguments are those of
     :class:`etude.Run`.
@@ -440,7 +442,7 @@ def execute(
     }
     run = Run(
         study_name(cls),
-        seed=seed,
+        seed=None if resume else seed,  # that with which it began
         scale=scale,
         fields=values,
         claims=cls.claims,
@@ -454,6 +456,8 @@ def execute(
         quiet=quiet,
         threads=threads or threads_for(study.network),
         strategy=strategy,
+        begin_again=begin_again,
+        stop_after=stop_after,
     )
     with run, _own_files(run, Path(file or ".").parent):
         if file and not resume and run.workers.first:

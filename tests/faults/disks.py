@@ -75,7 +75,12 @@ class Bench:
         return wait(start(work, self.said)), self.said.read_text() if self.said.exists() else ""
 
     def perform(
-        self, root: Path, before: Work = lambda: None, resume: Path | None = None
+        self,
+        root: Path,
+        before: Work = lambda: None,
+        resume: Path | None = None,
+        *,
+        begin_again: bool = False,
     ) -> tuple[int | None, str]:
         """The study, in a process of its own, as the command line would: a UserError is a sentence
         and code 2.
@@ -87,7 +92,7 @@ class Bench:
         def work() -> None:
             before()
             try:
-                self.case(root, resume)
+                self.case(root, resume, begin_again=begin_again)
             except UserError as error:
                 print(f"etude: {error}", flush=True)
                 raise SystemExit(2) from None
@@ -101,10 +106,19 @@ class Bench:
         (folder,) = find_runs(root)
         return folder
 
-    def ends_well(self, root: Path, trial: Trial, what: str, before: Work = lambda: None) -> str:
+    def ends_well(
+        self,
+        root: Path,
+        trial: Trial,
+        what: str,
+        before: Work = lambda: None,
+        *,
+        begin_again: bool = False,
+    ) -> str:
         """Resume the only run there; its end must be exact. Gives its log."""
         runs = find_runs(root)
-        code, said = self.perform(root, before, runs[0].path if runs else None)
+        path = runs[0].path if runs else None
+        code, said = self.perform(root, before, path, begin_again=begin_again)
         try:
             if code != 0 or outcome(root) != self.never:
                 trial.failed.append(f"{what}: resumed, code {code}, other numbers: {said[-200:]}")
@@ -327,7 +341,10 @@ def bit_flips(bench: Bench, tries: int) -> Trial:
 
 
 def cut_logs(bench: Bench, tries: int) -> Trial:
-    """``metrics.jsonl`` loses its end: a line's, some lines, or all; or is not there."""
+    """``metrics.jsonl`` loses its end: a line's, some lines, or all; or is not there.
+
+    Where no checkpoint fits what is left, the run is begun again only when that is asked for.
+    """
     trial = Trial(
         "log cut short",
         "metrics.jsonl loses a part of a line, some lines, all of them, or is removed",
@@ -340,7 +357,18 @@ def cut_logs(bench: Bench, tries: int) -> Trial:
         else:
             keep = len(content) * (number - 1) // max(tries - 2, 1)
             folder.metrics_jsonl.write_bytes(content[: max(0, keep - (number == tries - 1))])
-        bench.ends_well(folder.path.parents[1], trial, f"cut {number} of {tries}")
+        root, left = folder.path.parents[1], folder.metrics_jsonl
+        before = left.read_bytes() if left.is_file() else None
+        code, said = bench.perform(root, resume=folder.path)
+        if refused := code == 2:
+            after = left.read_bytes() if left.is_file() else None
+            if not sentence(code, said, "--begin-again") or after != before:
+                trial.failed.append(f"cut {number}: {said[-200:]}")
+            bench.ends_well(root, trial, f"cut {number} of {tries}", begin_again=True)
+        elif code != 0 or outcome(root) != bench.never:
+            trial.failed.append(f"cut {number}: code {code}, other numbers: {said[-200:]}")
+        if number == 0 and not refused:
+            trial.failed.append("no log at all: begun again without a word")
         trial.tried += 1
     return trial
 

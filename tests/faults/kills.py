@@ -42,7 +42,14 @@ class Case:
     def whole(self) -> type:
         return Catalogue()[self.study].load()
 
-    def __call__(self, root: Path, resume: Path | None = None, every: float = 1e-9) -> None:
+    def __call__(
+        self,
+        root: Path,
+        resume: Path | None = None,
+        every: float = 1e-9,
+        *,
+        begin_again: bool = False,
+    ) -> None:
         """Run it, or go on with it, to its end."""
         torch.set_num_threads(1)
         steps = Run.steps
@@ -56,7 +63,13 @@ class Case:
         Run.figure = Run.animation = lambda run, name, figure, **options: None  # type: ignore[method-assign, assignment]
         study = self.whole.at("quick", **self.fields)
         execute(
-            study, root=root, resume=resume, precision="fp32", quiet=True, checkpoint_every=every
+            study,
+            root=root,
+            resume=resume,
+            precision="fp32",
+            quiet=True,
+            checkpoint_every=every,
+            begin_again=begin_again,
         )
 
 

@@ -268,11 +268,11 @@ def test_several_optimisers_take_a_step_on_one_loss(tmp_path: Path) -> None:
     schedules = [torch.optim.lr_scheduler.ExponentialLR(each, 0.5) for each in several]
 
     def script(run: Run) -> None:
-        for _ in run.steps(range(4), state=(both, *several)):
+        for _ in run.steps(range(4), state=(both, *several, *schedules)):
             loss = (b(a(torch.ones(1, 1))) - 3).square().sum()
             run.minimise(loss, several, schedules, clip=0.5, accumulate=2)
         schedule = torch.optim.lr_scheduler.ExponentialLR(one, 0.5)
-        for _ in run.steps(range(4), state=(together, one)):
+        for _ in run.steps(range(4), state=(together, one, schedule)):
             loss = (together[1](together[0](torch.ones(1, 1))) - 3).square().sum()
             run.minimise(loss, one, schedule, clip=0.5, accumulate=2)
 

@@ -13,6 +13,7 @@ import torch
 
 from etude.errors import UserError
 from etude.runs.checkpoints import _content
+from etude.runs.plain import pack, unpack
 from etude.studies.agents._environments import (
     Environments,
     action_names,
@@ -33,7 +34,9 @@ def at_random(observation: torch.Tensor) -> torch.Tensor:
 
 def saved(envs: Environments):
     """The state as it comes back from a checkpoint."""
-    return torch.load(io.BytesIO(_content(envs.state_dict())), weights_only=True)
+    return unpack(
+        torch.load(io.BytesIO(_content(pack(envs.state_dict(), "envs"))), weights_only=True)
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from etude.runs.checkpoints import _content
+from etude.runs.plain import pack, unpack
 from etude.studies.agents._environments import Step
 from etude.studies.agents.dqn._replay import Replay
 from etude.studies.agents.dqn.dqn import epsilon_greedy, move_towards
@@ -108,7 +109,9 @@ def test_a_new_row_comes_with_the_largest_priority() -> None:
 def test_saved_and_loaded_it_draws_alike(α) -> None:
     replay = filled(40, rows=50, α=α)
     replay.update(torch.arange(10), torch.rand(10))
-    state = torch.load(io.BytesIO(_content(replay.state_dict())), weights_only=True)
+    state = unpack(
+        torch.load(io.BytesIO(_content(pack(replay.state_dict(), "replay"))), weights_only=True)
+    )
     other = filled(3, rows=50, α=α)
     other.load_state_dict(state)
     empty = Replay(50, 3, 0.5, α)

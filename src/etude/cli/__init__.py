@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from etude.cli.output import echo
@@ -50,10 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = [
         *(sys.argv[1:] if argv is None else argv)
     ]  # 'list' is a module here, once the verb has been used
+    for stream in (sys.stdout, sys.stderr):  # what a terminal can't show becomes a question mark
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
     try:
         return _dispatch(arguments)
     except UserError as error:
-        echo(f"etude: {error}", error=True)
+        complain(error)
         return 2
     except BrokenPipeError:  # the reader (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -63,8 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        echo(f"etude: {memory_trouble(error)}", error=True)
+        complain(memory_trouble(error))
         return 2
+
+
+def complain(sentence: object) -> None:
+    """Say a sentence on standard error, if there is one and anybody reads it."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            echo(f"etude: {sentence}", error=True)
 
 
 def _dispatch(arguments: list[str]) -> int:

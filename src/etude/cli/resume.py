@@ -8,6 +8,7 @@ import argparse
 import json
 from typing import Any
 
+from etude.cli import complain
 from etude.cli.options import add_run, add_study, count
 from etude.cli.output import echo, echo_json
 from etude.errors import UserError
@@ -33,6 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("ddp", "fsdp"),
         help="of several: each holds the network, or a shard of it; as before",
     )
+    parser.add_argument(
+        "--begin-again",
+        action="store_true",
+        help="where none of its checkpoints can be used, begin at the first step",
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing while it runs")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -43,9 +49,7 @@ def main(options: argparse.Namespace) -> int:
     """
     folder = RunFolder.open(options.run, options.runs)
     if folder.result_json.is_file():
-        raise UserError(
-            f"run {folder.name} is finished; there is nothing to resume. 'etude report' shows it"
-        )
+        return finish(folder)
     about = folder.study()
     if "source" not in about:
         raise UserError(
@@ -60,7 +64,11 @@ def main(options: argparse.Namespace) -> int:
             for name in ("study", "strategy")
             if (value := getattr(options, name))
         ]
-        more += [f"--{name}" for name in ("quiet", "json") if getattr(options, name)]
+        more += [
+            f"--{name.replace('_', '-')}"
+            for name in ("quiet", "json", "begin_again")
+            if getattr(options, name)
+        ]
         return launch(["resume", str(folder.path), *more], options.devices)
 
     from etude.results.load import find, rebuild
@@ -72,15 +80,15 @@ def main(options: argparse.Namespace) -> int:
         files = ", ".join(changed(about.get("digests") or {}, entry.digests)[:SHOWN]) or str(
             entry.path
         )
-        echo(
-            f"etude: changed since the run began: {files}; its numbers may not be those of a run"
-            " never stopped",
-            error=True,
+        complain(
+            f"changed since the run began: {files}; its numbers may not be those of a run never"
+            " stopped"
         )
     run = execute(
         study,
         scale=about["scale"],
         resume=folder.path,
+        begin_again=options.begin_again,
         device=about["device"],
         precision=about["precision"],
         compiled=about["compiled"],
@@ -91,6 +99,22 @@ def main(options: argparse.Namespace) -> int:
     )
     if options.json and run.workers.first:
         echo_json({"run": str(run.folder.path), **(run.folder.result() or {})}, indent=None)
+    return 0
+
+
+def finish(folder: RunFolder) -> int:
+    """Do what a kill has left undone after the result of a run was written.
+
+    Raises:
+        UserError: nothing is left to do, or another process writes the run.
+    """
+    from etude.runs.lifecycle import complete
+
+    if not complete(folder):
+        raise UserError(
+            f"run {folder.name} is finished; there is nothing to resume. 'etude report' shows it"
+        )
+    complain(f"run {folder.name} had its result already; its report is {folder.report_html}")
     return 0
 
 

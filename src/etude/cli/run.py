@@ -10,13 +10,17 @@ import contextlib
 import dataclasses
 import io
 import re
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from etude.catalogue import Catalogue, Entry
 from etude.cli.output import echo, echo_json
 from etude.errors import UserError, nearest, printable
 from etude.runs.launch import launch, launched
 from etude.study import Count, Natural, Positive, check_field, expectation, option_of
+
+if TYPE_CHECKING:
+    from etude.runs.run import Run
 
 USAGE = """usage: etude run STUDY [--scale SCALE] [--seed N] [--any-field VALUE] …
 
@@ -52,6 +56,9 @@ class Options:
     checkpoint_every: Annotated[Positive, "seconds between checkpoints"] = 30.0
     quiet: Annotated[bool, "print nothing while it runs"] = False
     json: Annotated[bool, "print the result as JSON"] = False
+    prove_resume: Annotated[
+        bool, "run it once more, stopped and resumed on the way, and say whether anything differs"
+    ] = False
 
 
 def raw(words: list[str]) -> int:
@@ -60,30 +67,43 @@ def raw(words: list[str]) -> int:
         return 0
     options, changes = parse(entry, words[1:])
 
+    if options.prove_resume and (options.devices > 1 or launched()):
+        raise UserError("--prove-resume takes one process; expected no --devices beside it")
     if options.devices > 1 and not launched():
         return launch(["run", *words], options.devices, options.threads)
 
     from etude.study import execute
 
-    run = execute(
-        entry.load().at(options.scale, **changes),
-        seed=options.seed,
-        scale=options.scale,
-        source=entry.source,
-        root=options.runs or None,
-        device=options.device or None,
-        precision=options.precision,
-        compiled=options.compile,
-        quiet=options.quiet,
-        folds=options.folds,
-        threads=options.threads,
-        strategy=options.strategy,
-        checkpoint_every=(
-            None
-            if options.checkpoint_every == Options.checkpoint_every
-            else options.checkpoint_every
-        ),
-    )
+    def perform(root: str | Path | None, **more: Any) -> Run:
+        return execute(
+            entry.load().at(options.scale, **changes),
+            seed=options.seed,
+            scale=options.scale,
+            source=entry.source,
+            root=root,
+            device=options.device or None,
+            precision=options.precision,
+            compiled=options.compile,
+            quiet=options.quiet,
+            folds=options.folds,
+            threads=options.threads,
+            strategy=options.strategy,
+            checkpoint_every=(
+                None
+                if options.checkpoint_every == Options.checkpoint_every
+                else options.checkpoint_every
+            ),
+            **more,
+        )
+
+    run = perform(options.runs or None)
+    if options.prove_resume:
+        from etude.results.prove import prove_resume
+
+        proof = prove_resume(run, perform, None if entry.module else entry.path.parent)
+        for line in proof.lines():
+            echo(line)
+        return 0 if proof.exact else 1
     if options.json and run.workers.first:
         echo_json({"run": str(run.folder.path), **(run.folder.result() or {})}, indent=None)
     return 0

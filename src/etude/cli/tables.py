@@ -61,7 +61,8 @@ def terminal_width() -> int:
     """Columns of the terminal; where output goes elsewhere ``$COLUMNS``, else 120."""
     if sys.stdout.isatty():
         return shutil.get_terminal_size().columns
-    return int(os.environ.get("COLUMNS") or 120)
+    asked = os.environ.get("COLUMNS", "")
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else 120
 
 
 def has_colour() -> bool:

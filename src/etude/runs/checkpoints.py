@@ -22,7 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from etude.errors import UserError
@@ -85,6 +84,7 @@ class Checkpoints:
         self.folder = folder
         self.say = say
         self.workers = workers or Workers()
+        self._read_back: set[int] = set()  # stages of which this process has read a checkpoint back
 
     def save(self, stage: int, step: int, state: dict[str, Any]) -> None:
         """Write one step's state, then drop all but the last two."""
@@ -103,7 +103,7 @@ class Checkpoints:
                 },
             }
         if self.workers.first:
-            self._write(name, _content(state))
+            self._write(name, self._proven(stage, state))
             for _, _, path in self._files(done=False)[:-2]:
                 path.unlink(missing_ok=True)
                 shutil.rmtree(_shards_of(path), ignore_errors=True)
@@ -115,11 +115,11 @@ class Checkpoints:
         state = shards.gather(state)
         if not self.workers.first:
             return lambda: None
-        content = _content(state)
+        content = self._proven(stage, state)
         return lambda: self._write(f"{stage}-done", content)
 
     def restore(
-        self, logged: float = math.inf
+        self, logged: float = math.inf, *, begin_again: bool = False
     ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
         """Where to go on: the final states of the stages that ended, and the last whole step of the
         one that had not.
@@ -127,6 +127,13 @@ class Checkpoints:
         A file that does not match its checksum is passed over, with a message, and the one before
         it is used; and so is one that was written when the log had more than the ``logged`` bytes
         that are left of it.
+
+        Args:
+            logged: the length of the log in bytes.
+            begin_again: where no checkpoint can be used, begin at the first step.
+
+        Raises:
+            UserError: there are checkpoints, and none of them can be used; nothing was changed.
         """
         finished: list[dict[str, Any]] = []
         for stage, _, path in self._files(done=True):
@@ -135,6 +142,20 @@ class Checkpoints:
         for stage, _, path in reversed(self._files(done=False)):
             if stage == len(finished) and (state := self._read(path, logged)) is not None:
                 return finished, state
+        found = self._files(done=True) + self._files(done=False)
+        if not found:
+            self.say("no checkpoint was saved before the stop; the run begins at its first step")
+        elif not finished:
+            lost = f"none of its {len(found)} checkpoints can be used"
+            if not begin_again:
+                raise UserError(
+                    f"run {self.folder.parent.name} can't go on: {lost}, and to begin again"
+                    " at the first step needs your word: etude resume --begin-again, or"
+                    " Run(…, begin_again=True)"
+                )
+            self.say(f"{lost}; as you asked, the run begins again at its first step")
+        elif any(stage == len(finished) for stage, _, _ in self._files(done=False)):
+            self.say(f"no step of loop {len(finished) + 1} can be used; that loop begins again")
         return finished, None
 
     def clear(self) -> None:
@@ -147,6 +168,24 @@ class Checkpoints:
             shutil.rmtree(path, ignore_errors=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
+
+    def _proven(self, stage: int, state: dict[str, Any]) -> bytes:
+        """A checkpoint's content, which for the first one of a stage has been read back.
+
+        What can be written but not read would be missed only when it is needed.
+        """
+        content = _content(state)
+        if stage not in self._read_back:
+            try:
+                _loaded(content)
+            except Exception as error:
+                raise UserError(
+                    f"a checkpoint of {self.folder.parent.name} can be written but not read"
+                    f" ({_reason(error)}); expected tensors, numbers, texts and plain containers"
+                    " in the loop's state"
+                ) from error
+            self._read_back.add(stage)
+        return content
 
     def _write(self, name: str, content: bytes) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -161,10 +200,11 @@ class Checkpoints:
             )
             return None
         try:
-            state: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except Exception as error:  # what is no state can fail in many ways, and executes nothing
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.say(f"checkpoint {path.name} can't be read ({reason}); using the one before it")
+            state = _loaded(content)
+        except Exception as error:  # what is no state can fail in many ways
+            self.say(
+                f"checkpoint {path.name} can't be read ({_reason(error)}); using the one before it"
+            )
             return None
         if not isinstance(state, dict):
             self.say(f"checkpoint {path.name} holds no state; using the one before it")
@@ -205,16 +245,14 @@ def _shards_of(path: Path) -> Path:
 
 def _content(state: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    torch.save(_as_tensors(state), buffer)
+    torch.save(state, buffer)
     return buffer.getvalue()
 
 
-def _as_tensors(state: Any) -> Any:
-    """NumPy's arrays as tensors, which load without pickle; whatever takes the one from a state
-    takes the other.
-    """
-    if isinstance(state, np.ndarray):
-        return torch.from_numpy(state.copy())
-    if isinstance(state, dict):
-        return {key: _as_tensors(value) for key, value in state.items()}
-    return [_as_tensors(value) for value in state] if isinstance(state, list) else state
+def _loaded(content: bytes) -> Any:
+    """What a checkpoint holds; to read it executes nothing."""
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -394,13 +394,18 @@ def _finite(value: Any) -> Any:
 
 def environment() -> dict[str, Any]:
     """Versions, machine and commit, for ``study.json``."""
-    versions = {"python": platform.python_version()}
+    return {"versions": versions(), "commit": _commit(), "machine": machine()}
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages on which the bits of a result rest."""
+    found = {"python": platform.python_version()}
     for package in ("etude", "torch", "numpy"):
         try:
-            versions[package] = metadata.version(package)
+            found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return {"versions": versions, "commit": _commit(), "machine": machine()}
+            found[package] = "not installed"
+    return found
 
 
 def machine() -> dict[str, Any]:

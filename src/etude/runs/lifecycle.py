@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from etude.errors import UserError, memory_trouble, out_of_memory
-from etude.runs.checkpoints import disk_trouble, write_atomically
+from etude.runs.checkpoints import Checkpoints, disk_trouble, write_atomically
 from etude.runs.folder import RunFolder, as_json, environment, find_runs
 from etude.runs.owner import owner
 from etude.runs.policy import Pulse
@@ -95,12 +95,16 @@ class Lifecycle:
         self.resumed = found is not None
         self.folder = found or RunFolder.create(self.name, self.root)
         self._lock = self.folder.lock()
-        if self.resumed:
-            if self.folder.result_json.is_file():
-                self._lock.release()
-                raise UserError(f"run {self.folder.name} is finished; there is nothing to resume")
-            (self.folder.path / "error.txt").unlink(missing_ok=True)
+        if self.resumed and self.folder.result_json.is_file():
+            self._lock.release()
+            complete(self.folder)
+            raise UserError(f"run {self.folder.name} is finished; there is nothing to resume")
         self.folder.tell(**self._owner)
+
+    def go_on(self) -> None:
+        """What was done before can be gone on with: forget the error in which it ended."""
+        if self.workers.first:
+            (self.folder.path / "error.txt").unlink(missing_ok=True)
 
     def _runs(self) -> list[RunFolder]:
         return [run for run in find_runs(self.root) if run.path.parent.name == self.name]
@@ -137,10 +141,29 @@ class Lifecycle:
         write_atomically(self.folder.study_json, as_json(whole).encode())
 
     def handle_signals(self, handler: Handler) -> None:
-        """Have Ctrl-C and SIGTERM call ``handler`` until the run is over."""
+        """Have Ctrl-C, SIGTERM and the terminal's end (SIGHUP, unless it is ignored, as by nohup)
+        call ``handler`` until the run is over.
+
+        A process that this one forks, a DataLoader's worker, inherits them. There nothing is to be
+        saved: Ctrl-C and the terminal's end are the parent's affair, and SIGTERM ends it.
+        """
+        parent = os.getpid()
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if os.getpid() == parent:
+                handler(number, frame)
+            elif number == signal.SIGTERM:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._handlers[number] = signal.signal(number, handler)
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                number = getattr(signal, name, None)  # not every system has a SIGHUP
+                if number is None or (
+                    name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
+                ):
+                    continue
+                self._handlers[number] = signal.signal(number, handle)
 
     # -- on the way --------------------------------------------------------------------------------
 
@@ -167,19 +190,15 @@ class Lifecycle:
             signal.signal(number, handler)
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Write the result and the report.
+        """Write the report, then the result, with which the run is finished.
 
-        Where the report fails (a full disk, say, or Ctrl-C), the run is not finished, and a resumed
-        one does all this again.
+        Where the report fails (a full disk, say, or Ctrl-C), or a kill comes between them, the run
+        is not finished, and a resumed one does all this again.
         """
         from etude.runs.report import write_report
 
+        write_report(self.folder, json_form(result))
         write_atomically(self.folder.result_json, as_json(result).encode())
-        try:
-            write_report(self.folder)
-        except BaseException:
-            self.folder.result_json.unlink(missing_ok=True)
-            raise
 
     def keep_traceback(self, error: BaseException) -> None:
         """Write ``error.txt``, unless another process is to blame."""
@@ -217,6 +236,28 @@ class Lifecycle:
             if discard and not self.resumed:
                 shutil.rmtree(self.folder.path, ignore_errors=True)
         self.workers.leave()
+
+
+def complete(folder: RunFolder) -> bool:
+    """Do what a kill has left undone at the very end of a run that has its result: write its
+    report, remove its checkpoints. Whether there was anything to do.
+
+    Raises:
+        UserError: another process is about to do it.
+    """
+    from etude.runs.report import write_report
+
+    if folder.report_html.is_file() and not folder.checkpoint.is_dir():
+        return False
+    lock = folder.lock()
+    try:
+        if not folder.report_html.is_file():
+            write_report(folder)
+        Checkpoints(folder.checkpoint).clear()
+        (folder.path / ".lock").unlink(missing_ok=True)
+    finally:
+        lock.release()
+    return True
 
 
 def json_form(value: Any) -> Any:

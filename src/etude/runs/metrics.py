@@ -46,16 +46,27 @@ class Window:
         self.sums, self.counts = {}, {}
         return means
 
-    def state_dict(self) -> dict[str, Any]:
-        """Plain numbers, for a checkpoint in the middle of a window."""
+    def state_dict(self, workers: Workers) -> dict[str, Any]:
+        """Plain numbers, for a checkpoint in the middle of a window: each process's sums, which
+        all give the same names.
+        """
+        sums = {key: float(value) for key, value in self.sums.items()}
+        each = workers.gather(list(sums.values()))
         return {
-            "sums": {key: float(value) for key, value in self.sums.items()},
+            "sums": [dict(zip(sums, numbers, strict=True)) for numbers in each],
             "counts": dict(self.counts),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on in the middle of a window."""
-        self.sums, self.counts = dict(state["sums"]), dict(state["counts"])
+    def load_state_dict(self, state: dict[str, Any], workers: Workers) -> None:
+        """Go on in the middle of a window; where there are other processes than before, each has
+        the mean of their sums.
+        """
+        each = state["sums"]
+        if len(each) == workers.size:
+            self.sums = dict(each[workers.rank])
+        else:
+            self.sums = {key: sum(sums[key] for sums in each) / len(each) for key in each[0]}
+        self.counts = dict(state["counts"])
 
 
 class MetricsFile:
@@ -71,6 +82,7 @@ class MetricsFile:
     def __init__(self, path: Path | None, *, replaying: bool) -> None:
         self.path = path or Path(tempfile.gettempdir())
         self.replaying = replaying
+        self.written = 0  # rows, by this process
         try:
             self._file = path.open("ab") if path else tempfile.TemporaryFile()  # noqa: SIM115
             if not replaying:
@@ -87,6 +99,7 @@ class MetricsFile:
         }
         try:
             self._file.write(json.dumps(clean, ensure_ascii=False).encode() + b"\n")
+            self.written += 1
         except OSError as error:
             raise disk_trouble(error, self.path) from error
 

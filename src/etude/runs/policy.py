@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,17 +28,32 @@ class SavePolicy:
     Args:
         every: seconds between checkpoints; None for the default.
         clock: seconds that only grow.
+        stop_after: steps after which the run is asked to stop; None: never.
 
     Attributes:
+        steps: how many were done, in all loops of the run.
         signal: the number of the signal that asks the run to stop, or None.
     """
 
-    def __init__(self, every: float | None = None, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        every: float | None = None,
+        clock: Clock = time.monotonic,
+        stop_after: int | None = None,
+    ) -> None:
         self.every = every
         self.clock = clock
+        self.stop_after = stop_after
+        self.steps = 0
         self.signal: int | None = None
         self.cost = 0.0  # seconds that the last saving took
         self.restart()
+
+    def step_done(self) -> None:
+        """Count a step; ask for the stop that is due after it."""
+        self.steps += 1
+        if self.steps == self.stop_after and self.signal is None:
+            self.signal = signal.SIGINT
 
     def restart(self) -> None:
         """Count the seconds from now on, as if a checkpoint had just been saved."""

@@ -16,19 +16,27 @@ from etude.runs.lesson import lesson_html
 LARGEST_SVG = 400_000  # bytes; a larger drawing (thousands of points) is shown as its PNG
 
 
-def write_report(folder: RunFolder) -> Path:
+def write_report(folder: RunFolder, result: dict[str, Any] | None = None) -> Path:
     """Write ``report.html`` from what the run folder holds; needs nothing else.
+
+    Args:
+        folder: of the run.
+        result: what the run is about to write as its result, where it has not yet.
 
     Raises:
         UserError: what it holds is damaged, or the report can't be written.
     """
-    page = report(folder)
+    page = report(folder, result)
     write_atomically(folder.report_html, page.encode())
     return folder.report_html
 
 
-def report(folder: RunFolder) -> str:
+def report(folder: RunFolder, result: dict[str, Any] | None = None) -> str:
     """The report as HTML. It executes nothing and fetches nothing, whoever made the run.
+
+    Args:
+        folder: of the run.
+        result: what the run is about to write as its result, where it has not yet.
 
     Raises:
         UserError: what the folder holds is damaged.
@@ -36,7 +44,7 @@ def report(folder: RunFolder) -> str:
     from jinja2 import UndefinedError
 
     try:
-        return _page(folder)
+        return _page(folder, result or folder.result())
     except (KeyError, TypeError, ValueError, AttributeError, UndefinedError) as error:
         raise UserError(
             f"run {folder.name} is damaged: its study.json or result.json lacks {error}"
@@ -60,8 +68,8 @@ def digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _page(folder: RunFolder) -> str:
-    study, result = folder.study(), folder.result()
+def _page(folder: RunFolder, result: dict[str, Any] | None) -> str:
+    study = folder.study()
     return paper(
         "runs/report.html",
         study=study,

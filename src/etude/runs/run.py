@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import get_ident
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from weakref import ref
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,9 +21,9 @@ from etude.claims import Claim, Verdict
 from etude.errors import UserError
 from etude.runs import keeping, placement, record
 from etude.runs.checkpoints import Checkpoints
-from etude.runs.folder import RunFolder, check_record, peak_memory
+from etude.runs.folder import RunFolder, check_record, machine, peak_memory, versions
 from etude.runs.gradients import Schedule
-from etude.runs.lifecycle import Lifecycle
+from etude.runs.lifecycle import Lifecycle, json_form
 from etude.runs.metrics import Log, MetricsFile, Value, Window
 from etude.runs.policy import SavePolicy
 from etude.runs.progress import Progress, clock
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Diverged", "Interrupted", "Run"]
 
 T = TypeVar("T")
+Changing = Stateful | torch.Generator | np.random.Generator | np.random.RandomState | random.Random
+UNDER_WAY: list[ref[Run]] = []  # in this process, each begun within the one before it
 SHOWN = 16  # metrics that are printed at the end; the report has them all
 
 
@@ -61,7 +68,8 @@ class Run:
 
     Args:
         name: the study, or any name for a script of your own that a folder can have.
-        seed: seeds Python's, NumPy's and PyTorch's generators.
+        seed: seeds Python's, NumPy's and PyTorch's generators; by default 0. A resumed run has that
+            with which it began.
         scale: the named setting, for the record.
         fields: the hyper-parameters, for the record; ``vars(args)`` of argparse will do. Numbers of
             NumPy, paths, devices and the like are written by their values and names.
@@ -80,18 +88,24 @@ class Run:
             A resumed run has those with which it began.
         strategy: where several processes carry out the run (see :mod:`etude.runs.workers`), what
             each of them holds: ``ddp``, the whole network, or ``fsdp``, a shard of it.
+        begin_again: where a run is resumed and none of its checkpoints can be used, begin at its
+            first step; else that is an error.
+        stop_after: stop after so many steps, counted over all loops, and save, as by Ctrl-C.
+
+    Runs may follow one another in one process. One that is begun within another leaves the random
+    numbers of the outer one where they were; meanwhile the outer one takes no step.
 
     Raises:
-        UserError: the folder can't be made or is in use, the device is not there, or a name or a
-            field can't be recorded: all that is recorded is checked here, by the code that reads it
-            later.
+        UserError: the folder can't be made or is in use, the device is not there, a run is under
+            way in another thread of this process, or a name or a field can't be recorded: all that
+            is recorded is checked here, by the code that reads it later.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         scale: str = "quick",
         fields: Mapping[str, Any] | None = None,
         claims: Sequence[Claim] = (),
@@ -105,10 +119,13 @@ class Run:
         quiet: bool = False,
         threads: int | tuple[int, str] | None = None,
         strategy: Strategy = "ddp",
+        begin_again: bool = False,
+        stop_after: int | None = None,
     ) -> None:
         name = record.checked_file_name("the run's name", name)
         seeds = "a whole number from 0 to 2^63 - 1"
-        seed = record.whole_number("the seed", seed, seeds)
+        self._asked_seed = seed
+        seed = 0 if seed is None else record.whole_number("the seed", seed, seeds)
         if not 0 <= seed < 2**63:
             raise UserError(f"the seed is {seed}; expected {seeds}")
         self.workers = Workers.here(strategy)
@@ -135,7 +152,8 @@ class Run:
             settings,
             self.workers,
         )
-        self._policy = SavePolicy(checkpoint_every)
+        self._begin_again = begin_again
+        self._policy = SavePolicy(checkpoint_every, stop_after=stop_after)
         self._progress = Progress(quiet or not self.workers.first)
         self._stages = 0  # so far
         self._notes: list[str] = []
@@ -146,16 +164,35 @@ class Run:
     # -- entering and leaving ----------------------------------------------------------------------
 
     def __enter__(self) -> Self:
+        self._outer_random = self._take_turn()
         self.workers.join(self.device)
-        self._life.open()
+        try:
+            self._life.open()
+        except BaseException:
+            self._give_turn_back()
+            raise
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(self._threads or self._threads_before)
+        try:
+            self._begin()
+        except BaseException:
+            self._life.restore_signals()
+            torch.set_num_threads(self._threads_before)
+            self._life.close(discard=True)
+            self._give_turn_back()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        """Find out what was done before, if anything, and get ready for the first step."""
         checkpoints = Checkpoints(self.folder.checkpoint, self.say, self.workers)
         self._past = Past()
         if self._life.resumed:
             self._take_over(self.folder.study())
             log = self.folder.metrics_jsonl  # rows that it has lost must be written again
-            self._past = Past(*checkpoints.restore(log.stat().st_size if log.is_file() else 0))
+            length = log.stat().st_size if log.is_file() else 0
+            self._past = Past(*checkpoints.restore(length, begin_again=self._begin_again))
+            self._life.go_on()
         elif self.workers.first:
             self._life.record(self._how() | self._about)
         file = MetricsFile(
@@ -173,9 +210,11 @@ class Run:
             progress=self._progress,
             tell=self._life.tell,
             say=self.say,
+            note=self._note,
+            check_turn=self._check_turn,
             how_to_resume=self._how_to_resume(),
         )
-        self._stage: Stage[Any] = Stage(self._services, -1, "", (), None, (), self.seed)
+        self._current = Stage[Any](self._services, -1, "", (), None, (), self.seed)
         self._life.handle_signals(self._on_signal)
         seed_everything(self.seed)
         torch.backends.cudnn.deterministic = True
@@ -183,7 +222,6 @@ class Run:
         self.say(self._first_line())
         if self.device.type == "mps":
             self.say(placement.MPS_PROMISE)
-        return self
 
     def __exit__(
         self,
@@ -193,6 +231,13 @@ class Run:
     ) -> None:
         self._progress.stop(self.step)
         self._life.restore_signals()
+        # a mistake that is told before the first step is done leaves nothing
+        never_began = (
+            isinstance(error, UserError)
+            and not self._past
+            and self._policy.steps == 0
+            and not self._services.log.file.written
+        )
         try:
             self._stage.run_is_over(error)
             self._services.log.file.close()
@@ -207,12 +252,61 @@ class Run:
                     raise explanation from error
         finally:
             torch.set_num_threads(self._threads_before)
-            never_began = isinstance(error, UserError) and not self._stages
             self._life.close(discard=never_began)
+            self._give_turn_back()
+
+    def _take_turn(self) -> dict[str, Any] | None:
+        """Become the innermost run of this process; gives the random state of the one around it.
+
+        Raises:
+            UserError: a run is under way in another thread, which draws from the same numbers.
+        """
+        UNDER_WAY[:] = [each for each in UNDER_WAY if each() is not None]
+        around = [run for each in UNDER_WAY if (run := each()) is not None]
+        if any(run._thread != get_ident() for run in around):
+            raise UserError(
+                f"run {around[-1].name} is under way in another thread of this process, and both"
+                " would draw from the same random numbers; expected one run after the other, or"
+                " processes"
+            )
+        self._thread = get_ident()
+        UNDER_WAY.append(ref(self))
+        return random_state() if around else None
+
+    def _give_turn_back(self) -> None:
+        UNDER_WAY[:] = [each for each in UNDER_WAY if each() not in (None, self)]
+        if self._outer_random is not None:
+            restore_random_state(self._outer_random)
+
+    def _check_turn(self) -> None:
+        if UNDER_WAY[-1]() is not self:
+            inner = UNDER_WAY[-1]()
+            raise UserError(
+                f"run {self.name} is asked for a step while {inner.name if inner else 'another'} is"
+                " under way, which draws from the same random numbers; expected one after the other"
+            )
+
+    @property
+    def _stage(self) -> Stage[Any]:
+        """The loop that is under way, or was last.
+
+        Raises:
+            UserError: the run has not been entered.
+        """
+        try:
+            return self._current
+        except AttributeError:
+            raise UserError(
+                f"run {self.name} has not begun; expected: with etude.Run(…) as run:"
+            ) from None
 
     @property
     def folder(self) -> RunFolder:
-        """Where all that the run leaves is kept."""
+        """Where all that the run leaves is kept; the log of a loop that was left by ``break`` is
+        whole there.
+        """
+        if hasattr(self, "_current") and not self.workers.many:
+            self._current.settle()
         return self._life.folder
 
     @property
@@ -231,6 +325,11 @@ class Run:
         """
         self._progress.say(message)
         self._life.note(message)
+
+    def _note(self, message: str) -> None:
+        """A line that stands in the report as well."""
+        self.say(message)
+        self._notes.append(message)
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -260,7 +359,7 @@ class Run:
         batches: Iterable[T],
         steps: int | None = None,
         *,
-        state: Stateful | Sequence[Stateful | torch.Generator] = (),
+        state: Changing | Sequence[Changing] = (),
         name: str | None = None,
     ) -> Iterator[T]:
         """The training loop: yields ``steps`` batches, and around each does the book-keeping.
@@ -269,16 +368,22 @@ class Run:
             batches: any iterable; one that ends is started again until ``steps`` are done. One with
                 a ``state_dict`` is resumed by it; any other is drawn from again, from the random
                 state in which its pass began.
-            steps: how many; by default one pass. One loop over several epochs is
+            steps: how many; by default one pass. Where the batches end before, the run says so, and
+                its report too; a loop without any step is an error. One loop over several epochs is
                 ``run.steps(loader, epochs * len(loader))``: a loop around ``run.steps`` would make
                 a stage, and a curve, of every epoch.
-            state: everything that changes in the loop and has a ``state_dict``. What is left out is
-                not resumed.
+            state: everything that changes in the loop and has a ``state_dict``, and random
+                generators of one's own. What is left out is not resumed; what
+                :meth:`minimise` changes and is left out is an error. A network's modes (``train``,
+                ``eval``) and ``requires_grad`` are kept with it.
             name: of the stage, for logs and curves, where a run has several.
 
         Loops may follow one another (stages), not nest. ``break`` ends a stage early. Of several
         processes each gets its own rows of the batch, and random numbers of its own in the loop's
         body; a batch without rows goes to all.
+
+        Raises:
+            UserError: something in ``state`` can't be kept, or there is no step to take.
         """
         if name is not None and name != "":
             record.checked_name("a stage's name", name)
@@ -293,7 +398,7 @@ class Run:
         stage = Stage(self._services, number, shown, batches, steps, state, self.seed)
         if name is None:
             stage.follow(self._stage)
-        self._stage = stage
+        self._current = stage
         if not self._past.put_back(stage):
             yield from stage.loop()
 
@@ -320,12 +425,15 @@ class Run:
         Raises:
             Diverged: the loss is NaN or infinite; nothing was changed, and the last checkpoint is
                 from before.
+            UserError: the loop's ``state`` lacks an optimiser, a schedule or parameters.
         """
+        optimizers, schedules = _several(optimizer), _several(schedule or ())
+        self._stage.check_held(optimizers, schedules)
         self._stage.watch_loss(loss)
         self._stage.gradients.minimise(
             loss,
-            _several(optimizer),
-            _several(schedule or ()),
+            optimizers,
+            schedules,
             weight=self._stage.weight,
             clip=clip,
             accumulate=accumulate,
@@ -354,6 +462,11 @@ class Run:
     def step(self) -> int:
         """Steps done in this loop."""
         return self._stage.step
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps done by this process, in all loops."""
+        return self._policy.steps
 
     @property
     def progress(self) -> float:
@@ -424,6 +537,7 @@ class Run:
         Raises:
             UserError: a value is not one number, or its name no text of one line; which one.
         """
+        self._stage.settle()
         count = record.whole_number("held_out", held_out, "a whole number of examples")
         found = {
             record.checked_metric(key): record.number(key, value) for key, value in metrics.items()
@@ -440,6 +554,7 @@ class Run:
         Raises:
             UserError: no file may have this name, or a row has another number of cells.
         """
+        self._stage.settle()
         name = self._file_name("table", name)
         if not self._silent:
             for line in keeping.table(self.folder, name, columns, rows):
@@ -450,24 +565,28 @@ class Run:
 
         ``cover``: it stands for the run where one small picture is shown; else the first one does.
         """
+        self._stage.settle()
         name = self._file_name("figure", name)
         self._cover = name if cover else self._cover
         keeping.figure(None if self._silent else self.folder, name, figure)
 
     def drawing(self, name: str, svg: str) -> None:
         """Keep a picture that is SVG already, as ``figures/<name>.svg``."""
+        self._stage.settle()
         name = self._file_name("figure", name)
         if not self._silent:
             keeping.drawing(self.folder, name, svg)
 
     def animation(self, name: str, film: Film, *, fps: int = 20, cover: bool = False) -> None:
         """Keep a film as ``figures/<name>.gif``, and its last frame as a figure for paper."""
+        self._stage.settle()
         name = self._file_name("figure", name)
         self._cover = name if cover else self._cover
         keeping.animation(None if self._silent else self.folder, name, film, fps)
 
     def keep(self, net: nn.Module, name: str = "network") -> None:
         """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""
+        self._stage.settle()
         name = self._file_name("network", name)
         state = whole(net.state_dict())  # all processes have a part in it
         if not self._silent:
@@ -521,13 +640,43 @@ class Run:
         }
 
     def _take_over(self, recorded: Mapping[str, Any]) -> None:
-        """Go on with the seed and the threads with which the run began.
+        """Go on with the seed and the threads with which the run began, and say what is not as it
+        was then.
 
         Sums are split among threads: the same number, equal bits.
         """
         self._part.seed = recorded["seed"]
         if recorded.get("devices", 1) == self.workers.size:
             torch.set_num_threads(recorded["threads"])
+        if self._asked_seed not in (None, recorded["seed"]):
+            self._note(
+                f"the run began with seed {recorded['seed']} and goes on with it; seed"
+                f" {self._asked_seed} is passed over"
+            )
+        if recorded.get("study", self.name) != self.name:
+            self._note(f"this is a run of {recorded['study']}, resumed as one of {self.name}")
+        fields, before = json_form(self.fields), recorded.get("fields", {})
+        for name in {**before, **fields}:
+            if before.get(name) != fields.get(name):
+                self._note(
+                    f"{name} was {before.get(name)!r} when the run began and is"
+                    f" {fields.get(name)!r} now; the numbers may not be those of a run never"
+                    " stopped"
+                )
+        was = recorded.get("versions") or {}
+        other = [
+            f"{name} {was[name]}, now {version}"
+            for name, version in versions().items()
+            if was.get(name, version) != version
+        ]
+        processor = (recorded.get("machine") or {}).get("processor")
+        if processor and processor != machine()["processor"]:
+            other.append(f"{processor}, now {machine()['processor']}")
+        if other:
+            self._note(
+                f"the run began with {'; '.join(other)}: equal bits are promised on one machine"
+                " with the same versions only"
+            )
 
     def _first_line(self) -> str:
         crew = f"{self.workers.size} processes ({self.workers.strategy}) of "
@@ -549,6 +698,9 @@ class Run:
         return f'to go on, start the script again with: Run("{self.name}", resume="auto")'
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Stop after this step; the second signal stops at once."""
+        if number == getattr(signal, "SIGHUP", None) and self._policy.signal is not None:
+            return  # a terminal that goes away says so more than once
         if self._stage.is_open and self._policy.signal is None:
             self._policy.signal = number
             self.say("stopping after this step (once more: at once) …")

@@ -8,6 +8,7 @@ and in a whole state by ``{MARK: tensor}``, so that whoever loads it knows what 
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -67,9 +68,10 @@ def load(part: Any, state: Any) -> None:
     """
     if isinstance(part, nn.Module):
         now = part.state_dict()
-        state = {
-            key: _like(value, now[key]) if key in now else value for key, value in state.items()
-        }
+        state = OrderedDict(
+            (key, _like(value, now[key]) if key in now else value) for key, value in state.items()
+        )
+        state._metadata = getattr(now, "_metadata", None)  # the versions of its modules' states
     part.load_state_dict(state)
     if isinstance(part, torch.optim.Optimizer):
         for (

@@ -5,17 +5,18 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 import torch
-from torch import nn
 
 from etude.errors import UserError
-from etude.runs import shards
+from etude.runs import plain, shards
 from etude.runs.checkpoints import Checkpoints
-from etude.runs.gradients import Gradients
+from etude.runs.gradients import Gradients, Optimizers, Schedule
 from etude.runs.metrics import Log, Window
+from etude.runs.parts import Parts
 from etude.runs.policy import Agreement, SavePolicy
 from etude.runs.progress import Progress
 from etude.runs.random_state import random_state, restore_random_state, seed_everything
@@ -23,7 +24,8 @@ from etude.runs.streams import Stateful, Stream
 from etude.runs.workers import Workers, count_rows
 
 T = TypeVar("T")
-ROWS = 200  # rows of metrics for a loop, whatever its length
+ROWS = 200  # rows of metrics for a loop, whatever its length; of an endless one half as many each
+# time that its length doubles
 
 
 class Interrupted(SystemExit):
@@ -55,6 +57,8 @@ class Services:
         progress: what a person sees of it.
         tell: told the stage, the step and the number of steps after every step.
         say: says a line.
+        note: says a line that the report must hold as well.
+        check_turn: raises a UserError where a run within this one is under way.
         how_to_resume: what a person does to go on with it.
     """
 
@@ -68,6 +72,8 @@ class Services:
     progress: Progress
     tell: Callable[[str, int, int | None], None]
     say: Callable[[str], None]
+    note: Callable[[str], None]
+    check_turn: Callable[[], None]
     how_to_resume: str
 
 
@@ -103,14 +109,16 @@ class Stage(Generic[T]):
         state: Stateful | Sequence[Stateful | torch.Generator],
         seed: int,
     ) -> None:
+        self._asks_batches = steps is None  # how many steps there are
         if steps is None and isinstance(batches, Sized):
-            steps = len(batches)
+            with suppress(TypeError):  # a DataLoader of which nobody knows how long it is
+                steps = len(batches)
         self.services = services
         self.number = number
         self.name = name
         self.batches = batches
         self.total = steps
-        self.parts: list[Any] = list(state) if isinstance(state, Sequence) else [state]
+        self.parts = Parts(state)
         self.seed = seed
         self.step = 0
         self.in_body = self.is_open = False
@@ -118,11 +126,12 @@ class Stage(Generic[T]):
         self.window = Window()
         self.gradients = Gradients(services.workers)
         self.row_due = False  # after this step, whatever its number
-        self._steps_per_row = max(1, (steps or 0) // ROWS)
         self._stream = Stream(batches)
         self._agreement = Agreement(services.policy, services.workers)
         self._unchecked: list[tuple[int, torch.Tensor]] = []
         self._run_is_over = False
+        self._short = False  # the batches ended before the steps that were asked for
+        self._held: set[tuple[Optimizers, tuple[Schedule, ...]]] = set()  # known to be in the state
         self._in_a_row = 0  # stages without a name over the same batches, this one included
         self._left: dict[str, Any] | None = None  # the state in which a break left it
 
@@ -142,12 +151,14 @@ class Stage(Generic[T]):
         self.services.progress.start(
             f"{self.services.run} {self.name}".strip(), self.total, self.step
         )
+        self.parts.state()  # what can't be kept is told now, not when it is to be kept
         self.is_open = True
         try:
             while self.total is None or self.step < self.total:
                 try:
                     batch, common = self.draw()
                 except StopIteration:
+                    self._short = self.total is not None
                     break
                 self.in_body = True
                 yield batch
@@ -171,6 +182,7 @@ class Stage(Generic[T]):
         Of several processes each gets its own rows, and random numbers of its own in the loop's
         body; the common state is put back after it. None where there is nothing to put back.
         """
+        self.services.check_turn()
         batch = self._stream.draw(again=self.total is not None)
         workers = self.services.workers
         if not (workers.many and count_rows(batch)):
@@ -187,7 +199,8 @@ class Stage(Generic[T]):
             Interrupted: the run was asked to stop, and has saved itself.
         """
         self.step += 1
-        if self.row_due or self.step % self._steps_per_row == 0:
+        self.services.policy.step_done()
+        if self.row_due or self.step % self.steps_per_row == 0:
             self.write_row()
         self.services.progress.update(self.step)
         self.services.tell(self.name, self.step, self.total)
@@ -201,18 +214,35 @@ class Stage(Generic[T]):
                     f" {self.services.how_to_resume}"
                 )
 
+    @property
+    def steps_per_row(self) -> int:
+        """How many steps a row of the log is the mean of, at this step."""
+        if self.total is not None:
+            return max(1, self.total // ROWS)
+        return 1 << ((self.step - 1) // ROWS).bit_length()  # twice as many after 200, 400, 800 …
+
     def end(self) -> None:
         """All steps are done: write what is left in the window, and keep the final state.
 
         Raises:
             Interrupted: the run was asked to stop, and has saved itself.
+            UserError: there was no step at all.
         """
+        if self.step == 0:
+            raise UserError(
+                f"{self.name or 'the loop'} of {self.services.run} takes no step: "
+                + (
+                    "it was asked for 0 steps; expected at least 1"
+                    if self.total == 0 and not self._asks_batches
+                    else "its batches are empty; expected at least one batch (drop_last leaves"
+                    " none where a batch is larger than the data)"
+                )
+            )
+        self._tell_if_short()
         self._drop_half_sums()
         self.write_row()
         self.services.progress.stop(self.step)
-        self.services.workers.check_alike(
-            [part for part in self.parts if isinstance(part, nn.Module)], self.services.run
-        )
+        self.services.workers.check_alike(self.parts.networks, self.services.run)
         self.services.checkpoints.prepare(self.number, self._state() | self._log_state())()
         self.is_open = False
         if self.services.workers.highest(self.services.policy.signal or 0)[0]:
@@ -245,11 +275,20 @@ class Stage(Generic[T]):
         averages with the others.
         """
         self._run_is_over = True
-        if self._left is None or (error is not None and self.services.workers.many):
+        left, self._left = self._left, None
+        if left is None or (error is not None and self.services.workers.many):
             return
         if error is not None:
             self._unchecked = []
         self.write_row()
+
+    def _tell_if_short(self) -> None:
+        if self._short:
+            self.services.note(
+                f"{self.name or 'the loop'} took {self.step:,} of {self.total:,} steps, for its"
+                " batches ended; expected batches that can begin again, as a list or a DataLoader"
+                " does, or fewer steps"
+            )
 
     def _drop_half_sums(self) -> None:
         for calls, accumulate in self.gradients.drop():
@@ -276,6 +315,21 @@ class Stage(Generic[T]):
             self._check_loss(self.step, loss.item())
         else:
             self._unchecked.append((self.step, loss.detach()))
+
+    def check_held(self, optimizers: Optimizers, schedules: tuple[Schedule, ...]) -> None:
+        """Raise a UserError where a step changes what this loop's state does not hold, so that a
+        resumed run would have it as it was at the loop's beginning.
+        """
+        if not self.in_body or (optimizers, schedules) in self._held:
+            return
+        missing = self.parts.missing(optimizers, schedules)
+        if missing is not None:
+            raise UserError(
+                f"{missing}, given to run.minimise, would not be resumed: no state of"
+                f" {self.name or 'this loop'} holds it; expected run.steps(…, state=(network,"
+                " optimizer, schedule)) with all that the loop changes"
+            )
+        self._held.add((optimizers, schedules))
 
     def check_losses(self) -> None:
         """Look at the losses that nobody has looked at yet."""
@@ -308,27 +362,25 @@ class Stage(Generic[T]):
         Raises:
             UserError: it is that of other code.
         """
-        if len(saved["state"]) != len(self.parts):
+        states = saved["state"]
+        if len(states) != len(self.parts.parts):
             raise self._other_code(
-                f"its checkpoint holds {len(saved['state'])} states, the code gives"
-                f" {len(self.parts)}"
+                f"its checkpoint holds {len(states)} states, the code gives {len(self.parts.parts)}"
             )
-        states = shards.scatter(saved["state"], self.services.workers, self.services.device)
-        for part, state in zip(self.parts, states, strict=True):
-            if isinstance(part, torch.Generator):
-                part.set_state(state)
-                continue
-            try:
-                shards.load(part, state)
-            except (RuntimeError, ValueError, KeyError) as error:
-                reason = str(error).splitlines()[0]
-                raise self._other_code(
-                    f"the state of its {type(part).__name__} does not fit ({reason})"
-                ) from error
+        # The batches first: to draw them again may change what is in the state, a generator, say.
+        self._stream.load_state_dict(plain.unpack(saved["batches"]))
+        states = shards.scatter(states, self.services.workers, self.services.device)
+        try:
+            self.parts.put_back(states)
+            self.parts.put_back_modes(saved["modes"])
+        except ValueError as error:
+            raise self._other_code(str(error)) from error
         self.step = saved["step"]
-        self._stream.load_state_dict(saved["batches"])
+        self._short = saved["short"]
+        if self.step < (self.total or 0):
+            self._tell_if_short()
         restore_random_state(saved["random"])
-        self.window.load_state_dict(saved["window"])
+        self.window.load_state_dict(saved["window"], self.services.workers)
         if last:
             self.services.log.load_state_dict(saved)
             self.services.policy.restart()
@@ -341,21 +393,19 @@ class Stage(Generic[T]):
 
     def _state(self) -> dict[str, Any]:
         """All that the loop changes."""
-        states = [
-            part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
-            for part in self.parts
-        ]
+        batches = plain.pack(self._stream.state_dict(), type(self.batches).__name__)
         return {
             "step": self.step,
-            "state": states,
-            "batches": self._stream.state_dict(),
+            "state": self.parts.state(),
+            "modes": self.parts.modes(),
+            "batches": batches,
             "random": random_state(),
+            "short": self._short,
         }
 
     def _log_state(self) -> dict[str, Any]:
-        """The half-filled window, a mean over processes, and where the log is."""
-        window = self.window.state_dict()
-        window["sums"] = self.services.workers.mean(window["sums"])
+        """The half-filled window, each process's own, and where the log is."""
+        window = self.window.state_dict(self.services.workers)
         return {"window": window, **self.services.log.state_dict()}
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from torch.utils.data import DataLoader
+
+from etude.errors import UserError
+from etude.runs.plain import GENERATORS, generator_state, put_back_generator
 from etude.runs.random_state import random_state, restore_random_state
 
 T = TypeVar("T")
+DEPTH = 5  # from a loader to the generator of its sampler's sampler, or of a data set's data set
+WIDTH = 64  # things in one container, and attributes of one object, that are looked at
 
 
 @runtime_checkable
@@ -24,7 +30,15 @@ class Stateful(Protocol):
 
 
 class Stream(Iterator[T]):
-    """A stream of batches which can be put back to where it was."""
+    """A stream of batches which can be put back to where it was.
+
+    Batches without a ``state_dict`` are drawn again from where their pass began: from the random
+    state of then, that of the generators which they hold included (a DataLoader's, its sampler's,
+    its data set's).
+
+    Raises:
+        UserError: they are a DataLoader whose workers outlive a pass, and hold what nobody sees.
+    """
 
     def __init__(self, batches: Iterable[T]) -> None:
         self.batches = batches
@@ -32,6 +46,16 @@ class Stream(Iterator[T]):
         self.taken = 0  # from the pass under way
         self.pass_random: dict[str, Any] | None = None
         self.iterator: Iterator[T] | None = None
+        self._generators: list[Any] = []
+        if not self.stateful:
+            held = list(held_by(batches, (DataLoader, *GENERATORS)))
+            self._generators = [each for each in held if isinstance(each, GENERATORS)]
+            if any(isinstance(each, DataLoader) and each.persistent_workers for each in held):
+                raise UserError(
+                    "a DataLoader with persistent_workers=True can't be resumed exactly: its"
+                    " workers carry random states of their own from one pass to the next; expected"
+                    " persistent_workers=False"
+                )
 
     def draw(self, *, again: bool) -> T:
         """The next batch; at the end of a pass the next one begins, if ``again``."""
@@ -62,11 +86,45 @@ class Stream(Iterator[T]):
             self.batches.load_state_dict(state["own"])  # type: ignore[attr-defined]
         elif state["random"] is not None:
             restore_random_state(state["random"])
+            for generator, saved in zip(
+                self._generators, state["random"].get("held", ()), strict=False
+            ):
+                put_back_generator(generator, saved)
             self._begin()
             for _ in range(state["taken"]):
                 self.draw(again=False)
 
     def _begin(self) -> None:
-        self.pass_random = None if self.stateful else random_state()
+        self.pass_random = None
+        if not self.stateful:
+            held = [generator_state(each) for each in self._generators]
+            self.pass_random = random_state() | ({"held": held} if held else {})
         self.iterator = iter(self.batches)
         self.taken = 0
+
+
+def held_by(thing: Any, kinds: tuple[type, ...], depth: int = DEPTH) -> Iterator[Any]:
+    """All objects of some kinds that a thing holds or is, each once, in an order that is the same
+    whenever the same code made it.
+    """
+    seen: set[int] = set()
+
+    def look(value: Any, left: int) -> Iterator[Any]:
+        if id(value) in seen or isinstance(value, str | bytes | int | float | type | None):
+            return
+        seen.add(id(value))
+        if isinstance(value, kinds):
+            yield value
+        if isinstance(value, GENERATORS) or left == 0:
+            return
+        inner: list[Any] = []
+        if isinstance(value, list | tuple):
+            inner = list(value[:WIDTH])
+        elif isinstance(value, dict):
+            inner = list(value.values())[:WIDTH]
+        elif hasattr(value, "__dict__"):
+            inner = list(vars(value).values())[:WIDTH]
+        for each in inner:
+            yield from look(each, left - 1)
+
+    yield from look(thing, depth)

@@ -231,6 +231,15 @@ class Workers:
             dist.all_reduce(numbers, dist.ReduceOp.MAX)
         return cast("list[float]", numbers.tolist())
 
+    def gather(self, numbers: Sequence[float]) -> list[list[float]]:
+        """The numbers of every process, by its rank; all give as many."""
+        if not self.many or not numbers:
+            return [list(numbers)] * self.size
+        own = torch.tensor(numbers, dtype=torch.float64)
+        each = [torch.empty_like(own) for _ in range(self.size)]
+        dist.all_gather(each, own)
+        return [one.tolist() for one in each]
+
     def tell(self, word: str) -> str:
         """What the first process says, to all."""
         words: list[Any] = [word]
