@@ -10,7 +10,7 @@ from typing import Any
 
 from etude.cli import complain
 from etude.cli.options import add_run, add_study, count
-from etude.cli.output import echo, echo_json
+from etude.cli.output import echo_json
 from etude.errors import UserError
 from etude.runs.folder import RunFolder
 from etude.runs.launch import launch, launched
