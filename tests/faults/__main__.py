@@ -236,7 +236,7 @@ def page_of(results: Results) -> str:
         "",
         (
             "Refused in one sentence that names the file, in less than 30 s of processor time and 1"
-            " GiB. What is there to be read, a lesson, a report or a record on a terminal, is shown,"
+            " GiB. What is there to be read, a lesson, a report, a record on a terminal, is shown,"
             " and holds if it can do nothing: no script, request, form or escape"
             " sequence."
         ),

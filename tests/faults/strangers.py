@@ -154,10 +154,10 @@ def _hostile_run(folder: object, text: Callable[[], str]) -> None:
 @contextlib.contextmanager
 def _said() -> Iterator[io.StringIO]:
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # signs that a figure's font does not have
-            yield said
+    streams = contextlib.redirect_stdout(said), contextlib.redirect_stderr(said)
+    with streams[0], streams[1], warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # signs that a figure's font does not have
+        yield said
 
 
 def attacks(place: Path, tries: int = 2_000) -> Iterator[Trial]:
