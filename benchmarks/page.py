@@ -62,8 +62,8 @@ def ask(host: str, port: int, token: str, visitor: int) -> tuple[float, bool]:
 
 
 def opened(runs: Path) -> tuple[subprocess.Popen[str], tuple[str, int, str], float, float]:
-    """The server, where it answers and its token, and the seconds until the catalogue's first byte and its last
-    one had come.
+    """The server, where it answers and its token, and the seconds until the catalogue's first byte
+    and its last one had come.
     """
     began = time.perf_counter()
     words = [

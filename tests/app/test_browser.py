@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -57,7 +58,8 @@ class Server:
         ]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
-        self.address = self.process.stdout.readline().split()[0].rstrip("/")
+        self.entry = self.process.stdout.readline().split()[0]  # with the token
+        self.address = self.entry.partition("?")[0].rstrip("/")
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
@@ -106,7 +108,14 @@ def watched(browser: Any, server: Server, **options: Any) -> tuple[Any, list[str
             None if request.url.startswith((server.address, "data:")) else wrong.append(request.url)
         ),
     )
+    enter(page, server)
     return page, wrong
+
+
+def enter(page: Any, server: Server) -> None:
+    """Open the page by its whole address; it leads on to the one without the token."""
+    page.goto(server.entry)
+    page.wait_for_url(f"{server.address}/")
 
 
 def the_run(server: Server, place: int = 0) -> RunFolder:
@@ -254,6 +263,7 @@ def test_a_run_outlives_the_server(server: Server, browser: Any) -> None:
     server.stop(signal.SIGKILL)
     again = Server(server.root)
     try:
+        enter(page, again)
         page.goto(again.address + place)
         page.locator(".state.finished").wait_for(timeout=120_000)
         assert the_run(again).state == "finished"
@@ -278,3 +288,50 @@ def test_pages_fit_a_phone(server: Server, browser: Any, scheme: str) -> None:
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{address} is {wide} pixels too wide"
     assert [line for line in wrong if "404" not in line] == []
+
+
+FORM = '<form method="post" action="/trash/empty"><button>Read on</button></form>'
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><foreignObject width="300"'
+    f' height="200"><body xmlns="http://www.w3.org/1999/xhtml">{FORM}</body></foreignObject></svg>'
+)
+LESSON = r"""title
+
+$\text{<script>document.title = "owned"</script><img src=http://127.0.0.1:9/x.png>}$
+![](http://127.0.0.1:9/track.png)
+"""
+
+
+def test_a_strangers_report_can_do_nothing(server: Server, browser: Any, tmp_path: Path) -> None:
+    """Neither from a file, where it is opened by 'etude report', nor on the page."""
+    from etude.results import trash
+    from etude.runs.report import report
+
+    for _ in range(2):
+        etude.run("spirals", root=server.root, quiet=True, points=20, steps=3, width=4)
+    trash.discard(the_run(server, 1), server.root)
+    folder = the_run(server)
+    about = json.loads(folder.study_json.read_text())
+    folder.study_json.write_text(json.dumps({**about, "lesson": LESSON}))
+    (tmp_path / "report.html").write_text(report(folder))
+    alone = browser.new_page()
+    asked: list[str] = []
+    alone.on("request", lambda request: asked.append(request.url))
+    alone.goto((tmp_path / "report.html").as_uri())
+    assert alone.title() != "owned"
+    alone.wait_for_function("[...document.images].every((image) => image.naturalWidth > 0)")
+    quiet = alone.eval_on_selector("header p", "p => getComputedStyle(p).color")
+    assert quiet == "rgb(95, 102, 112)"  # its own style is let in
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+    page, wrong = watched(browser, server)
+    folder.report_html.write_text(FORM + "<script>document.title = 'owned'</script>")
+    (folder.figures / "evil.svg").write_text(SVG)
+    for file in ("report", "figures/evil.svg"):
+        page.goto(f"{server.address}/runs/{folder.name}/{file}")
+        page.get_by_role("button", name="Read on").click()
+        page.wait_for_timeout(500)
+        assert page.title() != "owned"
+        assert len(trash.discarded(server.root)) == 1, f"{file} emptied the trash"
+    refused = [line for line in wrong if "sandboxed" in line or "form" in line.lower()]
+    assert len(refused) >= 2

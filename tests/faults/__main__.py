@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 
 from etude.runs.folder import machine
-from tests.faults import disks, hostile
+from tests.faults import disks, hostile, strangers
 from tests.faults.disks import Bench, Trial
 from tests.faults.formats import FORMATS
 from tests.faults.fuzz import MEMORY, SECONDS, Found, fuzz
@@ -125,7 +125,7 @@ def main() -> int:
     place = Path(tempfile.mkdtemp(prefix="etude-faults-"))
     try:
         if wanted("hostile"):
-            for attack in hostile.attacks(place):
+            for attack in [*hostile.attacks(place), *strangers.attacks(place)]:
                 say("hostile", attack.name, attack.name, attack)
         for each in FORMATS:
             if not only or "fuzz" in only or each.name in only:
@@ -236,11 +236,13 @@ def page_of(results: Results) -> str:
         "",
         (
             "Refused in one sentence that names the file, in less than 30 s of processor time and 1"
-            " GiB."
+            " GiB. What is there to be read, a lesson, a report, a record on a terminal, is shown,"
+            " and holds if it can do nothing: no script, request, form or escape"
+            " sequence."
         ),
         "",
         *table(
-            ("harm", "files", "tried", "refused"),
+            ("harm", "files", "tried", "held"),
             [
                 (t.name, t.how, t.tried, f"{t.tried - len(t.failed)} {mark(t.held)}")
                 for t in attacks

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.faults import disks, kills
+from tests.faults import disks, kills, shown, strangers
 from tests.faults.disks import Bench, Trial
 
 
@@ -50,3 +50,25 @@ def test_other_numbers_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(kills, "outcome", other)
     tally = kills.killed(kills.CASES[0], 1, tmp_path)
     assert not tally.held
+
+
+def test_what_a_stranger_has_people_read_can_do_nothing(tmp_path: Path) -> None:
+    trials = [*strangers.attacks(tmp_path, 40)]
+    assert [trial.tried for trial in trials] == [40, 4, 2]
+    assert [trial.failed for trial in trials] == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<math><mtext><script>1</script></mtext></math>",
+        "<p onclick=1>",
+        "<img src=https://evil.example/x.png>",
+        "<a href=javascript:1>",
+        "<form>",
+        "<!-- x -->",
+        "<p style='background:url(//x)'>",
+    ],
+)
+def test_harm_is_seen(page: str) -> None:
+    assert shown.harm(page)
