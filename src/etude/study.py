@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Se
 
 from etude.claims import Claim
 from etude.errors import UserError, nearest
-from etude.runs.record import DIGITS, short
+from etude.runs.record import DIGITS, checked_file_name, short
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -246,11 +246,6 @@ def name_trouble(name: str) -> str:
     return "" if name.strip("_") else "has no letter in its name; expected a word"
 
 
-def option_of(name: str) -> str:
-    """A field's option: ``--learning-rate`` of ``learning_rate``, ``--lambda`` of ``lambda_``."""
-    return f"--{name.strip('_').replace('_', '-')}"
-
-
 def as_python(value: Any) -> Any:
     """Numbers of NumPy and of PyTorch as Python's own, arrays of them as tuples."""
     if isinstance(value, tuple) and type(value) is tuple:
@@ -344,6 +339,11 @@ def study_name(cls: type[Study]) -> str:
     """The name on the command line: that of the study's file."""
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     return Path(file).stem if file else cls.__name__.lower()
+
+
+def check_study_name(file: Path) -> None:
+    """Raise a UserError where the runs of a study in this file can't be in a folder of its name."""
+    checked_file_name(f"the name of the study in {file}", file.stem)
 
 
 def lesson_of(file: Path, docstring: str | None) -> str:

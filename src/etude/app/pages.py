@@ -26,6 +26,7 @@ from etude.results.listing import describe, duration
 from etude.results.pictures import cover, small
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.lesson import lesson_html
+from etude.runs.record import command_of
 
 if TYPE_CHECKING:
     from etude.app.trying import Trying
@@ -210,6 +211,7 @@ class Pages:
         return self.show(
             request,
             "run.html",
+            command=command_of(about),
             title=folder.name,
             folder=folder,
             about=about,

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 from etude.catalogue import Catalogue, Entry
 from etude.errors import UserError, nearest
 from etude.runs.launch import launch, launched
-from etude.study import Count, Natural, Positive, check_field, expectation, option_of
+from etude.runs.record import option_of
+from etude.study import Count, Natural, Positive, check_field, expectation
 
 USAGE = """usage: etude run STUDY [--scale SCALE] [--seed N] [--any-field VALUE] …
 

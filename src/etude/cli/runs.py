@@ -11,7 +11,7 @@ from etude.cli.tables import Column, print_table
 from etude.errors import UserError, nearest
 from etude.results.listing import describe, duration
 from etude.runs.folder import find_runs, runs_root
-from etude.study import option_of
+from etude.runs.record import option_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

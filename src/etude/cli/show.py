@@ -8,7 +8,7 @@ from typing import Any
 
 from etude.catalogue import Catalogue, Entry
 from etude.cli.tables import Column, no_break, print_table, terminal_width
-from etude.study import option_of
+from etude.runs.record import option_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
