@@ -274,6 +274,10 @@ REFUSED = [
     ("claims = [Claim('x', at_least='1')]", "a claim's at_least is '1'; expected a number"),
     ("claims = [Claim(3, at_least=1)]", "a claim's metric is 3; expected a text"),
     ("claims = [Claim('x', at_least=1, seeds=0)]", "a claim is over 0 seeds; expected at least 1"),
+    (
+        "scales = {'full': {}}\nclaims = [Claim('x', at_least=1, scale='ful')]",
+        "the claim on x is of a scale 'ful'; did you mean 'full'",
+    ),
     ("claims = [Claim(*x)]", r"claims must be written out, as literals; this is Claim\(\*x\)"),
     ("claims = [Claim(**x)]", r"claims must be written out, as literals; this is Claim\(\*\*x\)"),
     ("claims = f()", r"claims must be written out, as a list; this is f\(\)"),
@@ -377,6 +381,13 @@ def test_the_names_that_no_field_has_are_the_options_there_are() -> None:
     for each in Catalogue().all():
         taken = [f.name for f in each.fields if f.name in OPTIONS or hasattr(Study, f.name)]
         assert not taken, each.name
+
+
+def test_a_lesson_in_another_encoding_is_shown(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "README.md").write_bytes(b"\xef\xbb\xbf# Gr\xf6\xdfe\n")
+    assert read(study(folder, "n: Count = 3"), None).title.startswith("Gr")
 
 
 @pytest.mark.parametrize("name", ["-x.py", ".hidden.py", "a\nb.py", "two: three.py"])

@@ -293,7 +293,7 @@ def read(path: Path, module: str | None) -> Entry:
 
     Raises:
         UserError: the file is not Python, or holds no study, or states a field, scale or claim that
-            is not a literal.
+            is not written out, or that none can be; with its line.
     """
     try:
         return _read(path, module)
@@ -331,6 +331,12 @@ def _read(path: Path, module: str | None) -> Entry:
     claims = _claims(path, stated.get("claims"))
     if not own:
         _check_scales(path, stated.get("scales"), scales, fields)
+        for claim in claims:
+            if claim.scale not in {"quick", *scales}:
+                raise UserError(
+                    f"{path}, line {stated['claims'].lineno}: the claim on {claim.metric} is of a"
+                    f" scale '{claim.scale}'{nearest(claim.scale, ['quick', *scales])}"
+                )
         if not isinstance(courses, list | tuple) or not all(isinstance(c, str) for c in courses):
             raise UserError(
                 f"{path}, line {stated['courses'].lineno}: courses is {courses!r}; expected several"

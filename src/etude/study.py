@@ -355,7 +355,8 @@ def lesson_of(file: Path, docstring: str | None) -> str:
     """
     readme = file.with_name("README.md")
     if file.parent.name == file.stem and readme.is_file():
-        text = RECORDED.sub("", readme.read_text(encoding="utf-8"))
+        # whoever wrote it with another editor is shown what can be read
+        text = RECORDED.sub("", readme.read_text(encoding="utf-8-sig", errors="replace"))
         return re.sub(r"\n{3,}", "\n\n", text).removeprefix("# ").strip() + "\n"
     return inspect.cleandoc(docstring or "")
 
