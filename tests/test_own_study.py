@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -16,14 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import etude
-from etude import catalogue, sources
+from etude import importing, sources
 from etude.app import forms
 from etude.catalogue import Catalogue, Entry, read
 from etude.cli import graph, run, sweep
 from etude.errors import UserError
 from etude.results.axes import parse_axis
 from etude.results.trials import metrics_in
-from etude.study import OPTIONS, Count, Fraction, Study, option_of
+from etude.runs.record import command_of, option_of
+from etude.study import OPTIONS, Count, Fraction, Study
 
 HEAD = "from dataclasses import dataclass, field\nfrom typing import ClassVar, Literal\n"
 HEAD += "from etude import Amount, Claim, Count, Study\n"
@@ -33,7 +35,7 @@ HEAD += "from etude import Amount, Claim, Count, Study\n"
 def path_and_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.setattr(catalogue, "_beside", {})
+    monkeypatch.setattr(importing, "_beside", {})
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
@@ -127,6 +129,24 @@ def test_an_option_is_called_as_help_says_everywhere(tmp_path: Path) -> None:
     assert run.parse(found, ["--p", "3"])[1] == {"_p": 3}
     with pytest.raises(UserError, match="no option '--lamda'; did you mean '--lambda'"):
         run.parse(found, ["--lamda", "3"])
+
+
+def test_the_command_that_repeats_a_run_is_read_as_its_fields(tmp_path: Path) -> None:
+    path = study(
+        tmp_path,
+        "flag: bool = True\nlambda_: float = 0.5\nclip: float | None = 1.0\n"
+        "sizes: tuple[int, ...] = (1, 2)\ntext: str = 'a'\n",
+        name="my own.py",
+    )
+    changed: dict[str, Any] = {"flag": False, "lambda_": -0.25, "clip": None, "sizes": [3, 4]}
+    about = {"study": "my own", "source": str(path), "seed": 3, "scale": "quick", "folds": 2}
+    words = shlex.split(command_of({**about, "changed": {**changed, "text": ""}}))
+    assert words[:3] == ["etude", "run", str(path)]
+    options, changes = run.parse(read(path, None), words[3:])
+    assert changes == {**changed, "sizes": (3, 4), "text": ""}
+    assert (options.seed, options.folds) == (3, 2)
+    assert command_of({**about, "source": "catalogue"}).startswith("etude run 'my own' --scale")
+    assert command_of({"study": "script"}) == ""
 
 
 ENCODED = [
@@ -254,6 +274,10 @@ REFUSED = [
     ("claims = [Claim('x', at_least='1')]", "a claim's at_least is '1'; expected a number"),
     ("claims = [Claim(3, at_least=1)]", "a claim's metric is 3; expected a text"),
     ("claims = [Claim('x', at_least=1, seeds=0)]", "a claim is over 0 seeds; expected at least 1"),
+    (
+        "scales = {'full': {}}\nclaims = [Claim('x', at_least=1, scale='ful')]",
+        "the claim on x is of a scale 'ful'; did you mean 'full'",
+    ),
     ("claims = [Claim(*x)]", r"claims must be written out, as literals; this is Claim\(\*x\)"),
     ("claims = [Claim(**x)]", r"claims must be written out, as literals; this is Claim\(\*\*x\)"),
     ("claims = f()", r"claims must be written out, as a list; this is f\(\)"),
@@ -357,6 +381,19 @@ def test_the_names_that_no_field_has_are_the_options_there_are() -> None:
     for each in Catalogue().all():
         taken = [f.name for f in each.fields if f.name in OPTIONS or hasattr(Study, f.name)]
         assert not taken, each.name
+
+
+def test_a_lesson_in_another_encoding_is_shown(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "README.md").write_bytes(b"\xef\xbb\xbf# Gr\xf6\xdfe\n")
+    assert read(study(folder, "n: Count = 3"), None).title.startswith("Gr")
+
+
+@pytest.mark.parametrize("name", ["-x.py", ".hidden.py", "a\nb.py", "two: three.py"])
+def test_a_file_whose_name_no_folder_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="the name of the study in .* expected"):
+        read(study(tmp_path, "n: Count = 3", name=name), None)
 
 
 def test_paths_that_cannot_be_looked_at_are_one_sentence() -> None:

@@ -18,21 +18,27 @@ import operator
 import re
 import sys
 import textwrap
-import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.machinery import ModuleSpec
 from io import StringIO
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from etude.claims import Claim
 from etude.errors import UserError, nearest
+from etude.importing import import_file
+from etude.runs.record import option_of
 from etude.sources import text_of, tree_of
-from etude.study import FIELD_TYPES, Study, check_field, lesson_of, name_trouble, option_of
+from etude.study import (
+    FIELD_TYPES,
+    Study,
+    check_field,
+    check_study_name,
+    lesson_of,
+    name_trouble,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -155,7 +161,10 @@ class Entry:
         # what an import makes stays: to look through it for garbage, again and again, takes 0.2 s
         gc.disable()
         try:
-            module = importlib.import_module(self.module) if self.module else self._load_file()
+            if self.module:
+                module = importlib.import_module(self.module)
+            else:
+                module = import_file(self.path, self.folder)
         finally:
             gc.enable()
         cls: type[Study] = getattr(module, self.class_name, None)  # type: ignore[assignment]
@@ -165,90 +174,6 @@ class Entry:
                 " imported; expected it to be"
             )
         return cls
-
-    def _load_file(self) -> ModuleType:
-        """A user's file as a module, within a package where it has a folder, so that ``from ._x
-        import y`` works.
-        """
-        from importlib.util import module_from_spec, spec_from_file_location
-
-        package = f"etude_user_{self.name}"
-        for known in [
-            name for name in sys.modules if name == package or name.startswith(f"{package}.")
-        ]:
-            del sys.modules[known]  # files may have changed since
-        name = package
-        if self.folder is not None:
-            sys.modules[package] = ModuleType(package)
-            sys.modules[package].__path__ = [str(self.folder)]
-            name = f"{package}.{self.name}"
-        spec = spec_from_file_location(name, self.path)
-        assert spec
-        assert spec.loader
-        module = module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their module up
-        with _put_beside(self.path.parent), _as_sentence(self.path):
-            spec.loader.exec_module(module)
-        return module
-
-
-_beside: dict[str, set[str]] = {}  # the folder of the user's study loaded last: its modules
-
-
-@contextmanager
-def _put_beside(folder: Path) -> Iterator[None]:
-    """Let a study import what lies beside it, ``import helpers``, in every process alike.
-
-    What is installed goes before: a ``random.py`` or ``torch.py`` beside it would otherwise be
-    taken for Python's own by whatever is imported next. What was loaded so before is forgotten: it
-    is another study's, or may have changed since. The folder stays on the path for what the study
-    imports as it runs.
-    """
-    for known, modules in _beside.items():
-        with suppress(ValueError):
-            sys.path.remove(known)
-        for name in modules:
-            sys.modules.pop(name, None)
-    _beside.clear()
-    _beside[str(folder)] = own = set()
-    sys.path.append(str(folder))
-    importlib.invalidate_caches()  # files may be newer than what was seen of the folder
-    before = set(sys.modules)
-    try:
-        yield
-    finally:
-        for name in set(sys.modules) - before:
-            spec = getattr(sys.modules[name], "__spec__", None)
-            if isinstance(spec, ModuleSpec):
-                top = folder / name.partition(".")[0]
-                places = [spec.origin] if spec.origin else spec.submodule_search_locations or []
-                if any(top in (p, p.with_suffix(""), *p.parents) for p in map(Path, places)):
-                    own.add(name)
-
-
-@contextmanager
-def _as_sentence(path: Path) -> Iterator[None]:
-    """Make a sentence of what a user's file fails by as it is imported: the error, and the last
-    line of the user's own that it passed through.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except SyntaxError as error:
-        file = Path(error.filename).name if error.filename else path.name
-        raise UserError(
-            f"{path} can't be imported: {error.msg} ({file}, line {error.lineno})"
-        ) from error
-    except Exception as error:
-        trace = traceback.extract_tb(error.__traceback__)
-        own = [each for each in trace if Path(each.filename).parent == path.parent]
-        where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-        said = str(error).strip()
-        kind = type(error).__name__
-        raise UserError(
-            f"{path} can't be imported: {f'{kind}: {said}' if said else kind}{where}"
-        ) from error
 
 
 class Catalogue:
@@ -368,7 +293,7 @@ def read(path: Path, module: str | None) -> Entry:
 
     Raises:
         UserError: the file is not Python, or holds no study, or states a field, scale or claim that
-            is not a literal.
+            is not written out, or that none can be; with its line.
     """
     try:
         return _read(path, module)
@@ -394,6 +319,7 @@ def _read(path: Path, module: str | None) -> Entry:
         )
     study = classes[0]
     if not own:
+        check_study_name(path)
         _check_decorator(path, study, names)
     stated, annotated = _statements(study)
     if own:  # tests see to them
@@ -405,6 +331,12 @@ def _read(path: Path, module: str | None) -> Entry:
     claims = _claims(path, stated.get("claims"))
     if not own:
         _check_scales(path, stated.get("scales"), scales, fields)
+        for claim in claims:
+            if claim.scale not in {"quick", *scales}:
+                raise UserError(
+                    f"{path}, line {stated['claims'].lineno}: the claim on {claim.metric} is of a"
+                    f" scale '{claim.scale}'{nearest(claim.scale, ['quick', *scales])}"
+                )
         if not isinstance(courses, list | tuple) or not all(isinstance(c, str) for c in courses):
             raise UserError(
                 f"{path}, line {stated['courses'].lineno}: courses is {courses!r}; expected several"

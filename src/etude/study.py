@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Se
 
 from etude.claims import Claim
 from etude.errors import UserError, nearest
-from etude.runs.record import DIGITS, short
+from etude.runs.record import DIGITS, checked_file_name, short
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -246,11 +246,6 @@ def name_trouble(name: str) -> str:
     return "" if name.strip("_") else "has no letter in its name; expected a word"
 
 
-def option_of(name: str) -> str:
-    """A field's option: ``--learning-rate`` of ``learning_rate``, ``--lambda`` of ``lambda_``."""
-    return f"--{name.strip('_').replace('_', '-')}"
-
-
 def as_python(value: Any) -> Any:
     """Numbers of NumPy and of PyTorch as Python's own, arrays of them as tuples."""
     if isinstance(value, tuple) and type(value) is tuple:
@@ -346,6 +341,11 @@ def study_name(cls: type[Study]) -> str:
     return Path(file).stem if file else cls.__name__.lower()
 
 
+def check_study_name(file: Path) -> None:
+    """Raise a UserError where the runs of a study in this file can't be in a folder of its name."""
+    checked_file_name(f"the name of the study in {file}", file.stem)
+
+
 def lesson_of(file: Path, docstring: str | None) -> str:
     """A study's lesson as Markdown, its first line the title: the folder's ``README.md``, else the
     docstring.
@@ -355,7 +355,8 @@ def lesson_of(file: Path, docstring: str | None) -> str:
     """
     readme = file.with_name("README.md")
     if file.parent.name == file.stem and readme.is_file():
-        text = RECORDED.sub("", readme.read_text(encoding="utf-8"))
+        # whoever wrote it with another editor is shown what can be read
+        text = RECORDED.sub("", readme.read_text(encoding="utf-8-sig", errors="replace"))
         return re.sub(r"\n{3,}", "\n\n", text).removeprefix("# ").strip() + "\n"
     return inspect.cleandoc(docstring or "")
 

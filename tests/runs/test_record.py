@@ -236,6 +236,20 @@ def test_what_a_run_keeps_may_be_called_as_metrics_are(tmp_path: Path) -> None:
     assert (run.folder.path / "best-model.safetensors").is_file()
 
 
+def test_a_figure_a_network_and_results_are_what_they_are_called(tmp_path: Path) -> None:
+    from matplotlib import pyplot
+
+    with Run("mine", root=tmp_path, quiet=True) as run:
+        run.figure("axes", canvas()[1][0])
+        with pytest.raises(UserError, match="figure 'a' is a module; expected a figure"):
+            run.figure("a", pyplot)  # type: ignore[arg-type]
+        with pytest.raises(UserError, match="kept as 'network' is a dict; expected a network"):
+            run.keep({})  # type: ignore[arg-type]
+        with pytest.raises(UserError, match=r"a result is \[1\]; expected names and numbers"):
+            run.result([1])  # type: ignore[arg-type]
+    assert [path.stem for path in run.folder.pictures()] == ["axes"]
+
+
 def test_a_table_is_refused_where_it_is_given(tmp_path: Path) -> None:
     with Run("mine", root=tmp_path, quiet=True) as run:
         with pytest.raises(UserError, match="table 'a': row 2 has 1 cells; expected 2, one for"):

@@ -30,6 +30,7 @@ from etude.results.listing import SECOND, Listing, describe, duration
 from etude.results.pictures import cover, small
 from etude.runs.folder import RunFolder
 from etude.runs.lesson import lesson_html
+from etude.runs.record import command_of
 
 if TYPE_CHECKING:
     from etude.app.trying import Trying
@@ -236,6 +237,7 @@ class Pages:
         return self.show(
             request,
             "run.html",
+            command=command_of(about),
             title=folder.name,
             folder=folder,
             about=about,

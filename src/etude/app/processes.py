@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from etude.app.forms import written
 from etude.catalogue import Entry
 from etude.errors import UserError
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.owner import ask_to_stop, is_same
-from etude.study import option_of
+from etude.runs.record import option_words
 
 PATIENCE = 60.0  # seconds until a run has its folder: torch is imported first
 
@@ -31,13 +30,7 @@ def words_to_run(entry: Entry, scale: str, seed: int, changes: Mapping[str, Any]
         str(seed),
     ]
     for name, value in changes.items():
-        option = option_of(name)
-        if isinstance(value, bool):
-            words.append(option if value else f"--no-{option[2:]}")
-        elif isinstance(value, tuple):
-            words += [option, *map(written, value)]
-        else:
-            words.append(f"{option}={value}")
+        words += option_words(name, value)
     return words
 
 

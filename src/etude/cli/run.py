@@ -17,7 +17,8 @@ from etude.catalogue import Catalogue, Entry
 from etude.cli.output import echo, echo_json
 from etude.errors import UserError, nearest, printable
 from etude.runs.launch import launch, launched
-from etude.study import Count, Natural, Positive, check_field, expectation, option_of
+from etude.runs.record import option_of
+from etude.study import Count, Natural, Positive, check_field, expectation
 
 if TYPE_CHECKING:
     from etude.runs.run import Run

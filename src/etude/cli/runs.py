@@ -13,7 +13,7 @@ from etude.data.store import cache_folder
 from etude.errors import UserError, nearest
 from etude.results.listing import Listing, duration
 from etude.runs.folder import runs_root
-from etude.study import option_of
+from etude.runs.record import option_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

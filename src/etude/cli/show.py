@@ -10,7 +10,7 @@ from etude.catalogue import Catalogue, Entry
 from etude.cli.output import echo
 from etude.cli.tables import Column, no_break, print_table, terminal_width
 from etude.errors import printable
-from etude.study import option_of
+from etude.runs.record import option_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from etude.catalogue import Entry
 from etude.errors import UserError, nearest
-from etude.study import alternatives, check_field, expectation, option_of
+from etude.runs.record import option_of
+from etude.study import alternatives, check_field, expectation
 
 Value = str | int | float | bool | None
 

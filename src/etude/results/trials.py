@@ -34,8 +34,8 @@ from etude.results.axes import Axis
 from etude.results.check import is_whole, why
 from etude.results.files import whole
 from etude.runs.folder import RunFolder, as_json
+from etude.runs.record import option_words
 from etude.sources import tree_of
-from etude.study import option_of
 
 Sampler = Literal["tpe", "random", "grid", "cmaes"]
 Direction = Literal["minimize", "maximize"]
@@ -120,15 +120,7 @@ class Plan:
             str(self.seed),
         ]
         for name, value in {**self.fixed, **values}.items():
-            option = option_of(name)
-            if isinstance(value, bool):
-                words.append(option if value else f"--no-{option[2:]}")
-            elif isinstance(value, tuple):
-                words += [option, *map(str, value)]
-            elif str(value).startswith("-"):
-                words.append(f"{option}={value}")
-            else:
-                words += [option, str(value)]
+            words += option_words(name, value)
         return words
 
     def command(self, values: Mapping[str, Any]) -> str:

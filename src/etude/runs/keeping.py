@@ -68,10 +68,21 @@ def table(
 
 def figure(folder: RunFolder | None, name: str, figure: Figure) -> None:
     """Write ``figures/<name>.svg`` and ``.png``, and close the figure, which is all where there is
-    no folder.
+    no folder. Axes stand for their figure.
+
+    Raises:
+        UserError: it is no figure.
     """
     from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
+    whole = getattr(figure, "figure", None)  # of axes, the figure; of a figure, itself
+    if not isinstance(whole, Figure):
+        raise UserError(
+            f"figure '{name}' is a {type(figure).__name__}; expected a figure of Matplotlib, such"
+            " as pyplot.gcf()"
+        )
+    figure = whole
     if folder:
         for ending in ("svg", "png"):
             _draw(folder, f"{name}.{ending}", partial(figure.savefig, format=ending, dpi=150))

@@ -13,6 +13,7 @@ import math
 import numbers
 import operator
 import pathlib
+import shlex
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -268,6 +269,35 @@ def _named(value: Any) -> str | None:
     if callable(value) and isinstance(name, str) and name and "<" not in name:
         return f"{getattr(value, '__module__', None) or 'builtins'}.{name}"
     return None
+
+
+def option_of(name: str) -> str:
+    """A field's option: ``--learning-rate`` of ``learning_rate``, ``--lambda`` of ``lambda_``."""
+    return f"--{name.strip('_').replace('_', '-')}"
+
+
+def option_words(name: str, value: Any) -> list[str]:
+    """What one types so that a field has this value."""
+    option = option_of(name)
+    if isinstance(value, bool):
+        return [option if value else f"--no-{option[2:]}"]
+    if isinstance(value, list | tuple):
+        return [option, *map(str, value)]
+    text = str(value)
+    return [f"{option}={text}"] if text.startswith("-") or not text else [option, text]
+
+
+def command_of(about: Mapping[str, Any]) -> str:
+    """The command that repeats the run of a record; empty where it is that of a plain script."""
+    source = about.get("source")
+    if not source:
+        return ""
+    words = ["etude", "run", str(about.get("study", "") if source == "catalogue" else source)]
+    words += ["--scale", str(about.get("scale", "quick")), "--seed", str(about.get("seed", 0))]
+    words += ["--folds", str(about["folds"])] if about.get("folds") else []
+    for name, value in (about.get("changed") or {}).items():
+        words += option_words(name, value)
+    return shlex.join(words)
 
 
 def short(value: object) -> str:

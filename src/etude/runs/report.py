@@ -12,6 +12,7 @@ from etude.errors import UserError
 from etude.runs.checkpoints import write_atomically
 from etude.runs.folder import RunFolder
 from etude.runs.lesson import lesson_html
+from etude.runs.record import command_of
 
 LARGEST_SVG = 400_000  # bytes; a larger drawing (thousands of points) is shown as its PNG
 
@@ -75,6 +76,7 @@ def _page(folder: RunFolder, result: dict[str, Any] | None) -> str:
         study=study,
         result=result,
         name=folder.name,
+        command=command_of(study),
         title=study.get("title") or study["study"],
         lesson=lesson_html(_without_title(study.get("lesson", ""))),
         figures=[(path.stem.replace("_", " "), picture(path)) for path in folder.pictures()],

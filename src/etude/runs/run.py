@@ -538,6 +538,8 @@ class Run:
             UserError: a value is not one number, or its name no text of one line; which one.
         """
         self._stage.settle()
+        if not isinstance(metrics, Mapping):
+            raise UserError(f"a result is {record.short(metrics)}; expected names and numbers")
         count = record.whole_number("held_out", held_out, "a whole number of examples")
         found = {
             record.checked_metric(key): record.number(key, value) for key, value in metrics.items()
@@ -588,6 +590,11 @@ class Run:
         """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""
         self._stage.settle()
         name = self._file_name("network", name)
+        if not isinstance(net, nn.Module):
+            raise UserError(
+                f"what is kept as '{name}' is a {type(net).__name__}; expected a network, a module"
+                " of PyTorch"
+            )
         state = whole(net.state_dict())  # all processes have a part in it
         if not self._silent:
             keeping.weights(self.folder, name, state)
