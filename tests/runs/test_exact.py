@@ -238,6 +238,20 @@ def test_a_run_without_a_checkpoint_says_that_it_begins_at_its_first_step(tmp_pa
     assert "begins at its first step" in run.folder.log_txt.read_text(encoding="utf-8")
 
 
+def test_a_checkpoint_of_another_version_is_one_sentence(tmp_path: Path) -> None:
+    def script(run: Run) -> None:
+        train(run, 6)
+
+    folder = stopped(script, tmp_path, 3)
+    checkpoints = Checkpoints(folder.checkpoint)
+    _, state = checkpoints.restore()
+    assert state is not None
+    del state["modes"]
+    checkpoints.save(0, 4, state)
+    with pytest.raises(UserError, match="can't be resumed: its checkpoint lacks modes"):
+        perform(script, tmp_path, resume=folder)
+
+
 # -- what a state lacks ----------------------------------------------------------------------------
 
 

@@ -28,6 +28,9 @@ ROWS = 200  # rows of metrics for a loop, whatever its length; of an endless one
 # time that its length doubles
 
 
+KEPT = {"step", "state", "modes", "batches", "random", "short", "size", "window"}
+
+
 class Interrupted(SystemExit):
     """The run was asked to stop (Ctrl-C, SIGTERM), saved itself and can be resumed; exit
     code 130.
@@ -363,6 +366,10 @@ class Stage(Generic[T]):
         Raises:
             UserError: it is that of other code.
         """
+        if lacks := KEPT - saved.keys():
+            raise self._other_code(
+                f"its checkpoint lacks {min(lacks)}, as one by another version of Etude does"
+            )
         states = saved["state"]
         if len(states) != len(self.parts.parts):
             raise self._other_code(
