@@ -26,6 +26,7 @@ from etude.runs.folder import RunFolder, find_runs
 from etude.runs.metrics import Window
 from etude.runs.run import Run
 from etude.runs.workers import Workers
+from etude.training.batches import Batches
 from runs.test_stage import assert_resumed_alike, perform, rows, stopped, total, train
 
 Point = namedtuple("Point", "x y")
@@ -235,6 +236,20 @@ def test_a_run_without_a_checkpoint_says_that_it_begins_at_its_first_step(tmp_pa
             raise ValueError("as asked")
     perform(lambda run: None, tmp_path, resume=run.folder)
     assert "begins at its first step" in run.folder.log_txt.read_text(encoding="utf-8")
+
+
+def test_a_checkpoint_of_another_version_is_one_sentence(tmp_path: Path) -> None:
+    def script(run: Run) -> None:
+        train(run, 6)
+
+    folder = stopped(script, tmp_path, 3)
+    checkpoints = Checkpoints(folder.checkpoint)
+    _, state = checkpoints.restore()
+    assert state is not None
+    del state["modes"]
+    checkpoints.save(0, 4, state)
+    with pytest.raises(UserError, match="can't be resumed: its checkpoint lacks modes"):
+        perform(script, tmp_path, resume=folder)
 
 
 # -- what a state lacks ----------------------------------------------------------------------------
@@ -512,6 +527,31 @@ def test_a_run_in_another_thread_is_refused(tmp_path: Path) -> None:
 def test_a_run_that_was_not_entered_says_how(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run a has not begun; expected: with etude.Run"):
         list(Run("a", root=tmp_path).steps(range(3)))
+
+
+def test_other_data_is_told_when_a_run_is_resumed(tmp_path: Path) -> None:
+    def script(run: Run) -> None:
+        net = nn.Linear(1, 1)
+        for batches in (Batches((torch.ones(rows),), 2), [1] * rows, DataLoader([1] * rows)):
+            list(run.steps(batches, 4, state=net))
+
+    rows = 4
+    folder = stopped(script, tmp_path, 11)
+    rows = 5
+    perform(script, tmp_path, resume=folder)
+    said = folder.log_txt.read_text(encoding="utf-8")
+    assert "the loop has other data than when the run began: 4 rows then, 5 rows now" in said
+    assert "stage 2 has other data than when the run began: 4 batches then, 5 batches now" in said
+    assert "stage 3 has other data than when the run began: 4 items then, 5 items now" in said
+
+
+@pytest.mark.parametrize("name", ["step", "stage", "seconds"])
+def test_a_metric_hides_nothing_of_its_row(tmp_path: Path, name: str) -> None:
+    with (
+        pytest.raises(UserError, match=f"a metric called {name}, which every row"),
+        Run("unit", root=tmp_path, quiet=True) as run,
+    ):
+        run.log(**{name: 1.0})
 
 
 def test_what_is_not_as_it_was_is_told_when_a_run_is_resumed(tmp_path: Path) -> None:

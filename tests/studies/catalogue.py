@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.collections import Collection
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from etude.catalogue import Catalogue, Entry
 from etude.runs.run import Run
@@ -55,6 +62,21 @@ def numbers(run: Run) -> dict[str, Any]:
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in run.folder.metrics()]
     weights = {path.name: path.read_bytes() for path in run.folder.path.glob("*.safetensors")}
     return {"metrics": run.metrics, "rows": rows, "weights": weights}
+
+
+def drawn(figure: Figure) -> str:
+    """A digest of all that a figure shows, without drawing it."""
+    shown = hashlib.sha256()
+    for artist in figure.findobj():
+        if isinstance(artist, Line2D):
+            shown.update(np.asarray(artist.get_xydata(), dtype=float).tobytes())
+        elif isinstance(artist, AxesImage):
+            shown.update(np.ma.filled(artist.get_array(), 0).tobytes())
+        elif isinstance(artist, Collection):
+            shown.update(np.ma.filled(artist.get_offsets(), 0).tobytes())
+        elif isinstance(artist, Text):
+            shown.update(artist.get_text().encode())
+    return shown.hexdigest()
 
 
 def fields_of(study: Any) -> dict[str, Any]:

@@ -22,9 +22,10 @@ from etude.runs.lesson import lesson_html
 from etude.runs.run import Interrupted
 from etude.runs.stage import Stage
 from etude.study import Study
-from studies.catalogue import ENTRIES, fields_of, numbers, perform, shortened
+from studies.catalogue import ENTRIES, drawn, fields_of, numbers, perform, shortened
 from studies.golden import STEPS, moved
 
+TIMED = {"autodiff"}  # shows how long something took
 each_study = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 
 
@@ -91,7 +92,17 @@ def test_a_stopped_run_is_a_run_never_stopped_and_its_first_losses_stand(
     """
     torch.set_num_threads(1)
     shortened(STEPS, monkeypatch)
-    whole = perform(entry, tmp_path / "whole")
+    shown: list[tuple[str, str]] = []
+    keep_figure = keeping.figure
+
+    def see(folder: RunFolder | None, name: str, figure: Any) -> None:
+        if folder is not None:
+            shown.append((name, drawn(figure)))
+        keep_figure(folder, name, figure)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping, "figure", see)
+        whole = perform(entry, tmp_path / "whole")
     assert whole.metrics
     assert whole.folder.pictures(), "a study shows something"
     for picture in whole.folder.pictures():
@@ -102,7 +113,14 @@ def test_a_stopped_run_is_a_run_never_stopped_and_its_first_losses_stand(
     assert not re.search(r'(src|href)="(?!data:)', report), "the report needs nothing but itself"
 
     if list(whole.folder.metrics()):  # else nothing is trained
-        monkeypatch.setattr(keeping, "figure", lambda folder, name, figure: pyplot.close(figure))
+        again: list[tuple[str, str]] = []
+
+        def see_again(folder: RunFolder | None, name: str, figure: Any) -> None:
+            if folder is not None:
+                again.append((name, drawn(figure)))
+            pyplot.close(figure)
+
+        monkeypatch.setattr(keeping, "figure", see_again)
         monkeypatch.setattr(
             keeping, "animation", lambda folder, name, film, fps: pyplot.close(film.figure)
         )
@@ -114,6 +132,12 @@ def test_a_stopped_run_is_a_run_never_stopped_and_its_first_losses_stand(
         torch.rand(3)  # the process's own random state must not matter
         resumed = perform(entry, tmp_path / "cut", resume=folder.path)
         assert numbers(resumed) == numbers(whole)
+        if entry.name not in TIMED:
+            resumed_figures = again[
+                len(again) - len(shown) :
+            ]  # some were drawn before the stop, too
+            assert resumed_figures == shown
+            assert resumed.folder.tables_of() == whole.folder.tables_of()
     assert not moved(entry, whole)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ __all__ = ["Diverged", "Interrupted", "Run"]
 T = TypeVar("T")
 Changing = Stateful | torch.Generator | np.random.Generator | np.random.RandomState | random.Random
 UNDER_WAY: list[ref[Run]] = []  # in this process, each begun within the one before it
+RESERVED = frozenset({"stage", "step", "seconds"})  # what every row of the log may have
 SHOWN = 16  # metrics that are printed at the end; the report has them all
 
 
@@ -261,15 +263,17 @@ class Run:
         Raises:
             UserError: a run is under way in another thread, which draws from the same numbers.
         """
-        UNDER_WAY[:] = [each for each in UNDER_WAY if each() is not None]
+        me = (os.getpid(), get_ident())
         around = [run for each in UNDER_WAY if (run := each()) is not None]
-        if any(run._thread != get_ident() for run in around):
+        around = [run for run in around if run._thread[0] == me[0]]  # not those of a fork's parent
+        UNDER_WAY[:] = [ref(run) for run in around]
+        if any(run._thread != me for run in around):
             raise UserError(
                 f"run {around[-1].name} is under way in another thread of this process, and both"
                 " would draw from the same random numbers; expected one run after the other, or"
                 " processes"
             )
-        self._thread = get_ident()
+        self._thread = me
         UNDER_WAY.append(ref(self))
         return random_state() if around else None
 
@@ -482,6 +486,11 @@ class Run:
         """
         metrics = {key: self._loggable(key, value) for key, value in metrics.items()}
         stage = self._stage
+        if taken := RESERVED & metrics.keys():
+            raise UserError(
+                f"run.log can't take a metric called {min(taken)}, which every row of the log has;"
+                " expected another name"
+            )
         if stage.weight != 1:
             metrics = {key: value * stage.weight for key, value in metrics.items()}
         if stage.in_body:

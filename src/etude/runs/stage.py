@@ -28,6 +28,9 @@ ROWS = 200  # rows of metrics for a loop, whatever its length; of an endless one
 # time that its length doubles
 
 
+KEPT = {"step", "state", "modes", "batches", "random", "short", "size", "window"}
+
+
 class Interrupted(SystemExit):
     """The run was asked to stop (Ctrl-C, SIGTERM), saved itself and can be resumed; exit
     code 130.
@@ -127,6 +130,7 @@ class Stage(Generic[T]):
         self.gradients = Gradients(services.workers)
         self.row_due = False  # after this step, whatever its number
         self._stream = Stream(batches)
+        self._size = _size(batches)
         self._agreement = Agreement(services.policy, services.workers)
         self._unchecked: list[tuple[int, torch.Tensor]] = []
         self._run_is_over = False
@@ -362,6 +366,10 @@ class Stage(Generic[T]):
         Raises:
             UserError: it is that of other code.
         """
+        if lacks := KEPT - saved.keys():
+            raise self._other_code(
+                f"its checkpoint lacks {min(lacks)}, as one by another version of Etude does"
+            )
         states = saved["state"]
         if len(states) != len(self.parts.parts):
             raise self._other_code(
@@ -375,6 +383,12 @@ class Stage(Generic[T]):
             self.parts.put_back_modes(saved["modes"])
         except ValueError as error:
             raise self._other_code(str(error)) from error
+        if self._size != saved["size"]:
+            self.services.note(
+                f"{self.name or 'the loop'} has other data than when the run began:"
+                f" {saved['size']} then, {self._size} now; the numbers are not those of a run never"
+                " stopped"
+            )
         self.step = saved["step"]
         self._short = saved["short"]
         if self.step < (self.total or 0):
@@ -401,12 +415,25 @@ class Stage(Generic[T]):
             "batches": batches,
             "random": random_state(),
             "short": self._short,
+            "size": self._size,
         }
 
     def _log_state(self) -> dict[str, Any]:
         """The half-filled window, each process's own, and where the log is."""
         window = self.window.state_dict(self.services.workers)
         return {"window": window, **self.services.log.state_dict()}
+
+
+def _size(batches: Any) -> str:
+    """How much data batches are drawn from, in words."""
+    for data in (getattr(batches, "dataset", None), batches):
+        rows = getattr(data, "rows", None)
+        if isinstance(rows, int):
+            return f"{rows:,} rows"
+        if isinstance(data, Sized):
+            with suppress(TypeError):  # a DataLoader of which nobody knows how long it is
+                return f"{len(data):,} {'batches' if data is batches else 'items'}"
+    return "an unknown number of batches"
 
 
 @dataclass(frozen=True)
