@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "claims": set(),
     "demos": {"errors"},
     "sources": set(),
-    "known": {"sources"},
+    "known": {"errors", "sources"},
     "layers": BASE,
     "networks": BASE | {"layers"},
     "data": BASE,

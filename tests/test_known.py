@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import py_compile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -108,6 +111,31 @@ def test_every_file_that_would_be_executed_counts() -> None:
     assert known.is_as_run(folder / "own.py")
     (folder / "_demo.py").write_text("x = 2\n")
     assert not known.is_as_run(folder / "own.py")
+
+
+@pytest.mark.parametrize("name", ["helper/__init__.py", f"helper{EXTENSION_SUFFIXES[0]}"])
+def test_what_python_would_import_instead_counts(name: str) -> None:
+    Path("mine.py").write_text("import helper\n")
+    Path("helper.py").write_text("x = 1\n")
+    known.remember(Path("mine.py"))
+    assert known.is_as_run(Path("mine.py"))
+    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).write_text("import os\n")
+    assert not known.is_as_run(Path("mine.py"))
+
+
+def test_what_was_compiled_beside_is_not_believed() -> None:
+    """Python executes what was compiled of a file in the place of the file itself."""
+    folder = pack(Path.cwd(), str(Path("evil.py").resolve()))
+    harmless = EVIL.replace('os.mkdir("executed")', "")
+    Path("evil.py").write_text(EVIL)
+    cache = importlib.util.cache_from_source("evil.py")
+    py_compile.compile("evil.py", invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    assert Path(cache).is_file()
+    Path("evil.py").write_text(harmless)
+    known.remember(Path("evil.py"))
+    find(folder.study(), "it", None, folder).load()
+    assert not Path("executed").exists()
 
 
 def test_another_path_with_the_same_code_is_another() -> None:

@@ -8,12 +8,15 @@ settings: ``$ETUDE_CONFIG``, else ``etude`` in ``$XDG_CONFIG_HOME`` or what the 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from contextlib import suppress
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from etude import sources
+from etude.errors import UserError
 
 MOST = 1 << 20  # bytes of what is kept of one path
 
@@ -38,9 +41,21 @@ def has_run(main: Path) -> bool:
 
 
 def is_as_run(main: Path) -> bool:
-    """Whether this user has run the study in this file as it is now."""
+    """Whether this user has run the study in this file as it is now.
+
+    What Python has compiled of it is thrown away, and compiled again when it is executed: it lies
+    beside the source, says what is executed in the source's place, and may have been exchanged.
+    """
     before = _lines(_place(main))  # of a path that is not known, nothing is read
-    return bool(before) and _digest(main) in before
+    if not before or _digest(main) not in before:
+        return False
+    try:
+        for file in _code(main):
+            for compiled in file.parent.glob(f"__pycache__/{glob.escape(file.stem)}.*.pyc"):
+                compiled.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _place(main: Path) -> Path:
@@ -69,21 +84,35 @@ def _digest(main: Path) -> str | None:
     """SHA-256 of every byte that Python would execute of the user's own: comments too, for one can
     say how the rest is to be read. None where a file can't be read.
     """
+    try:
+        each = [
+            f"{os.fsencode(file).hex()} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+            for file in _code(main)
+        ]
+    except (OSError, SyntaxError, ValueError, RecursionError, UserError):
+        return None
+    return hashlib.sha256("\n".join(each).encode()).hexdigest()
+
+
+def _code(main: Path) -> list[Path]:
+    """The files of the user's own that a study is made of, in order; also what Python would import
+    instead of one: a folder or a compiled file of its name.
+    """
     main = main.resolve()
     found: dict[Path, None] = {}
     waiting = [main]
     if main.parent.name == main.stem:  # a study in a folder is all of it
         waiting += sorted(main.parent.glob("*.py"))
-    try:
-        while waiting:
-            file = waiting.pop()
-            if file not in found and sources.PACKAGE not in file.parents:
-                found[file] = None
-                waiting += sources.imported_files(file)
-        each = [
-            f"{os.fsencode(file).hex()} {hashlib.sha256(file.read_bytes()).hexdigest()}"
-            for file in sorted(found)
-        ]
-    except (OSError, SyntaxError, ValueError, RecursionError):
-        return None
-    return hashlib.sha256("\n".join(each).encode()).hexdigest()
+    while waiting:
+        file = waiting.pop()
+        if file in found or sources.PACKAGE in file.parents:
+            continue
+        found[file] = None
+        if file.suffix != ".py":
+            continue
+        waiting += sources.imported_files(file)
+        if file != main:
+            instead = [file.with_suffix("") / "__init__.py"]
+            instead += [file.with_suffix(ending) for ending in EXTENSION_SUFFIXES]
+            waiting += [other for other in instead if other.is_file()]
+    return sorted(found)
