@@ -192,6 +192,23 @@ def test_more_files_than_a_run_leaves_are_refused(
         stranger.check()
 
 
+def test_a_folder_that_a_running_run_removes_is_not_missed(
+    stranger: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.lstat
+
+    def late(path: Path) -> os.stat_result:
+        if path == stranger.checkpoint:
+            path.rmdir()
+        return look(path)
+
+    monkeypatch.setattr("os.lstat", late)
+    stranger.check()
+    assert not stranger.checkpoint.exists()
+    with pytest.raises(UserError, match="can't be read: No such file"):
+        RunFolder(stranger.path / "gone").check()
+
+
 def test_a_result_of_a_finished_run_is_read(stranger: RunFolder) -> None:
     stranger.check()
     assert stranger.study() == RECORD

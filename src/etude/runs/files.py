@@ -65,6 +65,8 @@ def check(folder: Path, *, deep: bool = True) -> None:
                     if is_folder and deep:
                         waiting.append((Path(entry.path), depth + 1))
         except OSError as error:
+            if depth and isinstance(error, FileNotFoundError):
+                continue  # a run that is under way has just removed it
             raise UserError(f"{place} can't be read: {error.strerror or error}") from error
 
 
