@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from etude.catalogue import Catalogue, Field, _above_methods, read
 from etude.errors import UserError
-from etude.study import Count, Study
+from etude.study import Count, OptimizerName, Study
 
 STUDY = '''"""{title}
 
@@ -136,6 +137,54 @@ def test_a_type_that_no_field_has(tmp_path: Path) -> None:
     field = Field("x", "__import__('os').system", 1, "")
     with pytest.raises(UserError, match="expected one of"):
         field.type  # noqa: B018
+
+
+EVERYTHING = "().__class__.__base__.__subclasses__()"
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        f"[c for c in {EVERYTHING} if c.__name__ == '_wrap_close'][0] and int",
+        f"tuple[{EVERYTHING}[0], ...]",
+        f"Literal[{EVERYTHING}[0]]",
+        "Literal['a'.upper()]",
+        "Literal[[1]]",
+        "(lambda: int)()",
+        "Count.__origin__",
+        "(x := int)",
+        "int if Count else float",
+        "Literal",
+        "'__import__(\"os\")'",
+        "int | open",
+        "int[3]",
+        "-Count",
+    ],
+)
+def test_an_annotation_is_read_and_never_evaluated(
+    annotation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.eval", None)
+    with pytest.raises(UserError, match="field x has type .*; expected one of"):
+        Field("x", annotation, 1, "").type  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("annotation", "kind"),
+    [
+        ("int", int),
+        ("Count", Count),
+        ("'Count'", Count),
+        ("tuple[Count, ...]", tuple[Count, ...]),
+        ("tuple[float, int]", tuple[float, int]),
+        ("Literal['a', 'b']", Literal["a", "b"]),
+        ("Literal[1, -1, None]", Literal[1, -1, None]),
+        ("float | None", float | None),
+        ("OptimizerName", OptimizerName),
+    ],
+)
+def test_an_annotation_means_what_it_does_in_python(annotation: str, kind: object) -> None:
+    assert Field("x", annotation, 1, "").type == kind
 
 
 def test_a_study_is_parsed_with_no_option_at_all() -> None:

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "demos": {"errors"},
     "sources": {"errors"},
     "importing": {"errors"},
+    "known": {"errors", "sources"},
     "layers": BASE,
     "networks": BASE | {"layers"},
     "data": BASE,
@@ -31,13 +32,23 @@ MAY_IMPORT = {
     "drawing": set(),
     "autodiff": {"drawing"},
     "runs": BASE | {"figures"},
-    "study": BASE | {"runs", "training", "sources"},
+    "study": BASE | {"runs", "training", "sources", "known"},
     "training": BASE | {"runs", "data", "figures"},
     "studies": BASE | LEAVES,
     "catalogue": BASE | {"study", "sources", "importing", "runs"},
     "session": BASE | {"study", "catalogue", "runs"},
     "results": BASE
-    | {"study", "catalogue", "session", "runs", "figures", "training", "drawing", "sources"},
+    | {
+        "study",
+        "catalogue",
+        "session",
+        "runs",
+        "figures",
+        "training",
+        "drawing",
+        "sources",
+        "known",
+    },
     "courses": BASE | {"results", "catalogue", "study"},
     "cli": BASE
     | {"results", "catalogue", "session", "study", "runs", "data", "courses", "app", "sources"},
@@ -111,7 +122,8 @@ def test_a_face_hands_on_all_that_it_names_whatever_was_imported_before(name: st
 
 def test_the_rooms_that_answer_at_once_import_nothing_heavy() -> None:
     quick = (
-        "catalogue study sources importing claims errors cli/list cli/show runs/folder runs/record"
+        "catalogue study sources known importing claims errors cli/list cli/show runs/folder"
+        " runs/record"
     )
     for name in quick.split():
         tree = ast.parse((SOURCE / f"{name}.py").read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from etude import known
 from etude.catalogue import Catalogue
 from etude.runs.run import Run
 from etude.study import execute
@@ -91,8 +92,8 @@ class Tiny(Study):
 
 
 def write(folder: Path, claims: str = CLAIMS, name: str = "tiny.py", **replacements: str) -> Path:
-    """The study as a file; ``replacements`` maps ``old`` to ``new`` texts by ``old_1=…,
-    new_1=…``.
+    """The study as a file, as if it had been run; ``replacements`` maps ``old`` to ``new`` texts by
+    ``old_1=…, new_1=…``.
     """
     source = SOURCE.replace("CLAIMS", claims)
     for key, old in replacements.items():
@@ -101,6 +102,7 @@ def write(folder: Path, claims: str = CLAIMS, name: str = "tiny.py", **replaceme
             source = source.replace(old, replacements[key.replace("old", "new")])
     path = folder / name
     path.write_text(source, encoding="utf-8")
+    known.remember(path)
     return path
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tiny
+from etude import known
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,7 @@ def place(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     (run,) = (tmp_path / "runs" / "tiny").iterdir()
     tiny.alter(run, source=str(tmp_path / "tiny.py"))
+    known.remember(tmp_path / "tiny.py")  # as if it had been run here
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ETUDE_RUNS", raising=False)
     monkeypatch.setenv("COLUMNS", "160")  # a narrow terminal folds tables

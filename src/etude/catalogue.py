@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from io import StringIO
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from etude.claims import Claim
@@ -64,14 +65,43 @@ class Field:
             UserError: it is none that a field may have.
         """
         try:
-            return eval(
-                self.annotation, {"__builtins__": {}}, FIELD_TYPES
-            )  # names from FIELD_TYPES, nothing else
-        except Exception:
+            return _meant(ast.parse(self.annotation, mode="eval").body)
+        except (KeyError, ValueError, TypeError, SyntaxError, RecursionError):
             raise UserError(
                 f"field {self.name} has type {self.annotation}; expected one of"
                 f" {', '.join(FIELD_TYPES)}"
             ) from None
+
+
+def _meant(node: ast.AST) -> Any:
+    """What an annotation means. It is read and never evaluated, for ``--help`` must be safe to ask
+    of a stranger's file.
+
+    Raises:
+        KeyError, ValueError, TypeError, SyntaxError: it is no type of a field.
+    """
+    match node:
+        case ast.Name(id=name) if name not in ("Literal", "tuple"):  # of what, is not said
+            return FIELD_TYPES[name]
+        case ast.Constant(value=None) | ast.Constant(value=EllipsisType()):
+            return node.value
+        case ast.Constant(value=str() as text):  # a type in quotes
+            return _meant(ast.parse(text, mode="eval").body)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _meant(left) | _meant(right)
+        case ast.Subscript(value=ast.Name(id=name), slice=inner):
+            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            if name == "Literal":
+                return FIELD_TYPES[name][tuple(_choice(part) for part in parts)]
+            return FIELD_TYPES[name][tuple(map(_meant, parts))]
+    raise ValueError(ast.dump(node))
+
+
+def _choice(node: ast.expr) -> int | float | str | bool | None:
+    value = ast.literal_eval(node)
+    if not isinstance(value, int | float | str | None):
+        raise ValueError(ast.dump(node))
+    return value
 
 
 @dataclass(frozen=True)

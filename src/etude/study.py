@@ -415,7 +415,7 @@ def execute(
     Claims are those of ``scale``; a study whose fields differ from the scale's is judged all the
     same, and its run says which fields were changed.
     """
-    from etude import sources
+    from etude import known, sources
     from etude.runs.run import Run
     from etude.runs.threads import threads_for
 
@@ -461,6 +461,8 @@ def execute(
         stop_after=stop_after,
     )
     with run, _own_files(run, Path(file or ".").parent):
+        if file and source != "catalogue" and run.workers.first:
+            known.remember(Path(file))
         if file and not resume and run.workers.first:
             run.folder.keep_source(sources.kept(Path(file)))
         if folds:

@@ -241,6 +241,16 @@ def test_a_changed_study_is_told(
     assert "changed since the run began: tiny.py; " in capsys.readouterr().err
 
 
+def test_a_study_changed_since_is_named_by_the_user(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = crashed(place, monkeypatch)
+    with (place / "tiny.py").open("a") as file:
+        file.write("\nSEEN = True\n")
+    assert "has changed since you ran it" in complaint(capsys, "resume", path)
+    said(capsys, "resume", path, "--study", "tiny.py", "--quiet")
+
+
 def test_what_cannot_be_resumed(
     run: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

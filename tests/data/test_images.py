@@ -1,4 +1,7 @@
 import contextlib
+import io
+import os
+import struct
 import tracemalloc
 
 import numpy as np
@@ -171,6 +174,35 @@ def test_pictures_that_are_absent_cut_or_too_large(tmp_path, monkeypatch):
         Image.new("1", size).save(tmp_path / "bomb.png")
         with pytest.raises(UserError, match="too large"):
             data.read_image(tmp_path / "bomb.png")
+
+
+def test_a_picture_within_an_icon_has_a_limit_too(tmp_path):
+    inner = io.BytesIO()
+    Image.new("1", (20_000, 6_000)).save(inner, "png")
+    place = struct.pack("<3H4B2H2I", 0, 1, 1, 64, 64, 0, 0, 1, 32, inner.tell(), 22)
+    (tmp_path / "a.ico").write_bytes(place + inner.getvalue())
+    with pytest.raises(UserError, match=r"a\.ico is too large"):
+        data.read_image(tmp_path / "a.ico")
+
+
+def test_a_file_without_an_end_is_not_read_to_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("etude.data.images.MOST_BYTES", 1000)
+    with pytest.raises(UserError, match="/dev/zero is too large"):
+        data.read_image("/dev/zero")
+
+
+@pytest.mark.parametrize("name", ["a.eps", "a.png", "a.jpg"])
+def test_a_picture_that_would_start_a_program_is_none(name, tmp_path, monkeypatch):
+    """Pillow hands EPS to Ghostscript, which executes it."""
+    started = tmp_path / "started"
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {started}\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    page = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    (tmp_path / name).write_text(page)
+    with pytest.raises(UserError, match="is no picture that can be read; PNG, JPEG"):
+        data.read_image(tmp_path / name)
+    assert not started.exists()
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from etude.errors import UserError
-from tests.faults import formats
+from tests.faults import folders, formats
 from tests.faults.disks import Trial
 from tests.faults.fuzz import Content, Format, fuzz
 
@@ -301,7 +301,9 @@ ATTACKS: tuple[tuple[str, str, Attack], ...] = (
     ("explodes", "safetensors: a header of 2^62 bytes", safetensors_header),
     ("explodes", "safetensors: 2^40 numbers", safetensors_offsets),
     ("explodes", "pickle: a value numbered 2^31", pickle_memo),
+    *folders.ATTACKS,
 )
+HARMS = tuple(dict.fromkeys(harm for harm, _, _ in ATTACKS))
 
 
 def attack(name: str, work: Attack, place: Path) -> str:
@@ -328,9 +330,7 @@ def attack(name: str, work: Attack, place: Path) -> str:
     return "" if found.refused else "it was read"
 
 
-def attacks(
-    place: Path, harms: tuple[str, ...] = ("executes", "leaves its folder", "explodes")
-) -> list[Trial]:
+def attacks(place: Path, harms: tuple[str, ...] = HARMS) -> list[Trial]:
     """All of them."""
     trials = []
     for harm in harms:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from etude.errors import UserError
 from etude.results.pictures import SIZE, cover, small
 from etude.runs.folder import RunFolder
 
@@ -58,3 +59,31 @@ def test_it_is_made_small_and_keeps_its_shape(drawn: RunFolder) -> None:
         assert picture.format == "WEBP"
         assert picture.width == SIZE[0]
         assert abs(picture.width / picture.height - 2) < 0.02
+
+
+EPS = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG\r\n\x1a\n", EPS.encode(), b"GIF89a" + bytes(20)]
+)
+def test_a_figure_that_is_no_png_gets_a_sentence(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.png can't be read as PNG"):
+        small(tmp_path / "a.png")
+
+
+def test_a_figure_has_a_limit(tmp_path: Path) -> None:
+    Image.new("1", (8_000, 8_000)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="a.png is too large: 8,000×8,000 pixels"):
+        small(tmp_path / "a.png")
+
+
+def test_a_figure_that_is_a_link_is_not_read(drawn: RunFolder, tmp_path: Path) -> None:
+    other = tmp_path / "other.png"
+    Image.new("RGB", (90, 45)).save(other)
+    (drawn.figures / "first.png").unlink()
+    (drawn.figures / "first.png").symlink_to(other)
+    assert cover(drawn) is None
+    with pytest.raises(UserError, match="is a link"):
+        small(drawn.figures / "first.png")

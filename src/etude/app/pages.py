@@ -28,6 +28,7 @@ from etude.results.compare import compare
 from etude.results.export import ENDINGS, export
 from etude.results.listing import SECOND, Listing, describe, duration
 from etude.results.pictures import cover, small
+from etude.runs import files
 from etude.runs.folder import RunFolder
 from etude.runs.lesson import lesson_html
 from etude.runs.record import command_of
@@ -392,10 +393,12 @@ class Pages:
         if among is None and (path := _inside(_inside(self.root, study), run)):
             folder = RunFolder(path)  # by two names that are there, and without the others
             if folder.study_json.is_file():
+                folder.check()
                 return folder
         found = next((f for f in among or [] if f.name == name), None)
         if found is None:
             raise HTTPException(404)
+        found.check()
         return found
 
     def _chosen(self, request: Request) -> list[RunFolder]:
@@ -410,7 +413,7 @@ class Pages:
             found,
             key=lambda run: (
                 run.path.name[:SECOND],
-                run.study_json.stat().st_mtime_ns,
+                run.study_json.lstat().st_mtime_ns,
                 run.path.name,
             ),
         )
@@ -445,10 +448,10 @@ class Pages:
     @staticmethod
     def _log(folder: RunFolder) -> str:
         try:
-            with folder.log_txt.open("rb") as file:
+            with files.reading(folder.log_txt) as file:
                 file.seek(max(0, file.seek(0, io.SEEK_END) - LOG_BYTES))
                 return printable(file.read().decode(errors="replace"), keep="\n\t")
-        except OSError:
+        except (OSError, UserError):
             return ""
 
     @staticmethod
@@ -456,7 +459,7 @@ class Pages:
         path = folder.path / "error.txt"
         if not path.is_file():
             return ""
-        return printable(path.read_text(encoding="utf-8", errors="replace")[-4_000:], keep="\n\t")
+        return printable(files.read(path).decode(errors="replace")[-4_000:], keep="\n\t")
 
 
 WAITING = "/runs#waiting"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Picture: TypeAlias = str | Path | np.ndarray[Any, Any] | Tensor | Image
 
 MOST_PIXELS = 64_000_000
+MOST_BYTES = 256 << 20  # of a file
 FORMATS = (
     "PNG",
     "JPEG",
@@ -55,14 +56,14 @@ def read_image(picture: Picture) -> Tensor:
     name = _name(picture)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", Image.DecompressionBombWarning
-            )  # the limit here is lower
+            # the limit here is lower; what is hidden within a picture (an icon's, a frame of a
+            # film) has Pillow's
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             image: Any = picture
             if isinstance(
                 picture, str | Path
             ):  # whole, for of a file Pillow asks for as much as a damaged length says
-                image = Image.open(BytesIO(Path(picture).read_bytes()), formats=FORMATS)
+                image = Image.open(BytesIO(_bytes(Path(picture))), formats=FORMATS)
             if not isinstance(image, Image.Image):
                 kind = type(image).__name__
                 raise UserError(
@@ -75,7 +76,7 @@ def read_image(picture: Picture) -> Tensor:
         raise UserError(
             f"{name} is no picture that can be read; {', '.join(FORMATS)} can"
         ) from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UserError(
             f"{name} is too large: at most {MOST_PIXELS:,} pixels can be read"
         ) from error
@@ -89,6 +90,16 @@ def read_image(picture: Picture) -> Tensor:
 
 def _name(picture: Picture) -> str:
     return str(picture) if isinstance(picture, str | Path) else "the picture"
+
+
+def _bytes(path: Path) -> bytes:
+    content = bytearray()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            content += piece
+            if len(content) > MOST_BYTES:  # some have no end, as /dev/zero
+                raise UserError(f"{path} is too large: at most {MOST_BYTES >> 20} MB can be read")
+    return bytes(content)
 
 
 def _pixels(image: Image, name: str) -> np.ndarray[Any, Any]:

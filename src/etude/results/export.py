@@ -60,6 +60,7 @@ def export(
         "onnx": _onnx,
         "notebook": _notebook,
     }
+    folder.check()
     with whole(path) as part:
         writers[kind](folder, part, study)
     return path
@@ -206,7 +207,7 @@ def _compare(trained: Trained, path: Path, names: list[str], inputs: tuple[Tenso
     )
     if not same:
         raise UserError(
-            f"onnxruntime gives other numbers than PyTorch for {path.name.removeprefix('.part-')};"
+            f"onnxruntime gives other numbers than PyTorch for {path.name.split('-', 2)[-1]};"
             " not kept"
         )
 

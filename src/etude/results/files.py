@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from etude.errors import UserError
+from etude.runs.files import temporary
 
 
 @contextmanager
@@ -21,13 +22,10 @@ def whole(path: Path) -> Iterator[Path]:
         raise UserError(f"{path} can't be written: there is no folder {path.parent}")
     if path.is_dir():
         raise UserError(f"{path} can't be written: it is a folder; expected the name of a file")
-    part = path.with_name(
-        f".part-{path.name}"
-    )  # the ending stays: some writers choose the format by it
     try:
-        yield part
-        part.replace(path)
+        # the ending stays: some writers choose the format by it
+        with temporary(path, ".part-{mark}-{name}") as part:
+            yield part
+            part.replace(path)
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)

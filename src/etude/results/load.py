@@ -2,7 +2,8 @@
 
 Both are data, and may come from anyone: nothing in them is executed. The code is that of the study,
 which is found by its name in the catalogue; or, for a user's own study, by the path of its file, as
-long as that lies outside the runs.
+long as that lies outside the runs and this user has run it, byte by byte as it is now
+(:mod:`etude.known`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etude import known
 from etude.catalogue import Catalogue, Entry
 from etude.errors import UserError, nearest
+from etude.runs import files
 from etude.runs.folder import RunFolder
 from etude.study import Study, study_name
 
@@ -84,7 +87,7 @@ def load(
         run: a run's folder, (the beginning of) its name, a study's name for its last run, a run in
             hand; or the file that ``etude export --to hdf5`` or ``--to safetensors`` wrote.
         study: the study's name, file or class, where the run does not say it or is not to be
-            believed.
+            believed: code that you have not run yourself is never executed for a run's record.
         root: the folder of all runs (else ``$ETUDE_RUNS``, else ``runs``).
 
     Raises:
@@ -102,15 +105,19 @@ def load(
         folder = RunFolder.open(run, root)
     else:
         folder = run if isinstance(run, RunFolder) else run.folder
+        folder.check()
     made = rebuild(folder.study(), f"run {folder.name}", study, folder)
     if not folder.network.is_file():
         unfinished = "" if folder.state == "finished" else f", for it is {folder.state}"
         raise UserError(
             f"run {folder.name} has no network.safetensors{unfinished}; there is nothing to load"
         )
-    return Trained(
-        made, _filled(made, read_safetensors(folder.network)[1], str(folder.network)), folder
-    )
+    return Trained(made, _filled(made, _weights(folder), str(folder.network)), folder)
+
+
+def _weights(folder: RunFolder) -> dict[str, Tensor]:
+    files.reading(folder.network, files.TENSORS).close()  # a plain file of a sound size
+    return read_safetensors(folder.network)[1]
 
 
 def rebuild(
@@ -123,7 +130,7 @@ def rebuild(
         where: whose record it is, for messages.
         study: instead of the study that the record names.
         folder: the run's folder; nothing in it or in its root is executed. Without it no recorded
-            path is followed.
+            path is followed, and with it only one to code that this user has run.
 
     Raises:
         UserError: the record is damaged, the study is not to be found, or it has no such fields any
@@ -185,6 +192,18 @@ def find(
     if any(path.is_relative_to(place) for place in (folder.path.resolve(), *runs[:2])):
         raise UserError(
             f"{where} names a study among the runs, {source}: nothing there is executed; {yourself}"
+        )
+    if path.is_dir():
+        path /= f"{path.name}.py"
+    if not path.is_file():
+        raise UserError(
+            f"no study file at {source}, which {where} names; if it lies elsewhere now, {yourself}"
+        )
+    if not known.is_as_run(path):
+        said = "has changed since you ran it" if known.has_run(path) else "you have not run"
+        raise UserError(
+            f"{where} names the code in {source}, which {said}; a record may be anyone's, so if"
+            f" you trust that code, {yourself}"
         )
     return catalogue[str(path)]
 

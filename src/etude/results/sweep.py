@@ -27,6 +27,7 @@ from etude.errors import UserError
 from etude.results.check import interrupt
 from etude.results.files import whole
 from etude.results.trials import Ended, Plan, Processes, Runner, Watch, measured
+from etude.runs import files
 from etude.runs.folder import RunFolder, runs_root
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def sweep(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the folder {folder} can't be made: {error.strerror or error}") from error
+    files.check(folder)
     url = _driver(storage) or f"sqlite:///{(folder / 'search.db').resolve()}"
     search = Search(plan, url, folder / ".turn", beat=beat, grace=grace)
     if search.changed:

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from etude.errors import UserError
-from etude.runs import shards
+from etude.runs import files, shards
 from etude.runs.workers import Workers
 
 _NAME = re.compile(r"(?P<stage>\d+)-(?P<step>\d+|done)\.(?P<digest>[0-9a-f]{16})\.pt")
@@ -36,16 +36,17 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a whole file or none: temporary name, sync, rename, sync of the folder.
 
     Raises:
-        UserError: the disk is full or the folder can't be written; nothing half-written stays
-            behind.
+        UserError: the disk is full or the folder can't be written, or is a link; nothing
+            half-written stays behind.
     """
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        files.check_folder(path.parent)
+        with files.temporary(path) as part:
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
         if os.name == "posix":
             folder = os.open(path.parent, os.O_RDONLY)
             try:
@@ -53,7 +54,6 @@ def write_atomically(path: Path, content: bytes) -> None:
             finally:
                 os.close(folder)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise disk_trouble(error, path) from error
 
 
@@ -99,7 +99,8 @@ class Checkpoints:
                     for key, t in pieces.items()
                 },
                 "files": {
-                    path.name: _digest(path.read_bytes()) for path in sorted(folder.iterdir())
+                    path.name: _digest(files.read(path, files.TENSORS))
+                    for path in sorted(folder.iterdir())
                 },
             }
         if self.workers.first:
@@ -162,8 +163,7 @@ class Checkpoints:
         """Remove every checkpoint: the run is over."""
         for path in self.folder.glob("*.pt"):
             path.unlink(missing_ok=True)
-        for path in self.folder.glob(".*.part"):
-            path.unlink(missing_ok=True)
+        files.sweep_up(self.folder)
         for path in self.folder.glob("*.shards"):
             shutil.rmtree(path, ignore_errors=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
@@ -188,11 +188,11 @@ class Checkpoints:
         return content
 
     def _write(self, name: str, content: bytes) -> None:
-        self.folder.mkdir(exist_ok=True)
+        files.made(self.folder)
         write_atomically(self.folder / f"{name}.{_digest(content)}.pt", content)
 
     def _read(self, path: Path, logged: float) -> dict[str, Any] | None:
-        content = path.read_bytes()
+        content = files.read(path, files.TENSORS)
         if _NAME.fullmatch(path.name)["digest"] != _digest(content):  # type: ignore[index]
             self.say(
                 f"checkpoint {path.name} is damaged (its checksum is wrong); using the one"
@@ -217,7 +217,7 @@ class Checkpoints:
         parts, folder = state.pop("shards"), _shards_of(path)
         for name, digest in parts["files"].items():
             shard = folder / Path(name).name
-            if not shard.is_file() or _digest(shard.read_bytes()) != digest:
+            if not shard.is_file() or _digest(files.read(shard, files.TENSORS)) != digest:
                 self.say(
                     f"checkpoint {path.name} is damaged (in its shard {name}); using the one"
                     " before it"

@@ -16,12 +16,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from filelock import FileLock, Timeout
 
 from etude.errors import UserError, nearest
+from etude.runs import files
 from etude.runs.record import DIGITS, checked_name, short
 
 
@@ -72,10 +74,16 @@ class RunFolder:
         folder.
 
         Raises:
-            UserError: there is no such run, or more than one.
+            UserError: there is no such run, or more than one; or its folder holds what none may
+                (:meth:`check`).
         """
-        given = Path(path)
-        if (given / "study.json").is_file():
+        found = cls._named(Path(path), root)
+        found.check()
+        return found
+
+    @classmethod
+    def _named(cls, given: Path, root: str | Path | None) -> RunFolder:
+        if os.path.lexists(given / "study.json"):
             return cls(given)
         if given.name and not given.is_absolute() and ".." not in given.parts:
             base = runs_root(root)
@@ -91,12 +99,12 @@ class RunFolder:
                 return matches[0]
             if matches:
                 raise UserError(
-                    f"'{path}' names {len(matches)} runs; give more of the name, as 'etude runs'"
+                    f"'{given}' names {len(matches)} runs; give more of the name, as 'etude runs'"
                     " shows it"
                 )
         near = nearest(given.name, {folder.path.parent.name for folder in find_runs(root)})
         raise UserError(
-            f"no run at '{path}': expected a folder with a study.json; 'etude runs' shows those"
+            f"no run at '{given}': expected a folder with a study.json; 'etude runs' shows those"
             f" there are{near if 'did you mean' in near else ''}"
         )
 
@@ -106,12 +114,22 @@ class RunFolder:
         path = self.path.resolve()  # '.' has a name, too
         return f"{path.parent.name}/{path.name}"
 
+    def check(self) -> None:
+        """Look through the folder, which may be anyone's, before it is used.
+
+        Raises:
+            UserError: something in it is a link, a pipe, a device: neither a plain file nor a
+                folder.
+        """
+        files.check(self.path)
+
     def lock(self) -> FileLock:
         """The lock that the process which writes this run holds.
 
         Raises:
-            UserError: another process holds it.
+            UserError: another process holds it, or it is no plain file.
         """
+        files.check_lock(self.path / ".lock")
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(timeout=0)
@@ -121,7 +139,7 @@ class RunFolder:
             ) from None
         return lock
 
-    def keep_source(self, files: Mapping[str, Path]) -> None:
+    def keep_source(self, code: Mapping[str, Path]) -> None:
         """Keep the code that is executed, ``source/<name>``, from which a run can be rebuilt.
 
         It is only ever read.
@@ -129,11 +147,11 @@ class RunFolder:
         Raises:
             UserError: the folder can't be written.
         """
-        for name, file in files.items():
+        for name, file in code.items():
             place = self.source / name
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(file.read_bytes())
+                files.overwrite(place, file.read_bytes())
             except OSError as error:
                 raise UserError(f"{place} can't be written: {error.strerror or error}") from error
 
@@ -145,11 +163,12 @@ class RunFolder:
         if (self.path / ".lock").exists():  # left behind by a kill, or held
             lock = FileLock(self.path / ".lock")
             try:
+                files.check_lock(self.path / ".lock")
                 lock.acquire(timeout=0)
             except Timeout:
                 return "running"
-            except OSError:
-                return "stopped"  # a folder that may only be read
+            except (OSError, UserError):
+                return "stopped"  # a folder that may only be read, or no lock of ours
             lock.release()
         return "failed" if (self.path / "error.txt").is_file() else "stopped"
 
@@ -158,7 +177,7 @@ class RunFolder:
         from a kill nor synced.
         """
         with suppress(OSError):
-            self.status_json.write_text(json.dumps(status), encoding="utf-8")
+            files.overwrite(self.status_json, json.dumps(status).encode())
 
     def status(self) -> dict[str, Any]:
         """Of a run that is under way: its ``pid``, and from the first second on ``stage``, ``step``
@@ -173,8 +192,10 @@ class RunFolder:
         """What ran: name, scale, seed, every field, versions, machine.
 
         Raises:
-            UserError: the record can't be read, or holds what no run records.
+            UserError: the record can't be read, or holds what no run records; or a link or a pipe
+                lies beside it.
         """
+        files.check(self.path, deep=False)
         return _checked(self._json(self.study_json), RECORDED, f"{self.study_json} is damaged: its")
 
     def result(self) -> dict[str, Any] | None:
@@ -197,10 +218,17 @@ class RunFolder:
         return result
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """The rows of ``metrics.jsonl``; a last line that is cut short is passed over."""
+        """The rows of ``metrics.jsonl``; a last line that is cut short is passed over.
+
+        Raises:
+            UserError: it is no plain file, or too large.
+        """
         if not self.metrics_jsonl.is_file():
             return
-        with self.metrics_jsonl.open(encoding="utf-8", errors="replace") as file:
+        with (
+            files.reading(self.metrics_jsonl, files.LOG) as rows,
+            TextIOWrapper(rows, encoding="utf-8", errors="replace") as file,
+        ):
             for line in file:
                 try:
                     row = _parsed(line)
@@ -212,7 +240,7 @@ class RunFolder:
     def last_row(self) -> dict[str, Any]:
         """The newest row of ``metrics.jsonl``; empty where there is none."""
         try:
-            with self.metrics_jsonl.open("rb") as file:
+            with files.reading(self.metrics_jsonl) as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 65_536))
                 lines = file.read().splitlines()
         except OSError:
@@ -242,13 +270,18 @@ class RunFolder:
         return curves
 
     def pictures(self) -> list[Path]:
-        """The figures in the order in which they were made: as PNG files, drawings as SVG."""
-        drawn = [
-            path for path in self.figures.glob("*.svg") if not path.with_suffix(".png").exists()
+        """The figures in the order in which they were made: as PNG files, drawings as SVG.
+
+        Raises:
+            UserError: one is no plain file.
+        """
+        drawn = files.listed(self.figures, ".svg", ".png", ".gif")
+        stems = {path.stem for path in drawn if path.suffix == ".png"}
+        return [
+            path
+            for path in drawn
+            if path.suffix == ".png" or (path.suffix == ".svg" and path.stem not in stems)
         ]
-        return sorted(
-            [*self.figures.glob("*.png"), *drawn], key=lambda path: path.stat().st_mtime_ns
-        )
 
     def tables_of(self) -> dict[str, list[list[str]]]:
         """``{name: rows}`` of the tables that the run kept, the first row the columns' names.
@@ -257,17 +290,17 @@ class RunFolder:
             UserError: one can't be read.
         """
         found = {}
-        for path in sorted(self.tables.glob("*.csv"), key=lambda path: path.stat().st_mtime_ns):
+        for path in files.listed(self.tables, ".csv"):
             try:
-                with path.open(encoding="utf-8", newline="") as file:
-                    found[path.stem] = list(csv.reader(file))
+                text = files.read(path).decode("utf-8")
+                found[path.stem] = list(csv.reader(StringIO(text, newline="")))
             except (OSError, UnicodeDecodeError, csv.Error) as error:
                 raise UserError(f"{path} can't be read as a table: {error}") from error
         return found
 
     def _json(self, path: Path) -> dict[str, Any]:
         try:
-            content = _parsed(path.read_text(encoding="utf-8"))
+            content = _parsed(files.read(path).decode("utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"{path} can't be read as JSON: {error}") from error
         if not isinstance(content, dict):
@@ -367,12 +400,22 @@ def _finite_int(text: str) -> int:
 
 def find_runs(root: str | Path | None = None) -> list[RunFolder]:
     """Every run under the runs folder, oldest first."""
-    found = [RunFolder(path.parent) for path in runs_root(root).glob("*/*/study.json")]
     second = len("2025-01-31_12-00-00")
-    return sorted(
-        found,
-        key=lambda run: (run.path.name[:second], run.study_json.stat().st_mtime_ns, run.path.name),
-    )
+    found = []
+    for place in _folders(runs_root(root)):
+        for path in _folders(place):
+            with suppress(OSError):  # no run, or it has just been moved
+                begun = os.lstat(path / "study.json").st_mtime_ns
+                found.append(((path.name[:second], begun, path.name), RunFolder(path)))
+    return [run for _, run in sorted(found, key=lambda each: each[0])]
+
+
+def _folders(place: Path) -> list[Path]:
+    try:
+        with os.scandir(place) as entries:
+            return [place / entry.name for entry in entries if entry.is_dir()]
+    except OSError:  # it is not there, or may not be looked into
+        return []
 
 
 def as_json(value: Any) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from etude.errors import UserError
+from etude.runs import files
 from etude.runs.checkpoints import disk_trouble, write_atomically
 from etude.runs.folder import RunFolder
 
@@ -51,7 +52,7 @@ def table(
         )
     text = StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([list(columns), *written])
-    folder.tables.mkdir(exist_ok=True)
+    files.made(folder.tables)
     write_atomically(
         folder.tables / f"{name}.csv", text.getvalue().encode(errors="backslashreplace")
     )
@@ -94,7 +95,7 @@ def figure(folder: RunFolder | None, name: str, figure: Figure) -> None:
 
 def drawing(folder: RunFolder, name: str, svg: str) -> None:
     """Write ``figures/<name>.svg``."""
-    folder.figures.mkdir(exist_ok=True)
+    files.made(folder.figures)
     write_atomically(folder.figures / f"{name}.svg", svg.encode(errors="backslashreplace"))
 
 
@@ -117,12 +118,11 @@ def weights(folder: RunFolder, name: str, state: Mapping[str, Tensor]) -> None:
 
 
 def _draw(folder: RunFolder, name: str, draw: Callable[[Path], None]) -> None:
-    folder.figures.mkdir(exist_ok=True)
     path = folder.figures / name
-    part = path.with_name(f".{name}.part")  # an ending that no reader of figures looks for
     try:
-        draw(part)
-        part.replace(path)
+        files.made(folder.figures)
+        with files.temporary(path) as part:
+            draw(part)
+            part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise disk_trouble(error, path) from error

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from etude.errors import UserError, memory_trouble, out_of_memory
+from etude.runs import files
 from etude.runs.checkpoints import Checkpoints, disk_trouble, write_atomically
 from etude.runs.folder import RunFolder, as_json, environment, find_runs
 from etude.runs.owner import owner
@@ -94,6 +95,8 @@ class Lifecycle:
         found = found or self._restarted()
         self.resumed = found is not None
         self.folder = found or RunFolder.create(self.name, self.root)
+        if self.resumed:
+            self.folder.check()
         self._lock = self.folder.lock()
         if self.resumed and self.folder.result_json.is_file():
             self._lock.release()
@@ -105,6 +108,8 @@ class Lifecycle:
         """What was done before can be gone on with: forget the error in which it ended."""
         if self.workers.first:
             (self.folder.path / "error.txt").unlink(missing_ok=True)
+            for place in (self.folder.path, self.folder.figures, self.folder.tables):
+                files.sweep_up(place)
 
     def _runs(self) -> list[RunFolder]:
         return [run for run in find_runs(self.root) if run.path.parent.name == self.name]
@@ -126,12 +131,11 @@ class Lifecycle:
         """
         if not restarted():
             return None
-        own = [
-            run
-            for run in self._runs()
-            if run.study().get("launch") == launch_name() and run.state != "finished"
-        ]
-        return own[-1] if own else None
+        for run in reversed(self._runs()):
+            with suppress(UserError):  # one whose record is damaged
+                if run.study().get("launch") == launch_name() and run.state != "finished":
+                    return run
+        return None
 
     def record(self, about: Mapping[str, Any]) -> None:
         """Write ``study.json``: what is executed, how, when and on what machine."""
@@ -175,12 +179,9 @@ class Lifecycle:
     def note(self, line: str) -> None:
         """Add a line to ``log.txt``."""
         if self.workers.first and hasattr(self, "folder"):
-            half = "backslashreplace"  # of half a character, which has no bytes
-            with (
-                suppress(OSError),  # a full disk is told of elsewhere
-                self.folder.log_txt.open("a", encoding="utf-8", errors=half) as file,
-            ):
-                file.write(line + "\n")
+            # a full disk is told of elsewhere; half a character has no bytes
+            with suppress(OSError), files.appending(self.folder.log_txt) as file:
+                file.write(f"{line}\n".encode(errors="backslashreplace"))
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ class Lifecycle:
         if self.workers.first and not (self.workers.many and lost(error)):
             text = "".join(traceback.format_exception(error))
             with suppress(OSError):  # a full disk is told of elsewhere
-                (self.folder.path / "error.txt").write_text(text, encoding="utf-8")
+                files.overwrite(self.folder.path / "error.txt", text.encode(errors="replace"))
 
     def explanation(self, error: BaseException, fields: Mapping[str, Any]) -> UserError | None:
         """The sentence that says in a user's words what went wrong; None where the error itself

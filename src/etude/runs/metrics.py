@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from etude.runs import files
 from etude.runs.checkpoints import disk_trouble
 from etude.runs.workers import Workers
 
@@ -84,7 +85,7 @@ class MetricsFile:
         self.replaying = replaying
         self.written = 0  # rows, by this process
         try:
-            self._file = path.open("ab") if path else tempfile.TemporaryFile()  # noqa: SIM115
+            self._file = files.appending(path) if path else tempfile.TemporaryFile()  # noqa: SIM115
             if not replaying:
                 self._file.truncate(0)
         except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import UserError
+from etude.runs import files
 from etude.runs.checkpoints import write_atomically
 from etude.runs.folder import RunFolder
 from etude.runs.lesson import lesson_html
@@ -44,6 +45,7 @@ def report(folder: RunFolder, result: dict[str, Any] | None = None) -> str:
     """
     from jinja2 import UndefinedError
 
+    folder.check()
     try:
         return _page(folder, result or folder.result())
     except (KeyError, TypeError, ValueError, AttributeError, UndefinedError) as error:
@@ -103,10 +105,10 @@ def picture(path: Path) -> str:
     """A figure as the address of an image, of the kind that shows it best."""
     gif, svg = path.with_suffix(".gif"), path.with_suffix(".svg")
     if gif.is_file():
-        return data_uri(gif.read_bytes(), "image/gif")
+        return data_uri(files.read(gif, files.PICTURE), "image/gif")
     if path == svg or (svg.is_file() and svg.stat().st_size <= LARGEST_SVG):
-        return data_uri(svg.read_bytes(), "image/svg+xml")
-    return data_uri(path.read_bytes(), "image/png")
+        return data_uri(files.read(svg, files.PICTURE), "image/svg+xml")
+    return data_uri(files.read(path, files.PICTURE), "image/png")
 
 
 def _curves(folder: RunFolder) -> str | None:
