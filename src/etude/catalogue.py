@@ -397,7 +397,7 @@ def _names(tree: ast.Module) -> dict[str, str]:
     """``{local name: name}`` of what a file imports under another name, modules as ``name.``: of
     ``from etude import Count as C`` and of ``import etude as e``.
     """
-    names = {}
+    names: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {a.asname: a.name for a in node.names if a.asname and a.name in KNOWN_NAMES}
@@ -465,8 +465,8 @@ def _checked_fields(
     options: dict[str, str] = {}
     fields = []
     for name, statement in annotated.items():
-        kind = statement.annotation.value if isinstance(statement.annotation, ast.Subscript) else 0
-        plain = _plain_name(kind or statement.annotation, names)
+        kind = statement.annotation
+        plain = _plain_name(kind.value if isinstance(kind, ast.Subscript) else kind, names)
         if plain.split(".")[-1] in ("ClassVar", "KW_ONLY"):
             continue
         where = f"{path}, line {statement.lineno}: field {name}"

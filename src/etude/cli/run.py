@@ -208,9 +208,8 @@ def _shown(kind: Any) -> Any:
     """A field's type for its help: the texts to choose from stand there as they may be printed."""
     if get_origin(kind) is not Literal:
         return kind
-    return Literal[
-        tuple(printable(each) if isinstance(each, str) else each for each in get_args(kind))
-    ]
+    literal: Any = Literal
+    return literal[tuple(printable(x) if isinstance(x, str) else x for x in get_args(kind))]
 
 
 def _parts(hint: Any) -> tuple[Any, str]:
