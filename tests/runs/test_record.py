@@ -77,7 +77,7 @@ PLAIN: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "written"), PLAIN, ids=[repr(value) for value, _ in PLAIN])
+@pytest.mark.parametrize(("value", "written"), PLAIN, ids=[str(name) for _, name in PLAIN])
 def test_a_field_is_written_by_its_value_or_its_name(value: Any, written: Any) -> None:
     plain = record.plain_fields({"it": value})["it"]
     assert plain == written

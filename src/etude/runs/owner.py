@@ -8,6 +8,7 @@ that share a folder each count their own.
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -26,7 +27,7 @@ def owner(pid: int) -> dict[str, Any]:
 
 def born(pid: int) -> str | None:
     """When a process began, in the system's words; None where it has ended or nobody can say."""
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         try:
             stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:

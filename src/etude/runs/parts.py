@@ -13,6 +13,7 @@ from etude.errors import UserError
 from etude.runs import plain, shards
 from etude.runs.gradients import Optimizers, Schedule
 from etude.runs.streams import Stateful, held_by
+from etude.runs.workers import is_sharded
 
 RIGHT = "expected networks, optimisers, schedules and whatever else has a state_dict"
 STANDARD = (nn.Module, torch.optim.Optimizer, Schedule)
@@ -145,7 +146,7 @@ class Parts:
             if parameter.requires_grad
             and parameter.numel()
             and id(parameter) not in held
-            and not shards.is_sharded(parameter)  # those of a network that lies in shards
+            and not is_sharded(parameter)  # those of a network that lies in shards
         ]
         if not learned:
             return None
@@ -168,7 +169,7 @@ class Parts:
 
 def _tensors(nets: Sequence[nn.Module]) -> Iterator[Tensor]:
     for net in nets:
-        yield from (t for t in (*net.parameters(), *net.buffers()) if not shards.is_sharded(t))
+        yield from (t for t in (*net.parameters(), *net.buffers()) if not is_sharded(t))
 
 
 def _tensors_of(part: Any) -> Iterator[Tensor]:
@@ -210,7 +211,7 @@ def _as_numbers(value: Sequence[Any]) -> Tensor | None:
 
 
 def _is_equal(parameter: Tensor, tensor: Tensor) -> bool:
-    if parameter.numel() != tensor.numel() or shards.is_sharded(tensor):
+    if parameter.numel() != tensor.numel() or is_sharded(tensor):
         return False
     there = tensor.to(parameter.device, parameter.dtype).reshape(parameter.shape)
     return torch.equal(parameter, there)

@@ -158,6 +158,7 @@ class Run:
         self._policy = SavePolicy(checkpoint_every, stop_after=stop_after)
         self._progress = Progress(quiet or not self.workers.first)
         self._stages = 0  # so far
+        self._thread = (0, 0)  # process and thread, while it is under way
         self._notes: list[str] = []
         self._cover = ""
         self._logged: set[str] = set()  # metrics whose names were looked at

@@ -20,7 +20,7 @@ from etude.runs.parts import Parts
 from etude.runs.policy import Agreement, SavePolicy
 from etude.runs.progress import Progress
 from etude.runs.random_state import random_state, restore_random_state, seed_everything
-from etude.runs.streams import Stateful, Stream
+from etude.runs.streams import Stream
 from etude.runs.workers import Workers, count_rows
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class Stage(Generic[T]):
         name: str,
         batches: Iterable[T],
         steps: int | None,
-        state: Stateful | Sequence[Stateful | torch.Generator],
+        state: Any,
         seed: int,
     ) -> None:
         self._asks_batches = steps is None  # how many steps there are
