@@ -259,7 +259,7 @@ REFUSED = [
     ("x: int = " + "9" * 400, "field x: has more than 300 digits"),
     ("x: int = {[]: 1}", "field x: .* is no literal"),
     ("x: list[int] = (1,)", r"field x has type list\[int\]; expected one of int, float"),
-    ("x: tuple = ()", "field x has a type that no option has; expected one of int, float"),
+    ("x: tuple = ()", "field x has type tuple; expected one of int, float"),
     ("x: int | str = 1", "field x has a type that no option has"),
     ("x: Path = Path('a')", "field x: Path is no literal; use str"),
     ("a: int = 1\na_: int = 1", "field a_ has the option of a, --a; expected two"),

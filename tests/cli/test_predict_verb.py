@@ -38,7 +38,7 @@ def test_pieces_are_shown_as_they_come(writer: Path, monkeypatch: pytest.MonkeyP
         "builtins.print", lambda *words, **how: seen.append((*words, how.get("flush", False)))
     )
     assert main(["predict", "tiny", "a"]) == 0
-    assert seen == [("a", True), ("<0.1", True), (" a", True), (">", True), ("", True), (False,)]
+    assert seen == [("a", True), ("<0.1", True), (" a", True), (">", True), ("", True), ("", True)]
 
 
 def test_written_as_json(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,12 +108,13 @@ def finish(folder: RunFolder) -> int:
     Raises:
         UserError: nothing is left to do, or another process writes the run.
     """
-    from etude.runs.lifecycle import complete
-
-    if not complete(folder):
+    if folder.is_tidy:  # asked first: the answer needs no PyTorch
         raise UserError(
             f"run {folder.name} is finished; there is nothing to resume. 'etude report' shows it"
         )
+    from etude.runs.lifecycle import complete
+
+    complete(folder)
     complain(f"run {folder.name} had its result already; its report is {folder.report_html}")
     return 0
 

@@ -188,6 +188,11 @@ class RunFolder:
         except UserError:
             return {}
 
+    @property
+    def is_tidy(self) -> bool:
+        """Whether the report of a finished run is written, and its checkpoints are gone."""
+        return self.report_html.is_file() and not self.checkpoint.is_dir()
+
     def study(self) -> dict[str, Any]:
         """What ran: name, scale, seed, every field, versions, machine.
 

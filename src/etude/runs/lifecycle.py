@@ -248,7 +248,7 @@ def complete(folder: RunFolder) -> bool:
     """
     from etude.runs.report import write_report
 
-    if folder.report_html.is_file() and not folder.checkpoint.is_dir():
+    if folder.is_tidy:
         return False
     lock = folder.lock()
     try:
