@@ -548,7 +548,7 @@ def test_other_data_is_told_when_a_run_is_resumed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["step", "stage", "seconds"])
 def test_a_metric_hides_nothing_of_its_row(tmp_path: Path, name: str) -> None:
     with (
-        pytest.raises(UserError, match=f"a metric called {name}, which every row"),
+        pytest.raises(UserError, match=f"a metric is called '{name}', as each row"),
         Run("unit", root=tmp_path, quiet=True) as run,
     ):
         run.log(**{name: 1.0})

@@ -43,7 +43,6 @@ __all__ = ["Diverged", "Interrupted", "Run"]
 T = TypeVar("T")
 Changing = Stateful | torch.Generator | np.random.Generator | np.random.RandomState | random.Random
 UNDER_WAY: list[ref[Run]] = []  # in this process, each begun within the one before it
-RESERVED = frozenset({"stage", "step", "seconds"})  # what every row of the log may have
 SHOWN = 16  # metrics that are printed at the end; the report has them all
 
 
@@ -487,11 +486,6 @@ class Run:
         """
         metrics = {key: self._loggable(key, value) for key, value in metrics.items()}
         stage = self._stage
-        if taken := RESERVED & metrics.keys():
-            raise UserError(
-                f"run.log can't take a metric called {min(taken)}, which every row of the log has;"
-                " expected another name"
-            )
         if stage.weight != 1:
             metrics = {key: value * stage.weight for key, value in metrics.items()}
         if stage.in_body:
