@@ -19,9 +19,10 @@ quick: .venv/dev  ## under a minute: the rules, fast units, the tests of what di
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.quick
 
 test: .venv/dev  ## all tests but the claims
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not claims"
 
-claims: .venv/dev  ## every quick study to its end, over three seeds
+claims: .venv/dev  ## every quick study to its end: the tests that train, then each claim over three seeds
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m claims
 	$(BIN)/etude check --all --seeds 3
 
 faults: .venv/dev  ## kills, full disks, damaged and malformed files; writes docs/reliability.md

@@ -11,6 +11,7 @@ from etude.studies.generative.diffusion.diffusion import DiffusionModel
 FIGURES = {"between", "guidance", "nearest", "samples", "schedules", "steps", "walk", "weights"}
 
 
+@pytest.mark.claims
 def test_it_learns_to_make_the_digit_that_is_asked_for(tmp_path) -> None:
     torch.set_num_threads(1)
     run = etude.run(

@@ -137,7 +137,7 @@ def test_a_visitor_plays_against_the_agent() -> None:
         DeepQ(environment="Acrobot-v1").demo()
 
 
-@pytest.mark.slow
+@pytest.mark.claims
 def test_the_claim_holds_and_the_agent_beats_every_rule(tmp_path) -> None:
     run = etude.run("dqn", seed=0, root=tmp_path, quiet=True)
     assert run.metrics["test/return"] >= 475

@@ -74,7 +74,7 @@ def test_a_pickled_matrix_is_read_and_a_false_one_refused(protocol) -> None:
         read_value(pickle.dumps(Path("a")), "x")
 
 
-@pytest.mark.slow
+@pytest.mark.claims
 def test_it_learns_the_club_and_names_a_members_party(tmp_path) -> None:
     run = etude.run("gcn", root=tmp_path, quiet=True, repeats=1, depths=(1, 2))
     assert run.metrics["test/accuracy"] >= 0.9

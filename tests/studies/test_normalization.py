@@ -117,7 +117,7 @@ def test_a_run_shows_every_norm_at_every_size_and_its_network_is_loaded(tmp_path
     assert right.double().mean() > 0.8, "the network that is kept was trained eight times as long"
 
 
-@pytest.mark.slow
+@pytest.mark.claims
 def test_the_claims_hold(tmp_path: Path) -> None:
     run = etude.run("normalization", seed=0, root=tmp_path, quiet=True)
     assert run.metrics["renorm gain at 4"] >= 0.03

@@ -161,7 +161,7 @@ def test_a_young_value_function_makes_the_gradient_less_noisy(tmp_path) -> None:
     assert run.metrics["variance without V over with"] > 1.5
 
 
-@pytest.mark.slow
+@pytest.mark.claims
 def test_the_claim_holds_and_the_policy_pushes_under_the_pole(tmp_path) -> None:
     run = etude.run("policygradient", seed=0, root=tmp_path, quiet=True, compared=False)
     assert run.metrics["test/return"] >= 475

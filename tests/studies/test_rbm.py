@@ -178,7 +178,7 @@ def test_it_learns_two_patterns_by_heart() -> None:
     torch.testing.assert_close(log_odds(patterns), torch.zeros(6))
 
 
-@pytest.mark.slow
+@pytest.mark.claims
 def test_it_learns_digits_and_says_how_probable_one_is(tmp_path) -> None:
     run = etude.run("rbm", root=tmp_path, quiet=True, epochs=150.0, hidden=32, temperatures=500)
     assert run.metrics["gain over independent pixels"] > 5

@@ -137,7 +137,7 @@ def test_the_loop_and_the_kernel_train_alike(tmp_path) -> None:
         torch.testing.assert_close(weight, loop[name], rtol=0, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.claims
 def test_the_claims_hold(tmp_path) -> None:
     run = etude.run("recurrence", seed=0, root=tmp_path, quiet=True, repeats=1)
     assert all(verdict.holds for verdict in run.verdicts)

@@ -250,7 +250,7 @@ def test_where_the_ascent_stands_is_all_in_its_state() -> None:
     assert torch.equal(other.e, whole.e)
 
 
-@pytest.mark.slow
+@pytest.mark.claims
 def test_the_claims_hold_and_the_machine_is_kept(tmp_path) -> None:
     run = etude.run("svm", root=tmp_path, quiet=True)
     assert all(verdict.holds for verdict in run.verdicts)

@@ -99,7 +99,7 @@ def test_lengths_that_cannot_be_are_refused(tmp_path) -> None:
         etude.run("transformer", root=tmp_path, quiet=True, longest=4)
 
 
-@pytest.mark.slow
+@pytest.mark.claims
 def test_the_claim_holds_and_the_heads_look_at_what_is_written(tmp_path) -> None:
     run = etude.run("transformer", seed=0, root=tmp_path, quiet=True)
     assert run.metrics["test/exact"] >= 0.99
