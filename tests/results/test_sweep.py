@@ -546,7 +546,7 @@ from etude.results.sweep import sweep
 place = Path(sys.argv[1])
 fake = Fake(place, bowl, pause=0.2)
 plan = plan_of(validating(place), "rate=log:1e-4:1")
-quiet = {"say": lambda line: None, "beat": 1, "grace": 5}
+quiet = {{"say": lambda line: None, "beat": 1, "grace": 5}}
 sweep(plan, trials=8, storage=sys.argv[2], root=place / "runs", runner=fake, **quiet)
 print(len(fake.begun))
 """
