@@ -23,7 +23,7 @@ from etude.runs.run import Interrupted
 from etude.runs.stage import Stage
 from etude.study import Study
 from studies.catalogue import ENTRIES, fields_of, numbers, perform, shortened
-from studies.golden import STEPS, moved
+from studies.golden import STEPS, moved, not_comparable
 
 each_study = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 
@@ -114,6 +114,8 @@ def test_a_stopped_run_is_a_run_never_stopped_and_its_first_losses_stand(
         torch.rand(3)  # the process's own random state must not matter
         resumed = perform(entry, tmp_path / "cut", resume=folder.path)
         assert numbers(resumed) == numbers(whole)
+    if reason := not_comparable(entry):
+        pytest.skip(f"all but the first losses holds: {reason}")
     assert not moved(entry, whole)
 
 
