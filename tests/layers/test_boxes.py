@@ -71,6 +71,15 @@ def test_decoding_undoes_encoding() -> None:
     assert decode(torch.full((1, 4), 1e6), torch.tensor([[0.0, 0, 10, 10]])).isfinite().all()
 
 
+def test_an_object_is_left_out_only_where_its_best_anchor_goes_to_another() -> None:
+    anchors = torch.tensor([[0.0, 0, 10, 10]])
+    boxes = torch.tensor([[[0.0, 0, 10, 9], [0.0, 0, 10, 8]]])
+    assert match(anchors, boxes, torch.zeros(1, 2).long(), 0.4, 0.5).tolist() == [[0]]
+    anchors = torch.tensor([[0.0, 0, 10, 10], [20.0, 20, 40, 40]])
+    boxes = torch.tensor([[[0.0, 0, 10, 9], [20.0, 20, 24, 24]]])  # the second: an IoU of 0.04
+    assert match(anchors, boxes, torch.zeros(1, 2).long(), 0.4, 0.5).tolist() == [[0, 1]]
+
+
 def test_both_box_losses_are_zero_for_the_box_itself_and_grow() -> None:
     anchors = torch.tensor([[0.0, 0, 10, 10], [5, 5, 20, 15]])
     for kind in ("giou", "smooth"):

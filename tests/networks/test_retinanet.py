@@ -31,6 +31,12 @@ def test_strides_that_no_pyramid_has_are_refused(strides) -> None:
         RetinaNet(3, 4, 8, strides)
 
 
+@pytest.mark.parametrize("width", [7, 12, 100])
+def test_a_pyramid_may_have_any_width(width: int) -> None:
+    """Also one that eight does not divide, as groups of eight channels would ask."""
+    assert RetinaNet(2, 4, width, (8,))(torch.randn(1, 3, 16, 16)).isfinite().all()
+
+
 def test_scores_begin_near_one_in_a_hundred() -> None:
     torch.manual_seed(0)
     scores = RetinaNet(3, 8, 16)(torch.randn(2, 3, 64, 64))[..., :3].sigmoid()

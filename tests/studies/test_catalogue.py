@@ -23,7 +23,7 @@ from etude.runs.run import Interrupted
 from etude.runs.stage import Stage
 from etude.study import Study
 from studies.catalogue import ENTRIES, drawn, fields_of, numbers, perform, shortened
-from studies.golden import STEPS, moved
+from studies.golden import STEPS, moved, not_comparable
 
 TIMED = {"autodiff"}  # shows how long something took
 each_study = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -140,6 +140,8 @@ def test_a_stopped_run_is_a_run_never_stopped_and_its_first_losses_stand(
         if entry.name not in TIMED:
             assert again == [each for each in shown if each[0] not in films]
             assert resumed.folder.tables_of() == whole.folder.tables_of()
+    if reason := not_comparable(entry):
+        pytest.skip(f"all but the first losses holds: {reason}")
     assert not moved(entry, whole)
 
 

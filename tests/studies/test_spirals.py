@@ -8,6 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 import etude
 from etude import data
+from etude.studies.foundations.spirals._demo import EXCLUSIVE_OR
 from etude.studies.foundations.spirals.spirals import Spirals
 
 
@@ -38,6 +39,11 @@ def test_sixteen_points_can_be_learned_by_heart() -> None:
         loss.backward()
         optimizer.step()
     assert loss < 0.05
+
+
+def test_the_demos_exclusive_or_is_one_where_the_signs_differ() -> None:
+    assert all(label == (x * y < 0) for x, y, label in EXCLUSIVE_OR)
+    assert {label for *_, label in EXCLUSIVE_OR} == {0, 1}
 
 
 def test_the_claim_holds(tmp_path) -> None:

@@ -13,8 +13,9 @@ from etude.networks.mlp import MLP
 class QNetwork(nn.Module):
     r"""A perceptron that gives Q, or, *dueling*, a value and advantages: $Q = V + A - \bar A$.
 
-    Since the mean of the advantages is subtracted, $V$ is the mean of Q over the actions; Q
-    determines both terms. What all actions share is learned in one place, from every step.
+    Since the mean of the advantages is subtracted, $V$ is the mean of Q over the actions, and Q
+    determines both $V$ and the difference. What all actions share is learned in one place, from
+    every step.
 
     Input (…, inputs), output (…, actions).
 

@@ -47,7 +47,7 @@ from ._replay import Replay
 class DeepQ(Study):
     """Learn action values from replayed transitions, and act by the highest."""
 
-    environment: str = "CartPole-v1"  # of Gymnasium, with discrete actions and vectors to see
+    environment: str = "CartPole-v1"  # in Gymnasium, with discrete actions and vector observations
     width: Count = 128  # units of each hidden layer
     layers: Natural = 2  # hidden layers
     dueling: bool = True  # a state's value and advantages in two heads, rather than Q alone
@@ -57,13 +57,13 @@ class DeepQ(Study):
     n_step: Count = 5  # n, rewards in a target before the target network's estimate
     copies: Count = 32  # environments that are stepped together
     steps: Count = 4_000  # steps of each environment, and of gradient descent
-    random_steps: Natural = 64  # steps of each environment before learning, by chance
+    random_steps: Natural = 64  # steps of each environment with random actions, before learning
     memory: Count = 50_000  # transitions that the replay keeps
     batch: Count = 256  # transitions per step
     discount: Fraction = 0.99  # γ, the weight of a reward one step later
     reward_scale: Positive = 100.0  # what rewards are divided by
     final_epsilon: Fraction = 0.05  # ε falls from 1 to this during the first 15 % of the steps
-    target_rate: Fraction = 0.05  # τ, the fraction by which the target network follows
+    target_rate: Fraction = 0.05  # τ, the fraction by which the target network follows per step
     gradient_clip: Positive = 10.0  # the largest norm of the gradient
     optimizer: OptimizerName = "adam"  # the update rule; change learning_rate with it
     learning_rate: Positive = 1e-3  # initial learning rate; falls linearly to a fiftieth

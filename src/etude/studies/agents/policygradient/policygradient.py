@@ -52,7 +52,7 @@ from ._noise import gradient_noise, noise_bars
 class PolicyGradient(Study[ActorCritic]):
     """Learn to act from rewards alone, by the gradient of the expected return."""
 
-    environment: str = "CartPole-v1"  # of Gymnasium, with discrete actions and vectors to see
+    environment: str = "CartPole-v1"  # in Gymnasium, with discrete actions and vector observations
     method: Literal["ppo", "a2c", "reinforce"] = "ppo"  # scales of these names have apt settings
     width: Count = 64  # units of each hidden layer
     layers: Natural = 2  # hidden layers, of the policy and of the value network alike

@@ -67,9 +67,7 @@ def comparison(
     before, after = raw.of(0, least), kept.of(0, least)
     pictures = {
         _counted("the scene", int(scene.counts[0]), "shape", "shapes"): framed(
-            image,
-            scene.boxes[0, :0],
-            scene.labels[0, :0],  # no boxes
+            image, scene.boxes[0, :0], scene.labels[0, :0]
         ),
         _counted("before suppression", len(before.labels), "box", "boxes"): framed(
             image, before.boxes, before.labels

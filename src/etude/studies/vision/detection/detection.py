@@ -58,11 +58,7 @@ class Detection(Study):
     dataset: Literal["shapes", "bccd"] = "shapes"  # drawn scenes; blood cells under a microscope
     width: Count = 24  # channels of the backbone at stride 2; at most four times as many later
     pyramid: Count = 64  # channels of each level of the pyramid, and of the heads
-    strides: tuple[Count, ...] = (
-        4,
-        8,
-        16,
-    )  # pixels per cell of each level: 4 or 8 …, each twice the last
+    strides: tuple[Count, ...] = (4, 8, 16)  # pixels per cell of each level, each twice the last
     anchor_size: Positive = 2.5  # size of the smallest anchor of a level, in strides
     anchor_factors: tuple[Positive, ...] = (1.0, 1.41)  # factors of that size
     ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0)  # ratios of an anchor's height to its width
