@@ -44,12 +44,12 @@ def test_larger_batches_make_fewer_updates_and_a_goal_that_is_missed_gives_no_ra
 
 
 def test_a_high_rate_is_noise_until_it_falls_and_one_cycle_needs_no_half(tmp_path: Path) -> None:
-    study, nets = Schedules(), []
+    study = Schedules()
     shapes = {"step": (step_decay(1_200), 1_200), "one-cycle": (one_cycle(160), 160)}
     with Run("two", root=tmp_path, quiet=True) as run:
         for name, (shape, steps) in shapes.items():
             with run.part(name, seed=7):
-                study.train(run, Schedule(shape, 0.4, steps), nets)
+                study.train(run, Schedule(shape, 0.4, steps))
         logged = run.folder.curves()["validation/accuracy"]
     step, cycle = (dict(zip(*logged[name], strict=True)) for name in shapes)
     assert max(accuracy for k, accuracy in step.items() if k <= 600) < 0.96
