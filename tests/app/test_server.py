@@ -18,6 +18,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import etude
+from etude.app import processes
 from etude.app.guard import FOREIGN, HEADERS, Access
 from etude.app.server import application
 from etude.app.trying import encoded
@@ -293,7 +294,11 @@ def test_only_the_process_that_writes_a_run_is_ever_stopped(page: TestClient, ro
     folder = find_runs(root)[0]
     folder.result_json.unlink()
     lock = folder.lock()
-    process = subprocess.Popen(["sleep", "60"])
+    process = subprocess.Popen(
+        ["sleep", "60"],
+        # what runs in a shell's background has SIGINT ignored, and so have its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         right = owner(process.pid)
         assert is_same(right, process.pid)
@@ -318,6 +323,21 @@ def test_only_the_process_that_writes_a_run_is_ever_stopped(page: TestClient, ro
         assert "has just ended" in page.post(f"/runs/{folder.name}/stop", headers=OURS).text
     finally:
         process.kill()
+        lock.release()
+
+
+def test_a_run_has_begun_once_it_has_said_what_it_is(tmp_path: Path) -> None:
+    folder = RunFolder.create("fake", tmp_path)
+    lock = folder.lock()
+    try:
+        folder.tell(**owner(os.getpid()))
+        assert processes.begun(tmp_path, os.getpid()) is None
+        folder.study_json.write_text(json.dumps({"study": "fake"}))
+        found = processes.begun(tmp_path, os.getpid())
+        assert found is not None
+        assert found.path == folder.path
+        assert processes.begun(tmp_path, os.getppid()) is None
+    finally:
         lock.release()
 
 

@@ -76,10 +76,10 @@ def test_folds_cover_all_once(k):
 def test_the_room_and_its_registry_import_nothing_heavy():
     code = (
         "import sys, etude.data; from etude.data import SETS, present; [present(name) for name in"
-        " SETS]; heavy = {'torch', 'numpy', 'pooch', 'requests', 'sklearn', 'PIL', 'matplotlib'} &"
+        " SETS]; heavy = {'torch', 'numpy', 'requests', 'sklearn', 'PIL', 'matplotlib'} &"
         " set(sys.modules); assert not heavy, heavy; assert set(etude.data.__all__) <="
         " set(dir(etude.data)); [getattr(etude.data, name) for name in etude.data.__all__]; heavy ="
-        " {'pooch', 'requests', 'sklearn', 'PIL', 'matplotlib'} & set(sys.modules); assert not"
+        " {'requests', 'sklearn', 'PIL', 'matplotlib'} & set(sys.modules); assert not"
         " heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

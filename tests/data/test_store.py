@@ -1,7 +1,9 @@
+import contextlib
 import gzip
 import hashlib
 import lzma
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -20,7 +22,11 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, content=CONTENT, ranges=True, cut_at=(), encoding=None):
+    def __init__(
+        self, content=CONTENT, ranges=True, cut_at=(), encoding=None, changes=False, tags=False
+    ):
+        self.tags = tags
+        self.older = bytes(len(content)) if changes else None  # what the first answer is of
         self.content, self.ranges, self.cut_at, self.encoding = (
             content,
             ranges,
@@ -43,7 +49,16 @@ class Handler(BaseHTTPRequestHandler):
         server.asked.append(asked)
         if self.path == "/absent":
             return self.send_error(404)
-        start = 0
+        if self.path in SERVERS:
+            self.close_connection = True
+            with contextlib.suppress(OSError):  # whoever asked has hung up
+                return SERVERS[self.path](self)
+        start, content = 0, server.content
+        if server.older:
+            content, server.older = server.older, None
+        tag = f'"{hashlib.md5(content).hexdigest()}"'
+        if self.headers.get("If-Range", tag) != tag:
+            asked = None
         if asked and server.ranges:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
             if start >= len(server.content):
@@ -57,17 +72,75 @@ class Handler(BaseHTTPRequestHandler):
             )
         else:
             self.send_response(200)
+        if server.tags:
+            self.send_header("ETag", tag)
         if server.encoding:
             self.send_header("Content-Encoding", server.encoding)
         self.send_header("Content-Length", str(len(server.content) - start))
         self.end_headers()
-        end = server.cut_at.pop(0) if server.cut_at else len(server.content)
-        self.wfile.write(server.content[start : max(start, end)])
+        end = server.cut_at.pop(0) if server.cut_at else len(content)
+        self.wfile.write(content[start : max(start, end)])
         self.wfile.flush()
         self.close_connection = True
 
     def log_message(self, *_):
         pass
+
+
+def endless(handler):
+    """More and more, and no word of how much."""
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(CONTENT)
+
+
+def dripping(handler):
+    """A byte now and then, so that no wait is long."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(CONTENT)))
+    handler.end_headers()
+    for byte in CONTENT:
+        handler.wfile.write(bytes([byte]))
+        time.sleep(0.01)
+
+
+def crumbs(handler):
+    """One byte a connection, from wherever is asked."""
+    start = int((handler.headers.get("Range") or "bytes=0-").removeprefix("bytes=")[:-1])
+    handler.send_response(206 if start else 200)
+    handler.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+    handler.send_header("Content-Length", str(len(CONTENT) - start))
+    handler.end_headers()
+    handler.wfile.write(CONTENT[start : start + 1])
+
+
+def nothing_there(handler):
+    """No range can be had, not even the whole."""
+    handler.send_response(416)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
+def elsewhere(handler):
+    """The file is said to lie on the reader's own disk."""
+    handler.send_response(302)
+    handler.send_header("Location", "file:///etc/hostname")
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
+def in_circles(handler):
+    handler.send_response(302)
+    handler.send_header("Location", "/in_circles")
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
+SERVERS = {
+    f"/{each.__name__}": each
+    for each in (endless, dripping, crumbs, nothing_there, elsewhere, in_circles)
+}
 
 
 @pytest.fixture
@@ -155,6 +228,65 @@ def test_the_next_address_is_tried(serve, registered):
     broken, good = serve(content=b"!"), serve()
     registered("http://127.0.0.1:9/refused", broken.url("absent"), broken.url(), good.url())
     assert data.locate("toy", "file.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [
+        (endless, "is not what it should be: expected 512,000 bytes but more came"),
+        (dripping, r"only \d+ bytes in"),
+        (crumbs, "the connection was cut after 3 bytes"),
+        (nothing_there, "416"),
+        (elsewhere, "an address that is not of http or https"),
+        (in_circles, "from address to address without end"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_bad_server_is_one_sentence_and_the_next_one_is_asked(
+    home, serve, registered, monkeypatch, server, reason
+):
+    monkeypatch.setattr(downloads, "PATIENCE", 0.1)
+    monkeypatch.setattr(downloads.time, "sleep", lambda seconds, sleep=time.sleep: sleep(0.01))
+    bad = serve()
+    registered(bad.url(server.__name__))
+    with pytest.raises(UserError, match=reason) as error:
+        data.locate("toy", "file.bin")
+    assert "\n" not in str(error.value)
+    assert len(bad.asked) <= 31
+    kept = sum(path.stat().st_size for path in (home / "cache" / "toy").glob("*.part"))
+    assert kept < len(CONTENT)
+    registered(bad.url(server.__name__), serve().url())
+    assert data.locate("toy", "file.bin").read_bytes() == CONTENT
+    assert left(home) == ["file.bin"]
+
+
+@pytest.mark.parametrize("tags", [True, False])
+def test_a_file_that_changes_between_two_pieces_comes_whole(home, serve, registered, tags):
+    server = serve(cut_at=[100_000, len(CONTENT)], changes=True, tags=tags)
+    registered(server.url())
+    assert data.locate("toy", "file.bin").read_bytes() == CONTENT
+    assert len(server.asked) == (2 if tags else 3)
+
+
+def test_another_length_is_noticed_before_anything_is_fetched(home, serve, registered):
+    server = serve(content=CONTENT * 2)
+    registered(server.url())
+    with pytest.raises(UserError, match="expected 512,000 bytes but got 1,024,000"):
+        data.locate("toy", "file.bin")
+    assert left(home) == []
+
+
+def test_no_link_is_written_through(home, serve, registered):
+    mine = home / "mine.txt"
+    mine.write_text("mine")
+    registered(serve().url())
+    part = home / "cache" / "toy" / "file.bin.part"
+    part.parent.mkdir(parents=True)
+    part.symlink_to(mine)
+    assert data.locate("toy", "file.bin").read_bytes() == CONTENT
+    assert mine.read_text() == "mine"
+    assert left(home) == ["file.bin"]
+    assert not (home / "cache" / "toy" / "file.bin").is_symlink()
 
 
 def test_no_network_is_one_sentence_that_says_what_to_do(home, serve, registered):

@@ -71,6 +71,17 @@ def threads_of(folder: RunFolder) -> int | None:
     return threads if isinstance(threads, int) and threads > 0 else None
 
 
+def begun(root: Path, pid: int) -> RunFolder | None:
+    """The run of a process, once it has said what it is; None before.
+
+    Its first sign of life is older than its record, without which the folder is no run's yet.
+    """
+    for folder in running(root):
+        if folder.study_json.is_file() and is_same(folder.status(), pid):
+            return folder
+    return None
+
+
 def launch(words: Sequence[str], root: Path) -> RunFolder:
     """Start ``etude`` with these words as a process of its own; returns as soon as its run's folder
     is there.
@@ -90,9 +101,8 @@ def launch(words: Sequence[str], root: Path) -> RunFolder:
         patience = time.monotonic() + PATIENCE
         while time.monotonic() < patience:
             over = process.poll() is not None
-            for folder in running(root):
-                if is_same(folder.status(), process.pid):
-                    return folder
+            if folder := begun(root, process.pid):
+                return folder
             if over:
                 break
             time.sleep(0.05)

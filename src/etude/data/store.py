@@ -189,7 +189,7 @@ def _download(entry: DataSet, file: File) -> Path:
         with FileLock(
             path.parent / ".lock"
         ):  # of several processes that need the file, one gets it
-            download(file.urls, path, file.checksum)
+            download(file.urls, path, file.checksum, file.bytes)
     except Unreachable as error:
         mine = data_folder()
         place = f"$ETUDE_DATA/{entry.name}/{file.name}" + (
