@@ -6,6 +6,7 @@ import datetime
 import decimal
 import enum
 import random
+import weakref
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from etude.errors import UserError
-from etude.runs import plain
+from etude.runs import checkpoints, plain
 from etude.runs.checkpoints import Checkpoints
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.metrics import Window
@@ -114,9 +115,9 @@ KEPT: list[Any] = [
 @pytest.mark.parametrize("value", KEPT, ids=lambda value: type(value).__name__)
 def test_what_a_state_holds_comes_back_as_it_was(tmp_path: Path, value: Any) -> None:
     said: list[str] = []
-    checkpoints = Checkpoints(tmp_path / "checkpoint", said.append)
-    checkpoints.save(0, 1, {"state": plain.pack(value, "Kept")})
-    _, saved = checkpoints.restore()
+    kept = Checkpoints(tmp_path / "checkpoint", said.append)
+    kept.save(0, 1, {"state": plain.pack(value, "Kept")})
+    _, saved = kept.restore()
     assert saved is not None, said
     back = plain.unpack(saved["state"])
     assert type(back) is type(value)
@@ -243,13 +244,58 @@ def test_a_checkpoint_of_another_version_is_one_sentence(tmp_path: Path) -> None
         train(run, 6)
 
     folder = stopped(script, tmp_path, 3)
-    checkpoints = Checkpoints(folder.checkpoint)
-    _, state = checkpoints.restore()
+    kept = Checkpoints(folder.checkpoint)
+    _, state = kept.restore()
     assert state is not None
     del state["modes"]
-    checkpoints.save(0, 4, state)
+    kept.save(0, 4, state)
     with pytest.raises(UserError, match="can't be resumed: its checkpoint lacks modes"):
         perform(script, tmp_path, resume=folder)
+
+
+def loops(run: Run) -> None:
+    """Six loops that end, each with a network of its own, and one that is stopped."""
+    for stage in range(7):
+        net = nn.Linear(8, 8)
+        for _ in few(run, net, steps=2):
+            with torch.no_grad():
+                net.weight.add_(stage)
+
+
+def test_of_the_states_in_which_loops_ended_one_is_in_memory_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stopped(loops, tmp_path, 13)
+    assert len(list(folder.checkpoint.glob("*-done.*.pt"))) == 6
+    alive: list[weakref.ref[dict[str, Any]]] = []
+    most = 0
+    load = checkpoints._loaded
+
+    def watched(content: bytes) -> Any:
+        nonlocal most
+        state = Watched(load(content))
+        alive.append(weakref.ref(state))
+        most = max(most, sum(each() is not None for each in alive))
+        return state
+
+    monkeypatch.setattr(checkpoints, "_loaded", watched)
+    perform(loops, tmp_path, resume=folder)
+    assert len(alive) >= 12, "each is looked through, and read again when it is its loop's turn"
+    assert most <= 2
+
+
+class Watched(dict[str, Any]):
+    """A dictionary of which one can see that it is gone."""
+
+
+def test_an_end_that_is_lost_under_way_is_one_sentence(tmp_path: Path) -> None:
+    folder = stopped(loops, tmp_path, 13)
+    ended, _ = Checkpoints(folder.checkpoint).restore()
+    assert len(ended) == 6
+    next(folder.checkpoint.glob("3-done.*.pt")).unlink()
+    assert ended[2]
+    with pytest.raises(UserError, match=r"3-done.*was whole when the run went on"):
+        ended[3]
 
 
 # -- what a state lacks ----------------------------------------------------------------------------

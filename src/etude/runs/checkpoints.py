@@ -18,7 +18,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +121,10 @@ class Checkpoints:
 
     def restore(
         self, logged: float = math.inf, *, begin_again: bool = False
-    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    ) -> tuple[Sequence[dict[str, Any]], dict[str, Any] | None]:
         """Where to go on: the final states of the stages that ended, and the last whole step of the
-        one that had not.
+        one that had not. The final states are looked through here, but each is read when it is
+        asked for: of many stages, together they may be more than the memory holds.
 
         A file that does not match its checksum is passed over, with a message, and the one before
         it is used; and so is one that was written when the log had more than the ``logged`` bytes
@@ -136,10 +137,11 @@ class Checkpoints:
         Raises:
             UserError: there are checkpoints, and none of them can be used; nothing was changed.
         """
-        finished: list[dict[str, Any]] = []
+        ended: list[Path] = []
         for stage, _, path in self._files(done=True):
-            if stage == len(finished) and (state := self._read(path, logged)) is not None:
-                finished.append(state)
+            if stage == len(ended) and self._read(path, logged) is not None:
+                ended.append(path)
+        finished = _Ends(self, ended)
         for stage, _, path in reversed(self._files(done=False)):
             if stage == len(finished) and (state := self._read(path, logged)) is not None:
                 return finished, state
@@ -233,6 +235,29 @@ class Checkpoints:
             if match and (match["step"] == "done") == done:
                 found.append((int(match["stage"]), DONE if done else int(match["step"]), path))
         return sorted(found)
+
+
+class _Ends(Sequence[dict[str, Any]]):
+    """The states in which stages ended, each read when it is asked for."""
+
+    def __init__(self, checkpoints: Checkpoints, paths: Sequence[Path]) -> None:
+        self.checkpoints, self.paths = checkpoints, paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, stage: Any) -> Any:
+        path = self.paths[stage]
+        try:
+            state = self.checkpoints._read(path, math.inf)
+        except OSError:
+            state = None
+        if state is None:
+            raise UserError(
+                f"checkpoint {path.name} of {path.parent.parent.name} was whole when the run went"
+                " on, and is not now; expected that nothing else writes to its folder"
+            )
+        return state
 
 
 def _digest(content: bytes) -> str:
