@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,17 +39,47 @@ def test_pieces_are_shown_as_they_come(writer: Path, monkeypatch: pytest.MonkeyP
         "builtins.print", lambda *words, **how: seen.append((*words, how.get("flush", False)))
     )
     assert main(["predict", "tiny", "a"]) == 0
-    assert seen == [("a", True), ("<0.1", True), (" a", True), (">", True), ("", True), ("", True)]
+    assert seen[:-1] == [
+        *[("a", True), ("<0.1", True), (" a", True), (">", True), ("", True)],
+        ("", True),
+    ]
+    assert seen[-1][0].startswith("answered by run tiny/")
 
 
 def test_written_as_json(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "tiny", "é", "b", "--json"]) == 0
     text = capsys.readouterr().out
     assert "é" in text
+    name = f"{writer.parent.name}/{writer.name}"
     assert json.loads(text) == [
-        {"input": "é", "text": "<0.1 é>"},
-        {"input": "b", "text": "<0.1 b>"},
+        {"run": name, "input": "é", "text": "<0.1 é>"},
+        {"run": name, "input": "b", "text": "<0.1 b>"},
     ]
+
+
+def test_the_run_that_answers_is_the_newest_whose_claims_hold_and_is_named(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = run.with_name("2999-01-31_12-00-00-abcd")
+    shutil.copytree(run, later)
+    result = json.loads((later / "result.json").read_text())
+    assert result["claims"]
+    for verdict in result["claims"]:
+        verdict["holds"] = True
+    for folder in (run, later):
+        (folder / "result.json").write_text(json.dumps(result))
+    assert main(["predict", "tiny", "1 2 3 4"]) == 0
+    assert f"answered by run tiny/{later.name}: its claims hold\n" in capsys.readouterr().err
+    result["claims"][0]["holds"] = False
+    (later / "result.json").write_text(json.dumps(result))
+    assert main(["predict", "tiny", "1 2 3 4"]) == 0
+    assert f"answered by run tiny/{run.name}: its claims hold\n" in capsys.readouterr().err
+    assert main(["predict", later.name, "1 2 3 4"]) == 0
+    assert f"run tiny/{later.name}: its claims do not hold\n" in capsys.readouterr().err
+    (run / "network.safetensors").unlink()
+    assert main(["predict", "tiny", "1 2 3 4", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["run"] == f"tiny/{later.name}"
 
 
 def test_each_time_another_text(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +141,7 @@ def test_of_many_pictures_the_bad_ones_are_named_and_the_others_answered(
     assert main(["predict", str(pictured), *names]) == 2
     said = capsys.readouterr()
     assert said.out == "good.png\n  cell  0.7500\n"
-    assert said.err.splitlines() == [
+    assert said.err.splitlines()[1:] == [
         "etude: blank.png: the picture is blank",
         "etude: other.png can't be read",
     ]

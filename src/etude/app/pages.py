@@ -26,7 +26,7 @@ from etude.errors import UserError, printable
 from etude.results import trash
 from etude.results.compare import compare
 from etude.results.export import ENDINGS, export
-from etude.results.listing import SECOND, Listing, describe, duration
+from etude.results.listing import SECOND, Listing, describe, duration, standing
 from etude.results.pictures import cover, small
 from etude.runs import files
 from etude.runs.folder import RunFolder
@@ -195,6 +195,7 @@ class Pages:
             described=shown,
             missing=missing,
             run=run,
+            standing=standing(run) if run else "",
         )
 
     def picture(self, request: Request) -> Response:

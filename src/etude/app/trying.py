@@ -33,6 +33,7 @@ from etude.demos import (
     Tokens,
 )
 from etude.errors import UserError
+from etude.results.listing import trusted
 from etude.results.load import Trained, load
 from etude.runs.folder import RunFolder, find_runs
 
@@ -52,10 +53,12 @@ class Trying:
         self._lock = threading.Lock()  # one answer at a time: PyTorch uses every core for it
 
     def latest(self, entry: Entry) -> RunFolder | None:
-        """The newest run of a study that kept a network, of the largest scale that was run."""
+        """The run of a study that answers, if one is finished and kept a network: the newest whose
+        claims hold, else the newest.
+        """
         runs = [f for f in find_runs(self.root) if f.path.parent.name == entry.name]
         whole = [f for f in runs if f.result_json.is_file() and f.network.is_file()]
-        return whole[-1] if whole else None
+        return trusted(whole) if whole else None
 
     def chosen(self, entry: Entry, request: Request) -> RunFolder | None:
         """The run that the address names by ``run=``, whose network is tried; else the newest."""

@@ -8,6 +8,7 @@ import argparse
 
 from etude.cli.options import add_run, add_study
 from etude.cli.output import echo
+from etude.results.listing import standing, trusted
 from etude.runs.folder import RunFolder
 
 KINDS = ("hdf5", "safetensors", "onnx", "notebook")
@@ -25,9 +26,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Write the file and say where it lies."""
-    folder = RunFolder.open(options.run, options.runs)
+    folder = RunFolder.open(options.run, options.runs, trusted)
 
     from etude.results.export import export
 
     echo(export(folder, options.to, options.output, options.study))
+    echo(f"of run {folder.name}: {standing(folder)}", error=True)
     return 0

@@ -11,6 +11,7 @@ from typing import Any
 from etude.cli.options import add_run, add_study
 from etude.cli.output import echo, echo_json
 from etude.errors import UserError
+from etude.results.listing import standing, trusted
 from etude.runs.folder import RunFolder
 
 TOP = 5  # classes shown of each input
@@ -34,9 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print classes and probabilities, the most probable first; of a study that writes, its text as
-    it comes.
+    it comes. Which run answers is said beside it, on the error output.
     """
-    folder = RunFolder.open(options.run, options.runs)
+    folder = RunFolder.open(options.run, options.runs, trusted)
 
     import torch
 
@@ -52,7 +53,7 @@ def main(options: argparse.Namespace) -> int:
         for given in options.input:
             pieces = trained.write(given)
             if options.json:
-                written.append({"input": given, "text": "".join(pieces)})
+                written.append({"run": folder.name, "input": given, "text": "".join(pieces)})
                 continue
             echo(given, end="", lines=True)
             for piece in pieces:
@@ -60,6 +61,7 @@ def main(options: argparse.Namespace) -> int:
             echo()
         if options.json:
             echo_json(written)
+        _say(folder)
         return 0
     found: list[dict[str, Any]] = []
     for given in options.input:
@@ -79,12 +81,19 @@ def main(options: argparse.Namespace) -> int:
     if len(wrong) == 1 == len(found):
         raise UserError(wrong[0])
     if options.json:
-        echo_json(found)
+        echo_json([{"run": folder.name, **each} for each in found])
     else:
         _print(found)
+    if len(wrong) < len(found):
+        _say(folder)
     for each in wrong:  # behind all that could be answered, where it is seen
         echo(f"etude: {each}", error=True)
     return 2 if wrong else 0
+
+
+def _say(folder: RunFolder) -> None:
+    """Which run answered; beside the answers, not among them."""
+    echo(f"answered by run {folder.name}: {standing(folder)}", error=True)
 
 
 def _is_file(given: str) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,42 @@ def mark(claims: list[dict[str, Any]]) -> str | None:
     if any(claim.get("suspicious") for claim in claims):
         return "?"
     return "✓" if all(claim.get("holds") is True for claim in claims) else "✗"
+
+
+def trusted(runs: Sequence[RunFolder]) -> RunFolder:
+    """The run whose network is asked where a study's name is given: the newest whose claims hold;
+    else the newest that is finished and kept a network; else the newest.
+
+    Args:
+        runs: of one study, oldest first, at least one.
+    """
+    finished = []
+    for folder in reversed(runs):
+        if folder.network.is_file() and folder.result_json.is_file():
+            if claims(folder) == "✓":
+                return folder
+            finished.append(folder)
+    return finished[0] if finished else runs[-1]
+
+
+def claims(folder: RunFolder) -> str | None:
+    """:func:`mark` of a run's claims; None where it has none that can be read."""
+    with suppress(UserError):
+        verdicts = (folder.result() or {}).get("claims", [])
+        return mark([verdict for verdict in verdicts if isinstance(verdict, dict)])
+    return None
+
+
+def standing(folder: RunFolder) -> str:
+    """What to think of a run's network, in a few words behind the run's name."""
+    if not folder.result_json.is_file():
+        return f"it is {folder.state}"
+    return {
+        "✓": "its claims hold",
+        "✗": "its claims do not hold",
+        "?": "its claims hold suspiciously well",
+        None: "it claims nothing",
+    }[claims(folder)]
 
 
 def duration(seconds: Any) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from etude import known
 from etude.catalogue import Catalogue, Entry
 from etude.errors import UserError, nearest
+from etude.results.listing import trusted
 from etude.runs import files
 from etude.runs.folder import RunFolder
 from etude.study import Study, study_name
@@ -84,8 +85,9 @@ def load(
     """The trained network of a run: ``etude.load("runs/digits/…").predict("seven.png")``.
 
     Args:
-        run: a run's folder, (the beginning of) its name, a study's name for its last run, a run in
-            hand; or the file that ``etude export --to hdf5`` or ``--to safetensors`` wrote.
+        run: a run's folder, (the beginning of) its name, a study's name for the newest of its runs
+            whose claims hold, a run in hand; or the file that ``etude export --to hdf5`` or ``--to
+            safetensors`` wrote.
         study: the study's name, file or class, where the run does not say it or is not to be
             believed: code that you have not run yourself is never executed for a run's record.
         root: the folder of all runs (else ``$ETUDE_RUNS``, else ``runs``).
@@ -102,7 +104,7 @@ def load(
         made = rebuild(about, str(path), study)
         return Trained(made, _filled(made, tensors, str(path)), None)
     if isinstance(run, str | Path):
-        folder = RunFolder.open(run, root)
+        folder = RunFolder.open(run, root, trusted)
     else:
         folder = run if isinstance(run, RunFolder) else run.folder
         folder.check()

@@ -13,7 +13,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from io import StringIO, TextIOWrapper
@@ -69,20 +69,35 @@ class RunFolder:
         return cls(path)
 
     @classmethod
-    def open(cls, path: str | Path, root: str | Path | None = None) -> RunFolder:
+    def open(
+        cls,
+        path: str | Path,
+        root: str | Path | None = None,
+        choose: Callable[[Sequence[RunFolder]], RunFolder] = lambda runs: runs[-1],
+    ) -> RunFolder:
         """A run that is there: by its folder, or by (the beginning of) its name under the runs
-        folder.
+        folder, or by its study's name.
+
+        Args:
+            path: the folder or the name.
+            root: the folder of all runs.
+            choose: which of a study's runs its name means, oldest first; by default the last.
 
         Raises:
             UserError: there is no such run, or more than one; or its folder holds what none may
                 (:meth:`check`).
         """
-        found = cls._named(Path(path), root)
+        found = cls._named(Path(path), root, choose)
         found.check()
         return found
 
     @classmethod
-    def _named(cls, given: Path, root: str | Path | None) -> RunFolder:
+    def _named(
+        cls,
+        given: Path,
+        root: str | Path | None,
+        choose: Callable[[Sequence[RunFolder]], RunFolder],
+    ) -> RunFolder:
         if os.path.lexists(given / "study.json"):
             return cls(given)
         if given.name and not given.is_absolute() and ".." not in given.parts:
@@ -92,9 +107,8 @@ class RunFolder:
                 f for f in matches if len(given.parts) == 1 or f.path.parent.name == given.parts[-2]
             ]
             if not matches and (base / given).is_dir():
-                matches = [f for f in find_runs(root) if f.path.parent == base / given][
-                    -1:
-                ]  # a study: its last run
+                runs = [f for f in find_runs(root) if f.path.parent == base / given]
+                matches = [choose(runs)] if runs else []
             if len(matches) == 1:
                 return matches[0]
             if matches:
