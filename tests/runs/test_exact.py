@@ -6,6 +6,7 @@ import datetime
 import decimal
 import enum
 import random
+import re
 import weakref
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from etude.errors import UserError
 from etude.runs import checkpoints, plain
@@ -589,6 +590,31 @@ def test_other_data_is_told_when_a_run_is_resumed(tmp_path: Path) -> None:
     assert "the loop has other data than when the run began: 4 rows then, 5 rows now" in said
     assert "stage 2 has other data than when the run began: 4 batches then, 5 batches now" in said
     assert "stage 3 has other data than when the run began: 4 items then, 5 items now" in said
+
+
+def test_other_values_are_told_when_a_run_is_resumed(tmp_path: Path) -> None:
+    def script(run: Run) -> None:
+        net = nn.Linear(1, 1)
+        data = TensorDataset(torch.full((100, 2), value, dtype=torch.bfloat16))
+        for batches in (
+            Batches((torch.ones(100), torch.arange(100) * value), 2),
+            [(value, torch.tensor(1.0))] * 4,
+            DataLoader(data, 50),
+            [(np.full(3, value), f"{value}")] * 4,
+            Batches((torch.ones(100),), 2),
+            [(torch.eye(2).to_sparse(), value)] * 4,  # which has no bytes in a row
+        ):
+            list(run.steps(batches, 4, state=net))
+
+    value = 1
+    folder = stopped(script, tmp_path, 23)
+    value = 2
+    perform(script, tmp_path, resume=folder)
+    said = folder.log_txt.read_text(encoding="utf-8")
+    assert re.findall(r"(the loop|stage \d) has other data .* other values", said) == [
+        "the loop",
+        *["stage 2", "stage 3", "stage 4"],
+    ]
 
 
 @pytest.mark.parametrize("name", ["step", "stage", "seconds"])

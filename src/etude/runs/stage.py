@@ -20,7 +20,7 @@ from etude.runs.parts import Parts
 from etude.runs.policy import Agreement, SavePolicy
 from etude.runs.progress import Progress
 from etude.runs.random_state import random_state, restore_random_state, seed_everything
-from etude.runs.streams import Stream
+from etude.runs.streams import Stream, sample_of, size_of
 from etude.runs.workers import Workers, count_rows
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ ROWS = 200  # rows of metrics for a loop, whatever its length; of an endless one
 # time that its length doubles
 
 
-KEPT = {"step", "state", "modes", "batches", "random", "short", "size", "window"}
+KEPT = {"step", "state", "modes", "batches", "random", "short", "size", "sample", "window"}
 
 
 class Interrupted(SystemExit):
@@ -130,7 +130,7 @@ class Stage(Generic[T]):
         self.gradients = Gradients(services.workers)
         self.row_due = False  # after this step, whatever its number
         self._stream = Stream(batches)
-        self._size = _size(batches)
+        self._size, self._sample = size_of(batches), sample_of(batches)
         self._agreement = Agreement(services.policy, services.workers)
         self._unchecked: list[tuple[int, torch.Tensor]] = []
         self._run_is_over = False
@@ -389,6 +389,11 @@ class Stage(Generic[T]):
                 f" {saved['size']} then, {self._size} now; the numbers are not those of a run never"
                 " stopped"
             )
+        elif self._sample != saved["sample"]:
+            self.services.note(
+                f"{self.name or 'the loop'} has other data than when the run began: as much, but"
+                " with other values; the numbers are not those of a run never stopped"
+            )
         self.step = saved["step"]
         self._short = saved["short"]
         if self.step < (self.total or 0):
@@ -416,24 +421,13 @@ class Stage(Generic[T]):
             "random": random_state(),
             "short": self._short,
             "size": self._size,
+            "sample": self._sample,
         }
 
     def _log_state(self) -> dict[str, Any]:
         """The half-filled window, each process's own, and where the log is."""
         window = self.window.state_dict(self.services.workers)
         return {"window": window, **self.services.log.state_dict()}
-
-
-def _size(batches: Any) -> str:
-    """How much data batches are drawn from, in words."""
-    for data in (getattr(batches, "dataset", None), batches):
-        rows = getattr(data, "rows", None)
-        if isinstance(rows, int):
-            return f"{rows:,} rows"
-        if isinstance(data, Sized):
-            with suppress(TypeError):  # a DataLoader of which nobody knows how long it is
-                return f"{len(data):,} {'batches' if data is batches else 'items'}"
-    return "an unknown number of batches"
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from etude.errors import UserError
@@ -13,6 +18,7 @@ from etude.runs.random_state import random_state, restore_random_state
 
 T = TypeVar("T")
 DEPTH = 5  # from a loader to the generator of its sampler's sampler, or of a data set's data set
+SAMPLE = 32  # rows of a data set, of which a digest is taken
 WIDTH = 64  # things in one container, and attributes of one object, that are looked at
 
 
@@ -128,3 +134,48 @@ def held_by(thing: Any, kinds: tuple[type, ...], depth: int = DEPTH) -> Iterator
             yield from look(each, left - 1)
 
     yield from look(thing, depth)
+
+
+def size_of(batches: Any) -> str:
+    """How much data batches are drawn from, in words."""
+    for data in (getattr(batches, "dataset", None), batches):
+        rows = getattr(data, "rows", None)
+        if isinstance(rows, int):
+            return f"{rows:,} rows"
+        if isinstance(data, Sized):
+            with suppress(TypeError):  # a DataLoader of which nobody knows how long it is
+                return f"{len(data):,} {'batches' if data is batches else 'items'}"
+    return "an unknown number of batches"
+
+
+def sample_of(batches: Any) -> str | None:
+    """A digest of some rows of the data, evenly spread; None where they can't be looked at without
+    drawing them. Not of all rows: they may be many, and lie on a disk.
+    """
+    data = getattr(batches, "dataset", batches)
+    columns = getattr(data, "columns", None) or getattr(data, "tensors", None)
+    if columns is None and isinstance(data, list | tuple):
+        columns = [data]
+    if not isinstance(columns, list | tuple):
+        return None
+    digest = 0
+    with suppress(RuntimeError, TypeError, ValueError):  # a sparse tensor has no rows to look at
+        for column in columns:
+            if isinstance(column, Tensor | np.ndarray | list | tuple):
+                step = max(1, len(column) // SAMPLE)
+                for row in column[::step]:
+                    digest = zlib.crc32(_bytes_of(row), digest)
+        return f"{digest:08x}"
+    return None
+
+
+def _bytes_of(row: Any) -> bytes:
+    if isinstance(row, np.ndarray | np.generic):
+        return row.tobytes()
+    if isinstance(row, Tensor):
+        return row.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    if isinstance(row, list | tuple):
+        return b"".join(map(_bytes_of, row))
+    return (
+        repr(row).encode() if isinstance(row, bool | int | float | complex | str | bytes) else b""
+    )
