@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -112,6 +112,15 @@ def test_any_width_will_do(
     assert seen.lines < 1_000, "a bar was drawn"
 
 
+@pytest.fixture
+def in_a_terminal() -> Iterator[None]:
+    """The tests may themselves run under nohup, which would have a run outlive its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("in_a_terminal")
 def test_the_end_of_the_terminal_saves_the_run(tmp_path: Path) -> None:
     """Also where it is told twice, as it is."""
     with (
