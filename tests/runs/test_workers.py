@@ -113,7 +113,7 @@ def test_two_processes_are_one(alone: Path, tmp_path: Path, strategy: str) -> No
 @pytest.mark.parametrize(("strategy", "then"), [("fsdp", 3), ("ddp", 1)])
 def test_resumed_by_another_number(alone: Path, tmp_path: Path, strategy: str, then: int) -> None:
     stopped = shared(tmp_path, 2, "--strategy", strategy, "--stop-at", "15", code=130)
-    (checkpoint,) = (stopped / "checkpoint").glob("0-*.pt")
+    checkpoint = max((stopped / "checkpoint").glob("0-*.pt"))  # a slow machine has saved before
     assert (strategy == "fsdp") == checkpoint.with_name(
         checkpoint.name.split(".")[0] + ".shards"
     ).is_dir()
