@@ -258,7 +258,7 @@ def test_a_notebook_runs_from_top_to_bottom(run: Path, place: Path) -> None:
     path = export(RunFolder(run), "notebook", "tiny.ipynb")
     (place / "tiny.py").unlink()  # the notebook stands alone
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(place)}}).execute()
+    NotebookClient(notebook, timeout=400, resources={"metadata": {"path": str(place)}}).execute()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert len(code) == 6
     assert all(cell.execution_count for cell in code)
@@ -314,7 +314,7 @@ def test_a_notebook_of_a_folder_holds_its_parts(tmp_path: Path) -> None:
         file.unlink()  # the notebook stands alone
     notebook = nbformat.read(path, as_version=4)
     assert notebook.cells[0].source.startswith("# Parted\n")
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=400, resources={"metadata": {"path": str(tmp_path)}}).execute()
     said = "".join(
         output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ())
     )

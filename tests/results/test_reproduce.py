@@ -120,7 +120,7 @@ def test_latex_compiles(done: tuple[Reproduction, list[RunFolder]], tmp_path: Pa
     shutil.copytree(done[0].tex.parent, tmp_path, dirs_exist_ok=True)
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
     told = subprocess.run(
-        words, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120
+        words, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=400
     )
     assert told.returncode == 0, told.stdout[-2000:]
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")

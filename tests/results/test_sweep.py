@@ -502,7 +502,7 @@ def command(place: Path, *words: str) -> list[str]:
 
 
 def wait_for(found: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
-    patience = time.monotonic() + 120
+    patience = time.monotonic() + 400
     while not (there := found()) and time.monotonic() < patience and process.poll() is None:
         time.sleep(0.1)
     return there
@@ -568,7 +568,7 @@ def postgresql() -> Iterator[str]:
 
     def call(*words: str | Path) -> None:
         done = subprocess.run(
-            [*user, *map(str, words)], cwd="/", capture_output=True, text=True, timeout=120
+            [*user, *map(str, words)], cwd="/", capture_output=True, text=True, timeout=400
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -597,7 +597,7 @@ def test_two_workers_share_a_postgresql(postgresql: str, tmp_path: Path) -> None
         )
         for place in places
     ]
-    said: Sequence[tuple[str, str]] = [worker.communicate(timeout=200) for worker in workers]
+    said: Sequence[tuple[str, str]] = [worker.communicate(timeout=400) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], said
     counts = [int(out) for out, _ in said]
     assert 8 <= sum(counts) <= 9  # no more than one beyond, for each other worker that runs

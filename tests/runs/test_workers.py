@@ -64,7 +64,7 @@ def torchrun(root: Path, processes: int, *words: str) -> subprocess.CompletedPro
     command += ["--max-restarts=1", "-m", "tests.runs.shared", "--root", str(root), *words]
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": python_path()}
     return subprocess.run(
-        [sys.executable, *command], env=env, cwd=ROOT, capture_output=True, text=True, timeout=300
+        [sys.executable, *command], env=env, cwd=ROOT, capture_output=True, text=True, timeout=400
     )
 
 
@@ -193,7 +193,7 @@ def test_a_killed_worker_ends_all(tmp_path: Path) -> None:
         pytest.skip("this system does not list a process's children")
     victim = int(children.read_text().split()[-1])
     os.kill(victim, signal.SIGKILL)
-    _, said = parent.communicate(timeout=60)
+    _, said = parent.communicate(timeout=400)
     assert parent.returncode == 2
     assert "was killed (SIGKILL), and the others have ended; go on with 'etude resume'" in said
     assert "Traceback" not in said

@@ -16,7 +16,7 @@ from etude.runs.folder import RunFolder, find_runs
 from etude.runs.owner import ask_to_stop, is_same
 from etude.runs.record import option_words
 
-PATIENCE = 60.0  # seconds until a run has its folder: torch is imported first
+PATIENCE = 120.0  # seconds until a run has its folder: torch is imported first
 
 
 def words_to_run(entry: Entry, scale: str, seed: int, changes: Mapping[str, Any]) -> list[str]:
