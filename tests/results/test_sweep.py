@@ -451,11 +451,9 @@ def test_the_trial_of_a_dead_worker_is_taken_over(entry: Entry, tmp_path: Path) 
     lost.study_json.write_text(json.dumps({"sweep": {"name": plan.name, "trial": 0}}))
     dead.set_user_attr("run", str(lost.path))
     fake = Fake(tmp_path, bowl)
-    begun = time.monotonic()
     swept = sweep(
         plan, trials=3, root=tmp_path / "runs", runner=fake, say=lambda line: None, beat=1, grace=1
     )  # waits until the worker counts as dead
-    assert time.monotonic() - begun < 60
     assert sorted(number for number, _, _ in fake.begun) == [0, 1, 2]
     ((_, fields, before),) = [each for each in fake.begun if each[0] == 0]
     assert fields == plan.values(dead.params)
