@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
 from contextlib import suppress
@@ -12,6 +13,7 @@ import pytest
 
 import etude
 from etude.cli import main, output
+from etude.cli.output import echo
 from etude.cli.tables import Column, table_lines
 from etude.errors import UserError, printable
 from etude.runs.progress import Progress
@@ -157,3 +159,34 @@ def test_every_verb_prints_by_the_one_way() -> None:
         )
     }
     assert direct == {"output.py", "tables.py"}
+
+
+class Full(io.StringIO):
+    """A stream whose disk is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_what_is_said_beside_results_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr", Full())
+    echo("progress", error=True)
+    monkeypatch.setattr("sys.stderr", None)
+    echo("progress", error=True)
+    assert capsys.readouterr().out == "", "it is no result"
+    monkeypatch.setattr("sys.stdout", Full())
+    with pytest.raises(OSError, match="No space"):
+        echo("a result")
+
+
+def test_a_closed_file_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def closed(*_: object) -> int:
+        raise PermissionError(13, "Permission denied", "/closed/file")
+
+    monkeypatch.setattr("etude.cli.data.main", closed)
+    assert main(["data"]) == 2
+    assert capsys.readouterr().err.startswith("etude: /closed/file: Permission denied; expected")

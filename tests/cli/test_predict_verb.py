@@ -147,11 +147,25 @@ def test_of_many_pictures_the_bad_ones_are_named_and_the_others_answered(
     ]
     assert main(["predict", str(pictured), *names, "--json"]) == 2
     said = capsys.readouterr()
-    assert [{**each} for each in json.loads(said.out)] == [
-        {"input": "blank.png", "error": "blank.png: the picture is blank"},
-        {"input": "good.png", "classes": {"cell": 0.75}},
-        {"input": "other.png", "error": "other.png can't be read"},
+    name = {"run": f"tiny/{pictured.name}"}
+    assert json.loads(said.out) == [
+        name | {"input": "blank.png", "error": "blank.png: the picture is blank"},
+        name | {"input": "good.png", "classes": {"cell": 0.75}},
+        name | {"input": "other.png", "error": "other.png can't be read"},
     ]
+
+
+def test_of_many_texts_the_bad_ones_are_named_and_the_others_answered(
+    pictured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["predict", str(pictured), "a text", "a blank " + "text " * 20]) == 2
+    said = capsys.readouterr()
+    assert said.out == "a text\n  cell  0.7500\n"
+    begun = ("a blank " + "text " * 20)[:39]
+    assert said.err.splitlines()[1] == f"etude: '{begun}…': the picture is blank"
+    assert main(["predict", str(pictured), "blank", "blank, too"]) == 2
+    assert capsys.readouterr().err == "etude: the picture is blank\n", "once, not for each"
 
 
 def test_one_bad_picture_is_one_sentence(

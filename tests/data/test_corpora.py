@@ -38,6 +38,8 @@ def test_what_training_shares_with_the_test_part_is_dropped(monkeypatch):
 def test_bytes():
     assert data.bytes_of("aé").tolist() == [97, 195, 169]
     assert data.bytes_of("").shape == (0,)
+    with pytest.raises(UserError, match="sign 2 of the text is no character"):
+        data.bytes_of("a\udcff")
 
 
 def test_the_plays_are_cut_after_nine_tenths(home):

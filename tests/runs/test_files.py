@@ -4,9 +4,11 @@ end.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +16,11 @@ import pytest
 
 from etude.errors import UserError
 from etude.results.files import whole
-from etude.results.listing import describe
+from etude.results.listing import Listing, describe
 from etude.results.pictures import cover
 from etude.runs import files
 from etude.runs.checkpoints import write_atomically
-from etude.runs.folder import RunFolder, find_runs
+from etude.runs.folder import RunFolder, find_runs, runs_root
 from etude.runs.metrics import MetricsFile
 from etude.runs.run import Run
 
@@ -307,3 +309,41 @@ def test_what_a_kill_left_half_written_goes_when_the_run_goes_on(tmp_path: Path)
     with Run("mine", root=tmp_path, resume="auto", quiet=True) as again:
         assert again.folder.path == run.folder.path
         assert not left.exists()
+
+
+def test_to_look_at_a_run_is_in_nobodys_way(tmp_path: Path) -> None:
+    folder = RunFolder.create("looked-at", tmp_path)
+    folder.study_json.write_text("{}")
+    held = folder.lock()
+    assert folder.state == "running"
+    held.release()
+    looked = os.open(folder.path / ".lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(looked, fcntl.LOCK_SH)  # somebody else looks
+    assert folder.state == "stopped"
+    with pytest.raises(UserError, match="being written by another process"):
+        folder.lock()
+    letting_go = threading.Timer(0.05, os.close, [looked])
+    letting_go.start()
+    folder.lock().release()
+    letting_go.join()
+
+
+def test_a_closed_folder_of_runs_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    assert find_runs(tmp_path / "none") == []
+    monkeypatch.setattr("os.scandir", closed)
+    with pytest.raises(UserError, match="can't be read: Permission denied"):
+        find_runs(tmp_path)
+    with pytest.raises(UserError, match="can't be read: Permission denied"):
+        Listing(tmp_path).rows()
+
+
+def test_the_users_own_folder_may_be_written_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert runs_root("~/runs") == Path("/home/somebody/runs")
+    monkeypatch.setenv("ETUDE_RUNS", "~/there")
+    assert runs_root() == Path("/home/somebody/there")

@@ -14,6 +14,7 @@ import pytest
 
 from etude.cli import complain, main
 from etude.cli.tables import terminal_width
+from etude.runs.owner import ending_signals
 from etude.runs.progress import Progress
 from etude.runs.run import Interrupted, Run
 from runs.test_stage import train
@@ -145,6 +146,16 @@ def test_a_run_that_is_to_outlive_its_terminal_does(tmp_path: Path) -> None:
     finally:
         signal.signal(signal.SIGHUP, before)
     assert run.folder.state == "finished"
+
+
+def test_nothing_that_is_to_outlive_its_terminal_hears_of_its_end() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        assert ending_signals() == [signal.SIGTERM, signal.SIGHUP]
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        assert ending_signals() == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def forked(what: Callable[[], None]) -> int:

@@ -26,6 +26,16 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def test_no_machine_has_so_many(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UserError, match="threads is 100,000; expected 1 to 1,024"),
+        Run("unit", root=tmp_path, threads=100_000, quiet=True),
+    ):
+        raise AssertionError
+    assert not find_runs(tmp_path)
+    assert torch.get_num_threads() == 2
+
+
 @pytest.mark.parametrize("name", ["circle", "dqn", "policygradient", "spirals"])
 def test_small_networks_get_one_thread(name: str) -> None:
     assert threads_for(Catalogue()[name].load().at("quick").network)[0] == 1

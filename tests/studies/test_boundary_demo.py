@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from etude import data
+from etude.catalogue import Catalogue
 from etude.studies.foundations._boundary_demo import boundary_frames, clickable
 
 
@@ -14,6 +16,13 @@ def test_points_fill_the_square_and_keep_their_classes() -> None:
     points = clickable(x, label)
     assert max(abs(value) for x1, x2, _ in points for value in (x1, x2)) == 1
     assert [one for *_, one in points] == label.int().tolist()
+
+
+@pytest.mark.parametrize("name", ["spirals", "circle"])
+def test_two_visits_see_the_same_points(name: str) -> None:
+    study = Catalogue()[name].load().at("quick")
+    first, second = (study.demo().inputs["points"] for _ in range(2))
+    assert first == second
 
 
 def test_two_points_are_separated_and_stand_on_the_plane() -> None:

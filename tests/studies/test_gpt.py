@@ -88,7 +88,7 @@ def test_on_the_command_line_the_text_streams(run, capsys: pytest.CaptureFixture
         == 0
     )
     (found,) = json.loads(capsys.readouterr().out)
-    assert found == {"input": "The ", "text": text[4:-1]}
+    assert found == {"run": run.folder.name, "input": "The ", "text": text[4:-1]}
     assert main(["predict", folder, "The ", "--set", "length=few"]) == 2
     assert "length is 'few'; expected a whole number" in capsys.readouterr().err
 

@@ -11,7 +11,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NoReturn
 
 from etude.cli.output import echo
@@ -63,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except PermissionError as error:
+        complain(f"{error.filename or 'a file'}: {error.strerror}; expected one that you may use")
+        return 2
     except KeyboardInterrupt:
         return 130
     except (MemoryError, RuntimeError) as error:
@@ -74,9 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def complain(sentence: object) -> None:
     """Say a sentence on standard error, if there is one and anybody reads it."""
-    if sys.stderr is not None:
-        with suppress(OSError, ValueError):
-            echo(f"etude: {sentence}", error=True)
+    echo(f"etude: {sentence}", error=True)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 from etude.errors import printable
@@ -20,12 +21,17 @@ def echo(text: object = "", *, error: bool = False, lines: bool = False, end: st
 
     Args:
         text: what to print; signs that are obeyed rather than shown are written as escapes.
-        error: whether it goes to standard error, so that standard output stays for results.
+        error: whether it goes to standard error, so that standard output stays for results; what
+            can't be written there is passed over.
         lines: whether line ends and tabs in it are meant; else they, too, are written as escapes.
         end: what follows it.
     """
-    out = sys.stderr if error else sys.stdout
-    print(printable(text, keep="\n\t" if lines else ""), end=end, file=out, flush=True)
+    shown = printable(text, keep="\n\t" if lines else "")
+    if not error:
+        print(shown, end=end, flush=True)
+    elif sys.stderr is not None:  # else it would go among the results
+        with suppress(OSError, ValueError):  # nobody reads it any more: no reason to end the work
+            print(shown, end=end, file=sys.stderr, flush=True)
 
 
 def echo_json(value: Any, indent: int | None = 2) -> None:

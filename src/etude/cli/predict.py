@@ -15,6 +15,7 @@ from etude.results.listing import standing, trusted
 from etude.runs.folder import RunFolder
 
 TOP = 5  # classes shown of each input
+LONGEST = 40  # signs of a text that stands for itself where it is wrong
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,22 +65,21 @@ def main(options: argparse.Namespace) -> int:
         _say(folder)
         return 0
     found: list[dict[str, Any]] = []
+    reasons: list[str] = []
     for given in options.input:
         try:
             classes = trained.predict(given)
         except UserError as error:
-            if not _is_file(given):
-                raise
-            named = str(error) if given in str(error) else f"{given}: {error}"
-            found.append({"input": given, "error": named})
+            reasons.append(str(error))
+            found.append({"input": given, "error": _named(given, error, len(options.input))})
             continue
         order = sorted(classes.items(), key=lambda item: -item[1])
         found.append(
             {"input": given, "classes": {name: float(probability) for name, probability in order}}
         )
     wrong = [each["error"] for each in found if "error" in each]
-    if len(wrong) == 1 == len(found):
-        raise UserError(wrong[0])
+    if len(wrong) == len(found) and (len(found) == 1 or len(set(reasons)) == 1):
+        raise UserError(wrong[0] if len(found) == 1 else reasons[0])  # not once for each
     if options.json:
         echo_json([{"run": folder.name, **each} for each in found])
     else:
@@ -96,8 +96,18 @@ def _say(folder: RunFolder) -> None:
     echo(f"answered by run {folder.name}: {standing(folder)}", error=True)
 
 
+def _named(given: str, error: UserError, inputs: int) -> str:
+    """What is wrong with one of so many inputs, so that one knows which it is."""
+    if given in str(error):
+        return str(error)
+    if _is_file(given):
+        return f"{given}: {error}"
+    shown = given if len(given) <= LONGEST else f"{given[: LONGEST - 1]}…"
+    return str(error) if inputs == 1 else f"'{shown}': {error}"
+
+
 def _is_file(given: str) -> bool:
-    """Whether an input is a file, or is written as one: then the others are answered without it."""
+    """Whether an input is a file, or is written as one."""
     with contextlib.suppress(OSError, ValueError):
         return Path(given).is_file() or bool(Path(given).suffix)
     return False

@@ -45,5 +45,17 @@ def tiny_shakespeare() -> Corpus:
 
 
 def bytes_of(text: str) -> Tensor:
-    """The bytes of a text in UTF-8, as whole numbers from 0 to 255: (n,), int64."""
-    return torch.from_numpy(np.frombuffer(text.encode(), np.uint8).astype(np.int64))
+    """The bytes of a text in UTF-8, as whole numbers from 0 to 255: (n,), int64.
+
+    Raises
+    ------
+    UserError
+        if it holds what is no character, as a terminal's word in another encoding does
+    """
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"sign {error.start + 1:,} of the text is no character; expected text in UTF-8"
+        ) from error
+    return torch.from_numpy(np.frombuffer(encoded, np.uint8).astype(np.int64))

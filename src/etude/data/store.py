@@ -197,14 +197,20 @@ def _download(entry: DataSet, file: File) -> Path:
         )
         raise UserError(
             f"the data set '{entry.name}' lacks {file.name}, and it could not be downloaded"
-            f" ({error}): put it at {place}, or run 'etude data fetch {entry.name}' where there is"
-            " a network"
+            f" ({error}): put it{_or_unpacked(file)} at {place}, or run 'etude data fetch"
+            f" {entry.name}' where there is a network"
         ) from error
     except OSError as error:
         raise UserError(
             f"the cache {path.parent} cannot be written: {error.strerror or error}"
         ) from error
     return path
+
+
+def _or_unpacked(file: File) -> str:
+    """Under which other names a file is read, in words."""
+    others = ", ".join(dict.fromkeys(Path(name).name for name in file.also))
+    return f" (or {others})" if others else ""
 
 
 def _intact(path: Path | None, file: File) -> bool | None:

@@ -24,6 +24,7 @@ from etude.catalogue import Entry
 from etude.claims import Claim, Verdict
 from etude.errors import UserError
 from etude.runs.folder import RunFolder, find_runs
+from etude.runs.owner import ending_signals
 
 Say = Callable[[str], None]
 
@@ -271,9 +272,8 @@ class _Runners:
 
     def __enter__(self) -> _Runners:
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGTERM", "SIGHUP"):
-                if number := getattr(signal, name, None):
-                    self.handlers[number] = signal.signal(number, interrupt)
+            for number in ending_signals():
+                self.handlers[number] = signal.signal(number, interrupt)
         return self
 
     def __exit__(self, *error: object) -> None:

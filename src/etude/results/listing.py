@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import UserError
-from etude.runs.folder import RunFolder
+from etude.runs.folder import RunFolder, studies_in
 
 READ_FROM = ("study.json", "result.json", "metrics.jsonl", "error.txt")
 SECOND = len("2025-01-31_12-00-00")
@@ -87,7 +87,7 @@ class Listing:
 
 def _looked_up(root: Path) -> Iterator[tuple[str, str, str, list[int]]]:
     """``(study, run, path, stamp)`` of each run: a stamp changes with what is said of the run."""
-    for study in _folders(str(root)):
+    for study in studies_in(root):
         for run in _folders(study.path):
             stamp: list[int] = []
             for name in READ_FROM:

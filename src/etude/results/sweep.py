@@ -29,6 +29,7 @@ from etude.results.files import whole
 from etude.results.trials import Ended, Plan, Processes, Runner, Watch, measured
 from etude.runs import files
 from etude.runs.folder import RunFolder, runs_root
+from etude.runs.owner import ending_signals
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
@@ -207,9 +208,8 @@ class _Workers:
         """Work until all is done, or a signal says to stop."""
         handlers = {}
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGTERM", "SIGHUP"):
-                if number := getattr(signal, name, None):
-                    handlers[number] = signal.signal(number, interrupt)
+            for number in ending_signals():
+                handlers[number] = signal.signal(number, interrupt)
         pool = ThreadPoolExecutor(jobs)
         pending = [pool.submit(self._thread) for _ in range(jobs)]
         try:

@@ -12,10 +12,13 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from filelock import FileLock, Timeout
 
 from etude.errors import UserError
 
@@ -181,6 +184,37 @@ def check_lock(path: Path) -> None:
         return
     _refuse(path, about)
     _refuse_other_names(path, about)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of a file.
+
+    Where the system can share locks, those who look are in nobody's way but that of a run that
+    begins in the same instant, and it waits for so long.
+
+    Raises:
+        OSError: there is no such file, or it can't be read.
+        UserError: it is no plain file.
+    """
+    check_lock(path)
+    if sys.platform == "win32":
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+    import fcntl
+
+    file = _opened(path, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)  # which lets go of the lock, too
+    return False
 
 
 def _opened(path: Path, flags: int, most: int | None = None) -> int:

@@ -26,10 +26,12 @@ from etude.errors import UserError, nearest
 from etude.runs import files
 from etude.runs.record import DIGITS, checked_name, short
 
+LOOK = 0.3  # seconds, in which whoever only looks whether a run is under way has let go again
+
 
 def runs_root(root: str | Path | None = None) -> Path:
     """The folder of all runs: ``root``, else ``$ETUDE_RUNS``, else ``runs`` here."""
-    return Path(root or os.environ.get("ETUDE_RUNS") or "runs")
+    return Path(root or os.environ.get("ETUDE_RUNS") or "runs").expanduser()
 
 
 class RunFolder:
@@ -146,7 +148,7 @@ class RunFolder:
         files.check_lock(self.path / ".lock")
         lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=LOOK)
         except Timeout:
             raise UserError(
                 f"run {self.name} is being written by another process; wait for it or stop it"
@@ -174,16 +176,9 @@ class RunFolder:
         """``finished``, ``running``, ``failed`` or ``stopped`` (it can be resumed)."""
         if self.result_json.is_file():
             return "finished"
-        if (self.path / ".lock").exists():  # left behind by a kill, or held
-            lock = FileLock(self.path / ".lock")
-            try:
-                files.check_lock(self.path / ".lock")
-                lock.acquire(timeout=0)
-            except Timeout:
+        with suppress(OSError, UserError):  # none, or one that may not be read, or is not ours
+            if files.is_locked(self.path / ".lock"):
                 return "running"
-            except (OSError, UserError):
-                return "stopped"  # a folder that may only be read, or no lock of ours
-            lock.release()
         return "failed" if (self.path / "error.txt").is_file() else "stopped"
 
     def tell(self, **status: Any) -> None:
@@ -421,12 +416,28 @@ def find_runs(root: str | Path | None = None) -> list[RunFolder]:
     """Every run under the runs folder, oldest first."""
     second = len("2025-01-31_12-00-00")
     found = []
-    for place in _folders(runs_root(root)):
+    for study in studies_in(runs_root(root)):
+        place = Path(study.path)
         for path in _folders(place):
             with suppress(OSError):  # no run, or it has just been moved
                 begun = os.lstat(path / "study.json").st_mtime_ns
                 found.append(((path.name[:second], begun, path.name), RunFolder(path)))
     return [run for _, run in sorted(found, key=lambda each: each[0])]
+
+
+def studies_in(root: Path) -> list[os.DirEntry[str]]:
+    """The folders in the folder of all runs; none where it is not there yet.
+
+    Raises:
+        UserError: it may not be read.
+    """
+    try:
+        with os.scandir(root) as entries:
+            return [entry for entry in entries if entry.is_dir()]
+    except PermissionError as error:
+        raise UserError(f"{root} can't be read: {error.strerror}") from error
+    except OSError:
+        return []
 
 
 def _folders(place: Path) -> list[Path]:

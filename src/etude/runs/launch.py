@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import IO
 
 from etude.errors import UserError
+from etude.runs.owner import ending_signals
 
 # seconds for the others, when one has ended in a fault, to end by themselves; then they are killed
 GRACE = 10.0
@@ -54,7 +55,7 @@ def launch(words: Sequence[str], size: int, threads: int = 0) -> int:
     said: list[IO[bytes]] = []
     handlers = {
         number: signal.signal(number, _pass_on(workers))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, *ending_signals())
     }
     try:
         for rank in range(size):

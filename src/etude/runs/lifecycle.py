@@ -19,7 +19,7 @@ from etude.errors import UserError, memory_trouble, out_of_memory
 from etude.runs import files
 from etude.runs.checkpoints import Checkpoints, disk_trouble, write_atomically
 from etude.runs.folder import RunFolder, as_json, environment, find_runs
-from etude.runs.owner import owner
+from etude.runs.owner import ending_signals, owner
 from etude.runs.policy import Pulse
 from etude.runs.workers import Workers, launch_name, lost, restarted
 
@@ -161,12 +161,7 @@ class Lifecycle:
                 os.kill(os.getpid(), number)
 
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                number = getattr(signal, name, None)  # not every system has a SIGHUP
-                if number is None or (
-                    name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
-                ):
-                    continue
+            for number in (signal.SIGINT, *ending_signals()):
                 self._handlers[number] = signal.signal(number, handle)
 
     # -- on the way --------------------------------------------------------------------------------

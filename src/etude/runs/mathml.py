@@ -26,6 +26,8 @@ ATTRIBUTES = frozenset(
     " mathsize mathvariant maxsize minsize movablelimits notation rowlines rowspacing rowspan"
     " rspace scriptlevel separator stretchy symmetric voffset width".split()
 )
+UNKNOWN = re.compile(r"\\(arg|sinc|sgn|erf)(?![A-Za-z])")
+"""Functions that the converter would show with their backslash."""
 VALUE = re.compile(r"[\w.,#%+ -]*")
 """What a length, a colour, a number or a word is made of; nothing that could be an address."""
 
@@ -42,7 +44,8 @@ def mathml(latex: str, *, display: bool = False) -> str:
     try:
         if len(latex) > LONGEST:
             raise ValueError("it is too long")
-        return _written(convert_to_element(latex, display="block" if display else "inline"))
+        known = UNKNOWN.sub(r"\\operatorname{\1}", latex)
+        return _written(convert_to_element(known, display="block" if display else "inline"))
     except Exception:  # the converter raises whatever its parser stumbles over
         return f"<code>{html.escape(latex)}</code>"
 

@@ -80,6 +80,17 @@ def ask_to_stop(status: Mapping[str, Any], name: str) -> None:
             os.close(held)
 
 
+def ending_signals() -> list[int]:
+    """The signals that end a program: SIGTERM, and that of the terminal's end, unless this process
+    is to outlive its terminal, as nohup asks.
+    """
+    numbers = [signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # not every system has one
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        numbers.append(hangup)
+    return [*numbers]
+
+
 def _held(pid: int) -> int | None:
     """A handle of a process, where the system has such; it never becomes that of another."""
     if sys.platform != "linux" or not hasattr(os, "pidfd_open"):

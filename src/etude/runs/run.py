@@ -31,6 +31,7 @@ from etude.runs.progress import Progress, clock
 from etude.runs.random_state import random_state, restore_random_state, seed_everything
 from etude.runs.stage import Diverged, Interrupted, Past, Services, Stage
 from etude.runs.streams import Stateful
+from etude.runs.threads import set_threads
 from etude.runs.workers import Strategy, Workers, whole
 
 if TYPE_CHECKING:
@@ -174,8 +175,8 @@ class Run:
             self._give_turn_back()
             raise
         self._threads_before = torch.get_num_threads()
-        torch.set_num_threads(self._threads or self._threads_before)
         try:
+            set_threads(self._threads or self._threads_before)
             self._begin()
         except BaseException:
             self._life.restore_signals()
@@ -658,7 +659,7 @@ class Run:
         """
         self._part.seed = recorded["seed"]
         if recorded.get("devices", 1) == self.workers.size:
-            torch.set_num_threads(recorded["threads"])
+            set_threads(recorded["threads"])
         if self._asked_seed not in (None, recorded["seed"]):
             self._note(
                 f"the run began with seed {recorded['seed']} and goes on with it; seed"

@@ -15,11 +15,24 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from etude.errors import UserError
 from etude.runs.placement import CONVOLUTIONS
 
+MOST = 1_024  # threads; far beyond, the library that shares the work among them breaks down
 SMALL = (
     20_000  # parameters; every weight of a convolution is used at many places, so they count not
 )
+
+
+def set_threads(number: int) -> None:
+    """Have PyTorch use so many processor threads.
+
+    Raises:
+        UserError: there are none, or more than any machine makes use of.
+    """
+    if not 1 <= number <= MOST:
+        raise UserError(f"threads is {number:,}; expected 1 to {MOST:,}")
+    torch.set_num_threads(number)
 
 
 def threads_for(network: Callable[[], nn.Module]) -> tuple[int, str]:

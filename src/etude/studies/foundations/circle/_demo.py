@@ -15,7 +15,7 @@ from etude.studies.foundations._boundary_demo import Point, boundary_frames, cli
 
 def boundary_demo(gap: float) -> Demo:
     """Place points, choose an activation and a width, and watch the boundary form."""
-    x, label = data.rings(60, 1.0, gap)
+    x, label = data.rings(60, 1.0, gap, torch.Generator().manual_seed(0))
     examples = {"disc and ring": clickable(x, label)}
     controls: Controls = {
         "points": Points("Click to place points", examples=examples),

@@ -20,7 +20,7 @@ EXCLUSIVE_OR = [(-0.6, 0.6, 1), (0.6, -0.6, 1), (0.6, 0.6, 0), (-0.6, -0.6, 0)]
 
 def boundary_demo(noise: float) -> Demo:
     """Place points, choose a network, and watch its boundary form."""
-    x, label = data.two_spirals(120, 1.0, noise)
+    x, label = data.two_spirals(120, 1.0, noise, torch.Generator().manual_seed(0))
     examples = {"two spirals": clickable(x, label), "exclusive or": EXCLUSIVE_OR}
     controls: Controls = {
         "points": Points("Click to place points", examples=examples),
