@@ -21,8 +21,9 @@ import etude
 from etude.app import processes
 from etude.app.guard import FOREIGN, HEADERS, Access
 from etude.app.server import application
-from etude.app.trying import encoded
+from etude.app.trying import Trying, encoded
 from etude.app.waiting import Waiting
+from etude.catalogue import Catalogue
 from etude.demos import (
     Bars,
     Choice,
@@ -70,8 +71,6 @@ def names(root: Path) -> list[str]:
 
 
 def test_the_catalogue_shows_every_study(page: TestClient) -> None:
-    from etude.catalogue import Catalogue
-
     shown = page.get("/").text
     for entry in Catalogue().all():
         assert f'href="/studies/{entry.name}"' in shown
@@ -324,6 +323,54 @@ def test_only_the_process_that_writes_a_run_is_ever_stopped(page: TestClient, ro
     finally:
         process.kill()
         lock.release()
+
+
+def kept(root: Path, run: str, source: str = "catalogue", holds: bool = True) -> RunFolder:
+    """A finished run of digits with a network, whose claim holds or not."""
+    folder = RunFolder(root / "digits" / run)
+    folder.path.mkdir(parents=True)
+    record = {"study": "digits", "source": source, "scale": "quick", "seed": 0}
+    record |= {"fields": {}, "changed": {}}
+    folder.study_json.write_text(json.dumps(record))
+    claim = {"metric": "test/accuracy", "at_least": 0.9}
+    verdict = {"claim": claim, "value": 0.95 if holds else 0.5, "holds": holds}
+    result = {"metrics": {"test/accuracy": verdict["value"]}, "claims": [verdict], "seconds": 1.0}
+    folder.result_json.write_text(json.dumps(result))
+    folder.network.write_bytes(bytes(8))
+    return folder
+
+
+def test_a_strangers_code_is_not_executed_for_a_visitor(tmp_path: Path) -> None:
+    mark, source = tmp_path / "executed", tmp_path / "digits.py"
+    source.write_text(f"import os\nos.mkdir({str(mark)!r})\n")
+    folder = kept(tmp_path / "runs", "2025-01-01_00-00-00-aaaa", str(source))
+    page = visitor(tmp_path / "runs")
+    assert page.get("/studies/digits").status_code == 200
+    for address in (
+        "/studies/digits/try",
+        f"/runs/{folder.name}/export/notebook",
+        f"/runs/{folder.name}/export/hdf5",
+    ):
+        answer = page.get(address)
+        assert answer.status_code == 400
+        assert "you have not run" in answer.text, address
+    assert "you have not run" in page.post("/studies/digits/try", json={}, headers=OURS).text
+    assert not mark.exists()
+
+
+def test_the_newest_run_whose_claims_hold_is_tried(tmp_path: Path) -> None:
+    entry = Catalogue()["digits"]
+    trying = Trying(tmp_path)
+    assert trying.latest(entry) is None
+    weak = kept(tmp_path, "2025-01-01_00-00-00-aaaa", holds=False)
+    found = trying.latest(entry)
+    assert found is not None
+    assert found.path == weak.path
+    good = kept(tmp_path, "2025-01-02_00-00-00-aaaa")
+    kept(tmp_path, "2025-01-03_00-00-00-aaaa", holds=False)
+    found = trying.latest(entry)
+    assert found is not None
+    assert found.path == good.path
 
 
 def test_a_run_has_begun_once_it_has_said_what_it_is(tmp_path: Path) -> None:
