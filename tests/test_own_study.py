@@ -54,6 +54,18 @@ def entry(folder: Path, body: str, head: str = HEAD) -> Entry:
     return read(study(folder, body, head), None)
 
 
+def test_a_study_that_says_nothing_of_itself_is_called_by_its_name(tmp_path: Path) -> None:
+    body = """
+        rate: Amount = 0.5
+
+        def __call__(self, run):
+            run.result({"train/x": 1.0})
+        """
+    done = etude.run(str(study(tmp_path, body)), root=tmp_path / "runs", quiet=True)
+    assert done.folder.study()["title"] == "mine"
+    assert done.folder.study()["lesson"] == ""
+
+
 # -- what works ------------------------------------------------------------------------------------
 
 

@@ -429,11 +429,14 @@ def execute(
     if source is None:
         path = str(Path(file).resolve()) if file else ""
         source = "catalogue" if cls.__module__.startswith("etude.studies.") else path
-    docstring = (module.__doc__ if file else None) or cls.__doc__
+    own = cls.__doc__ or ""
+    if own.startswith(f"{cls.__name__}("):  # what a dataclass writes where its author wrote nothing
+        own = ""
+    docstring = (module.__doc__ if file else None) or own
     lesson = lesson_of(Path(file), docstring) if file else inspect.cleandoc(docstring or "")
     digests = sources.digests(Path(file)) if file else {}
     about = {
-        "title": lesson.partition("\n")[0].rstrip("."),
+        "title": lesson.partition("\n")[0].rstrip(".") or study_name(cls),
         "source": source,
         "digest": sources.together(digests) if file else None,
         "digests": digests,
