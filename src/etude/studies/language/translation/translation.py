@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -172,9 +172,17 @@ class Translation(Study):
         return kind(self.vocabulary, self.width, self.layers, dropout=self.dropout, pad=PAD)
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """A batch for export and tests: two sources and two targets, (2, 6) each."""
+        """A batch for export and tests: two sources, of which one is padded, and two targets,
+        (2, 6) each.
+        """
         source, target = torch.arange(4, 28).view(2, 2, 6) % self.vocabulary
+        source[1, 4:] = PAD
         return source, shift_right(target)
+
+    def free_axes(self) -> Sequence[Mapping[int, str]]:
+        """Any number of texts and of tokens; but Bahdanau's decoder is a loop over its target."""
+        target = {0: "batch"} if self.model == "bahdanau" else {0: "batch", 1: "target"}
+        return {0: "batch", 1: "source"}, target
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The German of an English text, and the probability of its tokens."""
