@@ -197,10 +197,10 @@ class Study(Generic[Net]):
         )
 
     def free_axes(self) -> Sequence[Mapping[int, str]]:
-        """For each input of :meth:`example` the axes that may have any size in ONNX, by name: the
-        first of each is the batch. ``[{0: "batch", 1: "length"}]`` frees a second one.
+        """For each input of :meth:`example` the axes that may have any size in ONNX, by name, as
+        ``[{0: "batch", 1: "length"}]``; empty, as here, it stands for ``{0: "batch"}`` of each.
 
-        Empty, as here, it stands for ``{0: "batch"}`` of each input.
+        Where ONNX can't express a network at all, the class says why instead: ``no_onnx = "…"``.
         """
         return ()
 

@@ -197,8 +197,8 @@ def write_onnx(
             if isinstance(size, int):  # where a Python int was made of it, as by len(x)
                 raise UserError(
                     f"the network of {name} can't be expressed in ONNX: its axis '{called}' came"
-                    f" out fixed at {size}; expected computations that hold for any size, such"
-                    " as by x.shape[0] instead of len(x)"
+                    f" out fixed at {size}; expected computations that hold for any size, so by x.shape[0]"
+                    " instead of len(x), say"
                 )
     program.model.metadata_props.update(said or {})
     program.save(path, external_data=False)
@@ -306,8 +306,9 @@ def _reason(wrong: str) -> Iterator[None]:
         first: BaseException = error
         while first.__cause__ is not None:
             first = first.__cause__
-        lines = re.sub(r"\x1b\[[\d;]*m", "", str(first)).split("For more information")[0]
-        line = next((line.strip() for line in lines.splitlines() if line.strip()), "")
+        text = re.sub(r"\x1b\[[\d;]*m", "", str(first)).split("For more information")[0]
+        lines = [line.strip(" -\t") for line in text.splitlines() if line.strip(" -\t")]
+        line = next((line for line in lines if not line.endswith(":")), " ".join(lines))
         raise UserError(f"{wrong}: {line[:300] or type(first).__name__}") from error
 
 
