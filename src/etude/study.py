@@ -204,6 +204,12 @@ class Study(Generic[Net]):
         """
         return ()
 
+    def why_no_onnx(self) -> str:
+        """Why ONNX can't express the network of these fields: ``no_onnx``, unless a study says that
+        some of its networks can be expressed; then empty.
+        """
+        return self.no_onnx
+
     @classmethod
     def at(cls, scale: str = "quick", **changes: Any) -> Self:
         """The study at a scale, with some fields changed.

@@ -81,39 +81,11 @@ class RecurrentEncoderDecoder(nn.Module):
         at the padding.
         """
         x = self.dropout(self.embedding(source))
-        if torch.compiler.is_exporting():
-            return self.dropout(self.read_padded(x, source != self.pad))  # type: ignore[no-any-return]
         lengths = (source != self.pad).sum(1).cpu()
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         outputs, _ = self.encoder(packed)
         memory, _ = pad_packed_sequence(outputs, batch_first=True, total_length=source.shape[1])
         return self.dropout(memory)  # type: ignore[no-any-return]
-
-    def read_padded(self, x: Tensor, there: Tensor) -> Tensor:
-        """The encoder's outputs by operations that ONNX has, which knows no packed sequences.
-
-        The backward direction reads each sequence turned around within its own length.
-
-        Args:
-            x: embeddings, (batch, s, width).
-            there: True where a token is, and from its end on False, (batch, s).
-        """
-        lengths = there.sum(1, keepdim=True)  # (batch, 1)
-        t = torch.arange(x.shape[1], device=x.device)
-        turned = torch.where(there, lengths - 1 - t, t)[:, :, None]  # (batch, s, 1)
-        weights: list[Tensor] = [weight for _, weight in self.encoder.named_parameters()]
-        half = self.encoder.hidden_size
-        for layer in range(self.encoder.num_layers):
-            directions = []
-            first = x.new_zeros(1, x.shape[0], half)
-            for backwards in (False, True):
-                place = 4 * (2 * layer + backwards)
-                own = weights[place : place + 4]
-                read = x.gather(1, turned.expand_as(x)) if backwards else x
-                out, _ = torch.gru(read, first, own, True, 1, 0.0, False, False, True)
-                directions.append(out.gather(1, turned.expand_as(out)) if backwards else out)
-            x = torch.cat(directions, 2) * there[:, :, None]
-        return x
 
     def cache(self) -> State:
         """A state before the first token, for ``decode``."""

@@ -167,8 +167,8 @@ def write_onnx(
             turns out so; or onnxruntime can't run it or gives other numbers.
     """
     name = study_name(type(study))
-    if study.no_onnx:
-        raise UserError(f"the network of {name} can't be exported to ONNX: {study.no_onnx}")
+    if reason := study.why_no_onnx():
+        raise UserError(f"the network of {name} can't be exported to ONNX: {reason}")
     _need("onnx", "onnx", "onnxscript", "onnxruntime")
     import torch
 
@@ -197,8 +197,8 @@ def write_onnx(
             if isinstance(size, int):  # where a Python int was made of it, as by len(x)
                 raise UserError(
                     f"the network of {name} can't be expressed in ONNX: its axis '{called}' came"
-                    f" out fixed at {size}; expected computations that hold for any size, so by x.shape[0]"
-                    " instead of len(x), say"
+                    f" out fixed at {size}; expected computations that hold for any size, such as"
+                    " by x.shape[0] instead of len(x)"
                 )
     program.model.metadata_props.update(said or {})
     program.save(path, external_data=False)

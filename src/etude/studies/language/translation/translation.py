@@ -90,6 +90,10 @@ class Translation(Study):
             source="Etude; the test of 2016, sacrebleu",
         ),
     ]
+    no_onnx = (
+        "its recurrent networks read each text to its own end, in packed sequences, which ONNX has"
+        " not; that of --model transformer can be exported"
+    )
     courses = ["ITU", "CUHK"]
 
     def __call__(self, run: Run) -> None:
@@ -180,9 +184,12 @@ class Translation(Study):
         return source, shift_right(target)
 
     def free_axes(self) -> Sequence[Mapping[int, str]]:
-        """Any number of texts and of tokens; but Bahdanau's decoder is a loop over its target."""
-        target = {0: "batch"} if self.model == "bahdanau" else {0: "batch", 1: "target"}
-        return {0: "batch", 1: "source"}, target
+        """Any number of texts, each side of any length."""
+        return {0: "batch", 1: "source"}, {0: "batch", 1: "target"}
+
+    def why_no_onnx(self) -> str:
+        """The transformer has no loop."""
+        return "" if self.model == "transformer" else self.no_onnx
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The German of an English text, and the probability of its tokens."""
