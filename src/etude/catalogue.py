@@ -118,6 +118,7 @@ class Entry:
     scales: Mapping[str, Mapping[str, Any]]
     claims: tuple[Claim, ...]
     courses: tuple[str, ...]
+    no_onnx: str = ""  # why ONNX can't express its network
     has_demo: bool = False  # whether the page offers something to try
 
     @property
@@ -358,6 +359,7 @@ def _read(path: Path, module: str | None) -> Entry:
         fields = _checked_fields(path, source, names, annotated, stated)
     scales = _literal(path, "scales", stated.get("scales"), {})
     courses = _literal(path, "courses", stated.get("courses"), ())
+    no_onnx = _literal(path, "no_onnx", stated.get("no_onnx"), "")
     claims = _claims(path, stated.get("claims"))
     if not own:
         _check_scales(path, stated.get("scales"), scales, fields)
@@ -367,6 +369,11 @@ def _read(path: Path, module: str | None) -> Entry:
                     f"{path}, line {stated['claims'].lineno}: the claim on {claim.metric} is of a"
                     f" scale '{claim.scale}'{nearest(claim.scale, ['quick', *scales])}"
                 )
+        if not isinstance(no_onnx, str):
+            raise UserError(
+                f"{path}, line {stated['no_onnx'].lineno}: no_onnx is {no_onnx!r}; expected a text,"
+                " the reason why ONNX can't express the network"
+            )
         if not isinstance(courses, list | tuple) or not all(isinstance(c, str) for c in courses):
             raise UserError(
                 f"{path}, line {stated['courses'].lineno}: courses is {courses!r}; expected several"
@@ -383,6 +390,7 @@ def _read(path: Path, module: str | None) -> Entry:
         scales={"quick": {}, **scales},
         claims=tuple(claims),
         courses=tuple(courses),
+        no_onnx=str(no_onnx),
         has_demo=(
             "\n    def demo(" in source if own else any(_is_demo(each) for each in study.body)
         ),

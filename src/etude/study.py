@@ -143,6 +143,7 @@ class Study(Generic[Net]):
         Mapping[str, Mapping[str, Any]]
     ] = {}  # beside quick, which is the fields' own defaults
     courses: ClassVar[Sequence[str]] = ()  # who asks for it: "CU A2", "NCKU"
+    no_onnx: ClassVar[str] = ""  # why ONNX can't express its network; empty where it can
 
     def __post_init__(self) -> None:
         cls = type(self)
@@ -195,6 +196,20 @@ class Study(Generic[Net]):
             " example(self)"
         )
 
+    def free_axes(self) -> Sequence[Mapping[int, str]]:
+        """For each input of :meth:`example` the axes that may have any size in ONNX, by name, as
+        ``[{0: "batch", 1: "length"}]``; empty, as here, it stands for ``{0: "batch"}`` of each.
+
+        Where ONNX can't express a network at all, the class says why instead: ``no_onnx = "…"``.
+        """
+        return ()
+
+    def why_no_onnx(self) -> str:
+        """Why ONNX can't express the network of these fields: ``no_onnx``, unless a study says that
+        some of its networks can be expressed; then empty.
+        """
+        return self.no_onnx
+
     @classmethod
     def at(cls, scale: str = "quick", **changes: Any) -> Self:
         """The study at a scale, with some fields changed.
@@ -237,7 +252,7 @@ def name_trouble(name: str) -> str:
     other = f"expected another name, such as my_{name.strip('_')}"
     if name in OPTIONS:
         return f"is called as an option of Etude's own; {other}"
-    if name in ("claims", "scales", "courses"):
+    if name in ("claims", "scales", "courses", "no_onnx"):
         return "is not a field but the class's own; expected it without a type, or as ClassVar"
     if hasattr(Study, name):
         return f"is called as something that every study has; {other}"

@@ -1,5 +1,9 @@
 """Hand a run over: its network as HDF5, safetensors or ONNX, or the study, trained anew, as a
 notebook.
+
+An ONNX takes any batch, and sequences of any length where the study has such; before it is kept,
+onnxruntime must give PyTorch's numbers at two sizes of each. Where ONNX can't express a study's
+network, 'etude show' says why.
 """
 
 from __future__ import annotations

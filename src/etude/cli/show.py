@@ -54,6 +54,8 @@ def main(options: argparse.Namespace) -> int:
         ],
         rows,
     )
+    if entry.no_onnx:
+        echo(f"its network can't be exported to ONNX: {entry.no_onnx}")
     echo(f"source: {entry.path}")
     return 0
 

@@ -111,7 +111,7 @@ class GroupNorm(Affine):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, …) → the same shape."""
-        grouped = x.reshape(len(x), self.groups, -1)
+        grouped = x.reshape(x.shape[0], self.groups, -1)
         return super().forward(standardised(grouped, [2]).view_as(x))
 
 

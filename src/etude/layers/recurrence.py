@@ -94,7 +94,9 @@ class Recurrent(nn.Module):
                 f"expected (batch, time, {self.inputs}), features last"
             )
         if state is None:
-            state = (x.new_zeros(self.layers * self.directions, len(x), self.hidden),) * self.states
+            state = (
+                x.new_zeros(self.layers * self.directions, x.shape[0], self.hidden),
+            ) * self.states
         return self.compute(x, state)
 
     def compute(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -208,7 +210,7 @@ class LSTM(Recurrent):
 
     def compute(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Outputs and last state, from a given first state: shapes as for ``forward``."""
-        if not self.fused:
+        if not self.fused and not torch.compiler.is_exporting():  # a loop has one length only
             return super().compute(x, state)
         weights: list[Tensor] = list(self.parameters())
         two = self.directions == 2

@@ -96,7 +96,11 @@ def sample_histogram(edges: Tensor, weights: Tensor, samples: int, *, random: bo
     bins = weights.shape[1]
     sums = torch.cat([torch.zeros_like(weights[:, :1]), weights.cumsum(1)], 1)  # (rays, bins + 1)
     u = stratified_samples(sums[:, :1], sums[:, -1:], samples, random=random)
-    below = (torch.searchsorted(sums, u, right=True) - 1).clamp(0, bins - 1)
+    if torch.compiler.is_exporting():  # ONNX has no search
+        found = (sums[:, None] <= u[:, :, None]).sum(2)  # (rays, samples)
+    else:
+        found = torch.searchsorted(sums, u, right=True)
+    below = (found - 1).clamp(0, bins - 1)
     start = edges.gather(1, below)
     width = edges.diff(dim=1).gather(1, below)
     part = (u - sums.gather(1, below)) / weights.gather(1, below).clamp_min(1e-12)

@@ -176,4 +176,4 @@ def head(width: int, outputs: int) -> nn.Sequential:
 
 def by_anchor(x: Tensor, n: int) -> Tensor:
     """(batch, anchors of a cell · n, rows, columns) → (batch, anchors of the level, n)."""
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1, n)
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, n)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import ast
 import importlib
+import io
 import json
 import logging
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.catalogue import Entry
 from etude.errors import UserError
 from etude.results.files import whole
-from etude.results.load import Source, Trained, find, load, read_safetensors
+from etude.results.load import Source, find, load, read_safetensors
 from etude.runs.folder import RunFolder
 from etude.sources import text_of, tree_of
-from etude.study import Study
+from etude.study import Study, study_name
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 ENDINGS = {
     "hdf5": (".h5", ".hdf5"),
@@ -143,73 +146,170 @@ def _safetensors(folder: RunFolder, path: Path, study: Source) -> None:
 
 
 def _onnx(folder: RunFolder, path: Path, study: Source) -> None:
+    trained = load(folder, study=study)
+    write_onnx(trained.study, trained.network, path, metadata(folder))
+
+
+def write_onnx(
+    study: Study, network: nn.Module, path: Path, said: Mapping[str, str] | None = None
+) -> None:
+    """Write a network in evaluation mode as ONNX, with the study's free axes, and compare it with
+    onnxruntime at two sizes of each.
+
+    Args:
+        study: the network's study, which gives the example and names the free axes.
+        network: what is written.
+        path: the file.
+        said: what the file says of itself.
+
+    Raises:
+        UserError: a package is missing; the study says that ONNX can't express the network, or it
+            turns out so; or onnxruntime can't run it or gives other numbers.
+    """
+    name = study_name(type(study))
+    if reason := study.why_no_onnx():
+        raise UserError(f"the network of {name} can't be exported to ONNX: {reason}")
     _need("onnx", "onnx", "onnxscript", "onnxruntime")
     import torch
 
-    trained = load(folder, study=study)
-    example = trained.study.example()
+    example = study.example()
     inputs = example if isinstance(example, tuple) else (example,)
     names = ["input"] if len(inputs) == 1 else [f"input_{number}" for number in range(len(inputs))]
-    batch = torch.export.Dim("batch")
-    logging.getLogger("torch.onnx").setLevel(
-        logging.ERROR
-    )  # else it tells that torchvision is not installed
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            program = torch.onnx.export(
-                trained.network,
-                inputs,
-                dynamo=True,
-                input_names=names,
-                verbose=False,
-                dynamic_shapes=tuple({0: batch} for _ in inputs),
-            )
-        except Exception as error:  # the exporter raises whatever its parts stumble over
-            reason = (
-                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            )
-            raise UserError(
-                f"the network of run {folder.name} can't be expressed in ONNX: {reason}"
-            ) from error
+    axes = [dict(each) for each in study.free_axes()] or [{0: "batch"} for _ in inputs]
+    if len(axes) != len(inputs):
+        raise UserError(
+            f"free_axes of study {name} names those of {len(axes)} inputs; expected"
+            f" {len(inputs)}, as many as its example has"
+        )
+    with _quiet(), _reason(f"the network of {name} can't be expressed in ONNX"):
+        program = torch.onnx.export(
+            network,
+            inputs,
+            dynamo=True,
+            input_names=names,
+            verbose=False,
+            dynamic_shapes=tuple(axes),
+        )
     assert program
-    program.model.metadata_props.update(metadata(folder))
+    for given, free in zip(program.model.graph.inputs, axes, strict=True):
+        for axis, called in free.items():
+            size = given.shape[axis] if given.shape else None
+            if isinstance(size, int):  # where a Python int was made of it, as by len(x)
+                raise UserError(
+                    f"the network of {name} can't be expressed in ONNX: its axis '{called}' came"
+                    f" out fixed at {size}; expected computations that hold for any size, such as"
+                    " by x.shape[0] instead of len(x)"
+                )
+    program.model.metadata_props.update(said or {})
     program.save(path, external_data=False)
-    _compare(trained, path, names, inputs)
+    for sizes in sizes_to_compare(inputs, axes):
+        _compare(
+            name, network, path, [resized(x, a, sizes) for x, a in zip(inputs, axes, strict=True)]
+        )
 
 
-def _compare(trained: Trained, path: Path, names: list[str], inputs: tuple[Tensor, ...]) -> None:
-    """Raise a UserError where onnxruntime gives other numbers than PyTorch, on three random
-    rows.
+def sizes_to_compare(
+    inputs: Sequence[Tensor], axes: Sequence[Mapping[int, str]]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Two sizes of each free axis, of which at least one was not traced: 3 and 1 of the batch;
+    of others that of the example and about half of it, no two the same.
     """
-    import onnxruntime
+    traced = {
+        called: x.shape[axis]
+        for x, free in zip(inputs, axes, strict=True)
+        for axis, called in free.items()
+    }
+    first = {called: 3 if called == "batch" else size for called, size in traced.items()}
+    second = {
+        called: 1 if called == "batch" else max(1, size // 2 - number)
+        for number, (called, size) in enumerate(traced.items())
+    }
+    return first, second
+
+
+def resized(x: Tensor, free: Mapping[int, str], sizes: Mapping[str, int]) -> Tensor:
+    """An input like the example, of other sizes: each number is one that the example has at that
+    place in a random one of its rows; whole numbers, which mean something together, come in whole
+    rows.
+
+    Normally distributed numbers would not do: ink, for one, is not negative.
+    """
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    rows = [
-        (
-            torch.randn(3, *x.shape[1:], generator=generator)
-            if x.is_floating_point()
-            else x[torch.randint(len(x), (3,), generator=generator)]
-        )  # whole numbers mean something: rows of the example
-        for x in inputs
-    ]
-    with torch.inference_mode():
-        ours = trained.network(*rows)
-    ours = list(ours) if isinstance(ours, tuple | list) else [ours]
-    onnxruntime.set_default_logger_severity(3)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    theirs = session.run(None, {name: row.numpy() for name, row in zip(names, rows, strict=True)})
+    for axis, called in free.items():
+        shape = list(x.shape)
+        shape[axis] = sizes[called]
+        if called == "batch" and not x.is_floating_point():
+            x = x[torch.randint(len(x), shape[:1], generator=generator)]
+        elif called == "batch":
+            x = x.gather(axis, torch.randint(x.shape[axis], shape, generator=generator))
+        else:  # a sequence keeps its order, and its end, where padding may be
+            x = x.narrow(axis, 0, shape[axis])
+    return x
+
+
+def _compare(name: str, network: nn.Module, path: Path, inputs: Sequence[Tensor]) -> None:
+    """Raise a UserError where onnxruntime gives other numbers than PyTorch."""
+    import onnxruntime
+    import torch
+
+    shapes = " and ".join(" × ".join(map(str, x.shape)) for x in inputs)
+    with _quiet():
+        with _reason(f"the network of {name} takes no input of {shapes}"), torch.inference_mode():
+            out = network(*inputs)
+        ours = list(out) if isinstance(out, tuple | list) else [out]
+        with _reason(f"onnxruntime can't compute the network of {name} for an input of {shapes}"):
+            onnxruntime.set_default_logger_severity(4)
+            session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            names = [each.name for each in session.get_inputs()]
+            fed = {key: x.numpy() for key, x in zip(names, inputs, strict=True)}
+            theirs = [torch.from_numpy(each) for each in session.run(None, fed)]
     same = len(ours) == len(theirs) and all(
-        a.shape == b.shape
-        and torch.allclose(a, torch.from_numpy(b), rtol=TOLERANCE, atol=TOLERANCE)
+        a.shape == b.shape and torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE)
         for a, b in zip(ours, theirs, strict=True)
     )
     if not same:
         raise UserError(
-            f"onnxruntime gives other numbers than PyTorch for {path.name.split('-', 2)[-1]};"
-            " not kept"
+            f"onnxruntime gives other numbers than PyTorch for the network of {name}, for an input"
+            f" of {shapes}; not kept"
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing is printed, warned of or logged: the exporter tells of its inner life on all three
+    ways.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _reason(wrong: str) -> Iterator[None]:
+    """Make one sentence of whatever is raised inside: what is wrong, and the first cause's first
+    line as the reason.
+    """
+    try:
+        yield
+    except Exception as error:  # exporter and runtime raise whatever their parts stumble over
+        first: BaseException = error
+        while first.__cause__ is not None:
+            first = first.__cause__
+        text = re.sub(r"\x1b\[[\d;]*m", "", str(first)).split("For more information")[0]
+        lines = [line.strip(" -\t") for line in text.splitlines() if line.strip(" -\t")]
+        line = next((line for line in lines if not line.endswith(":")), " ".join(lines))
+        raise UserError(f"{wrong}: {line[:300] or type(first).__name__}") from error
 
 
 # -- the notebook ----------------------------------------------------------------------------------

@@ -72,6 +72,10 @@ class GraphConvolution(Study):
             source="Kipf & Welling: 0.703",
         ),
     ]
+    no_onnx = (
+        "it multiplies by a sparse matrix that is made anew of each graph's edges, and ONNX has no"
+        " sparse matrices"
+    )
     courses = ["OU", "ITU", "CUHK"]
 
     def __call__(self, run: Run) -> None:

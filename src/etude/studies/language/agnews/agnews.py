@@ -198,6 +198,10 @@ class AGNews(Study):
         features = self.features(texts)
         return features if isinstance(features, Tensor) else pad(features)
 
+    def free_axes(self) -> Sequence[Mapping[int, str]]:
+        """Any number of texts, of any length."""
+        return ({0: "batch", 1: "length"},)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the topics."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -172,6 +172,10 @@ class LanguageModel(Study[GPT]):
     def example(self) -> Tensor:
         """A batch for export and tests: two rows of bytes, (2, context)."""
         return torch.arange(2 * self.context).view(2, self.context) % 256
+
+    def free_axes(self) -> Sequence[Mapping[int, str]]:
+        """Any number of rows, of any length up to the context."""
+        return ({0: "batch", 1: "length"},)
 
     def write(self, net: GPT, input: Any) -> Iterator[str]:
         """A continuation of a text, character by character."""

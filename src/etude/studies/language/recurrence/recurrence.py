@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
@@ -185,6 +185,10 @@ class Recurrence(Study):
     def example(self) -> Tensor:
         """A batch for export and tests: two sequences, (2, length, 2)."""
         return next(self.sequences(2))[0]
+
+    def free_axes(self) -> Sequence[Mapping[int, str]]:
+        """Any number of sequences, of any length."""
+        return ({0: "batch", 1: "length"},)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The sum of the marked values of one sequence, of any length: ``0.3 0.7* 0.2 0.1* 0.9``,

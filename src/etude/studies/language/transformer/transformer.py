@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -184,6 +184,10 @@ class Transformer(Study):
         """A batch for export and tests: two sources and two targets, (2, longest + 1) each."""
         source, target = self.sample("cpu", 2)
         return source, shift_right(target)
+
+    def free_axes(self) -> Sequence[Mapping[int, str]]:
+        """Any number of sequences, each side of any length."""
+        return {0: "batch", 1: "source"}, {0: "batch", 1: "target"}
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """What is written of symbols, such as ``7 3 15``, and the probability of the whole."""

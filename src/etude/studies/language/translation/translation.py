@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -90,6 +90,10 @@ class Translation(Study):
             source="Etude; the test of 2016, sacrebleu",
         ),
     ]
+    no_onnx = (
+        "its recurrent networks read each text to its own end, in packed sequences, which ONNX has"
+        " not; that of --model transformer can be exported"
+    )
     courses = ["ITU", "CUHK"]
 
     def __call__(self, run: Run) -> None:
@@ -172,9 +176,20 @@ class Translation(Study):
         return kind(self.vocabulary, self.width, self.layers, dropout=self.dropout, pad=PAD)
 
     def example(self) -> tuple[Tensor, Tensor]:
-        """A batch for export and tests: two sources and two targets, (2, 6) each."""
+        """A batch for export and tests: two sources, of which one is padded, and two targets,
+        (2, 6) each.
+        """
         source, target = torch.arange(4, 28).view(2, 2, 6) % self.vocabulary
+        source[1, 4:] = PAD
         return source, shift_right(target)
+
+    def free_axes(self) -> Sequence[Mapping[int, str]]:
+        """Any number of texts, each side of any length."""
+        return {0: "batch", 1: "source"}, {0: "batch", 1: "target"}
+
+    def why_no_onnx(self) -> str:
+        """The transformer has no loop."""
+        return "" if self.model == "transformer" else self.no_onnx
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The German of an English text, and the probability of its tokens."""
