@@ -186,49 +186,34 @@ def gray(pixels: Tensor) -> Tensor:
     return torch.einsum("c,chw->hw", weights, pixels.float())
 
 
-def ink(picture: Picture) -> Tensor:
+def ink(picture: Picture, solid: bool = False) -> Tensor:
     """How much of each pixel is drawn, float (height, width), 0 (the ground) to 1, cut to what is
     drawn.
 
-    The ground is the median along the border. What differs from it, in that direction, lighter or
-    darker, in which there is more of it, is ink; a tenth of the strongest is taken for noise.
+    See :func:`etude.data.drawings.drawing`, also for `solid`.
 
     Raises
     ------
     UserError
-        if nothing is drawn
+        if nothing is drawn, or if two drawings lie side by side
     """
-    brightness = gray(read_image(picture))
-    border = torch.cat([brightness[0], brightness[-1], brightness[:, 0], brightness[:, -1]])
-    difference = brightness - border.median()
-    drawn = max(
-        difference.clamp(min=0),
-        (-difference).clamp(min=0),
-        key=lambda side: float(side.square().sum()),
-    )
-    strongest = drawn.max()
-    if strongest < 16:
-        raise UserError(
-            f"{_name(picture)} is blank: nothing on it is lighter or darker than its border"
-        )
-    drawn = ((drawn / strongest - 0.1) / 0.9).clamp(min=0)
-    rows, columns = (drawn.amax(side) > 0.2 for side in (1, 0))
-    top, bottom = (int(edge) for edge in rows.nonzero()[[0, -1], 0])
-    left, right = (int(edge) for edge in columns.nonzero()[[0, -1], 0])
-    return drawn[top : bottom + 1, left : right + 1]
+    from etude.data.drawings import drawing
+
+    return torch.from_numpy(drawing(gray(read_image(picture)).numpy(), _name(picture), solid))
 
 
-def like_mnist(picture: Picture) -> Tensor:
+def like_mnist(picture: Picture, solid: bool = False) -> Tensor:
     """A drawn digit as MNIST has them: uint8 (1, 28, 28), light on dark.
 
     Its bounding box is scaled, smoothly and with its aspect kept, to fit in 20×20, and placed so
-    that its centre of mass is at the centre of 28×28.
+    that its centre of mass is at the centre of 28×28. `solid`: what is shown is filled, as clothes
+    are, and not drawn with a pen.
 
     References
     ----------
     Y. LeCun, C. Cortes, C. Burges: The MNIST database, http://yann.lecun.com/exdb/mnist/
     """
-    small = _fit(ink(picture), 20)
+    small = _fit(ink(picture, solid), 20)
     height, width = small.shape
     mass = small.sum()
     row = float((small.sum(1) * torch.arange(height)).sum() / mass)

@@ -46,6 +46,7 @@ class Digits(Study):
     dropout: Fraction = 0.1  # fraction of the last features that is dropped in training
     smoothing: Fraction = 0.0  # ε, the part of the target that is spread over all classes
     rotation: Amount = 8.0  # augmentation: the largest rotation in degrees, each way
+    shear: Amount = 0.0  # augmentation: the largest slant, in pixels across for each pixel up
     shift: Amount = 0.5  # augmentation: the largest shift in pixels, each way
     zoom: Fraction = 0.1  # augmentation: the largest change of size, as a fraction, each way
     held_out: Fraction = 0.05  # fraction of the training data that is kept for validation
@@ -165,7 +166,8 @@ class Digits(Study):
         images = self.to_unit_interval(images)
         if self.dataset == "fashion":
             images = training.random_flip(images, generator)
-        return training.random_affine(images, generator, self.rotation, self.shift, self.zoom)
+        changes = (self.rotation, self.shift, self.zoom, self.shear)
+        return training.random_affine(images, generator, *changes)
 
     def network(self) -> StridedCNN:
         """A new network for the data set's images."""
@@ -189,7 +191,9 @@ class Digits(Study):
 
     def read(self, input: Any) -> Tensor:
         """One picture in the format of the data set, uint8 (1, side, side)."""
-        return data.like_uci(input) if self.dataset == "uci" else data.like_mnist(input)
+        if self.dataset == "uci":
+            return data.like_uci(input)
+        return data.like_mnist(input, solid=self.dataset == "fashion")
 
     def example(self) -> Tensor:
         """A batch for export and tests: two images with values from 0 to 1."""
