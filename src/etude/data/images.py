@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import grid_sample, interpolate, max_pool2d, pad
 
 from etude.errors import UserError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Picture: TypeAlias = str | Path | np.ndarray[Any, Any] | Tensor | Image
 
+PEN = 4.5  # pixels of 32: the UCI set's ink covers 30 % of its bitmaps, as strokes so wide do
 MOST_PIXELS = 64_000_000
 MOST_BYTES = 256 << 20  # of a file
 FORMATS = (
@@ -229,21 +230,47 @@ def like_uci(picture: Picture) -> Tensor:
     """A drawn digit as the UCI set has them: uint8 (1, 8, 8), each pixel the count (0 to 16) of ink
     in a 4×4 block.
 
+    The set's digits stand upright, are narrow and drawn with a broad pen. So a digit is sheared
+    until its moments are upright, scaled to the height of 32 pixels and to 22 across at most, and
+    its strokes are widened.
+
     References
     ----------
     E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits (1998):
     32×32 bitmaps, 4×4 blocks
     """
-    small = _fit(ink(picture), 32)
-    height, width = small.shape
+    drawing = _upright(ink(picture))
+    height, width = drawing.shape
+    scale = 32 / max(height, width / 1.6)  # what is very wide lies, and is no digit
+    shape = [max(1, round(height * scale)), max(1, min(22, round(width * scale)))]
+    small = interpolate(drawing[None, None], shape, mode="bilinear", antialias=True)[0, 0]
+    height, width = shape
     top, left = (32 - height) // 2, (32 - width) // 2
     bitmap = torch.zeros(32, 32)
     bitmap[top : top + height, left : left + width] = (small > 0.5 * small.max()).float()
-    while (
-        _stroke(bitmap) < 3.5
-    ):  # pixels: the set's ink covers 30 % of its bitmaps, as wide a pen as this
+    while _stroke(bitmap) < PEN:
         bitmap = _dilate(bitmap)
     return bitmap.reshape(8, 4, 8, 4).sum((1, 3)).byte().unsqueeze(0)
+
+
+def _upright(drawing: Tensor) -> Tensor:
+    """Sheared, each row to the left or the right, until the ink's x and y are uncorrelated."""
+    height, width = drawing.shape
+    ink = drawing.sum()
+    y, x = torch.arange(float(height)), torch.arange(float(width))
+    y, x = y - (drawing.sum(1) * y).sum() / ink, x - (drawing.sum(0) * x).sum() / ink
+    variance = (drawing.sum(1) * y.square()).sum()
+    if variance < ink / 12:  # a single row
+        return drawing
+    slant = float((torch.einsum("yx,y,x->", drawing, y, x) / variance).clamp(-1, 1))
+    margin = math.ceil(abs(slant) * float(y.abs().max())) + 1
+    wide = pad(drawing, (margin, margin))
+    across = torch.arange(1 - wide.shape[1], wide.shape[1], 2) + 2 * slant * y[:, None]
+    down = torch.arange(1 - height, height, 2)[:, None].expand_as(across)
+    grid = torch.stack([across / wide.shape[1], down / height], 2)
+    sheared = grid_sample(wide[None, None], grid[None], align_corners=False)[0, 0]
+    rows, columns = ((sheared.amax(side) > 0.2).nonzero()[:, 0] for side in (1, 0))
+    return sheared[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def to_rgb(picture: Picture, size: int) -> Tensor:
