@@ -181,6 +181,14 @@ class Study(Generic[Net]):
         """Something to try on the page in the browser."""
         raise UserError(f"study {study_name(type(self))} has no demo")
 
+    def read(self, input: Any) -> Any:
+        """One picture as the network gets it, uint8 (1, height, width); ``etude predict --show``.
+
+        Raises:
+            UserError: the study reads no pictures, or can't read this one.
+        """
+        raise UserError(f"{study_name(type(self))} has no picture to show of what its network gets")
+
     def write(self, net: Net, input: Any) -> Iterator[str]:
         """What follows one input, piece by piece as it is made; ``etude predict`` shows it so,
         where a study writes.

@@ -183,3 +183,21 @@ def test_nothing_found_is_an_answer(pictured: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == "nothing.png\n  nothing found\ngood.png\n  cell  0.7500\n"
     assert main(["predict", str(pictured), "nothing.png"]) == 0
     assert capsys.readouterr().out == "nothing.png\n  nothing found\n"
+
+
+def test_a_picture_is_shown_as_the_network_gets_it(
+    run: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = """def read(self, input):
+        return torch.tensor([[[0, 8], [16, 4]]], dtype=torch.uint8)
+
+    def predict("""
+    assert main(["predict", "tiny", "1 2 3 4"]) == 0
+    assert "--show" not in "".join(capsys.readouterr())
+    assert main(["predict", "tiny", "1 2 3 4", "--show"]) == 2
+    assert "has no picture to show" in capsys.readouterr().err
+    tiny.write(place, old_1="def predict(", new_1=read)
+    assert main(["predict", "tiny", "1 2 3 4"]) == 0
+    assert "--show draws each picture as the network got it" in capsys.readouterr().err
+    assert main(["predict", "tiny", "1 2 3 4", "--show"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:3] == ["    ::", "  ##.."]

@@ -282,6 +282,20 @@ def test_like_uci_counts_ink():
     assert float(thin.sum()) > 0.6 * float(thick.sum())  # a thin pen is made as wide as the set's
 
 
+def test_like_uci_is_upright_and_narrow():
+    """As the set's digits are: a slanted stroke becomes a straight one, a wide ring an oval."""
+    image = Image.new("L", (300, 300), 255)
+    ImageDraw.Draw(image).line([(180, 40), (120, 260)], fill=0, width=12)
+    slanted = data.like_uci(image)[0]
+    assert int((slanted.amax(0) > 4).sum()) <= 2
+    assert int((slanted.amax(1) > 4).sum()) == 8
+    image = Image.new("L", (300, 300), 255)
+    ImageDraw.Draw(image).ellipse([40, 40, 260, 260], outline=0, width=14)
+    ring = data.like_uci(image)[0]
+    assert int((ring.amax(0) > 4).sum()) <= 6
+    assert int((ring.amax(1) > 4).sum()) == 8
+
+
 @pytest.mark.parametrize("like", [data.like_mnist, data.like_uci])
 def test_odd_drawings(like):
     for blank in (

@@ -6,7 +6,7 @@ import argparse
 import ast
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etude.cli.options import add_run, add_study
 from etude.cli.output import echo, echo_json
@@ -14,6 +14,10 @@ from etude.errors import UserError
 from etude.results.listing import standing, trusted
 from etude.runs.folder import RunFolder
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHADES = " .:*#"  # in any encoding
 TOP = 5  # classes shown of each input
 LONGEST = 40  # signs of a text that stands for itself where it is wrong
 
@@ -30,6 +34,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=setting,
         metavar="FIELD=VALUE",
         help="of the study, how its network is asked: temperature=0.5",
+    )
+    parser.add_argument(
+        "--show", action="store_true", help="also draw each picture as the network gets it"
     )
     parser.add_argument("--json", action="store_true", help="as JSON, with all classes")
 
@@ -68,6 +75,7 @@ def main(options: argparse.Namespace) -> int:
     reasons: list[str] = []
     for given in options.input:
         try:
+            shown = _drawn(trained.study.read(given)) if options.show else None
             classes = trained.predict(given)
         except UserError as error:
             reasons.append(str(error))
@@ -77,6 +85,8 @@ def main(options: argparse.Namespace) -> int:
         found.append(
             {"input": given, "classes": {name: float(probability) for name, probability in order}}
         )
+        if shown is not None:
+            found[-1]["picture"] = shown
     wrong = [each["error"] for each in found if "error" in each]
     if len(wrong) == len(found) and (len(found) == 1 or len(set(reasons)) == 1):
         raise UserError(wrong[0] if len(found) == 1 else reasons[0])  # not once for each
@@ -86,6 +96,8 @@ def main(options: argparse.Namespace) -> int:
         _print(found)
     if len(wrong) < len(found):
         _say(folder)
+        if not options.show and not options.json and type(trained.study).read is not Study.read:
+            echo("--show draws each picture as the network got it", error=True)
     for each in wrong:  # behind all that could be answered, where it is seen
         echo(f"etude: {each}", error=True)
     return 2 if wrong else 0
@@ -119,10 +131,25 @@ def _print(found: list[dict[str, Any]]) -> None:
     width = max(map(len, names), default=0)
     for each in answered:
         echo(each["input"], lines=True)
+        for row in each.get("picture", []):
+            echo(f"  {row}".rstrip())
         if not each["classes"]:
             echo("  nothing found")
         for name, probability in list(each["classes"].items())[:TOP]:
             echo(f"  {name:<{width}}  {probability:.4f}")
+
+
+def _drawn(image: Tensor) -> list[str]:
+    """A picture in signs of a terminal, which are twice as high as wide."""
+    pixels = image[0].float() / max(1, int(image.max()))
+    if len(pixels) <= 16:
+        pixels = pixels.repeat_interleave(2, 1)
+    else:
+        pixels = (pixels[: len(pixels) // 2 * 2 : 2] + pixels[1::2]) / 2
+    return [
+        "".join(SHADES[round(value * (len(SHADES) - 1))] for value in row)
+        for row in pixels.tolist()
+    ]
 
 
 def setting(text: str) -> tuple[str, Any]:
