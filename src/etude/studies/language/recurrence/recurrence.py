@@ -188,7 +188,8 @@ class Recurrence(Study):
 
     def free_axes(self) -> Sequence[Mapping[int, str]]:
         """Any number of sequences, of any length."""
-        return ({0: "batch", 1: "length"},)
+        sequences = {0: "batch", 1: "length"}
+        return (sequences,)
 
     def predict(self, net: nn.Module, input: Any) -> Mapping[str, float]:
         """The sum of the marked values of one sequence, of any length: ``0.3 0.7* 0.2 0.1* 0.9``,
