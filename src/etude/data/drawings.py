@@ -24,6 +24,11 @@ SPECK = 0.04  # of the drawing's area, or of the picture's side: what is smaller
 EIGHT = np.ones((3, 3), bool)  # a pixel's neighbours, those at its corners included
 
 
+def lengths(box: tuple[slice, ...]) -> list[int]:
+    """Height and width of a box, in pixels."""
+    return [int(side.stop - side.start) for side in box]
+
+
 @dataclass(frozen=True)
 class Part:
     """Connected ink."""
@@ -37,12 +42,12 @@ class Part:
     @property
     def size(self) -> int:
         """The longer side of its box."""
-        return max(side.stop - side.start for side in self.box)
+        return max(lengths(self.box))
 
     def gap(self, other: Part) -> int:
         """Pixels between the two boxes, along the axis on which there are more."""
         pairs = zip(self.box, other.box, strict=True)
-        return max(max(a.start - b.stop, b.start - a.stop, 0) for a, b in pairs)
+        return max(max(int(a.start - b.stop), int(b.start - a.stop), 0) for a, b in pairs)
 
     def surrounds(self, other: Part) -> bool:
         """Whether the other's box lies within this one's, away from its sides."""
@@ -65,12 +70,12 @@ class Found:
     @property
     def size(self) -> int:
         """The longer side of its box."""
-        return max(side.stop - side.start for side in self.box)
+        return max(lengths(self.box))
 
     @property
     def extent(self) -> int:
         """Pixels of its box."""
-        height, width = (side.stop - side.start for side in self.box)
+        height, width = lengths(self.box)
         return height * width
 
     @property
@@ -234,10 +239,11 @@ def _contrast(image: Array, ground: Array, sign: int) -> Array:
 
     Ink on paper is multiplied up where it is dim, for in half the light it has half the contrast.
     """
-    difference = sign * (image - ground)
+    difference: Array = sign * (image - ground)
     if sign < 0:
         difference = difference * (np.median(ground) / ground.clip(min=16))
-    return difference - np.median(difference)
+    contrast: Array = difference - np.median(difference)
+    return contrast
 
 
 def _parts(ink: Array, level: float) -> tuple[Labels, list[Part]]:
