@@ -35,6 +35,17 @@ Written by `make faults`. A number here was counted by one of the commands below
 that stands with it.
 
 """
+UNTRIED = """## What is not tried
+
+- Power that fails: processes are killed, the machine is not. Files are synced before they get their
+  names, and whether a disk keeps that promise is the disk's affair.
+- Disks over a network (NFS, SMB), on which locks may not be what they are on a local one.
+- Windows and macOS. What differs there (signals, locks, names of files) is written for them and not
+  counted here.
+- A GPU that is lost or gives wrong numbers, and memory with flipped bits.
+- A study's own code: it is Python that its user has chosen to execute, with all that Python may do.
+- More than two processes of one run that are killed together.
+"""
 Part = Tally | Trial | Found
 KINDS: dict[str, type[Part]] = {"kills": Tally, "faults": Trial, "hostile": Trial, "formats": Found}
 
@@ -288,7 +299,7 @@ def page_of(results: Results) -> str:
     ]
     if failures:
         lines += ["## What did not hold", "", *failures, ""]
-    return HEAD + "\n".join(lines)
+    return HEAD + "\n".join([*lines, UNTRIED])
 
 
 def mark(held: bool) -> str:
