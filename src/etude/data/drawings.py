@@ -241,7 +241,7 @@ def _contrast(image: Array, ground: Array, sign: int) -> Array:
     """
     difference: Array = sign * (image - ground)
     if sign < 0:
-        difference = difference * (np.median(ground) / ground.clip(min=16))
+        difference *= np.median(ground) / ground.clip(min=16)
     contrast: Array = difference - np.median(difference)
     return contrast
 
