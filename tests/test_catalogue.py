@@ -9,8 +9,10 @@ from typing import Literal
 
 import pytest
 
-from etude.catalogue import Catalogue, Field, _above_methods, read
+from etude.catalogue import Catalogue
+from etude.entry import Field
 from etude.errors import UserError
+from etude.reading import _above_methods, read
 from etude.study import Count, OptimizerName, Study
 
 STUDY = '''"""{title}

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from etude.catalogue import STUDIES, Catalogue, Entry
+from etude.catalogue import STUDIES, Catalogue
+from etude.entry import Entry
 from etude.sources import imported_files
 
 SOURCE = STUDIES.parent
@@ -35,11 +36,14 @@ MAY_IMPORT = {
     "study": BASE | {"runs", "training", "sources", "known"},
     "training": BASE | {"runs", "data", "figures"},
     "studies": BASE | LEAVES,
-    "catalogue": BASE | {"study", "sources", "importing", "runs"},
-    "session": BASE | {"study", "catalogue", "runs"},
+    "entry": BASE | {"study", "sources", "importing"},
+    "reading": BASE | {"entry", "study", "sources", "runs"},
+    "catalogue": BASE | {"entry", "reading", "sources"},
+    "session": BASE | {"entry", "catalogue", "study", "runs"},
     "results": BASE
     | {
         "study",
+        "entry",
         "catalogue",
         "session",
         "runs",
@@ -49,10 +53,21 @@ MAY_IMPORT = {
         "sources",
         "known",
     },
-    "courses": BASE | {"results", "catalogue", "study"},
+    "courses": BASE | {"results", "catalogue", "entry", "study"},
     "cli": BASE
-    | {"results", "catalogue", "session", "study", "runs", "data", "courses", "app", "sources"},
-    "app": BASE | {"results", "catalogue", "session", "study", "runs", "data", "courses"},
+    | {
+        "results",
+        "catalogue",
+        "entry",
+        "session",
+        "study",
+        "runs",
+        "data",
+        "courses",
+        "app",
+        "sources",
+    },
+    "app": BASE | {"results", "catalogue", "entry", "session", "study", "runs", "data", "courses"},
 }
 FACE = {"__init__", "__main__"}  # the public face may name everything
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -122,8 +137,8 @@ def test_a_face_hands_on_all_that_it_names_whatever_was_imported_before(name: st
 
 def test_the_rooms_that_answer_at_once_import_nothing_heavy() -> None:
     quick = (
-        "catalogue study sources known importing claims errors cli/list cli/show runs/folder"
-        " runs/record"
+        "catalogue reading entry study sources known importing claims errors cli/list cli/show"
+        " runs/folder runs/record"
     )
     for name in quick.split():
         tree = ast.parse((SOURCE / f"{name}.py").read_text(encoding="utf-8"))

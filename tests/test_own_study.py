@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 import etude
 from etude import importing, sources
 from etude.app import forms
-from etude.catalogue import Catalogue, Entry, read
+from etude.catalogue import Catalogue
 from etude.cli import graph, run, sweep
+from etude.entry import Entry
 from etude.errors import UserError
+from etude.reading import read
 from etude.results.axes import parse_axis
 from etude.results.trials import metrics_in
 from etude.runs.record import command_of, option_of

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from etude.catalogue import Catalogue, Entry
+from etude.catalogue import Catalogue
+from etude.entry import Entry
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "etude"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from etude.catalogue import Catalogue, Entry
+from etude.catalogue import Catalogue
+from etude.entry import Entry
 from etude.study import Study, execute
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from etude.catalogue import Catalogue, read
+from etude.catalogue import Catalogue
 from etude.cli import main
 from etude.errors import UserError
+from etude.reading import read
 
 
 @pytest.fixture

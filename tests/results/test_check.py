@@ -15,7 +15,8 @@ import pytest
 
 import tiny
 from etude import UserError
-from etude.catalogue import Catalogue, Entry
+from etude.catalogue import Catalogue
+from etude.entry import Entry
 from etude.results import check as module
 from etude.results.check import Checked, Outcome, check, record_of, replaces, reusable
 from etude.results.documents import (

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from etude.catalogue import Entry
+from etude.entry import Entry
 from etude.errors import UserError
 from etude.results.graph import Graph, graph, trace
 from etude.study import Study

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 import tiny
-from etude.catalogue import Catalogue, Entry
+from etude.catalogue import Catalogue
+from etude.entry import Entry
 from etude.errors import UserError
 from etude.results.axes import Axis, axes_of, parse_axis
 from etude.results.trials import Ended, Plan, Watch, direction_of, measured, metric_of

@@ -17,7 +17,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from etude.catalogue import Entry
+from etude.entry import Entry
 from etude.runs.folder import machine
 from etude.runs.run import Run
 from studies.catalogue import ENTRIES, perform, shortened

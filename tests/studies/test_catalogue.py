@@ -13,8 +13,8 @@ import pytest
 import torch
 from matplotlib import pyplot
 
-from etude.catalogue import Entry
 from etude.cli.run import Options
+from etude.entry import Entry
 from etude.errors import UserError
 from etude.runs import keeping
 from etude.runs.folder import RunFolder, find_runs

@@ -21,7 +21,8 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 from etude.app import forms, processes
 from etude.app.guard import FOREIGN
 from etude.app.waiting import Waiting
-from etude.catalogue import Catalogue, Entry, in_order, topics
+from etude.catalogue import Catalogue, in_order, topics
+from etude.entry import Entry
 from etude.errors import UserError, printable
 from etude.results import trash
 from etude.results.compare import compare

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from etude.catalogue import Entry
+from etude.entry import Entry
 from etude.errors import UserError
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.owner import ask_to_stop, is_same

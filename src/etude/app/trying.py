@@ -18,7 +18,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from etude.app.pages import all_entries
-from etude.catalogue import Entry
 from etude.demos import (
     Answer,
     Bars,
@@ -32,6 +31,7 @@ from etude.demos import (
     Said,
     Tokens,
 )
+from etude.entry import Entry
 from etude.errors import UserError
 from etude.results.listing import trusted
 from etude.results.load import Trained, load

@@ -7,10 +7,11 @@ import json
 import tomllib
 from pathlib import Path
 
-from etude.catalogue import STUDIES, Catalogue, Entry
+from etude.catalogue import STUDIES, Catalogue
 from etude.cli.options import add_runs, count
 from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, no_break, print_table
+from etude.entry import Entry
 from etude.errors import UserError
 from etude.results import check as results
 from etude.results import documents

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from etude.catalogue import Catalogue, Entry, in_order, topics
+from etude.catalogue import Catalogue, in_order, topics
 from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, Row, no_break, print_table
+from etude.entry import Entry
 from etude.errors import UserError, nearest
 
 

@@ -13,8 +13,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from etude.catalogue import Catalogue, Entry
+from etude.catalogue import Catalogue
 from etude.cli.output import echo, echo_json
+from etude.entry import Entry
 from etude.errors import UserError, nearest, printable
 from etude.runs.launch import launch, launched
 from etude.runs.record import option_of

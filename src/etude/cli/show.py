@@ -6,9 +6,10 @@ import argparse
 import re
 from typing import Any
 
-from etude.catalogue import Catalogue, Entry
+from etude.catalogue import Catalogue
 from etude.cli.output import echo
 from etude.cli.tables import Column, no_break, print_table, terminal_width
+from etude.entry import Entry
 from etude.errors import printable
 from etude.runs.record import option_of
 

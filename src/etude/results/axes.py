@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from etude.catalogue import Entry
+from etude.entry import Entry
 from etude.errors import UserError, nearest
 from etude.runs.record import option_of
 from etude.study import alternatives, check_field, expectation

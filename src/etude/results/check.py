@@ -20,8 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from etude.catalogue import Entry
 from etude.claims import Claim, Verdict
+from etude.entry import Entry
 from etude.errors import UserError
 from etude.runs.folder import RunFolder, find_runs
 from etude.runs.owner import ending_signals

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from etude.catalogue import Entry, in_order
+from etude.catalogue import in_order
 from etude.claims import Claim
+from etude.entry import Entry
 
 FEATURED = (  # what the README shows: of each topic one at least
     "spirals",

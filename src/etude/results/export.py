@@ -14,7 +14,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etude.catalogue import Entry
+from etude.entry import Entry
 from etude.errors import UserError
 from etude.results.files import whole
 from etude.results.load import Source, find, load, read_safetensors

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude import known
-from etude.catalogue import Catalogue, Entry
+from etude.catalogue import Catalogue
+from etude.entry import Entry
 from etude.errors import UserError, nearest
 from etude.results.listing import trusted
 from etude.runs import files

@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etude.catalogue import Entry
+from etude.entry import Entry
 from etude.errors import UserError
 from etude.results.check import Checked, Judged, Outcome, Say, check
 from etude.results.files import whole

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from etude.catalogue import Entry
+from etude.entry import Entry
 from etude.errors import UserError
 from etude.results.axes import Axis
 from etude.results.check import is_whole, why
