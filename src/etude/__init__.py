@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from etude import data, figures, training
-    from etude.claims import Claim
+    from etude.claims import Claim, Control
     from etude.errors import UserError
     from etude.results.load import Trained, load
     from etude.runs.run import Run
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Amount": "etude.study",
     "Claim": "etude.claims",
+    "Control": "etude.claims",
     "Count": "etude.study",
     "Fraction": "etude.study",
     "Natural": "etude.study",
@@ -49,6 +50,7 @@ _HOMES = {
 __all__ = [
     "Amount",
     "Claim",
+    "Control",
     "Count",
     "Fraction",
     "Natural",

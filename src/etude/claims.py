@@ -1,4 +1,4 @@
-"""What a study must reach, and the verdict on what was measured."""
+"""What a study must reach, what must be left without its idea, and the verdict on both."""
 
 from __future__ import annotations
 
@@ -26,7 +26,19 @@ class Claim:
 
     def __post_init__(self) -> None:
         if self.at_least is None and self.at_most is None:
-            raise ValueError(f"the claim on {self.metric} has no bound: give at_least or at_most")
+            raise ValueError(
+                f"the {self.kind} on {self.metric} has no bound: give at_least or at_most"
+            )
+
+    @property
+    def kind(self) -> str:
+        """``claim``, or ``control``."""
+        return "claim"
+
+    @property
+    def name(self) -> str:
+        """What is judged, as people read it."""
+        return self.metric
 
     @property
     def bound(self) -> str:
@@ -64,6 +76,76 @@ class Claim:
         return Verdict(self, tuple(values), mean, sd, holds, suspicious)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Control(Claim):
+    """The same metric with the idea taken out, over the same seeds.
+
+    A claim that is reached without the idea says nothing of it. So no value within a control's
+    bounds satisfies the claim to which it belongs (:func:`check_controls`).
+
+    Args:
+        of: the metric that is claimed.
+        without: what was taken out, in the words of the field: ``positions``, ``a hidden layer``.
+    """
+
+    of: str
+    without: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("of", "without"):
+            if not getattr(self, name):
+                raise ValueError(f"the control on {self.metric} does not state '{name}'")
+
+    @property
+    def kind(self) -> str:
+        """``control``."""
+        return "control"
+
+    @property
+    def name(self) -> str:
+        """The metric, and what was taken out."""
+        return f"{self.metric} (control: without {self.without})"
+
+    def excludes(self, claim: Claim) -> bool:
+        """Whether no value within these bounds satisfies the claim."""
+        lowest = max(_bound(self.at_least, -math.inf), _bound(claim.at_least, -math.inf))
+        highest = min(_bound(self.at_most, math.inf), _bound(claim.at_most, math.inf))
+        return lowest > highest
+
+
+def check_controls(claims: Sequence[Claim]) -> None:
+    """Hold each control to the claim of which it is one.
+
+    Raises:
+        ValueError: there is no such claim at the control's scale, or a value may satisfy both.
+    """
+    for control in claims:
+        if not isinstance(control, Control):
+            continue
+        beside = [
+            claim
+            for claim in claims
+            if claim.kind == "claim" and (claim.metric, claim.scale) == (control.of, control.scale)
+        ]
+        if not beside:
+            raise ValueError(
+                f"the control on {control.metric} is one of {control.of}, which is not claimed at"
+                f" scale {control.scale}"
+            )
+        for claim in beside:
+            if not control.excludes(claim):
+                raise ValueError(
+                    f"the control on {control.metric} may be {control.bound}, and {claim.metric} is"
+                    f" claimed {claim.bound}: a value may satisfy both, so the claim would be"
+                    " reached without the idea; expected bounds that leave a gap"
+                )
+
+
+def _bound(bound: float | None, otherwise: float) -> float:
+    return otherwise if bound is None else bound
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A claim beside its measured values."""
@@ -89,4 +171,5 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for ``result.json``."""
-        return {**asdict(self), "values": list(self.values), "bound": self.claim.bound}
+        about = {"kind": self.claim.kind, "name": self.claim.name, "bound": self.claim.bound}
+        return {**asdict(self), "values": list(self.values), **about}

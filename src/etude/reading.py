@@ -17,7 +17,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from etude.claims import Claim
+from etude.claims import Claim, Control, check_controls
 from etude.entry import Entry, Field
 from etude.errors import UserError, nearest
 from etude.runs.record import option_of
@@ -69,7 +69,7 @@ def _read(path: Path, module: str | None) -> Entry:
     scales = _literal(path, "scales", stated.get("scales"), {})
     courses = _literal(path, "courses", stated.get("courses"), ())
     no_onnx = _literal(path, "no_onnx", stated.get("no_onnx"), "")
-    claims = _claims(path, stated.get("claims"))
+    claims = _claims(path, stated.get("claims"), names)
     if not own:
         _check_scales(path, stated.get("scales"), scales, fields)
         for claim in claims:
@@ -107,7 +107,7 @@ def _read(path: Path, module: str | None) -> Entry:
 
 
 KNOWN_MODULES = ("etude", "etude.study", "etude.claims", "typing", "typing_extensions")
-KNOWN_NAMES = (*FIELD_TYPES, "Study", "Claim", "ClassVar", "dataclass", "field")
+KNOWN_NAMES = (*FIELD_TYPES, "Study", "Claim", "Control", "ClassVar", "dataclass", "field")
 
 
 def _names(tree: ast.Module) -> dict[str, str]:
@@ -336,7 +336,7 @@ def _literal(path: Path, name: str, value: ast.expr | None, otherwise: Any) -> A
         ) from None
 
 
-def _claims(path: Path, node: ast.expr | None) -> list[Claim]:
+def _claims(path: Path, node: ast.expr | None, names: Mapping[str, str]) -> list[Claim]:
     if node is None:
         return []
     if not isinstance(node, ast.List | ast.Tuple):
@@ -344,13 +344,20 @@ def _claims(path: Path, node: ast.expr | None) -> list[Claim]:
             f"{path}, line {node.lineno}: claims must be written out, as a list; this is"
             f" {ast.unparse(node)}"
         )
-    return [_claim(path, each) for each in node.elts]
+    claims = [_claim(path, each, names) for each in node.elts]
+    try:
+        check_controls(claims)
+    except ValueError as error:
+        raise UserError(f"{path}, line {node.lineno}: {error}") from None
+    return claims
 
 
-def _claim(path: Path, node: ast.expr) -> Claim:
+def _claim(path: Path, node: ast.expr, names: Mapping[str, str]) -> Claim:
     where = f"{path}, line {node.lineno}"
     if not isinstance(node, ast.Call):
-        raise UserError(f"{where}: claims must be literals; {ast.unparse(node)} is no Claim")
+        raise UserError(
+            f"{where}: claims must be literals; {ast.unparse(node)} is no Claim and no Control"
+        )
     given = [*node.args, *[keyword for keyword in node.keywords if keyword.arg is None]]
     if not isinstance(node.func, ast.Name | ast.Attribute) or any(
         isinstance(each, ast.Starred | ast.keyword) for each in given
@@ -363,14 +370,15 @@ def _claim(path: Path, node: ast.expr) -> Claim:
         for keyword in node.keywords
         if keyword.arg
     }
+    kind = Control if _plain_name(node.func, names).split(".")[-1] == "Control" else Claim
     try:
-        claim = Claim(*[_literal(path, "claims", each, None) for each in node.args], **named)
+        claim = kind(*[_literal(path, "claims", each, None) for each in node.args], **named)
     except (TypeError, ValueError) as error:
-        said = str(error).removeprefix("Claim.__init__() ")
+        said = str(error).removeprefix(f"{kind.__name__}.__init__() ")
         raise UserError(f"{where}: {ast.unparse(node)}: {said}") from None
-    for name, kind, words in CLAIM:
-        value = getattr(claim, name)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+    for name, type_, words in CLAIM:
+        value = getattr(claim, name, "")
+        if not isinstance(value, type_) or (isinstance(value, bool) and type_ is not bool):
             raise UserError(f"{where}: a claim's {name} is {value!r}; expected {words}")
     if claim.seeds < 1:
         raise UserError(f"{where}: a claim is over {claim.seeds} seeds; expected at least 1")
@@ -385,6 +393,8 @@ CLAIM: tuple[tuple[str, Any, str], ...] = (
     ("seeds", int, "a whole number"),
     ("each", bool, "true or false"),
     ("source", str, "a text"),
+    ("of", str, "a text, the metric that is claimed"),
+    ("without", str, "a text, what is taken out"),
 )
 
 

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 import etude
 from etude.networks.gpt import GPT
 from etude.networks.strided import StridedCNN
+from etude.runs.stage import ROWS
 from etude.training.batches import Batches
 from etude.training.evaluation import accuracy, outputs
 from etude.training.optimizers import descent
@@ -43,7 +44,8 @@ def carry_out(rank: int, size: int, port: int, words: Sequence[str], said: str) 
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Both stages.
+    """Both stages; the second is left by ``break``, between two rows of the log, and each process
+    then asks for the curves.
 
     ``--stop-at`` asks for a stop at that step, counted through both; ``--die-at`` kills the last
     process, the first time that it is there; ``--err-at`` makes its loss NaN.
@@ -102,13 +104,18 @@ def main(words: Sequence[str] | None = None) -> None:
         gpt = run.place(GPT(50, 32, 4, 2, 16))
         optimizer = descent("adamw", gpt, 3e-3, 0.1)
         for (rows,) in run.steps(
-            Batches((text,), 16), options.steps, state=(gpt, optimizer), name="text"
+            Batches((text,), 16), 3 * ROWS, state=(gpt, optimizer), name="text"
         ):
             loss = cross_entropy(gpt(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
             run.minimise(loss, optimizer)
             run.log(loss=loss)
             if options.steps + run.step == options.stop_at and run.workers.first:
                 os.kill(os.getpid(), signal.SIGTERM)
+            if run.step + 1 == options.steps:
+                break
+        last_row = run.curves()["loss"]["text"][0][-1]
+        if last_row != options.steps:
+            raise AssertionError(f"the log ends at step {last_row}; expected {options.steps}")
         run.result(
             {"nats": cross_entropy(outputs(gpt, text[:, :-1]).flatten(0, 1), text[:, 1:].flatten())}
         )

@@ -99,7 +99,7 @@ def show(checked: list[results.Checked]) -> None:
             rows.append(
                 [
                     each.entry.name,
-                    judged.claim.metric,
+                    judged.claim.name,
                     judged.claim.bound,
                     no_break(judged.verdict.measured),
                     duration(each.seconds),

@@ -97,5 +97,5 @@ def as_json(entry: Entry) -> dict[str, object]:
         "title": entry.title,
         "courses": entry.courses,
         "scales": {scale: entry.measured.get(scale, {}).get("seconds") for scale in entry.scales},
-        "claims": [f"{claim.scale}: {claim.metric} {claim.bound}" for claim in entry.claims],
+        "claims": [f"{claim.scale}: {claim.name} {claim.bound}" for claim in entry.claims],
     }

@@ -73,7 +73,7 @@ def main(options: argparse.Namespace) -> int:
             ],
             [
                 [
-                    judged.claim.metric,
+                    judged.claim.name,
                     judged.claim.bound,
                     no_break(judged.verdict.measured),
                     judged.mark,

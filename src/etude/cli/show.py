@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> int:
     rows = [
         [
             c.scale,
-            c.metric,
+            c.name,
             no_break(c.bound),
             f"{'each of' if c.each else 'mean of'} {no_break(f'{c.seeds} seeds')}",
             measured(entry, c),

@@ -124,6 +124,7 @@ class Checked:
             "claims": [
                 {
                     "metric": judged.claim.metric,
+                    "kind": judged.claim.kind,
                     "bound": judged.claim.bound,
                     "mean": judged.verdict.mean,
                     "sd": judged.verdict.sd,
@@ -386,6 +387,7 @@ def record_of(checked: Checked, command: str) -> dict[str, Any]:
         "claims": [
             {
                 "metric": judged.claim.metric,
+                "kind": judged.claim.kind,
                 "bound": judged.claim.bound,
                 "each": judged.claim.each,
                 "mean": judged.verdict.mean,

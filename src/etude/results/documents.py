@@ -54,7 +54,7 @@ def table(entries: Sequence[Entry]) -> str:
     ]
     for entry, claim, of_scale, found in rows(entries):
         claimed = (
-            f"{claim.metric} {claim.bound}, {'each of' if claim.each else 'mean of'} {claim.seeds}"
+            f"{claim.name} {claim.bound}, {'each of' if claim.each else 'mean of'} {claim.seeds}"
         )
         measured, mark, time = "not yet measured", "", ""
         if found:

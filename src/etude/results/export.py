@@ -376,7 +376,7 @@ def notebook_cells(entry: Entry, about: Mapping[str, Any], kept: bool) -> list[t
             (
                 "for metric, value in run.metrics.items():\n    print(f'{metric:<24}"
                 " {value:.4g}')\nfor verdict in run.verdicts:\n    print(verdict.mark,"
-                " verdict.claim.metric, verdict.claim.bound, verdict.measured)"
+                " verdict.claim.name, verdict.claim.bound, verdict.measured)"
             ),
         ),
         (

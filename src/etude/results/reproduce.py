@@ -165,7 +165,7 @@ def _claimed(judged: Judged, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     if judged.partial and not judged.failed:
         words = f"on {judged.seeds} of the {claim.seeds} seeds that it states"
     return {
-        "metric": claim.metric,
+        "metric": claim.name,
         "bound": claim.bound,
         "of": "each seed" if claim.each else "the mean",
         "mean": _mean(_values(outcomes, claim.metric)),

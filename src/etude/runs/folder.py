@@ -384,7 +384,8 @@ def _is_verdict(claim: Any) -> bool:
     if not isinstance(claim, dict) or not isinstance(about := claim.get("claim"), dict):
         return False
     mean = claim.get("mean")
-    return isinstance(about.get("metric", ""), str) and (mean is None or _is_number(mean))
+    texts = (about.get("metric", ""), claim.get("name", ""), claim.get("kind", ""))
+    return all(isinstance(text, str) for text in texts) and (mean is None or _is_number(mean))
 
 
 def _parsed(text: str) -> Any:

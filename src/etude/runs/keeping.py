@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from etude.errors import UserError
-from etude.runs import files
+from etude.runs import files, record
 from etude.runs.checkpoints import disk_trouble, write_atomically
 from etude.runs.folder import RunFolder
 
@@ -23,6 +23,28 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from etude.figures.animations import Film
+
+
+class Names:
+    """The files of a run's tables, figures and networks, and the names for which they stand."""
+
+    def __init__(self) -> None:
+        self._given: dict[tuple[str, str], str] = {}  # (kind, file): the name
+
+    def file(self, kind: str, name: str) -> str:
+        """The name of the file for a ``kind`` of this name.
+
+        Raises:
+            UserError: no file may be called so, or that of another name is.
+        """
+        file = record.file_name(f"the {kind}'s name", name)
+        before = self._given.setdefault((kind, file), name)
+        if before != name:
+            raise UserError(
+                f"the {kind}s '{before}' and '{name}' would have one file, '{file}'; expected"
+                " another name for one of them"
+            )
+        return file
 
 
 def table(

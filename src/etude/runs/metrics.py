@@ -13,11 +13,33 @@ from typing import Any
 
 import torch
 
-from etude.runs import files
+from etude.runs import files, record
 from etude.runs.checkpoints import disk_trouble
 from etude.runs.workers import Workers
 
 Value = float | torch.Tensor
+
+
+def loggable(name: str, value: Value, known: set[str]) -> Value:
+    """A metric as it can be logged, without waiting for a tensor on a GPU.
+
+    Args:
+        name: looked at once; then it is among those ``known``.
+        value: looked at each time.
+        known: names that were looked at.
+
+    Raises:
+        UserError: the value is not one number, or its name can't stand in a row.
+    """
+    if name not in known:
+        known.add(record.checked_metric(name, logged=True))
+    if type(value) is float:
+        return value
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1 or value.is_complex():
+            raise record.not_one_number(name, value)
+        return value.detach().reshape(()) if value.ndim else value
+    return record.number(name, value)
 
 
 class Window:

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import get_ident
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
-from weakref import ref
 
 import numpy as np
 import torch
 from torch import nn
 
-from etude.claims import Claim, Verdict
+from etude.claims import Claim, Verdict, check_controls
 from etude.errors import UserError
 from etude.runs import keeping, placement, record
 from etude.runs.checkpoints import Checkpoints
-from etude.runs.folder import RunFolder, check_record, machine, peak_memory, versions
+from etude.runs.differences import differences
+from etude.runs.folder import RunFolder, check_record, peak_memory
 from etude.runs.gradients import Schedule
-from etude.runs.lifecycle import Lifecycle, json_form
-from etude.runs.metrics import Log, MetricsFile, Value, Window
+from etude.runs.lifecycle import Lifecycle
+from etude.runs.metrics import Log, MetricsFile, Value, Window, loggable
 from etude.runs.policy import SavePolicy
-from etude.runs.progress import Progress, clock
+from etude.runs.progress import Progress
 from etude.runs.random_state import random_state, restore_random_state, seed_everything
 from etude.runs.stage import Diverged, Interrupted, Past, Services, Stage
 from etude.runs.streams import Stateful
 from etude.runs.threads import set_threads
+from etude.runs.turns import Turn
+from etude.runs.words import computed_by, how_to_resume, last_lines
 from etude.runs.workers import Strategy, Workers, whole
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ __all__ = ["Diverged", "Interrupted", "Run"]
 
 T = TypeVar("T")
 Changing = Stateful | torch.Generator | np.random.Generator | np.random.RandomState | random.Random
-UNDER_WAY: list[ref[Run]] = []  # in this process, each begun within the one before it
-SHOWN = 16  # metrics that are printed at the end; the report has them all
 
 
 @dataclass
@@ -158,21 +156,21 @@ class Run:
         self._policy = SavePolicy(checkpoint_every, stop_after=stop_after)
         self._progress = Progress(quiet or not self.workers.first)
         self._stages = 0  # so far
-        self._thread = (0, 0)  # process and thread, while it is under way
+        self._turn = Turn(name)
         self._notes: list[str] = []
         self._cover = ""
         self._logged: set[str] = set()  # metrics whose names were looked at
-        self._kept: dict[tuple[str, str], str] = {}  # (kind, file): the name that it stands for
+        self._names = keeping.Names()
 
     # -- entering and leaving ----------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        self._outer_random = self._take_turn()
+        self._turn.take()
         self.workers.join(self.device)
         try:
             self._life.open()
         except BaseException:
-            self._give_turn_back()
+            self._turn.give_back()
             raise
         self._threads_before = torch.get_num_threads()
         try:
@@ -182,7 +180,7 @@ class Run:
             self._life.restore_signals()
             torch.set_num_threads(self._threads_before)
             self._life.close(discard=True)
-            self._give_turn_back()
+            self._turn.give_back()
             raise
         return self
 
@@ -214,15 +212,22 @@ class Run:
             tell=self._life.tell,
             say=self.say,
             note=self._note,
-            check_turn=self._check_turn,
-            how_to_resume=self._how_to_resume(),
+            check_turn=self._turn.check,
+            how_to_resume=how_to_resume(
+                self.name,
+                self.folder.path,
+                study="source" in self._about,
+                auto=self._life.resume == "auto",
+            ),
         )
         self._current = Stage[Any](self._services, -1, "", (), None, (), self.seed)
         self._life.handle_signals(self._on_signal)
         seed_everything(self.seed)
         torch.backends.cudnn.deterministic = True
         placement.keep_memory()
-        self.say(self._first_line())
+        why = self._why_threads if torch.get_num_threads() == self._threads else ""
+        by = computed_by(self.device, self.workers, why)
+        self.say(f"{self.name} · {self.scale} · seed {self.seed} · {by} → {self.folder.path}")
         if self.device.type == "mps":
             self.say(placement.MPS_PROMISE)
 
@@ -256,40 +261,7 @@ class Run:
         finally:
             torch.set_num_threads(self._threads_before)
             self._life.close(discard=never_began)
-            self._give_turn_back()
-
-    def _take_turn(self) -> dict[str, Any] | None:
-        """Become the innermost run of this process; gives the random state of the one around it.
-
-        Raises:
-            UserError: a run is under way in another thread, which draws from the same numbers.
-        """
-        me = (os.getpid(), get_ident())
-        around = [run for each in UNDER_WAY if (run := each()) is not None]
-        around = [run for run in around if run._thread[0] == me[0]]  # not those of a fork's parent
-        UNDER_WAY[:] = [ref(run) for run in around]
-        if any(run._thread != me for run in around):
-            raise UserError(
-                f"run {around[-1].name} is under way in another thread of this process, and both"
-                " would draw from the same random numbers; expected one run after the other, or"
-                " processes"
-            )
-        self._thread = me
-        UNDER_WAY.append(ref(self))
-        return random_state() if around else None
-
-    def _give_turn_back(self) -> None:
-        UNDER_WAY[:] = [each for each in UNDER_WAY if each() not in (None, self)]
-        if self._outer_random is not None:
-            restore_random_state(self._outer_random)
-
-    def _check_turn(self) -> None:
-        if UNDER_WAY[-1]() is not self:
-            inner = UNDER_WAY[-1]()
-            raise UserError(
-                f"run {self.name} is asked for a step while {inner.name if inner else 'another'} is"
-                " under way, which draws from the same random numbers; expected one after the other"
-            )
+            self._turn.give_back()
 
     @property
     def _stage(self) -> Stage[Any]:
@@ -307,12 +279,24 @@ class Run:
 
     @property
     def folder(self) -> RunFolder:
-        """Where all that the run leaves is kept; the log of a loop that was left by ``break`` is
-        whole there.
+        """Where all that the run leaves is kept.
+
+        The log of a loop that was left by ``break`` is whole there; of several processes it is once
+        all have called :meth:`curves`.
         """
         if hasattr(self, "_current") and not self.workers.many:
             self._current.settle()
         return self._life.folder
+
+    def curves(self) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
+        """What was logged so far: ``{metric: {stage: (steps, values)}}``.
+
+        Where several processes carry out the run, all of them ask for it together, for each has a
+        part in the last row.
+        """
+        self._stage.settle()
+        self.workers.wait()  # until the first one has written the row
+        return self._life.folder.curves()
 
     @property
     def seed(self) -> int:
@@ -485,7 +469,7 @@ class Run:
         Raises:
             UserError: a value is not one number, or its name can't stand in a row; which one.
         """
-        metrics = {key: self._loggable(key, value) for key, value in metrics.items()}
+        metrics = {key: loggable(key, value, self._logged) for key, value in metrics.items()}
         stage = self._stage
         if stage.weight != 1:
             metrics = {key: value * stage.weight for key, value in metrics.items()}
@@ -562,7 +546,7 @@ class Run:
             UserError: no file may have this name, or a row has another number of cells.
         """
         self._stage.settle()
-        name = self._file_name("table", name)
+        name = self._names.file("table", name)
         if not self._silent:
             for line in keeping.table(self.folder, name, columns, rows):
                 self.say(f"  {line}")
@@ -573,28 +557,28 @@ class Run:
         ``cover``: it stands for the run where one small picture is shown; else the first one does.
         """
         self._stage.settle()
-        name = self._file_name("figure", name)
+        name = self._names.file("figure", name)
         self._cover = name if cover else self._cover
         keeping.figure(None if self._silent else self.folder, name, figure)
 
     def drawing(self, name: str, svg: str) -> None:
         """Keep a picture that is SVG already, as ``figures/<name>.svg``."""
         self._stage.settle()
-        name = self._file_name("figure", name)
+        name = self._names.file("figure", name)
         if not self._silent:
             keeping.drawing(self.folder, name, svg)
 
     def animation(self, name: str, film: Film, *, fps: int = 20, cover: bool = False) -> None:
         """Keep a film as ``figures/<name>.gif``, and its last frame as a figure for paper."""
         self._stage.settle()
-        name = self._file_name("figure", name)
+        name = self._names.file("figure", name)
         self._cover = name if cover else self._cover
         keeping.animation(None if self._silent else self.folder, name, film, fps)
 
     def keep(self, net: nn.Module, name: str = "network") -> None:
         """Keep the weights as ``<name>.safetensors``: tensors only, safe to load from anyone."""
         self._stage.settle()
-        name = self._file_name("network", name)
+        name = self._names.file("network", name)
         if not isinstance(net, nn.Module):
             raise UserError(
                 f"what is kept as '{name}' is a {type(net).__name__}; expected a network, a module"
@@ -612,33 +596,6 @@ class Run:
         after the first.
         """
         return bool(self._part.name) or not self.workers.first
-
-    def _loggable(self, name: str, value: Value) -> Value:
-        """A metric that can be logged: its name is looked at once, its value each time, without
-        waiting for a tensor on a GPU.
-        """
-        if name not in self._logged:
-            self._logged.add(record.checked_metric(name, logged=True))
-        if type(value) is float:
-            return value
-        if isinstance(value, torch.Tensor):
-            if value.numel() != 1 or value.is_complex():
-                raise record.not_one_number(name, value)
-            return value.detach().reshape(()) if value.ndim else value
-        return record.number(name, value)
-
-    def _file_name(self, kind: str, name: str) -> str:
-        """The file's name of a figure, table or network; no two share one unless they are called
-        alike.
-        """
-        file = record.file_name(f"the {kind}'s name", name)
-        before = self._kept.setdefault((kind, file), name)
-        if before != name:
-            raise UserError(
-                f"the {kind}s '{before}' and '{name}' would have one file, '{file}'; expected"
-                " another name for one of them"
-            )
-        return file
 
     def _how(self) -> dict[str, Any]:
         """How the run is carried out, for ``study.json``."""
@@ -660,54 +617,8 @@ class Run:
         self._part.seed = recorded["seed"]
         if recorded.get("devices", 1) == self.workers.size:
             set_threads(recorded["threads"])
-        if self._asked_seed not in (None, recorded["seed"]):
-            self._note(
-                f"the run began with seed {recorded['seed']} and goes on with it; seed"
-                f" {self._asked_seed} is passed over"
-            )
-        if recorded.get("study", self.name) != self.name:
-            self._note(f"this is a run of {recorded['study']}, resumed as one of {self.name}")
-        fields, before = json_form(self.fields), recorded.get("fields", {})
-        for name in {**before, **fields}:
-            if before.get(name) != fields.get(name):
-                self._note(
-                    f"{name} was {before.get(name)!r} when the run began and is"
-                    f" {fields.get(name)!r} now; the numbers may not be those of a run never"
-                    " stopped"
-                )
-        was = recorded.get("versions") or {}
-        other = [
-            f"{name} {was[name]}, now {version}"
-            for name, version in versions().items()
-            if was.get(name, version) != version
-        ]
-        processor = (recorded.get("machine") or {}).get("processor")
-        if processor and processor != machine()["processor"]:
-            other.append(f"{processor}, now {machine()['processor']}")
-        if other:
-            self._note(
-                f"the run began with {'; '.join(other)}: equal bits are promised on one machine"
-                " with the same versions only"
-            )
-
-    def _first_line(self) -> str:
-        crew = f"{self.workers.size} processes ({self.workers.strategy}) of "
-        number = torch.get_num_threads()
-        threads = f"{number} thread{'s' if number > 1 else ''}"
-        if self._why_threads and number == self._threads:
-            threads += f" ({self._why_threads})"
-        return (
-            f"{self.name} · {self.scale} · seed {self.seed} · {self.device},"
-            f" {crew if self.workers.many else ''}{threads} → {self.folder.path}"
-        )
-
-    def _how_to_resume(self) -> str:
-        """What a person does after a stop; a plain script is no study that could be found again."""
-        if "source" in self._about:
-            return f"go on with: etude resume {self.folder.path}"
-        if self._life.resume == "auto":
-            return "to go on, start the script again"
-        return f'to go on, start the script again with: Run("{self.name}", resume="auto")'
+        for each in differences(recorded, self.name, self._asked_seed, self.fields):
+            self._note(each)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Stop after this step; the second signal stops at once."""
@@ -745,14 +656,8 @@ class Run:
         }
         self._life.finish(result)
         self._services.checkpoints.clear()
-        if len(self.metrics) <= SHOWN:
-            for key, value in self.metrics.items():
-                self.say(f"  {key:<24} {value:.4g}")
-        for verdict in self.verdicts:
-            self.say(
-                f"{verdict.mark} {verdict.claim.metric} {verdict.claim.bound}: {verdict.measured}"
-            )
-        self.say(f"{clock(seconds)} · {self.folder.report_html}")
+        for line in last_lines(self.metrics, self.verdicts, seconds, self.folder.report_html):
+            self.say(line)
 
 
 def _opened(resume: str | Path | RunFolder | None, root: str | Path | None) -> RunFolder | None:
@@ -762,7 +667,13 @@ def _opened(resume: str | Path | RunFolder | None, root: str | Path | None) -> R
 def _claims(claims: Sequence[Claim]) -> list[Claim]:
     for claim in claims:
         if not isinstance(claim, Claim):
-            raise UserError(f"a claim is {record.short(claim)}; expected etude.Claim(…)")
+            raise UserError(
+                f"a claim is {record.short(claim)}; expected etude.Claim(…) or etude.Control(…)"
+            )
+    try:
+        check_controls(claims)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     return list(claims)
 
 

@@ -93,7 +93,7 @@ class DeepQ(Study):
         run.table("overestimation", columns, rows)
         run.figure("values", estimates_and_returns(pairs))
 
-        logged = run.folder.curves()
+        logged = run.curves()
         exploring = over_steps(logged, "episode/return")[""]  # "": not of the second network
         greedy = over_steps(logged, "validation/return")[""]
         curves = {"exploring": exploring, "greedy": greedy}

@@ -113,7 +113,7 @@ class PolicyGradient(Study[ActorCritic]):
 
     def __call__(self, run: Run) -> None:
         net = self.train_and_evaluate(run)
-        run.figure("diagnostics", diagnostics_figure(run.folder.curves()))
+        run.figure("diagnostics", diagnostics_figure(run.curves()))
         draw_policy(run, net, self.environment, self.discount, self.reward_scale)
         run.keep(net)
 
@@ -126,7 +126,7 @@ class PolicyGradient(Study[ActorCritic]):
                 metrics = {f"{method}/{name}": value for name, value in metrics.items()}
                 run.result(metrics, held_out=self.episodes)
 
-        curves = over_steps(run.folder.curves(), "episode/return")
+        curves = over_steps(run.curves(), "episode/return")
         curves.pop("young", None)
         curves = {stage or self.method: series for stage, series in curves.items()}
         goal = GOALS.get(self.environment)

@@ -74,7 +74,7 @@ class Generalization(Study):
         variants["untrained"] = partial(self.train_and_probe, digits=digits, noise=None)
         comparison = training.compare(run, variants, self.repeats, "test accuracy")
 
-        losses = run.folder.curves()["loss"]
+        losses = run.curves()["loss"]
         panel = {name: losses[f"{name} #1"] for name in names}
         run.figure("curves", figures.learning_curves({"train loss": panel}), cover=True)
         run.figure("noise", self.accuracy_by_noise(comparison, list(names)))

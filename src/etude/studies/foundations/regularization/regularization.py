@@ -83,7 +83,7 @@ class Regularization(Study):
         least = min(map(fmean, gains.values()))
         run.result({"least gain": least}, held_out=len(data.uci_digits().test))
 
-        curves = run.folder.curves()
+        curves = run.curves()
         unregularised = [f"none #{k + 1}" for k in range(self.repeats)]
         train = [curves["train/accuracy"][name] for name in unregularised]
         validation = [curves["validation/accuracy"][name] for name in unregularised]

@@ -90,7 +90,7 @@ class Schedules(Study):
         variants["random rates"] = self.train_at_random
         comparison = training.compare(run, variants, self.repeats, "test/accuracy")
 
-        curves = run.folder.curves()["validation/accuracy"]
+        curves = run.curves()["validation/accuracy"]
         lines = {}
         for name in variants:
             lines[name] = mean_line([curves[f"{name} #{k + 1}"] for k in range(self.repeats)])
