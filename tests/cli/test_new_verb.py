@@ -35,7 +35,7 @@ def test_what_is_written_runs_and_holds_its_claim(
 
     assert main(["run", study, "--quiet", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert [claim["holds"] for claim in result["claims"]] == [True]
+    assert [claim["holds"] for claim in result["claims"]] == [True, True]
     run = Path(result["run"])
     assert [*(run / "figures").glob("fit.*")]
     assert (run / "network.safetensors").is_file()

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 import torch
 {figure}from torch import Tensor, nn
 
-from etude import Amount, Claim, Count, Positive, Run, Study, {faces}
+from etude import Amount, Claim, Control, Count, Positive, Run, Study, {faces}
 from etude.networks.mlp import MLP
 {leaf}
 
@@ -46,7 +46,10 @@ class {class_name}(Study):
     steps: Count = 1_000  # updates by Adam
     learning_rate: Positive = 1e-2  # Adam's, the same in all steps
 
-    claims = [Claim("test/rmse", at_most=0.08)]
+    claims = [
+        Claim("test/rmse", at_most=0.08),
+        Control("line/test/rmse", at_least=0.3, of="test/rmse", without="a hidden layer"),
+    ]
 
     def __call__(self, run: Run) -> None:
         x = torch.linspace(-1, 1, 200)[:, None]  # (points, 1)
@@ -63,8 +66,10 @@ class {class_name}(Study):
             run.log(loss=loss)
 
         fresh = run.place(torch.rand(1_000, 1) * 2 - 1)
-        error = training.outputs(net, fresh) - torch.sin(torch.pi * fresh)
-        run.result({{"test/rmse": error.square().mean().sqrt()}}, held_out=len(fresh))
+        line = (x * y).mean() / x.square().mean() * fresh  # least squares
+        guesses = {{"test/rmse": training.outputs(net, fresh), "line/test/rmse": line}}
+        errors = {{name: y_hat - torch.sin(torch.pi * fresh) for name, y_hat in guesses.items()}}
+        run.result({{k: e.square().mean().sqrt() for k, e in errors.items()}}, held_out=len(fresh))
         run.figure("fit", fit(net, x, y))
         run.keep(net)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from typing import Any
 
 from etude.catalogue import Catalogue
@@ -56,7 +57,8 @@ def main(options: argparse.Namespace) -> int:
         rows,
     )
     if entry.no_onnx:
-        echo(f"its network can't be exported to ONNX: {entry.no_onnx}")
+        said = f"its network can't be exported to ONNX: {entry.no_onnx}"
+        echo(textwrap.fill(said, terminal_width(), break_on_hyphens=False), lines=True)
     echo(f"source: {entry.path}")
     return 0
 

@@ -12,7 +12,18 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import Claim, Count, Natural, OptimizerName, Positive, Run, Study, data, training
+from etude import (
+    Claim,
+    Control,
+    Count,
+    Natural,
+    OptimizerName,
+    Positive,
+    Run,
+    Study,
+    data,
+    training,
+)
 from etude.layers.activations import ACTIVATIONS, dense
 
 from ._figures import curves_with_slopes, spread_by_layer, through_layers
@@ -61,8 +72,12 @@ class Activations(Study):
         Claim(
             "kaiming/test/accuracy", at_least=0.8, source="He et al. (2015), figure 3; bound: Etude"
         ),
-        Claim(
-            "small/test/accuracy", at_most=0.2, source="He et al. (2015), figure 3; bound: Etude"
+        Control(
+            "small/test/accuracy",
+            at_most=0.2,
+            source="Etude",
+            of="kaiming/test/accuracy",
+            without="weights of the right size",
         ),
     ]
     courses = ["OU", "ITU", "CU P5"]

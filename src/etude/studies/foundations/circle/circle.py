@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from etude import Amount, Claim, Count, OptimizerName, Positive, Run, Study, data, training
+from etude import Amount, Claim, Control, Count, OptimizerName, Positive, Run, Study, data, training
 from etude.demos import Demo
 from etude.layers.activations import ACTIVATIONS, dense
 from etude.studies.foundations._planes import decision_boundaries
@@ -48,7 +48,14 @@ class Circle(Study):
 
     claims = [
         Claim("worst/accuracy", at_least=0.99, source="ITU; bound: Etude"),
-        Claim("none/test/accuracy", at_most=0.75, each=True, source="ITU; bound: Etude"),
+        Control(
+            "none/test/accuracy",
+            at_most=0.75,
+            each=True,
+            source="ITU; bound: Etude",
+            of="worst/accuracy",
+            without="an activation",
+        ),
     ]
     courses = ["ITU"]
 

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude import (
     Amount,
     Claim,
+    Control,
     Count,
     Fraction,
     Natural,
@@ -54,11 +55,13 @@ class Generalization(Study):
             at_least=0.99,
             source="Zhang et al. (2017), table 1; bound: Etude",
         ),
-        Claim(
+        Control(
             "random/test accuracy",
             at_least=0.05,
             at_most=0.15,
             source="Zhang et al. (2017), table 1; bound: Etude",
+            of="true/test accuracy",
+            without="labels that follow from the pictures",
         ),
         Claim("true/test accuracy", at_least=0.95, source="Etude"),
     ]

@@ -35,3 +35,8 @@ def separable_rows(points: int, dimensions: int, margin: float) -> tuple[Tensor,
     across = torch.randn(points, dimensions)
     across = normalize(across - (across @ u)[:, None] * u)
     return margin * u + (1 - margin**2) ** 0.5 * across, u
+
+
+def fraction_correct(outputs: Tensor, targets: Tensor) -> float:
+    """The fraction of outputs that equal their targets, both (rows,) zeros and ones."""
+    return (outputs == targets).double().mean().item()

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from etude import Claim, Count, Natural, Positive, Run, Study, data, training
+from etude import Claim, Control, Count, Natural, Positive, Run, Study, data, training
 from etude.networks.mlp import MLP
 
 from ._figures import TruthTable, mistake_bound, truth_tables, weight_paths
-from ._rows import BITS, TABLES, separable_rows, signed_rows
+from ._rows import BITS, TABLES, fraction_correct, separable_rows, signed_rows
 
 
 class Perceptron:
@@ -92,7 +92,14 @@ class PerceptronRule(Study):
     claims = [
         Claim("and/accuracy", at_least=1.0, each=True, source="truth tables"),
         Claim("or/accuracy", at_least=1.0, each=True, source="truth tables"),
-        Claim("xor/one_layer", at_most=0.75, each=True, source="Minsky & Papert (1969)"),
+        Control(
+            "xor/one_layer",
+            at_most=0.75,
+            each=True,
+            source="Minsky & Papert (1969)",
+            of="xor/two_layers",
+            without="a hidden layer",
+        ),
         Claim("xor/certificate", at_least=1.0, each=True, source="Gordan (1873)"),
         Claim("xor/two_layers", at_least=1.0, each=True, source="truth tables"),
         Claim("mistakes/bound", at_most=1.0, each=True, source="Novikoff (1962)"),
@@ -261,11 +268,6 @@ def certificate(unit: Perceptron) -> Tensor:
     """How often one cycle of mistakes holds each of the four rows, (4,): all 0 without a cycle."""
     cycle = torch.tensor(unit.cycle(), dtype=torch.long)
     return torch.bincount(cycle, minlength=4).float()
-
-
-def fraction_correct(outputs: Tensor, targets: Tensor) -> float:
-    """The fraction of outputs that equal their targets, both (rows,) zeros and ones."""
-    return (outputs == targets).double().mean().item()
 
 
 def orthonormal_mistakes(d: int) -> int:
