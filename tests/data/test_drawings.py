@@ -55,6 +55,20 @@ def test_nor_with_digits_of_mnist(real, kind):
     assert min(found) > 0.9, found
 
 
+@pytest.mark.parametrize("how", ["NEAREST", "BILINEAR", "BICUBIC", "LANCZOS"])
+@pytest.mark.parametrize("size", [90, 280])
+def test_a_small_picture_made_larger_is_what_it_was(how, size):
+    """Of 8×8 pixels a digit fills its picture, and its strokes are as wide as a quarter of it."""
+    for image in data.uci_digits().test.inputs[:30, 0]:
+        small = Image.fromarray(image.numpy() * 15)
+        large = small.resize((size, size), Image.Resampling[how])
+        for inverted in (False, True):
+            picture = Image.eval(large, lambda v: 255 - v) if inverted else large
+            assert (
+                alike(np.asarray(picture), small.resize((40, 40), Image.Resampling.BICUBIC)) > 0.9
+            )
+
+
 @pytest.mark.parametrize("kind", ["thick", "thin"])
 def test_a_pen_of_any_width(kind):
     for i, digit in enumerate(of_uci(3)):

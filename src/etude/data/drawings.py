@@ -18,6 +18,7 @@ Mask: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 LOOKED_AT = 280  # pixels along the longer side in which a drawing is looked for
 SMALL = 60  # pixels: a picture below is no photograph, and its ground is even
+BLOCK = 4  # pixels: a picture made of larger blocks is a small one, enlarged
 FAINTEST = 16.0  # of 255, the least by which ink differs from its ground
 PENS = (0.25, 0.6)  # of the longer side: strokes are narrower; the second is tried if need be
 SPECK = 0.04  # of the drawing's area, or of the picture's side: what is smaller is dust
@@ -103,7 +104,7 @@ def drawing(brightness: Array, name: str, solid: bool = False) -> Array:
         UserError: nothing is drawn, or two drawings lie side by side.
     """
     image = _scaled(brightness, LOOKED_AT)
-    if solid or max(image.shape) < SMALL:
+    if solid or max(image.shape) < SMALL or _is_enlarged(brightness, image):
         return _cut(_from_border(brightness, name))
     found = _look(image, name)
     if found.alike:
@@ -182,6 +183,26 @@ def _scaled(image: Array, size: int) -> Array:
     pixels = torch.from_numpy(np.ascontiguousarray(image))[None, None]
     small: Array = interpolate(pixels, shape, mode="bilinear", antialias=True)[0, 0].numpy()
     return small
+
+
+def _is_enlarged(brightness: Array, image: Array) -> bool:
+    """Whether a picture shows no more than a small one does: one that was made larger.
+
+    Then its pixels are blocks, or it comes back when it is made small and large again, as no
+    photograph does, and no drawing with a sharp pen.
+    """
+    if all(_least_run(brightness, axis) >= BLOCK for axis in (0, 1)):
+        return True
+    small = torch.from_numpy(_scaled(image, SMALL - 1))[None, None]
+    back = interpolate(small, image.shape, mode="bicubic")[0, 0].numpy()
+    darkest, lightest = np.quantile(image, (0.01, 0.99))  # without dust
+    return bool(np.quantile(np.abs(back - image), 0.99) < 0.04 * (lightest - darkest))
+
+
+def _least_run(image: Array, axis: int) -> int:
+    """How many lines along an axis are alike, one behind the other, where the fewest are."""
+    changes = np.flatnonzero(np.diff(image, axis=axis).any(1 - axis))
+    return int(np.diff(changes).min()) if len(changes) > 1 else 0
 
 
 def _border(image: Any) -> Any:
