@@ -454,6 +454,20 @@ def test_runs_that_wait_stand_on_the_page(
     assert len(find_runs(root)) == 3
 
 
+def test_of_many_runs_the_newest_are_shown_and_all_where_they_are_asked_for(
+    page: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = names(root)
+    assert len(ours) > 1
+    assert "Show all" not in page.get("/runs").text
+    monkeypatch.setattr("etude.app.pages.ROWS", 1)
+    shown = page.get("/runs").text
+    assert [name in shown for name in sorted(ours)] == [False] * (len(ours) - 1) + [True]
+    assert f"Show all {len(ours)}" in shown
+    everything = page.get("/runs?all").text
+    assert all(name in everything for name in ours)
+
+
 def test_live_sends_curves_only_when_there_are_new_ones(page: TestClient, root: Path) -> None:
     one = names(root)[0]
     first = page.get(f"/runs/{one}/live").json()

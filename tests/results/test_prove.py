@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import torch
 
-from etude import Count, Run, Study
+from etude import Count, Run, Study, figures
 from helper import seen
 
 
@@ -37,6 +37,9 @@ class Line(Study):
             loss = (net(x) - 1).square().mean() GAIN
             run.minimise(loss, optimizer)
             run.log(loss=loss)
+        figure, (axes,) = figures.canvas(3, 2)
+        axes.plot(list(run.curves()["loss"][""][1]))
+        run.figure("losses", figure)
         run.table("last", ["loss"], [[float(loss)]])
         run.result({"loss": loss})
         run.keep(net)
@@ -59,8 +62,8 @@ def test_a_study_that_is_resumed_exactly_is_proved_to_be(
 ) -> None:
     assert prove(tmp_path, "", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == (
-        "✓ stopped and resumed after step 2, 4, 6 of 9: metrics, log, weights, tables are equal to"
-        " the last bit\n"
+        "✓ stopped and resumed after step 2, 4, 6 of 9: metrics, log, weights, tables, figures"
+        " are equal to the last bit\n"
     )
     (folder,) = find_runs(tmp_path / "runs")
     assert folder.state == "finished", "the run itself stays"
@@ -76,6 +79,7 @@ def test_what_differs_is_said(
     assert "  metric: loss is " in said
     assert "  log: step 3: loss is " in said
     assert "  table: last has other cells" in said
+    assert "  figure: losses.png looks different" in said
     assert "run.steps(…, state=(…)) has to hold it" in said
     assert "weights" not in said, "a constant has no gradient"
     assert prove(tmp_path, "* len(seen)", monkeypatch=monkeypatch) == 1

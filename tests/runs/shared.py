@@ -48,7 +48,8 @@ def main(words: Sequence[str] | None = None) -> None:
     then asks for the curves.
 
     ``--stop-at`` asks for a stop at that step, counted through both; ``--die-at`` kills the last
-    process, the first time that it is there; ``--err-at`` makes its loss NaN.
+    process, the first time that it is there; ``--err-at`` makes its loss NaN; ``--by-hand``
+    takes steps without averaging the gradients.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", required=True)
@@ -58,6 +59,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--stop-at", type=int, default=-1)
     parser.add_argument("--die-at", type=int, default=-1)
     parser.add_argument("--err-at", type=int, default=-1)
+    parser.add_argument("--by-hand", action="store_true")
     parser.add_argument("--every", type=float, default=None)
     options = parser.parse_args(words)
     torch.set_num_threads(1)
@@ -91,7 +93,11 @@ def main(words: Sequence[str] | None = None) -> None:
             loss = cross_entropy(net(x), y) * (
                 math.nan if last and run.step == options.err_at else 1
             )
-            run.minimise(loss, optimizer, schedule, clip=1.0)
+            if options.by_hand:
+                loss.backward()
+                optimizer.step()
+            else:
+                run.minimise(loss, optimizer, schedule, clip=1.0)
             run.log(loss=loss)
             if run.step == options.stop_at and run.workers.first:
                 os.kill(os.getpid(), signal.SIGTERM)

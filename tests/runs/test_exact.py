@@ -636,6 +636,7 @@ def test_what_is_not_as_it_was_is_told_when_a_run_is_resumed(tmp_path: Path) -> 
     about = json.loads(folder.study_json.read_text(encoding="utf-8"))
     about["versions"]["torch"] = "1.0"
     about["fields"] = {"rate": 0.1}
+    about["machine"]["processor"] = "Z80"
     folder.study_json.write_text(json.dumps(about), encoding="utf-8")
     with Run("other", seed=5, fields={"rate": 0.2}, root=tmp_path, resume=folder) as run:
         script(run)
@@ -645,7 +646,7 @@ def test_what_is_not_as_it_was_is_told_when_a_run_is_resumed(tmp_path: Path) -> 
     assert "the run began with seed 0 and goes on with it; seed 5 is passed over" in notes
     assert "rate was 0.1 when the run began and is 0.2 now" in notes
     assert "this is a run of staged, resumed as one of other" in notes
-    assert f"torch 1.0, now {torch.__version__}" in notes
+    assert f"torch 1.0, now {torch.__version__}; Z80, now " in notes
     assert notes in " ".join(folder.log_txt.read_text(encoding="utf-8").splitlines())
 
 

@@ -124,6 +124,18 @@ def test_a_studys_missing_folder_is_one_sentence(
     assert main(["run", str(file), "--runs", str(tmp_path / "runs"), "--quiet"]) == 0
 
 
+def test_a_run_that_can_t_begin_leaves_nothing(tmp_path: Path) -> None:
+    """Its folder is made before the run finds out."""
+    before = torch.get_num_threads()
+    with pytest.raises(UserError, match="threads is 100,000"):
+        Run("mine", root=tmp_path, threads=100_000, quiet=True).__enter__()
+    assert not [*tmp_path.rglob("*.json")]
+    assert not find_runs(tmp_path)
+    assert torch.get_num_threads() == before
+    with Run("mine", root=tmp_path, quiet=True) as run:  # its turn was given back
+        run.result({"x": 1.0})
+
+
 def test_what_happens_to_the_runs_own_folder_is_told_by_the_run(tmp_path: Path) -> None:
     file = tmp_path / "pictures.py"
     file.write_text(

@@ -163,6 +163,15 @@ def test_what_one_process_finds_wrong_is_what_is_said(tmp_path: Path) -> None:
     assert "Exception ignored" not in said
 
 
+def test_steps_by_hand_that_nobody_averages_are_told_after_the_first(tmp_path: Path) -> None:
+    codes, said = crew(tmp_path, 2, "--by-hand")
+    assert all(codes)
+    assert "hold different weights" in said
+    assert "run.average(parameters) before optimizer.step()" in said
+    (folder,) = tmp_path.glob("shared/*")
+    assert not losses(folder), "no row was written after the step"
+
+
 def test_a_killed_worker_ends_all(tmp_path: Path) -> None:
     """``etude run --devices 2``: one is killed; the other ends by itself, and a sentence says how
     to go on.

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from etude.app.trying import Trying
 
 LOG_BYTES = 20_000
+ROWS = 500  # of the table of runs, unless all are asked for
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".gif": "image/gif"}
 
 
@@ -216,11 +217,13 @@ class Pages:
     def runs(self, request: Request) -> Response:
         """All runs as a table."""
         rows = self.listing.rows()[::-1]
+        shown = len(rows) if "all" in request.query_params else ROWS
         return self.show(
             request,
             "runs.html",
             title="Runs",
-            rows=rows,
+            rows=rows[:shown],
+            left_out=len(rows[shown:]),
             waiting=self.waiting.asked(),
             cores=self.waiting.cores,
             thrown=len(trash.discarded(self.root)),

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.errors import UserError
+from etude.runs import files
 from etude.runs.folder import RunFolder, find_runs
 
 if TYPE_CHECKING:
     from etude.runs.run import Run
 
 STOPS = 3  # on the way, so that a row of the log, an epoch and a loop are cut as it happens
+LEFT = "metrics, log, weights, tables, figures"  # what is compared
 SHOWN = 3  # differences of one kind that are told one by one
 Perform = Callable[..., "Run"]
 
@@ -49,7 +51,7 @@ class Proof:
         places = ", ".join(f"{stop:,}" for stop in self.stops)
         done = f"stopped and resumed after step {places} of {self.steps:,}"
         if self.exact:
-            yield f"✓ {done}: metrics, log, weights, tables are equal to the last bit"
+            yield f"✓ {done}: {LEFT} are equal to the last bit"
             return
         yield f"✗ {done}: not what a run never stopped leaves"
         for kind, found in self.differences.items():
@@ -111,6 +113,7 @@ def differences(a: RunFolder, b: RunFolder) -> dict[str, list[str]]:
         "log": list(_rows(a, b)),
         "weights": list(_weights(a, b)),
         "table": list(_tables(a, b)),
+        "figure": list(_figures(a, b)),
     }
 
 
@@ -169,6 +172,16 @@ def _tables(a: RunFolder, b: RunFolder) -> Iterator[str]:
     for name in {**first, **second}:
         if first.get(name) != second.get(name):
             yield f"{name} has other cells"
+
+
+def _figures(a: RunFolder, b: RunFolder) -> Iterator[str]:
+    """By their pixels, or the text of what is a drawing only: a figure's SVG has a date."""
+    first, second = ({path.name: path for path in folder.pictures()} for folder in (a, b))
+    for name in {**first, **second}:
+        if not (name in first and name in second):
+            yield f"{name} is in one of the two only"
+        elif files.read(first[name], files.PICTURE) != files.read(second[name], files.PICTURE):
+            yield f"{name} looks different"
 
 
 def _forget(folder: Path | None) -> None:

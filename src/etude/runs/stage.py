@@ -204,6 +204,8 @@ class Stage(Generic[T]):
         """
         self.step += 1
         self.services.policy.step_done()
+        if self.step == 1:
+            self.services.workers.check_alike(self.parts.networks, self.services.run)
         if self.row_due or self.step % self.steps_per_row == 0:
             self.write_row()
         self.services.progress.update(self.step)

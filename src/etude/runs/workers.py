@@ -262,8 +262,9 @@ class Workers:
         highest, lowest = self.highest(*sums), [-v for v in self.highest(*(-s for s in sums))]
         if any(high != low and high == high for high, low in zip(highest, lowest, strict=True)):
             raise UserError(
-                f"the processes of {study} hold different weights: it takes steps of its own, not"
-                " by run.minimise; run it with one device"
+                f"the processes of {study} hold different weights: it takes steps of its own;"
+                " expected run.minimise, or run.average(parameters) before optimizer.step(), or one"
+                " device"
             )
 
 
