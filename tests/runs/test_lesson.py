@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import re
+from pathlib import Path
 
 import pytest
 
 from etude.catalogue import Catalogue
-from etude.runs.lesson import lesson_html
+from etude.runs.lesson import illustrated, lesson_html
 from etude.runs.mathml import ATTRIBUTES, DEEPEST, ELEMENTS, LONGEST, mathml
+from etude.runs.run import Run
 from tests.faults.shown import COMMANDS, Parts, equation
 
 LESSON = "It rests on [spirals](../../foundations/spirals/README.md), and [more](https://x.org)."
@@ -143,3 +145,84 @@ def test_a_report_lets_nothing_in_and_knows_its_own_style() -> None:
         "base-uri 'none'",
     ]
     assert "style=" not in page
+
+
+LOOKED_AT = """The idea has *fit* in it: so it is.
+
+## What to look at
+
+- *fit*, left: the line. It bends.
+- *first bases* and *widths*: where they lie.
+- Compare *loss* with that of *fit*: is it lower?
+- *unknown*: not drawn.
+
+*boundary*: a paragraph, too.
+
+## Exercises
+
+1. *other*: no.
+"""
+
+
+def test_each_figure_stands_below_the_words_that_speak_of_it() -> None:
+    names = ["fit", "first_bases", "widths", "boundary", "other", "rest"]
+    html, others = illustrated(LOOKED_AT, {name: f"/at/{name}.svg" for name in names})
+    assert others == ["other", "rest"]
+    places = [html.index(f'src="/at/{name}.svg"') for name in names[:4]]
+    assert places == sorted(places)
+    assert html.count("<img") == 4
+    item = html[html.index("It bends.") : html.index("where they lie")]
+    assert '<img src="/at/fit.svg" alt="Figure: fit"' in item
+    assert html.index("a paragraph, too") < places[3] < html.index("Exercises")
+
+
+def test_a_figures_address_and_name_are_text() -> None:
+    lesson = 'What to look at\n---\n\n*a"><script>x*: y.'
+    html, others = illustrated(lesson, {'a"><script>x': 'b"><script>'})
+    assert not others
+    assert "<script" not in html
+    assert 'src="b&quot;&gt;&lt;script&gt;"' in html
+
+
+def test_a_report_has_the_lesson_before_the_results(tmp_path: Path) -> None:
+    about = {"title": "Mine", "lesson": f"Mine\n\n{LOOKED_AT}"}
+    with Run("mine", root=tmp_path, about=about, quiet=True) as run:
+        run.drawing("fit", "<svg xmlns='http://www.w3.org/2000/svg'/>")
+        run.drawing("rest", "<svg xmlns='http://www.w3.org/2000/svg'/>")
+        run.result({"x": 1.0})
+    page = run.folder.report_html.read_text()
+    order = ["It bends.", 'alt="Figure: fit"', "where they lie", "More figures", 'alt="rest"']
+    places = [page.index(each) for each in [*order, "<h2>Results</h2>"]]
+    assert places == sorted(places)
+    assert page.count("<img") == 2
+
+
+ANSWER = "<details><summary>Answer</summary>"
+
+
+def test_an_answer_is_folded() -> None:
+    html = lesson_html(
+        f"1. Why?\n\n   {ANSWER}\n\n   As $x = 1$, **so**.\n\n   </details>\n2. And?"
+    )
+    answer = html[html.index("<details>") : html.index("</details>")]
+    assert answer.startswith(ANSWER)
+    assert "<math" in answer
+    assert "<strong>so</strong>" in answer
+    assert html.count("<li>") == 2
+
+
+@pytest.mark.parametrize(
+    "lesson",
+    [
+        f"{ANSWER}\n\nno end",
+        f"1. Why?\n\n   {ANSWER}\n\n   So.\n\n</details>",
+        "no beginning\n\n</details>",
+        "<details open><summary>Answer</summary>\n\nSo.\n\n</details>",
+        "<details><summary><b>x</b></summary>\n\nSo.\n\n</details>",
+    ],
+)
+def test_what_is_no_folded_part_stays_text(lesson: str) -> None:
+    html = lesson_html(lesson)
+    assert "<details" not in html
+    assert "</details>" not in html
+    assert "&lt;/details&gt;" in html or "&lt;details&gt;" in html

@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ from etude.results.listing import SECOND, Listing, describe, duration, standing
 from etude.results.pictures import cover, small
 from etude.runs import files
 from etude.runs.folder import RunFolder
-from etude.runs.lesson import lesson_html
+from etude.runs.lesson import illustrated
 from etude.runs.record import command_of
 
 if TYPE_CHECKING:
@@ -131,6 +131,9 @@ class Pages:
             for claim in entry.claims
             if claim.scale == scale
         ]
+        last = finished[-1] if finished else None
+        pictures = self._pictures(last) if last else []
+        lesson, others = lesson_of(entry, last, pictures)
         return self.show(
             request,
             "study.html",
@@ -143,9 +146,9 @@ class Pages:
             errors=errors,
             claims=claims,
             measured=measured,
-            last=finished[-1] if finished else None,
-            pictures=self._pictures(finished[-1]) if finished else [],
-            lesson=lesson_of(entry),
+            last=last,
+            pictures=others,
+            lesson=lesson,
             runs=[describe(f) for f in reversed(self._runs_of(entry.name)[-5:])],
         )
 
@@ -498,13 +501,23 @@ def all_entries() -> list[Entry]:
 
 
 @lru_cache(256)
-def _lesson(name: str, lesson: str) -> str:
-    return lesson_html(lesson.partition("\n")[2].strip(), studies="/studies")
+def _lesson(lesson: str, figures: tuple[tuple[str, str], ...]) -> tuple[str, list[str]]:
+    return illustrated(lesson.partition("\n")[2].strip(), dict(figures), studies="/studies")
 
 
-def lesson_of(entry: Entry) -> str:
-    """The lesson as HTML, without its title."""
-    return _lesson(entry.name, entry.lesson)
+def lesson_of(
+    entry: Entry, run: RunFolder | None, pictures: Sequence[tuple[str, str]]
+) -> tuple[str, list[tuple[str, str]]]:
+    """The lesson as HTML, without its title, with the figures of a run beside the words that speak
+    of them; and the figures of which it says nothing.
+    """
+    at = {
+        name.replace(" ", "_"): f"/runs/{run.name}/figures/{file}"
+        for name, file in pictures
+        if run is not None
+    }
+    html, others = _lesson(entry.lesson, tuple(at.items()))
+    return html, [each for each in pictures if each[0].replace(" ", "_") in others]
 
 
 @lru_cache(256)

@@ -12,7 +12,7 @@ from etude.errors import UserError
 from etude.runs import files
 from etude.runs.checkpoints import write_atomically
 from etude.runs.folder import RunFolder
-from etude.runs.lesson import lesson_html
+from etude.runs.lesson import illustrated
 from etude.runs.record import command_of
 
 LARGEST_SVG = 400_000  # bytes; a larger drawing (thousands of points) is shown as its PNG
@@ -73,6 +73,8 @@ def digest(text: str) -> str:
 
 def _page(folder: RunFolder, result: dict[str, Any] | None) -> str:
     study = folder.study()
+    pictures = {path.stem: picture(path) for path in folder.pictures()}
+    lesson, others = illustrated(_without_title(study.get("lesson", "")), pictures)
     return paper(
         "runs/report.html",
         study=study,
@@ -80,8 +82,8 @@ def _page(folder: RunFolder, result: dict[str, Any] | None) -> str:
         name=folder.name,
         command=command_of(study),
         title=study.get("title") or study["study"],
-        lesson=lesson_html(_without_title(study.get("lesson", ""))),
-        figures=[(path.stem.replace("_", " "), picture(path)) for path in folder.pictures()],
+        lesson=lesson,
+        figures=[(name.replace("_", " "), pictures[name]) for name in others],
         tables={name: rows for name, rows in folder.tables_of().items() if rows},
         curves=_curves(folder),
         minutes=_duration(result["seconds"]) if result else None,
