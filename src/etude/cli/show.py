@@ -101,16 +101,18 @@ def value(thing: Any) -> str:
 
 def print_lesson(lesson: str) -> None:
     """The lesson as Markdown, its equations in Unicode."""
-    from pylatexenc.latex2text import LatexNodes2Text
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from etude.cli.formulas import formula
+    from etude.runs.lesson import FOLD, UNFOLD
+
     lesson = re.sub(r"\[([^\]]+)\]\((?:\.\./)+[\w/]+/README\.md\)", r"\1", lesson)  # a study's name
+    lesson = FOLD.sub(r"*\g<words>*", lesson).replace(UNFOLD, "")
     lesson = printable(lesson, keep="\n\t")
-    latex = LatexNodes2Text(math_mode="text")
 
     def equation(match: re.Match[str]) -> str:
-        text = " ".join(latex.latex_to_text(match["display"] or match["inline"]).split())
+        text = formula(match["display"] or match["inline"])
         text = re.sub(r"([\\`*_\[\]<>])", r"\\\1", text)
         return f"\n\n> {text}\n\n" if match["display"] else text
 

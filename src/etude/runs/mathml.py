@@ -39,15 +39,30 @@ def mathml(latex: str, *, display: bool = False) -> str:
         latex: the equation.
         display: whether it stands on a line of its own.
     """
-    from latex2mathml.converter import convert_to_element
-
     try:
-        if len(latex) > LONGEST:
-            raise ValueError("it is too long")
-        known = UNKNOWN.sub(r"\\operatorname{\1}", latex)
-        return _written(convert_to_element(known, display="block" if display else "inline"))
+        return _written(tree(latex, display=display))
     except Exception:  # the converter raises whatever its parser stumbles over
         return f"<code>{html.escape(latex)}</code>"
+
+
+def tree(latex: str, *, display: bool = False) -> Element:
+    """An equation as a tree of the converter's, in which nothing was looked at yet.
+
+    Raises:
+        ValueError: it is too long.
+        Exception: whatever the converter stumbles over.
+    """
+    from latex2mathml.converter import convert_to_element
+
+    if len(latex) > LONGEST:
+        raise ValueError("it is too long")
+    known = UNKNOWN.sub(r"\\operatorname{\1}", latex)
+    return convert_to_element(known, display="block" if display else "inline")
+
+
+def leaf(element: Element) -> str:
+    """The text of an element; the converter writes signs as references, ``&#x0003C;``."""
+    return html.unescape(element.text or "")
 
 
 def _written(element: Element, depth: int = 0) -> str:
@@ -63,12 +78,7 @@ def _written(element: Element, depth: int = 0) -> str:
         for name, value in element.attrib.items()
         if name in ATTRIBUTES and VALUE.fullmatch(value)
     )
-    inside = _text(element.text)
+    inside = html.escape(leaf(element))
     for child in element:
-        inside += _written(child, depth + 1) + _text(child.tail)
+        inside += _written(child, depth + 1) + html.escape(html.unescape(child.tail or ""))
     return f"<{element.tag}{attributes}>{inside}</{element.tag}>"
-
-
-def _text(text: str | None) -> str:
-    """Text as HTML; the converter writes signs as references, ``&#x0003C;``."""
-    return html.escape(html.unescape(text or ""))
