@@ -184,7 +184,8 @@ class Cifar(Study):
     def parameter_groups(self, net: WhitenedCNN) -> list[dict[str, Any]]:
         """Weights and biases with their learning rates and penalties, for the summed loss.
 
-        The fields are stated for 1,024 examples, and without the gain of momentum.
+        The fields are for 1,024 examples, and divided by 1 + 1 / (1 - μ) as in Jordan's code;
+        the gain of a constant gradient is 1 / (1 - μ).
         """
         scale = 1024 * (1 + 1 / (1 - self.momentum))
         rate = self.learning_rate / scale
