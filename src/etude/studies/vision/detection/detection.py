@@ -89,7 +89,7 @@ class Detection(Study):
     }
     claims = [
         Claim("test/map50", at_least=0.90, source="Etude"),
-        Claim("test/map50", at_least=0.75, scale="full", source="Etude"),
+        Claim("test/map50", at_least=0.85, scale="full", source="Etude"),
     ]
     courses = ["ITU", "OU"]
 
