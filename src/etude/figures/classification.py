@@ -94,7 +94,7 @@ def reliability(probabilities: Tensor, labels: Tensor, bins: int = 10) -> Figure
     )
     above.set(
         xlim=(0, 1.02),
-        ylim=(0, 1.05),
+        ylim=(-0.04, 1.05),
         ylabel="accuracy, with 95 % interval",
         title=f"expected calibration error {error:.4f}; {wrong:,} of {len(labels):,} wrong",
     )
