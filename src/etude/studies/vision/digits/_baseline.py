@@ -19,5 +19,8 @@ def nearest_neighbours(known: Tensor, labels: Tensor, images: Tensor, rows: int 
     """
     x = known.flatten(1).float()
     lengths = x.square().sum(1)
-    found = [(lengths - 2 * part.flatten(1).float() @ x.T).argmin(1) for part in images.split(rows)]
+    found = [
+        (lengths - 2 * part.flatten(1).float() @ x.T).argmin(1)
+        for part in torch.split(images, rows)
+    ]
     return labels[torch.cat(found)]
