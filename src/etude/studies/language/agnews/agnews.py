@@ -139,8 +139,8 @@ class AGNews(Study):
         run.result({"test/accuracy": reached}, held_out=len(news.test))
         if isinstance(features, Ragged) and isinstance(tested, Ragged):
             guessed = naive_bayes(features[train.inputs], train.labels, tested, self.buckets)
-            reached = (guessed == news.test.labels).double().mean()
-            run.result({"naive Bayes/test/accuracy": reached}, held_out=len(news.test))
+            right = (guessed == news.test.labels).double().mean()
+            run.result({"naive Bayes/test/accuracy": right}, held_out=len(news.test))
 
         predicted = logits.argmax(1)
         confusion = figures.confusion_matrix(predicted, news.test.labels, news.classes)
