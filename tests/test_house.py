@@ -226,6 +226,7 @@ LONGER = {  # those that are not there yet; they may get shorter, and then their
     "policygradient": 1_045,
     "gcn": 915,
 }
+BESIDE = {"_baseline", "_controls"}  # files with what a study's idea is compared to
 SHARED = {  # what every study may use, and is read once
     "augmentation",
     "batches",
@@ -295,7 +296,7 @@ def reading(entry: Entry) -> dict[str, int]:
     found: dict[Path, int] = {}
     while waiting:
         path = waiting.pop()
-        if path in found or path.stem == "__init__":
+        if path in found or path.stem == "__init__" or path.stem in BESIDE:
             continue
         found[path] = code(path)[0]
         waiting += [
@@ -333,7 +334,6 @@ UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one
     "detection",
     "diffusion",
     "digits",
-    "dqn",
     "fewest",
     "gcn",
     "gpt",

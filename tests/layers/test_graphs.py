@@ -22,7 +22,7 @@ from etude.layers.graphs import (
 )
 from etude.layers.sparse import Sparse
 from etude.networks.gnn import GNN
-from etude.studies.graphs.gcn._smoothing import mean_distance, smoothed_distances
+from etude.studies.graphs.gcn._baseline import mean_distance, smoothed_distances
 
 NODES, INPUTS, OUTPUTS = 12, 5, 4
 KINDS = get_args(Kind)

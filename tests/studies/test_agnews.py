@@ -10,6 +10,7 @@ import torch
 import etude
 from etude import UserError, data
 from etude.data.ragged import Ragged
+from etude.studies.language.agnews._baseline import naive_bayes
 from etude.studies.language.agnews.agnews import AGNews
 
 QUICK = {"quiet": True, "epochs": 4.0, "buckets": 4096}
@@ -111,3 +112,21 @@ def test_the_example_is_what_each_network_takes() -> None:
     study = AGNews()
     assert isinstance(study.features(["one text"]), Ragged)
     assert study.network()(study.example()).shape == (2, 5)
+
+
+def test_naive_bayes_is_scikit_learns() -> None:
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+
+    news = data.pydoc_topics()
+    counter = CountVectorizer(binary=True)
+    x = counter.fit_transform(news.train.inputs)
+    asked = counter.transform(news.test.inputs)
+    peer = MultinomialNB().fit(x, news.train.labels.numpy())
+    found = naive_bayes(
+        Ragged.of(row.indices.tolist() for row in x),
+        news.train.labels,
+        Ragged.of(row.indices.tolist() for row in asked),
+        x.shape[1],
+    )
+    assert found.tolist() == peer.predict(asked).tolist()

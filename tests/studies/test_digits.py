@@ -10,6 +10,7 @@ from PIL import Image
 import etude
 from etude import data
 from etude.networks.strided import StridedCNN
+from etude.studies.vision.digits._baseline import nearest_neighbours
 from etude.studies.vision.digits._demo import handwritten_digits
 from etude.studies.vision.digits.digits import Digits
 
@@ -133,3 +134,15 @@ def test_digits_of_other_hands_are_recognised(tmp_path: Path) -> None:
         confidence += said[best]
     assert right / 1000 >= 0.85
     assert abs(confidence - right) / 1000 <= 0.05
+
+
+def test_the_nearest_picture_is_scikit_learns() -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    digits = data.uci_digits()
+    known, labels = digits.train.pair
+    found = nearest_neighbours(known, labels, digits.test.inputs, rows=77)
+    peer = KNeighborsClassifier(1).fit(known.flatten(1).numpy(), labels.numpy())
+    expected = torch.from_numpy(peer.predict(digits.test.inputs.flatten(1).numpy()))
+    assert (found == expected).double().mean() > 0.995, "but for pictures that are equally near"
+    assert 0.98 < (found == digits.test.labels).double().mean() < 0.99, "as the lesson says"

@@ -15,6 +15,7 @@ from etude.demos import Bars, Frames, Said
 from etude.errors import UserError
 from etude.runs.run import Run
 from etude.studies.agents._environments import Environments
+from etude.studies.agents.dqn._controls import without_target_network
 from etude.studies.agents.dqn._replay import Replay
 from etude.studies.agents.dqn.dqn import DeepQ, epsilon_greedy
 
@@ -147,3 +148,13 @@ def test_the_claim_holds_and_the_agent_beats_every_rule(tmp_path) -> None:
     assert all(
         0 < q < 1.3 / (1 - 0.99) and math.isfinite(q) for q in trained.predict("0 0 0 0").values()
     )
+
+
+def test_q_is_measured_with_and_without_a_target_network(tmp_path) -> None:
+    with Run("t", root=tmp_path, quiet=True) as run:
+        without_target_network(run, DeepQ(**SHORT))
+    q = {name: run.metrics[f"{name}/mean Q"] for name in ("target network", "no target network")}
+    assert all(torch.tensor(value).isfinite() for value in q.values())
+    double = q["target network"] - run.metrics["target network, double/mean Q"]
+    assert run.metrics["gain/of double targets, in mean Q"] == pytest.approx(double)
+    assert [path.stem for path in run.folder.pictures()] == ["divergence"]

@@ -14,6 +14,8 @@ import etude
 from etude import data
 from etude.data.unpickling import CSR, read_value
 from etude.errors import UserError
+from etude.studies.graphs.gcn._baseline import averaged_labels, propagated
+from etude.studies.graphs.gcn._controls import without_edges
 
 PLANETOID = Path(os.environ.get("ETUDE_DATA", "")) / "planetoid"
 has_planetoid = pytest.mark.skipif(
@@ -29,6 +31,48 @@ def test_the_club_is_zacharys() -> None:
     assert club.train.tolist() == [0, 33]
     assert sorted(torch.cat([club.train, club.test]).tolist()) == list(range(34))
     assert club.labels[club.train].tolist() == [0, 1], "one labelled member a class"
+
+
+def test_label_propagation_finds_the_sides_of_all_but_one() -> None:
+    club = data.karate_club()
+    wrong = propagated(club).argmax(1) != club.labels
+    assert wrong.nonzero().flatten().tolist() == [8], "as the network does: nothing is learned"
+
+
+def test_labels_flow_as_the_harmonic_function_says() -> None:
+    club = data.karate_club()
+    a = torch.zeros(34, 34, dtype=torch.double)
+    a[club.edges[1], club.edges[0]] = 1
+    p = a / a.sum(1, keepdim=True)
+    known, others = club.train, club.test
+    given = torch.eye(2, dtype=torch.double)
+    away = torch.eye(32, dtype=torch.double) - p[others][:, others]
+    harmonic = torch.linalg.solve(away, p[others][:, known] @ given)
+    torch.testing.assert_close(propagated(club)[others], harmonic)
+
+
+def test_averages_of_labels_forget_them() -> None:
+    club = data.karate_club()
+    right = [
+        int((y.argmax(1) == club.labels)[club.test].sum())
+        for y in averaged_labels(club, [1, 4, 8, 32, 64])
+    ]
+    assert right == [29, 31, 31, 25, 16], "as the lesson says"
+
+
+def test_a_block_model_has_friends_within_classes_and_no_edge_when_they_are_taken() -> None:
+    graph = data.block_model(torch.Generator().manual_seed(0))
+    assert len(graph) == 400
+    assert 7 < graph.edges.shape[1] / 400 < 9
+    same = (graph.labels[graph.edges[0]] == graph.labels[graph.edges[1]]).double().mean()
+    assert 0.70 < same < 0.80, "three times as probable within a class"
+    assert torch.equal(graph.edges.flip(0).unique(dim=1), graph.edges.unique(dim=1)), "both ways"
+    x = graph.features.to_dense()
+    apart = x[graph.labels == 1].mean(0) - x[graph.labels == 0].mean(0)
+    assert apart.norm().item() == pytest.approx(2, abs=0.3)
+    alone = without_edges(graph)
+    assert alone.edges.shape == (2, 0)
+    assert len(alone) == 400
 
 
 @has_planetoid
@@ -79,7 +123,16 @@ def test_it_learns_the_club_and_names_a_members_party(tmp_path) -> None:
     run = etude.run("gcn", root=tmp_path, quiet=True, repeats=1, depths=(1, 2))
     assert run.metrics["test/accuracy"] >= 0.9
     assert run.held_out["test/accuracy"] == 32
-    names = {"attention", "depths", "features", "graph", "layers", "smoothing", "training"}
+    names = {
+        "attention",
+        "depths",
+        "evidence",
+        "features",
+        "graph",
+        "layers",
+        "smoothing",
+        "training",
+    }
     assert {path.stem for path in run.folder.pictures()} == names
     trained = etude.load(run.folder.path)
     assert trained.predict("33")["the president"] > 0.9

@@ -13,6 +13,7 @@ import etude
 from etude import data
 from etude.errors import UserError
 from etude.networks.rbm import RBM
+from etude.studies.generative.rbm._baseline import BernoulliMixture
 from etude.studies.generative.rbm._chains import Chains
 from etude.studies.generative.rbm._likelihood import (
     all_states,
@@ -197,3 +198,18 @@ def test_it_learns_digits_and_says_how_probable_one_is(tmp_path) -> None:
         torch.randperm(64, generator=torch.Generator().manual_seed(0))
     ].view(8, 8)
     assert trained.predict(scrambled)["log p"] < trained.predict(digit)["log p"] - 10
+
+
+def test_a_mixture_is_a_distribution_and_em_raises_its_likelihood() -> None:
+    torch.manual_seed(0)
+    v = (torch.rand(200, 6) < torch.tensor([0.9, 0.9, 0.9, 0.1, 0.1, 0.1])).float()
+    v[:100] = 1 - v[:100]
+    likelihoods = []
+    for updates in (0, 1, 5, 20):
+        mixture = BernoulliMixture(v, 2, updates)
+        assert mixture.log_likelihood(states(6).float()).exp().sum() == pytest.approx(1, abs=1e-5)
+        likelihoods.append(float(mixture.log_likelihood(v).mean()))
+    assert likelihoods == sorted(likelihoods)
+    p = mixture.p[mixture.p[:, 0].argsort()]
+    expected = torch.tensor([[0.1, 0.1, 0.1, 0.9, 0.9, 0.9], [0.9, 0.9, 0.9, 0.1, 0.1, 0.1]])
+    torch.testing.assert_close(p, expected, atol=0.12, rtol=0)

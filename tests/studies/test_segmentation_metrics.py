@@ -65,4 +65,12 @@ def test_the_dice_loss_of_certain_scores_is_that_of_the_sets() -> None:
 
 def test_balanced_weights() -> None:
     truth = torch.tensor([0] * 60 + [1] * 30 + [2] * 10 + [IGNORED] * 50, dtype=torch.uint8)
-    torch.testing.assert_close(balanced_weights(truth, 3), torch.tensor([0.5, 1.0, 3.0]))
+    torch.testing.assert_close(balanced_weights(truth[None], 3), torch.tensor([0.5, 1.0, 3.0]))
+
+
+def test_a_class_is_compared_with_the_images_that_have_it() -> None:
+    """Class 2 covers half of the one image that it is in: it gets the weight of a large class."""
+    images = torch.tensor([[0] * 8 + [1] * 2, [0] * 8 + [1] * 2, [0] * 5 + [2] * 5])
+    frequency = torch.tensor([21 / 30, 4 / 20, 5 / 10])
+    found = balanced_weights(images.byte()[:, None], 3)
+    torch.testing.assert_close(found, 0.5 / frequency)

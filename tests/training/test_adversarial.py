@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from etude.networks.gan import Generator
-from etude.studies.generative.gan._losses import LOSSES, Minimax, Wasserstein, slope_penalty
-from etude.studies.generative.gan._sampling import generate, mode_fractions
+from etude.studies.generative.gan._losses import LOSSES, NonSaturating, Wasserstein, slope_penalty
+from etude.studies.generative.gan._sampling import arc_fraction, generate, mode_fractions
 from etude.training import History
 
 
 def test_a_critic_that_can_not_tell_pays_log_four() -> None:
-    game, half = Minimax(), torch.zeros(6)  # D = 1/2
+    game, half = NonSaturating(), torch.zeros(6)  # D = 1/2
     assert game.critic(half, half).item() == pytest.approx(math.log(4))
     assert game.generator(half).item() == pytest.approx(math.log(2))
     assert game.distance(half, half).item() == pytest.approx(0, abs=1e-7)
@@ -24,7 +24,7 @@ def test_a_critic_that_can_not_tell_pays_log_four() -> None:
 
 def test_the_best_critic_pays_log_four_less_twice_the_jensen_shannon_divergence() -> None:
     """p = (3/4, 1/4), q = (1/4, 3/4): D = p / (p + q), so the score is log p/q."""
-    game = Minimax()
+    game = NonSaturating()
     best = torch.tensor([3.0, 1 / 3]).log()
     real, fake = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 1, 1])
     js = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
@@ -37,7 +37,7 @@ def test_the_best_critic_pays_log_four_less_twice_the_jensen_shannon_divergence(
 
 def test_the_generators_loss_is_steep_where_the_critic_is_sure() -> None:
     score = torch.tensor([-10.0], requires_grad=True)
-    (steep,) = torch.autograd.grad(Minimax().generator(score), score)
+    (steep,) = torch.autograd.grad(NonSaturating().generator(score), score)
     (flat,) = torch.autograd.grad((1 - score.sigmoid()).log().sum(), score)
     assert steep.item() == pytest.approx(-1, abs=1e-3)
     assert abs(flat.item()) < 1e-4
@@ -51,10 +51,18 @@ def test_two_points_are_as_far_apart_as_a_slope_of_one_says() -> None:
         real, fake = torch.full((4,), gap), torch.zeros(4)
         assert Wasserstein().distance(real, fake).item() == pytest.approx(gap)
         assert Wasserstein().critic(real, fake).item() == pytest.approx(-gap)
-        assert Minimax().distance(100 * real, 100 * (fake - gap)).item() == pytest.approx(
+        assert NonSaturating().distance(100 * real, 100 * (fake - gap)).item() == pytest.approx(
             math.log(2), abs=1e-4
         )
-    assert set(LOSSES) == {"dcgan", "wgan-gp"}
+    assert set(LOSSES) == {"non-saturating", "wgan-gp"}
+
+
+def test_a_circle_has_points_near_all_clusters_by_chance() -> None:
+    angle = 2 * math.pi * torch.arange(100_000) / 100_000
+    circle = torch.stack([angle.cos(), angle.sin()], 1)
+    fractions = mode_fractions(circle, circle[:: 100_000 // 8], 0.12)
+    assert (fractions > 0.02).all(), "so eight modes alone say little"
+    assert arc_fraction(8, 0.12) == pytest.approx(fractions.sum().item(), abs=1e-3)
 
 
 def test_the_penalty_of_a_linear_critic_is_known_and_so_is_its_gradient() -> None:

@@ -104,5 +104,6 @@ def test_the_interval_is_students() -> None:
     found = interval(values)
     assert (found.mean - found.half, found.mean + found.half) == pytest.approx((low, high))
     assert math.isnan(interval([1.0]).half)
+    assert math.isnan(interval([1.0, 2.0]).half), "of two values it would be 12.7 standard errors"
     assert str(interval([1.0])) == "1"
     assert str(Interval(0.91234, 0.0123, [])) == "0.9123 ± 0.012"

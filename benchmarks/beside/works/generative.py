@@ -90,7 +90,7 @@ def etude_gan(seed: int) -> Measured:
     _here()
     study = GAN(
         dataset="mnist",
-        loss="dcgan",
+        loss="non-saturating",
         conditional=False,
         latent=100,
         width=64,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         two_moons,
         two_spirals,
     )
-    from etude.data.graphs import LabelledGraph, karate_club, planetoid
+    from etude.data.graphs import LabelledGraph, block_model, karate_club, planetoid
     from etude.data.idx import FASHION, fashion_mnist, mnist, read_idx
     from etude.data.images import like_mnist, like_uci, read_image, to_rgb
     from etude.data.labelled import Dataset, Labelled, folds, hold_out
@@ -61,6 +61,7 @@ __all__ = [
     "Views",
     "ag_news",
     "bccd",
+    "block_model",
     "breast_cancer",
     "bytes_of",
     "camvid",
@@ -122,7 +123,7 @@ _HOME = {
         "two_moons",
         "two_spirals",
     ),
-    "graphs": ("LabelledGraph", "karate_club", "planetoid"),
+    "graphs": ("LabelledGraph", "block_model", "karate_club", "planetoid"),
     "idx": ("FASHION", "fashion_mnist", "mnist", "read_idx"),
     "images": ("like_mnist", "like_uci", "read_image", "to_rgb"),
     "labelled": ("Dataset", "Labelled", "folds", "hold_out"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from etude.data.store import obtain
 from etude.data.unpickling import CSR, read_value
@@ -49,7 +50,7 @@ class LabelledGraph:
         features: (nodes, features), sparse.
         edges: source and target of each, int64 (2, edges), both ways.
         labels: int64 (nodes,).
-        train: numbers of the nodes whose labels are told.
+        train: numbers of the nodes whose labels are given.
         validation: of those by which choices are made.
         test: of those that are measured on.
         classes: their names.
@@ -95,6 +96,39 @@ def karate_club() -> LabelledGraph:
         test,
         ("the instructor", "the president"),
         "W. W. Zachary: karate club (1977), as in NetworkX",
+    )
+
+
+def block_model(generator: torch.Generator | None = None) -> LabelledGraph:
+    """400 nodes of two classes, whose edges say something of the class, and whose features do too.
+
+    Two nodes of one class are joined with three times the probability of two of different ones, so
+    that a node has 8 neighbours on average. The 16 features of a node are the mean of its class
+    plus noise N(0, I); the means are u and -u, and u has length 1 and a random direction. Twenty
+    nodes a class are labelled, and the others are the test.
+
+    Args:
+        generator: that edges and features are drawn from.
+
+    Source: Deshpande, Montanari, Mossel & Sen (2018), Contextual stochastic block models.
+    """
+    nodes, neighbours, width, labelled = 400, 8, 16, 40
+    labels = torch.arange(nodes) % 2
+    among = 2 * neighbours / (4 * nodes) * (1 + 2 * (labels[:, None] == labels))  # (nodes, nodes)
+    joined = torch.rand(nodes, nodes, generator=generator).triu(1) > 1 - among.triu(1)
+    one_way = joined.nonzero().T  # (2, edges)
+
+    mean = normalize(torch.randn(1, width, generator=generator))
+    features = (2 * labels[:, None] - 1) * mean + torch.randn(nodes, width, generator=generator)
+    return LabelledGraph(
+        features.to_sparse(),
+        torch.cat([one_way, one_way.flip(0)], 1),
+        labels,
+        torch.arange(labelled),
+        torch.empty(0, dtype=torch.long),
+        torch.arange(labelled, nodes),
+        ("one", "the other"),
+        "drawn",
     )
 
 

@@ -80,22 +80,23 @@ def reliability(probabilities: Tensor, labels: Tensor, bins: int = 10) -> Figure
     accuracy = torch.zeros(bins).index_add_(0, index, right) / total
     filled = counts > 0
     error = float((counts / counts.sum() * (sure - accuracy).abs()).sum())
+    wrong = int((right == 0).sum())
     figure, (above, below) = canvas(4.8, 5.4, rows=2)
     above.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
-    spread = (accuracy * (1 - accuracy) / total).sqrt()
+    low, high = wilson_interval(accuracy[filled], counts[filled])
     above.errorbar(
         sure[filled].numpy(),
         accuracy[filled].numpy(),
-        yerr=2 * spread[filled].numpy(),
+        yerr=torch.stack([accuracy[filled] - low, high - accuracy[filled]]).clamp_min(0).numpy(),
         fmt="o",
         color=PALETTE[0],
         capsize=3,
     )
     above.set(
         xlim=(0, 1.02),
-        ylim=(0, 1.05),
-        ylabel="accuracy",
-        title=f"expected calibration error {error:.4f}",
+        ylim=(-0.04, 1.05),
+        ylabel="accuracy, with 95 % interval",
+        title=f"expected calibration error {error:.4f}; {wrong:,} of {len(labels):,} wrong",
     )
     edges = torch.linspace(0, 1, bins + 1)
     below.bar(
@@ -108,3 +109,14 @@ def reliability(probabilities: Tensor, labels: Tensor, bins: int = 10) -> Figure
     )
     below.set(xlim=(0, 1.02), yscale="log", xlabel="confidence", ylabel="examples")
     return figure
+
+
+def wilson_interval(fraction: Tensor, n: Tensor, z: float = 1.96) -> tuple[Tensor, Tensor]:
+    """Bounds of a probability of which a fraction of n trials is seen, (…) each; both lie within 0
+    and 1, and are apart even where all trials agree.
+
+    Source: Wilson (1927), Probable inference, the law of succession, and statistical inference.
+    """
+    centre = (fraction + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * (fraction * (1 - fraction) / n + z**2 / (4 * n**2)).sqrt() / (1 + z**2 / n)
+    return centre - half, centre + half

@@ -25,8 +25,8 @@ class Interval(NamedTuple):
 def confidence_intervals(
     measured: Mapping[str, Interval], measure: str, *, better: str = "higher"
 ) -> Figure:
-    """One row for each variant: its values as pale dots, their mean, its interval as a bar; the
-    best mean marked.
+    """One row for each variant: its values as ticks, their mean, its interval as a bar; the
+    best mean marked. A bar that goes on beyond the frame ends in an arrow there.
 
     Args:
         measured: by variant, in the order from top to bottom.
@@ -34,22 +34,26 @@ def confidence_intervals(
         better: ``higher`` or ``lower``.
     """
     figure, (axes,) = canvas(6.2, 0.9 + 0.36 * len(measured))
+    low = min(min(line.values) for line in measured.values())
+    high = max(max(line.values) for line in measured.values())
+    room = 0.1 * (high - low) or 0.01 * abs(high) or 0.01
+    left, right = low - room, high + room  # an interval of few values can be far wider than they
     best = (max if better == "higher" else min)(line.mean for line in measured.values())
     for row, (mean, half, values) in enumerate(measured.values()):
         colour = PALETTE[1] if mean == best else PALETTE[0]
         axes.plot([mean - half, mean + half], [row, row], color=colour, linewidth=2.2, zorder=3)
-        axes.scatter(
-            values, [row] * len(values), s=16, color=colour, alpha=0.3, linewidth=0, zorder=2
-        )
+        own = [row] * len(values)
+        axes.scatter(values, own, s=70, marker="|", color=colour, linewidth=1.2, zorder=2)
+        for cut, edge, marker in (
+            (mean - half < left, left, "<"),
+            (mean + half > right, right, ">"),
+        ):
+            if cut:
+                inside = edge + 0.012 * (right - left) * (1 if marker == "<" else -1)
+                axes.plot([inside], [row], marker, color=colour, markersize=7)
         axes.scatter([mean], [row], s=42, color=colour, edgecolor="white", linewidth=0.8, zorder=4)
-    low = min(min(line.values) for line in measured.values())
-    high = max(max(line.values) for line in measured.values())
-    room = 0.1 * (high - low) or 0.01 * abs(high) or 0.01
     axes.set(
-        xlim=(
-            low - room,
-            high + room,
-        ),  # an interval from few values can be far wider than they are: it may be cut
+        xlim=(left, right),
         ylim=(len(measured) - 0.4, -0.6),
         xlabel=f"{measure} ({better} is better)",
     )

@@ -256,9 +256,12 @@ class Isomorphism(nn.Module):
     r"""A perceptron of a node and its neighbours' sum.
 
     The output is $\mathrm{MLP}((1 + \epsilon)\, x_t + \sum_s x_s)$.
-    Neither a mean nor a maximum can count. A sum distinguishes all multisets of rows, so this layer
-    distinguishes all graphs that the test of Weisfeiler & Leman does. The first linear map of the
-    perceptron is applied before the sum, with which it commutes.
+    Neither a mean nor a maximum can count. A sum can, though it does not distinguish all multisets
+    of rows: {1, 3} and {2, 2} have one sum. It does so once the rows went through a map that is
+    injective on sums, such as powers of a large number (lemma 5), and the perceptron of the layer
+    before can learn one. Then these layers distinguish all graphs that the test of Weisfeiler &
+    Leman does. The first linear map of the perceptron is applied before the sum, with which it
+    commutes.
 
     Input (nodes, inputs), output (nodes, outputs).
 

@@ -98,7 +98,10 @@ def compare(
         ]
         for variant, found in measured.items()
     ]
-    run.table(name, [f"mean ± 95 % over {seeds} seeds", *metrics_of], rows)
+    known = "mean ± 95 %" if seeds > 2 else "mean"
+    run.table(
+        name, [f"{known} over {seeds} {'seed' if seeds == 1 else 'seeds'}", *metrics_of], rows
+    )
     lines = {
         variant: interval(found[shown]) for variant, found in measured.items() if shown in found
     }
@@ -107,13 +110,17 @@ def compare(
 
 
 def interval(values: list[float]) -> Interval:
-    """The mean and its 95 % interval by Student's t; half its width is NaN for a single value."""
+    """The mean and its 95 % interval by Student's t; half its width is NaN for one or two values.
+
+    Of two values the interval is 12.7 standard errors wide, each way: it says nothing, and often
+    contains what can't be, such as an error below 0.
+    """
     from scipy.special import stdtrit  # its quantile; scipy.stats takes a second to import
 
     n = len(values)
     half = (
         float(stdtrit(n - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(n)
-        if n > 1
+        if n > 2
         else math.nan
     )
     return Interval(statistics.fmean(values), half, values)

@@ -32,7 +32,8 @@ def mosaic(
     height, width, pixels = next(iter(panels.values())).shape
     side = math.isqrt(pixels)
     margin = 0.09 * max(map(len, rows), default=0)
-    size = (CELL * width * len(panels) + 0.3 + margin, CELL * height + 0.45)
+    below = (0.25 if columns else 0) + (0.25 if xlabel else 0)
+    size = (CELL * width * len(panels) + 0.3 + margin, CELL * height + 0.45 + below)
     figure, axes = figures.canvas(*size, 1, len(panels))
     for cell, (title, block) in zip(axes, panels.items(), strict=True):
         cell.imshow(tile(block).numpy(), cmap="gray_r", vmin=0, vmax=1)

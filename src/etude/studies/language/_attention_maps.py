@@ -43,8 +43,8 @@ def attention_maps(
                 f"{layer}, head {head + 1}" if heads > 1 else layer, fontsize=9, loc="center", pad=4
             )
             if row == len(maps) - 1:
-                panel.set_xlabel("read", fontsize=9)
+                panel.set_xlabel("key", fontsize=9)
             if head == 0:
-                panel.set_ylabel("written", fontsize=9)
+                panel.set_ylabel("query", fontsize=9)
     figure.colorbar(image, ax=axes, shrink=0.6, aspect=30, pad=0.015, label="weight")
     return figure

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from etude import (
     Claim,
+    Control,
     Count,
     Fraction,
     Natural,
@@ -38,6 +39,7 @@ from etude.studies.agents._figures import angle_maps, learning_curves, over_step
 from etude.studies.agents._film import animate, film
 from etude.studies.agents._rollouts import discounted_returns, evaluate, play_episodes
 
+from ._controls import without_target_network
 from ._demo import balancing_demo
 from ._figures import estimates_and_returns
 from ._replay import Replay
@@ -69,7 +71,17 @@ class DeepQ(Study):
     learning_rate: Positive = 1e-3  # initial learning rate; falls linearly to a fiftieth
     episodes: Count = 100  # episodes to choose the best network, and as many new ones to judge it
 
-    claims = [Claim("test/return", at_least=475, each=True, source="Gymnasium: solved")]
+    claims = [
+        Claim("test/return", at_least=475, each=True, source="Gymnasium: solved"),
+        Claim("target network/mean Q", at_most=300, source="Etude"),
+        Control(
+            "no target network/mean Q",
+            at_least=10_000,
+            source="Etude: no return is above 100",
+            of="target network/mean Q",
+            without="a target network",
+        ),
+    ]
     courses = ["OU", "ITU"]
 
     def __call__(self, run: Run) -> None:
@@ -80,8 +92,7 @@ class DeepQ(Study):
         # The other kind of target, from the same seed; its results get its name before them.
         other = replace(self, double=not self.double)
         with run.part(names[1], seed=run.seed) as metrics:
-            other_net = other.train_and_evaluate(run)
-            pairs[names[1]] = other.returns_and_estimates(run, other_net)
+            pairs[names[1]] = other.returns_and_estimates(run, other.train_and_evaluate(run))
         metrics = {f"{names[1]}/{name}": value for name, value in metrics.items()}
         run.result(metrics, held_out=self.episodes)
 
@@ -89,24 +100,22 @@ class DeepQ(Study):
         for name, (returns, estimates) in pairs.items():
             seen, q = float(returns.mean()), float(estimates.mean())
             rows.append([name, seen, q, q - seen])
-        columns = ["targets", "mean return", "mean Q", "overestimation"]
-        run.table("overestimation", columns, rows)
+        run.table("overestimation", ["targets", "mean return", "mean Q", "overestimation"], rows)
         run.figure("values", estimates_and_returns(pairs))
 
         logged = run.curves()
-        exploring = over_steps(logged, "episode/return")[""]  # "": not of the second network
-        greedy = over_steps(logged, "validation/return")[""]
-        curves = {"exploring": exploring, "greedy": greedy}
+        curves = {"exploring": over_steps(logged, "episode/return")[""]}  # "": of the first network
+        curves["greedy"] = over_steps(logged, "validation/return")[""]
         run.figure("returns", learning_curves(curves, GOALS.get(self.environment)))
         self.draw(run, net)
+        without_target_network(run, self)
         run.keep(net)
 
     def train_and_evaluate(self, run: Run) -> QNetwork:
         """Train a network, and play whole episodes by its highest Q."""
         net = self.train(run)
-        returns = evaluate(net.greedy, self.environment, self.episodes, run.device)
-        metrics = {"test/return": returns.mean(), "test/worst": returns.min()}
-        run.result(metrics, held_out=self.episodes)
+        score = evaluate(net.greedy, self.environment, self.episodes, run.device)
+        run.result({"test/return": score.mean(), "test/worst": score.min()}, held_out=self.episodes)
         return net
 
     def train(self, run: Run) -> QNetwork:
@@ -118,8 +127,7 @@ class DeepQ(Study):
         target = deepcopy(net)
         best = training.Best(net)
         optimizer = training.descent(self.optimizer, net, self.learning_rate)
-        falling = training.one_cycle(self.steps, warmup=0, start=1, end=0.02)
-        schedule = LambdaLR(optimizer, falling)
+        schedule = LambdaLR(optimizer, training.one_cycle(self.steps, warmup=0, start=1, end=0.02))
 
         for _ in range(self.random_steps + self.n_step):
             act(net, envs, replay, ε=1.0)
@@ -142,8 +150,7 @@ class DeepQ(Study):
 
             if run.every(max(1, self.steps // 25)):
                 returns = evaluate(net.greedy, self.environment, self.episodes, run.device)
-                score = float(returns.mean()) + 1e-3 * run.progress  # the latest of equals
-                best.update(score)
+                best.update(float(returns.mean()) + 1e-3 * run.progress)  # the latest of equals
                 run.log(**{"validation/return": returns.mean()})
                 run.log(**{"episode/return": envs.last_return.nanmean()})
                 run.log(**{"episode/length": envs.last_length.nanmean()})

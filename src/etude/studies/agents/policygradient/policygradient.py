@@ -1,4 +1,4 @@
-"""Policy gradients: REINFORCE, A2C and PPO balance a pole."""
+"""Policy gradients: REINFORCE, A2C and PPO learn to balance a pole."""
 
 from __future__ import annotations
 

@@ -177,6 +177,10 @@ class DiffusionModel(Study):
             x = self.generate(net, noise, held_labels, w)
             right.append(accuracy(outputs(judge, x), held_labels))
             distances.append(frechet_distance(judge_features(judge, x), expected))
+            if w == 1:
+                plain = {"accuracy": right[-1], "distance": distances[-1]}
+                plain = {f"no guidance/validation/{name}": value for name, value in plain.items()}
+                run.result(plain, held_out=len(held))
 
         rows = zip(self.weights, right, distances, strict=True)
         run.table("guidance", ["w", "accuracy", "distance"], rows)

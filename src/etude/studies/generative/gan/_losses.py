@@ -15,10 +15,14 @@ from torch.nn.functional import softplus
 Critic = Callable[[Tensor], Tensor]  # pictures (batch, …) → scores (batch,)
 
 
-class Minimax:
+class NonSaturating:
     r"""The original game, in which $D = \sigma(s)$ is the probability that a picture is real.
 
-    Source: Goodfellow et al. (2014), equation 1; the generator's loss is that of their section 3.
+    The critic's loss is that of the minimax game. The generator's is not: it minimises
+    $-E \log D(G(z))$, which does not saturate where D is near 0, and not
+    $E \log (1 - D(G(z)))$.
+
+    Source: Goodfellow et al. (2014), equation 1; for the generator the end of section 3.
     """
 
     unit = "log-odds of being real"
@@ -57,11 +61,15 @@ class Wasserstein:
         return real.mean() - fake.mean()
 
 
-LOSSES: dict[str, Minimax | Wasserstein] = {"dcgan": Minimax(), "wgan-gp": Wasserstein()}
+LOSSES: dict[str, NonSaturating | Wasserstein] = {
+    "non-saturating": NonSaturating(),
+    "wgan-gp": Wasserstein(),
+}
 
 
 def slope_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-    r"""$E (|\nabla_{\hat x} s(\hat x)| - 1)^2$, with $\hat x$ uniform on lines from fake to real.
+    r"""$E (\lVert \nabla_{\hat x} s(\hat x) \rVert - 1)^2$, $\hat x$ uniform on lines from fake to
+    real.
 
     The gradient is part of the graph, so the penalty can be differentiated.
 

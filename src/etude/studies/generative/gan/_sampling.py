@@ -33,3 +33,10 @@ def mode_fractions(points: Tensor, centres: Tensor, radius: float) -> Tensor:
     """The fraction of points within a radius of each centre: (n, d), (modes, d) → (modes,)."""
     distance, mode = torch.cdist(points, centres).min(1)
     return mode[distance < radius].bincount(minlength=len(centres)) / len(points)
+
+
+def arc_fraction(modes: int, radius: float) -> float:
+    """The fraction of the unit circle within a radius of one of these centres upon it: what points
+    reach that are uniform on the circle, and know nothing of clusters.
+    """
+    return modes * 2 * math.asin(radius / 2) / math.pi

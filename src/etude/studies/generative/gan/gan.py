@@ -22,7 +22,7 @@ from etude.training import outputs
 
 from ._figures import class_shares, point_clouds, score_histogram
 from ._losses import LOSSES, slope_penalty
-from ._sampling import generate, mode_fractions, ring_of_points
+from ._sampling import arc_fraction, generate, mode_fractions, ring_of_points
 
 Film = tuple[list[int], Tensor]  # steps; what was generated then, (steps, 300, …)
 
@@ -32,7 +32,7 @@ class GAN(Study):
     """Generate digits with a network that learns to deceive a critic."""
 
     dataset: Literal["uci", "mnist"] = "uci"  # images of 8×8 or of 28×28 pixels
-    loss: Literal["dcgan", "wgan-gp"] = "wgan-gp"  # minimax; Wasserstein with a gradient penalty
+    loss: Literal["non-saturating", "wgan-gp"] = "wgan-gp"  # Goodfellow's; Wasserstein's, penalised
     conditional: bool = True  # whether both networks are given the class
     gradient_penalty: Amount = 1.0  # λ, the weight of the critic's gradient penalty in wgan-gp
     critic_steps: Count = 2  # steps of the critic for each step of the generator
@@ -71,6 +71,7 @@ class GAN(Study):
         Control(
             "ring/dcgan/modes", at_most=4, of="ring/wgan-gp/modes", without="Wasserstein's distance"
         ),
+        Claim("gain/near a mode over a uniform circle", at_least=0.12, source="Etude"),
         Claim("student/accuracy", at_least=0.9, scale="full", source="Etude"),
     ]
     courses = ["ITU", "OU"]
@@ -210,6 +211,9 @@ class GAN(Study):
             fractions = mode_fractions(generated.cpu(), centres, 0.12)
             run.result({f"ring/{loss}/modes": (fractions > 0.02).sum()})
             run.result({f"ring/{loss}/near a mode": fractions.sum()})
+        by_chance = arc_fraction(len(centres), 0.12)
+        run.result({"ring/uniform circle/near a mode": by_chance})
+        run.result({"gain/near a mode over a uniform circle": fractions.sum() - by_chance})
         run.figure("ring", point_clouds(films, times, centres))
 
     def draw(self, run: Run, generator: nn.Module, real: Tensor, film: Film) -> None:

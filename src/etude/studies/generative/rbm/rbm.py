@@ -26,6 +26,7 @@ from etude import (
 from etude.networks.rbm import RBM
 from etude.studies.generative._figures import mosaic, mosaic_film
 
+from ._baseline import best_mixture
 from ._chains import Chains
 from ._figures import annealing, rising
 from ._likelihood import annealed_log_weights, log_mean, log_odds, log_partition
@@ -54,6 +55,7 @@ class RestrictedBoltzmannMachine(Study[RBM]):
 
     claims = [
         Claim("gain over independent pixels", at_least=10, source="Etude"),
+        Claim("gain over a mixture", at_least=1, source="Etude"),
         Claim("small/error of log Z", at_most=0.1, each=True, source="Etude"),
     ]
     courses = ["OU", "ITU"]
@@ -83,6 +85,9 @@ class RestrictedBoltzmannMachine(Study[RBM]):
         alone = training.independent(train, test, 1).mean()
         run.result({"test/independent pixels": alone}, held_out=len(test))
         run.result({"gain over independent pixels": log_p - alone}, held_out=len(test))
+        mixed = best_mixture(train, validation).log_likelihood(test).mean()
+        run.result({"test/mixture of Bernoullis": mixed}, held_out=len(test))
+        run.result({"gain over a mixture": log_p - mixed}, held_out=len(test))
 
         errors = self.check(run, tiny, base)
         run.figure("annealing", annealing(log_w, float(net.log_z), errors))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,13 @@ from etude import figures
 from etude.figures import INK, PALETTE, QUIET
 
 from ._figures_layout import MOST, areas, coordinates, segments, shown_nodes
+
+SMOOTHED = {
+    "test/accuracy": "test accuracy",
+    "train/loss": "loss on the known labels",
+    "distance": "mean cosine distance of two nodes",
+}
+"""Metrics over the number of layers, and the titles of their panels."""
 
 
 def labelled_graph(
@@ -157,32 +164,52 @@ def moving_features(
 
 def smoothing(
     depths: Sequence[int],
-    accuracy: Sequence[list[float]],
-    distance: Sequence[list[float]],
-    averages: Sequence[float],
+    measured: Mapping[str, Mapping[str, list[float]]],
+    steps: Sequence[int],
+    averaged: Mapping[str, list[float]],
 ) -> Figure:
-    """Accuracy, and the distance between the nodes' features, over the number of layers.
+    """Accuracy, loss, and the distance between the nodes' outputs, over the number of layers.
 
     Args:
         depths: numbers of layers.
-        accuracy: on test nodes, for each depth one value a seed.
-        distance: mean cosine distance of two nodes, for each depth one value a seed.
-        averages: the distance of random features after as many averages, without weights.
+        measured: of each depth, in this order, and then of the deepest network's variants: each
+            metric, one value a seed.
+        steps: numbers of averages.
+        averaged: metrics after so many averages without any weights.
     """
-    figure, (left, right) = figures.canvas(9.6, 3.5, columns=2)
-    for cell, values, colour in ((left, accuracy, PALETTE[0]), (right, distance, PALETTE[1])):
-        for depth, found in zip(depths, values, strict=True):
-            cell.scatter([depth] * len(found), found, s=14, color=colour, alpha=0.35, linewidth=0)
-        means = [statistics.fmean(found) for found in values]
-        cell.plot(depths, means, "o-", color=colour, label="trained networks")
-        cell.set(xlabel="layers", xscale="log")
-        cell.set_xticks(list(depths), [str(depth) for depth in depths])
+    figure, axes = figures.canvas(11.6, 3.5, columns=3)
+    depth = depths[-1]
+    for cell, (metric, title) in zip(axes, SMOOTHED.items(), strict=True):
+        found = [values[metric] for values in measured.values()]
+        means = [statistics.fmean(values) for values in found[: len(depths)]]
+        cell.plot(depths, means, "o-", color=PALETTE[0], label="trained without dropout")
+        for name, values, look in zip(
+            [*measured][-2:], found[-2:], ((1, "D", 1.15), (2, "^", 1.35)), strict=True
+        ):
+            colour, marker, aside = look
+            cell.scatter(
+                [depth * aside] * len(values),
+                values,
+                s=28,
+                color=PALETTE[colour],
+                marker=marker,
+                label=name,
+            )
+        if metric in averaged:
+            cell.plot(
+                steps,
+                averaged[metric],
+                "s--",
+                color=QUIET,
+                markersize=4,
+                label="averages alone, untrained",
+            )
+        cell.set(title=title, xlabel="layers, or averages", xscale="log", ylim=(-0.03, None))
+        cell.set_xticks(steps, [str(step) for step in steps])
         cell.minorticks_off()
         cell.grid(visible=True, axis="y")
-    right.plot(depths, averages, "s--", color=QUIET, markersize=4, label="averages alone")
-    left.set(title="test accuracy", ylim=(0, 1.03))
-    right.set(title="mean cosine distance of two nodes", ylim=(-0.03, None))
-    right.legend(fontsize=9)
+    axes[0].set_ylim(0, 1.03)
+    axes[0].legend(fontsize=8, loc="lower left")
     return figure
 
 

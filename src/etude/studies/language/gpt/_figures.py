@@ -112,10 +112,10 @@ def bits_by_position(bits: Mapping[str, Sequence[float]], measure: str) -> Figur
         means = [float(np.mean(line[a - 1 : b - 1])) for a, b in pairwise(edges)]
         axes.plot(centres, means, "o-", color=colour, markersize=4, label=name)
     axes.set_xscale("log")
-    ticks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) if k <= len(places)]
+    ticks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128, 256) if k <= max(map(len, bits.values()))]
     axes.set_xticks(ticks, [str(k) for k in ticks])
     axes.tick_params(which="minor", length=0, labelbottom=False, color=QUIET)
-    axes.set(xlabel="tokens read before", ylabel=measure)
+    axes.set(xlabel="bytes read before", ylabel=measure)
     axes.set_ylim(bottom=0)
     axes.grid(visible=True, axis="y")
     if len(bits) > 1:

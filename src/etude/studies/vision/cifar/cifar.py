@@ -80,7 +80,7 @@ class Cifar(Study):
         },
     }
     claims = [
-        Claim("test/accuracy", at_least=0.95, source="Etude"),
+        Claim("test/accuracy", at_least=0.99, source="Etude"),
         Claim(
             "test/accuracy",
             at_least=0.94,
@@ -89,7 +89,7 @@ class Cifar(Study):
         ),
         Claim(
             "test/top5",
-            at_least=0.70,
+            at_least=0.73,
             scale="cifar100",
             source="floor for the 6,000 rows that are there",
         ),
@@ -184,7 +184,8 @@ class Cifar(Study):
     def parameter_groups(self, net: WhitenedCNN) -> list[dict[str, Any]]:
         """Weights and biases with their learning rates and penalties, for the summed loss.
 
-        The fields are stated for 1,024 examples, and without the gain of momentum.
+        The fields are for 1,024 examples, and divided by 1 + 1 / (1 - μ) as in Jordan's code;
+        the gain of a constant gradient is 1 / (1 - μ).
         """
         scale = 1024 * (1 + 1 / (1 - self.momentum))
         rate = self.learning_rate / scale

@@ -29,12 +29,13 @@ from etude.demos import Answer, Bars, Demo, Drawing, Image
 from etude.networks.strided import StridedCNN
 from etude.studies.vision._mistakes import most_confident_mistakes
 
+from ._baseline import nearest_neighbours
 from ._demo import explanation, handwritten_digits
 
 
 @dataclass
 class Digits(Study):
-    """Classify handwritten digits, with dropout, an L2 penalty and a validation split."""
+    """Classify handwritten digits, with dropout, weight decay and a validation split."""
 
     dataset: Literal["uci", "mnist", "fashion"] = "uci"  # digits 8×8; digits 28×28; clothes 28×28
     width: Count = 24  # channels of the first convolution; the others have 2 and 4 times as many
@@ -42,7 +43,7 @@ class Digits(Study):
     batch: Count = 64  # images in each step
     optimizer: OptimizerName = "adamw"  # the update rule; change learning_rate with it
     learning_rate: Positive = 4e-3  # the largest learning rate of the run
-    weight_decay: Amount = 0.05  # strength of the L2 penalty; AdamW applies it apart from the loss
+    weight_decay: Amount = 0.05  # λ of AdamW's decoupled decay; of an L2 penalty for other rules
     dropout: Fraction = 0.1  # fraction of the last features that is dropped in training
     smoothing: Fraction = 0.0  # ε, the part of the target that is spread over all classes
     rotation: Amount = 8.0  # augmentation: the largest rotation in degrees, each way
@@ -87,7 +88,7 @@ class Digits(Study):
         },
     }
     claims = [
-        Claim("test/accuracy", at_least=0.98, source="Etude"),
+        Claim("test/accuracy", at_least=0.99, source="Etude; the nearest neighbour: 0.986"),
         Claim(
             "test/accuracy",
             at_least=0.995,
@@ -132,6 +133,9 @@ class Digits(Study):
         probabilities = self.logits(net, digits.test.inputs).softmax(1)
         accuracy = training.accuracy(probabilities, labels)
         run.result({"test/accuracy": accuracy}, held_out=len(labels))
+        nearest = nearest_neighbours(*train.pair, digits.test.inputs)
+        by_distance = (nearest == labels).double().mean()
+        run.result({"nearest neighbour/test/accuracy": by_distance}, held_out=len(labels))
 
         confidence, predicted = probabilities.max(1)
         mistakes = most_confident_mistakes(probabilities, labels)
@@ -142,11 +146,11 @@ class Digits(Study):
             ]
             images = self.to_unit_interval(digits.test.inputs[mistakes])
             title = "mistakes: true class → predicted class, confidence"
-            run.figure("hardest", figures.image_grid(images, captions, title=title))
+            run.figure("hardest", figures.image_grid(images, captions, title=title), cover=True)
         run.figure("confusion", figures.confusion_matrix(predicted, labels, digits.classes))
         run.figure("calibration", figures.reliability(probabilities, labels))
         filters = figures.filter_grid(net.first.weight, title="filters of the first convolution")
-        run.figure("filters", filters, cover=True)
+        run.figure("filters", filters)
         run.keep(net)
 
     @property

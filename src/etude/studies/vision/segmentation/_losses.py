@@ -36,12 +36,18 @@ def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
 def balanced_weights(truth: Tensor, classes: int) -> Tensor:
     """A weight for each class, (classes,): the median frequency of the classes over its own.
 
+    The frequency of a class is its share of the pixels of those images in which it occurs, so a
+    class that is rare because few images have it gets no more weight than a frequent one.
+
     Args:
-        truth: True classes of all pixels, uint8 of any shape.
+        truth: True classes of all pixels, uint8 (images, height, width).
         classes: Number of classes.
 
-    Source: Eigen & Fergus (2015), section 6.3.3.
+    Source: Eigen & Fergus (2015), section 6.3.2.
     """
-    counts = torch.bincount(truth.flatten().long(), minlength=256)[:classes].float()
-    frequency = counts / counts.sum()
-    return frequency.median() / frequency.clamp_min(1e-6)
+    pixels = [(image < classes).sum() for image in truth]  # those of a known class
+    counts = [torch.bincount(image.flatten().long(), minlength=256)[:classes] for image in truth]
+    own = torch.stack(counts).double()  # (images, classes)
+    among = torch.stack(pixels)[:, None] * (own > 0)
+    frequency = own.sum(0) / among.sum(0).clamp_min(1)
+    return (frequency.median() / frequency.clamp_min(1e-6)).float()

@@ -40,7 +40,7 @@ class Segmentation(Study):
     balanced: bool = False  # whether pixels of rare classes weigh more in the cross-entropy
     optimizer: OptimizerName = "adamw"  # the update rule; change learning_rate with it
     learning_rate: Positive = 6e-3  # the largest learning rate of the run
-    weight_decay: Amount = 0.01  # strength of the L2 penalty; AdamW applies it apart from the loss
+    weight_decay: Amount = 0.01  # λ of AdamW's decoupled decay; of an L2 penalty for other rules
     padding: Natural = 0  # augmentation: the largest shift in pixels, into a mirrored border
 
     scales = {
