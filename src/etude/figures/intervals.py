@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from etude.figures.style import INK, PALETTE, canvas
+from etude.figures.style import INK, PALETTE, QUIET, canvas, finite
 
 
 class Interval(NamedTuple):
@@ -28,28 +28,46 @@ def confidence_intervals(
     """One row for each variant: its values as pale dots, their mean, its interval as a bar; the
     best mean marked.
 
+    The axis spans the values. An interval of few values can be far wider than they are; where it
+    leaves the frame, its end is an arrowhead. A variant some of whose values are not finite has
+    diverged: so its row says, beside the values that are.
+
     Args:
         measured: by variant, in the order from top to bottom.
         measure: what was measured.
         better: ``higher`` or ``lower``.
     """
     figure, (axes,) = canvas(6.2, 0.9 + 0.36 * len(measured))
-    best = (max if better == "higher" else min)(line.mean for line in measured.values())
-    for row, (mean, half, values) in enumerate(measured.values()):
-        colour = PALETTE[1] if mean == best else PALETTE[0]
-        axes.plot([mean - half, mean + half], [row, row], color=colour, linewidth=2.2, zorder=3)
-        axes.scatter(
-            values, [row] * len(values), s=16, color=colour, alpha=0.3, linewidth=0, zorder=2
-        )
-        axes.scatter([mean], [row], s=42, color=colour, edgecolor="white", linewidth=0.8, zorder=4)
-    low = min(min(line.values) for line in measured.values())
-    high = max(max(line.values) for line in measured.values())
+    means = finite(line.mean for line in measured.values())
+    best = (max if better == "higher" else min)(means, default=math.nan)
+    shown = finite(value for line in measured.values() for value in line.values) or [0.0]
+    low, high = min(shown), max(shown)
     room = 0.1 * (high - low) or 0.01 * abs(high) or 0.01
+    left, right = low - room, high + room
+    for row, (mean, half, values) in enumerate(measured.values()):
+        colour, marker = (PALETTE[1], "D") if mean == best else (PALETTE[0], "o")
+        own = finite(values)
+        axes.scatter(own, [row] * len(own), s=16, color=colour, alpha=0.3, linewidth=0, zorder=2)
+        if len(own) < len(values):
+            lost = len(values) - len(own)
+            text = "diverged" if not own else f"{lost} of {len(values)} diverged"
+            style = {"va": "center", "ha": "right", "fontsize": 9, "color": QUIET}
+            axes.text(0.99, row, text, transform=axes.get_yaxis_transform(), **style)
+        if not math.isfinite(mean):
+            continue
+        axes.scatter([mean], [row], s=42, color=colour, edgecolor="white", zorder=4, marker=marker)
+        if not math.isfinite(half):
+            continue
+        ends = [max(mean - half, left), min(mean + half, right)]
+        axes.plot(ends, [row, row], color=colour, linewidth=2.2, zorder=3)
+        for end, beyond, head in (
+            (left, mean - half < left, "<"),
+            (right, mean + half > right, ">"),
+        ):
+            if beyond:
+                axes.plot([end], [row], head, color=colour, markersize=8, clip_on=False, zorder=3)
     axes.set(
-        xlim=(
-            low - room,
-            high + room,
-        ),  # an interval from few values can be far wider than they are: it may be cut
+        xlim=(left, right),
         ylim=(len(measured) - 0.4, -0.6),
         xlabel=f"{measure} ({better} is better)",
     )

@@ -39,7 +39,7 @@ def convergence(
             x, y = x[drawn], y[drawn]
 
             line: dict[str, Any] = {
-                "color": figures.PALETTE[number],
+                **figures.stroke(number),
                 "linewidth": 1.4,
                 "marker": "o" if len(x) < 25 else "",
                 "markersize": 4,

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from etude.figures import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, canvas, stroke
 
 
 def functions(
@@ -53,7 +53,7 @@ def width_dependence(
     for number, (name, values) in enumerate(measured.items()):
         colour = PALETTE[number]
         axes.plot(
-            widths, [float(np.exp(np.log(v).mean())) for v in values], color=colour, label=name
+            widths, [float(np.exp(np.log(v).mean())) for v in values], label=name, **stroke(number)
         )
         for width, several in zip(widths, values, strict=True):
             axes.plot([width] * len(several), several, "o", color=colour, markersize=3.5, alpha=0.5)
