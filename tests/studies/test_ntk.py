@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from io import BytesIO
 
 import pytest
 import torch
 
+from etude.studies.foundations.ntk._figures import functions, width_dependence
 from etude.studies.foundations.ntk.ntk import (
     Wide,
     on_circle,
@@ -96,3 +98,13 @@ def test_the_slope_is_that_of_a_power_law() -> None:
     assert slope(widths, law) == pytest.approx(-0.5)
     assert slope([*widths, 1024], [*law, [math.nan, 1.0]]) == pytest.approx(-0.5)
     assert math.isnan(slope([16], [[1.0]]))
+
+
+def test_above_the_edge_of_stability_the_pictures_are_drawn() -> None:
+    """At a rate above 2 the prediction overflows and the networks are not numbers."""
+    grid = torch.linspace(0, 6, 20)
+    lost = {16: torch.full((20,), math.nan), 64: torch.full((20,), math.inf)}
+    picture = functions(grid, torch.full((20,), math.inf), lost, (grid[:4], torch.ones(4)))
+    picture.savefig(BytesIO(), format="svg")
+    broken = {"distance": [[math.nan], [math.inf]], "weights moved": [[math.inf], [0.1]]}
+    width_dependence([16, 64], broken, "diverged").savefig(BytesIO(), format="svg")

@@ -44,10 +44,12 @@ def confidence_intervals(
     low, high = min(shown), max(shown)
     room = 0.1 * (high - low) or 0.01 * abs(high) or 0.01
     left, right = low - room, high + room
+    tip = 0.012 * (right - left)  # arrowheads lie within the frame
     for row, (mean, half, values) in enumerate(measured.values()):
         colour, marker = (PALETTE[1], "D") if mean == best else (PALETTE[0], "o")
         own = finite(values)
-        axes.scatter(own, [row] * len(own), s=16, color=colour, alpha=0.3, linewidth=0, zorder=2)
+        dots = {"s": 18, "color": colour, "alpha": 0.5, "edgecolor": "white", "linewidth": 0.5}
+        axes.scatter(own, [row] * len(own), zorder=3.5, **dots)
         if len(own) < len(values):
             lost = len(values) - len(own)
             text = "diverged" if not own else f"{lost} of {len(values)} diverged"
@@ -61,11 +63,11 @@ def confidence_intervals(
         ends = [max(mean - half, left), min(mean + half, right)]
         axes.plot(ends, [row, row], color=colour, linewidth=2.2, zorder=3)
         for end, beyond, head in (
-            (left, mean - half < left, "<"),
-            (right, mean + half > right, ">"),
+            (left + tip, mean - half < left, "<"),
+            (right - tip, mean + half > right, ">"),
         ):
             if beyond:
-                axes.plot([end], [row], head, color=colour, markersize=8, clip_on=False, zorder=3)
+                axes.plot([end], [row], head, color=colour, markersize=8, zorder=3)
     axes.set(
         xlim=(left, right),
         ylim=(len(measured) - 0.4, -0.6),

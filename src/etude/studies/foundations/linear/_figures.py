@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from etude.figures import INK, PALETTE, QUIET, canvas, stroke
+from etude.figures import DASHES, INK, PALETTE, QUIET, canvas, stroke
 
 from ._least_squares import Path
 
@@ -106,7 +106,14 @@ def growing_fits(
     for cell, (title, curves) in zip(cells, fits.items(), strict=False):
         cell.plot(grid, truth, color=INK, linewidth=1.1, linestyle=(0, (5, 3)))
         for number, (name, curve) in enumerate(curves.items()):
-            cell.plot(grid, curve, linewidth=2, label=name, **stroke(1 + number))
+            cell.plot(
+                grid,
+                curve,
+                linewidth=2,
+                label=name,
+                color=PALETTE[1 + number],
+                linestyle=DASHES[number],
+            )
         cell.scatter(x, y, s=20, color=PALETTE[0], edgecolor="white", linewidth=0.5, zorder=3)
         cell.set(
             title=title,

@@ -56,6 +56,7 @@ class Linear(Study):
     bases: Count = 16  # largest number of powers of x that are fitted to it
 
     claims = [
+        Claim("stochastic/distance", at_most=0.1, source="Etude"),
         Claim("r2/gap", at_most=0.01, each=True, source="Etude"),
         Claim("test/r2", at_least=0.52, each=True, source="Etude"),
     ]

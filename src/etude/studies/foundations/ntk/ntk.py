@@ -122,6 +122,12 @@ class NTK(Study):
             at_most=-0.45,
             source="Jacot et al. (2018): -1/2; bounds: Etude",
         ),
+        Claim(
+            "digits/slope/kernel changed",
+            at_least=-0.85,
+            at_most=-0.65,
+            source="-3/4, as the lesson derives; bounds: Etude",
+        ),
     ]
     courses = ["OU"]
 

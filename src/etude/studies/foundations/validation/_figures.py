@@ -128,8 +128,10 @@ def selection(
         label=f"chosen: λ = {x[chosen]:.2g}",
     )
     tested = [float(rmse[f"{model}/rmse/test"]) for model in ("diabetes", "least_squares")]
-    axes.plot(x[chosen], tested[0], "D", color=PALETTE[0], markersize=8, label="on the test rows")
-    axes.plot(x[0], tested[1], "D", color=PALETTE[1], markersize=8, label="on the test rows")
+    axes.plot(
+        x[chosen], tested[0], "D", color=PALETTE[0], markersize=8, label="64 columns: test rows"
+    )
+    axes.plot(x[0], tested[1], "D", color=PALETTE[1], markersize=8, label="10 columns: test rows")
     axes.set(xscale="log", xlabel="penalty λ", ylabel="root mean squared error, held-out rows")
     axes.set_ylim(float(errors.min()) - 2, max(*tested, 1.1 * float(mean.max())))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
