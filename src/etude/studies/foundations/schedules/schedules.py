@@ -78,7 +78,7 @@ class Schedules(Study):
 
     claims = [
         Claim("short/steps ratio", at_most=0.5, source="Etude"),
-        Claim("falling/gain", at_least=0.02, source="the derivation in the lesson; bound: Etude"),
+        Claim("falling/gain", at_least=0.05, source="the derivation in the lesson; bound: Etude"),
     ]
     courses = ["ITU", "CU P17", "CU P18", "CU P19"]
 
