@@ -91,13 +91,21 @@ class Optimizers(Study):
 
         distances = {n: walk.distance(n) for n in NAMES}
         run.result({f"{name}/{n}": distance for n, distance in distances.items()})
-        late = {n: walk.farthest(n, since=steps * 3 // 4) for n in NAMES}
-        settled = [distance for n, distance in late.items() if n not in RESTLESS]
+        quarter = steps * 3 // 4
+        late = {n: walk.farthest(n, since=quarter) for n in NAMES}
+        settled = [late[n] for n in NAMES if n not in RESTLESS]
+        restless = [late[n] for n in RESTLESS]
         run.result({f"{name}/worst": max(settled)})
-        run.result({f"{name}/restless": max(late[n] for n in RESTLESS)})
+        run.result({f"{name}/restless": max(restless)})
 
-        columns = [name, "rate", *(f"within {radius}" for radius in RADII)]
-        columns += ["gradients", "distance", "farthest, last quarter", "at the end it"]
+        columns = [name, "rate"]
+        columns += [f"within {radius}" for radius in RADII]
+        columns += [
+            "gradients",
+            "distance",
+            "farthest, last quarter",
+            "at the end it",
+        ]
         rows = []
         for n in NAMES:
             arrivals = [walk.arrival(n, radius) or "–" for radius in RADII]

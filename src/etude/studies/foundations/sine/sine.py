@@ -118,28 +118,39 @@ class Sine(Study):
         x, y = drawn(self.points, self.noise, self.draws)  # (draws, points)
         learned = Fits(self.network, self.draws)
         frozen = copy.deepcopy(learned)  # the same first weights
-        shapes = [learned.stacked["mu"], learned.stacked["sigma"]]
-        weights = [net.stacked[name] for net in (learned, frozen) for name in ("w", "b")]
+        both = (learned, frozen)
+        weights = [net.stacked[name] for net in both for name in "wb"]
+        shapes = [
+            learned.stacked["mu"],
+            learned.stacked["sigma"],
+        ]
+        slow = self.bases_rate * self.learning_rate
         groups: list[dict[str, Any]] = [
             {"params": weights},
-            {"params": shapes, "lr": self.bases_rate * self.learning_rate},
+            {"params": shapes, "lr": slow},
         ]
         optimizer = training.descent(self.optimizer, groups, self.learning_rate)
         schedule = LambdaLR(optimizer, lambda step: 1 - step / self.steps)
         batches = training.Batches((x.T, y.T), self.batch)
-        state = (learned, frozen, optimizer, schedule)
+        state = (*both, optimizer, schedule)
 
         for inputs, targets in run.steps(batches, self.steps, state=state, name="draws"):
-            errors = [targets.T - net(inputs.T) for net in (learned, frozen)]
-            loss = sum((error**2 / 2).mean(1).sum() for error in errors)
+            losses = []
+            for net in both:
+                error = targets.T - net(inputs.T)  # (draws, batch)
+                losses.append((error**2 / 2).mean(1).sum())
+            loss = torch.stack(losses).sum()
             run.minimise(loss, optimizer, schedule)
             run.log(loss=loss / (2 * self.draws))
 
-        gains = frozen.distances() - learned.distances()
-        run.result({"shapes/rmse": learned.distances().mean()}, held_out=self.draws)
-        run.result({"frozen/rmse": frozen.distances().mean()}, held_out=self.draws)
-        run.result({"shapes/gain": gains.mean()}, held_out=self.draws)
-        run.result({"shapes/better": (gains > 0).float().mean()}, held_out=self.draws)
+        reached = learned.distances()
+        without = frozen.distances()
+        gains = without - reached
+        better = (gains > 0).float()
+        run.result({"shapes/rmse": reached.mean()})
+        run.result({"frozen/rmse": without.mean()})
+        run.result({"shapes/gain": gains.mean()})
+        run.result({"shapes/better": better.mean()})
 
     def network(self) -> GaussianBases:
         """A new model, with its bases where they begin."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from etude import Amount, Claim, Count, Run, Study, data
 
 from ._figures import decomposition, divisions, fitted_curves, learning_curves, selection
-from ._ridge import cross_validate, nested, squared_errors
+from ._ridge import cross_validate, estimates, nested, squared_errors
 from ._screening import screened_r2
 
 DOUBLE = torch.float64
@@ -143,10 +143,17 @@ class Validation(Study):
             ("test", test.ridge[chosen], test.plain),
         ):
             difference = of_ridge - of_plain
-            error = float(difference.std()) / math.sqrt(len(difference))
-            means = [float(of_ridge.mean()), float(of_plain.mean())]
-            rows.append([name, *means, float(difference.mean()), error])
-        columns = ["rows", "ridge, 64 columns", "least squares, 10", "difference", "its SE"]
+            error = difference.std() / math.sqrt(len(difference))
+            means = [of_ridge.mean(), of_plain.mean(), difference.mean()]
+            numbers = torch.stack([*means, error]).tolist()
+            rows.append([name, *numbers])
+        columns = [
+            "rows",
+            "ridge, 64 columns",
+            "least squares, 10",
+            "difference",
+            "its SE",
+        ]
         run.table("choice", columns, rows)
 
         rmse: dict[str, float | Tensor] = {
@@ -173,26 +180,21 @@ class Validation(Study):
         measured = []
         for _ in range(self.divisions):
             train, test = data.hold_out(whole, len(table.test))
-            held_out = cross_validate(data.folds(train, self.parts), penalties)
-            new = squared_errors(train, test, penalties)
-            fitted = squared_errors(train, train, penalties)
-            chosen = held_out.best
-            terms = [errors.ridge[chosen].mean() for errors in (held_out, new, fitted)]
-            terms += [held_out.plain.mean(), new.plain.mean()]
-            measured.append(torch.stack(terms))
+            measured.append(estimates(train, test, self.parts, penalties))
 
-        all_terms = torch.stack(measured)
-        estimate, error, training, plain_estimate, plain_error = all_terms.T
-        differences = torch.stack([estimate - plain_estimate, error - plain_error])
-        results = {
-            "divisions/cross_validation/gap": abs(estimate.mean() / error.mean() - 1),
-            "divisions/training/gap": abs(training.mean() / error.mean() - 1),
-            "divisions/difference/cross_validation": differences[0].mean(),
-            "divisions/difference/test": differences[1].mean(),
-            "divisions/difference/correlation": torch.corrcoef(differences)[0, 1],
-        }
-        run.result(results)
-        picture = divisions(*differences)
+        terms = torch.stack(measured, 1)  # (5, divisions)
+        estimate, error, training = terms[:3].mean(1)
+        gap = abs(estimate / error - 1)
+        run.result({"divisions/cross_validation/gap": gap})
+        run.result({"divisions/training/gap": abs(training / error - 1)})
+
+        differences = terms[:2] - terms[3:]  # of ridge and least squares
+        estimated, found = differences
+        correlation = torch.corrcoef(differences)[0, 1]
+        run.result({"divisions/difference/cross_validation": estimated.mean()})
+        run.result({"divisions/difference/test": found.mean()})
+        run.result({"divisions/difference/correlation": correlation})
+        picture = divisions(estimated, found)
         run.figure("divisions", picture)
 
     def screen(self, run: Run) -> None:
