@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -48,12 +48,18 @@ def confidence_intervals(
     for row, (mean, half, values) in enumerate(measured.values()):
         colour, marker = (PALETTE[1], "D") if mean == best else (PALETTE[0], "o")
         own = finite(values)
-        dots = {"s": 18, "color": colour, "alpha": 0.5, "edgecolor": "white", "linewidth": 0.5}
+        dots: dict[str, Any] = {
+            "s": 18,
+            "color": colour,
+            "alpha": 0.5,
+            "edgecolor": "white",
+            "linewidth": 0.5,
+        }
         axes.scatter(own, [row] * len(own), zorder=3.5, **dots)
         if len(own) < len(values):
             lost = len(values) - len(own)
             text = "diverged" if not own else f"{lost} of {len(values)} diverged"
-            style = {"va": "center", "ha": "right", "fontsize": 9, "color": QUIET}
+            style: dict[str, Any] = {"va": "center", "ha": "right", "fontsize": 9, "color": QUIET}
             axes.text(0.99, row, text, transform=axes.get_yaxis_transform(), **style)
         if not math.isfinite(mean):
             continue

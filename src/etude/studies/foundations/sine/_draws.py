@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
 
 from etude import data
 
@@ -18,32 +17,29 @@ class Fits(nn.Module):
     """One model for each draw of the data, their parameters stacked: (draws, …).
 
     Args:
-        network: makes a new model.
+        network: makes a new model, with parameters w, b, mu and sigma.
         draws: how many.
     """
 
     def __init__(self, network: Callable[[], nn.Module], draws: int) -> None:
         super().__init__()
-        nets = [network() for _ in range(draws)]
-        self.one = [nets[0]]  # in a list, so that its own parameters are not among these
-        parameters, _ = stack_module_state(nets)
-        self.stacked = nn.ParameterDict(parameters)
+        nets = [dict(network().named_parameters()) for _ in range(draws)]
+        self.w = nn.Parameter(torch.stack([net["w"].detach() for net in nets]))
+        self.b = nn.Parameter(torch.stack([net["b"].detach() for net in nets]))
+        self.mu = nn.Parameter(torch.stack([net["mu"].detach() for net in nets]))
+        self.sigma = nn.Parameter(torch.stack([net["sigma"].detach() for net in nets]))
 
     def forward(self, x: Tensor) -> Tensor:
         """The fitted values of each model at its own points: (draws, rows) → (draws, rows)."""
-
-        def fit(parameters: dict[str, Tensor], points: Tensor) -> Tensor:
-            values: Tensor = functional_call(self.one[0], parameters, (points,))
-            return values
-
-        values: Tensor = vmap(fit)(dict(self.stacked.items()), x)
-        return values
+        distances = (x[:, :, None] - self.mu[:, None]) ** 2
+        phi = torch.exp(-distances / self.sigma[:, None] ** 2)  # (draws, rows, bases)
+        return (phi @ self.w[:, :, None]).squeeze(2) + self.b[:, None]
 
     def distances(self) -> Tensor:
         """The root mean square distance of each fit from the sine, (draws,)."""
         x = torch.linspace(0, 1, 201)
         with torch.no_grad():
-            fits = self(x.expand(len(self.stacked["b"]), -1))
+            fits = self(x.expand(len(self.b), -1))
         return (fits - torch.sin(2 * math.pi * x)).square().mean(1).sqrt()
 
 

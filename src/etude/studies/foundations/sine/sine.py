@@ -119,11 +119,11 @@ class Sine(Study):
         learned = Fits(self.network, self.draws)
         frozen = copy.deepcopy(learned)  # the same first weights
         both = (learned, frozen)
-        weights = [net.stacked[name] for net in both for name in "wb"]
-        shapes = [
-            learned.stacked["mu"],
-            learned.stacked["sigma"],
+        weights = [
+            *(learned.w, learned.b),
+            *(frozen.w, frozen.b),
         ]
+        shapes = [learned.mu, learned.sigma]
         slow = self.bases_rate * self.learning_rate
         groups: list[dict[str, Any]] = [
             {"params": weights},
