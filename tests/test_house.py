@@ -437,7 +437,7 @@ GLOSSARY = {  # a name that several studies use has one type and one meaning in 
     "shift": ("Amount", "augmentation: pixels, each way"),
     "side": ("Count", "height of a picture in pixels"),
     "smoothing": ("Fraction", "the part of a target that is spread over all classes"),
-    "step_size": ("Positive", "a fraction of the longest step that is safe"),
+    "step_size": ("Positive", "in units of the step that a bound gives"),
     "steps": ("Count", "updates by the optimiser"),
     "reward_scale": ("Positive", "rewards are divided by it"),
     "warmup": ("Count", "steps in which the learning rate rises"),

@@ -45,6 +45,9 @@ FEWER = {
     "fakes": 200,
     "tested": 1,
     "frames": 3,
+    "divisions": 3,
+    "partitions": 1,
+    "tables": 2,
     "length": 60,
 }
 """Fields that only say how often something is done, after or beside the first loop."""

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import etude
+from etude.layers.activations import ACTIVATIONS
 from etude.runs.run import Run
 from etude.studies.foundations.activations._moments import curve, moments
 from etude.studies.foundations.activations.activations import (
@@ -160,3 +161,16 @@ def test_a_narrow_network_does_not_keep_the_claim(tmp_path) -> None:
     with Run("narrow", root=tmp_path, quiet=True) as run:
         Activations().stray(run, width=10)
     assert run.metrics["factor"] > 2
+
+
+def test_two_lines_through_zero_keep_the_gradient_and_are_not_the_only_ones() -> None:
+    factors = {}
+    for name in ACTIVATIONS:
+        if name not in ("hard_limit", "maxout"):
+            square, slope = moments(name)
+            factors[name] = slope / square
+    lines = {"identity", "relu", "leaky_relu"}
+    assert {name for name, factor in factors.items() if abs(factor - 1) < 1e-3} == lines
+    square, slope = moments("tanh")
+    c = 0.265
+    assert slope / (square + c**2) == pytest.approx(1, abs=2e-3), "E (tanh z + c)² = E tanh² + c²"

@@ -114,3 +114,17 @@ def test_a_run_has_every_level_and_the_untrained_network(tmp_path: Path) -> None
     assert run.metrics["random/train accuracy"] < 0.5, (
         "so small and so short, it can't have learned them"
     )
+
+
+def test_losses_are_half_as_complex_as_functions() -> None:
+    """Of functions with values ±1 and the 0-1 loss, by enumerating all coins."""
+    generator = torch.Generator().manual_seed(0)
+    functions = torch.randint(0, 2, (5, 6), generator=generator) * 2.0 - 1  # (functions, points)
+    labels = torch.randint(0, 2, (6,), generator=generator) * 2.0 - 1
+    losses = (1 - labels * functions) / 2
+    coins = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 6)
+
+    def complexity(values: torch.Tensor) -> float:
+        return float((coins @ values.T / 6).amax(1).mean())
+
+    assert complexity(losses) == pytest.approx(complexity(functions) / 2)

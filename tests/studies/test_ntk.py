@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from io import BytesIO
 
 import pytest
 import torch
 
+from etude.studies.foundations.ntk._figures import functions, width_dependence
 from etude.studies.foundations.ntk.ntk import (
     Wide,
     on_circle,
     predict_descent,
+    slope,
     tangent_kernel,
     target,
 )
@@ -68,3 +71,40 @@ def test_descended_is_gradient_descent_on_the_linear_model() -> None:
     for _ in range(40):
         f, g = f - step * K @ (f - y), g - step * k @ (f - y)
     assert torch.allclose(predict_descent(x, y, new, 0.7, 40), g, atol=1e-10)
+
+
+def test_in_pairs_the_kernel_does_not_change_to_first_order() -> None:
+    """A step changes a alike and w oppositely in both units of a pair."""
+    x = circle(6)
+    y = target(2 * math.pi * torch.arange(6, dtype=torch.float64) / 6)
+    for paired in (True, False):
+        torch.manual_seed(0)
+        net = Wide(3, 40).double()
+        if not paired:
+            net.w.data[20:] = torch.randn(20, 3, dtype=torch.float64)
+        before = net.kernel(x)
+        loss = (net(x) - y).square().mean() / 2
+        for p, g in zip(
+            net.parameters(), torch.autograd.grad(loss, list(net.parameters())), strict=True
+        ):
+            p.data -= 1e-6 * g
+        change = float((net.kernel(x) - before).norm()) / 1e-6
+        assert change < 1e-4 if paired else change > 0.1
+
+
+def test_the_slope_is_that_of_a_power_law() -> None:
+    widths = [16, 64, 256]
+    law = [[3 * w**-0.5] * 2 for w in widths]
+    assert slope(widths, law) == pytest.approx(-0.5)
+    assert slope([*widths, 1024], [*law, [math.nan, 1.0]]) == pytest.approx(-0.5)
+    assert math.isnan(slope([16], [[1.0]]))
+
+
+def test_above_the_edge_of_stability_the_pictures_are_drawn() -> None:
+    """At a rate above 2 the prediction overflows and the networks are not numbers."""
+    grid = torch.linspace(0, 6, 20)
+    lost = {16: torch.full((20,), math.nan), 64: torch.full((20,), math.inf)}
+    picture = functions(grid, torch.full((20,), math.inf), lost, (grid[:4], torch.ones(4)))
+    picture.savefig(BytesIO(), format="svg")
+    broken = {"distance": [[math.nan], [math.inf]], "weights moved": [[math.inf], [0.1]]}
+    width_dependence([16, 64], broken, "diverged").savefig(BytesIO(), format="svg")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
+import torch
 
 import etude
 from etude.runs.run import Run
@@ -33,14 +35,14 @@ def test_larger_batches_make_fewer_updates_and_a_goal_that_is_missed_gives_no_ra
     assert run.metrics["step/updates"] == 100
     assert run.metrics["larger batches/updates"] == 50 + 25 // 5 + 25 // 25
     assert run.metrics["one-cycle/updates"] == 20
-    assert "one-cycle/steps ratio" not in run.metrics
+    assert "short/steps ratio" not in run.metrics
     assert not run.verdicts[0].holds
     assert {path.stem for path in run.folder.pictures()} == {
         "comparison",
         "validation",
         "schedules",
     }
-    assert len(run.folder.tables_of()["reached"]) == 1 + 8
+    assert len(run.folder.tables_of()["reached"]) == 1 + 9
 
 
 def test_a_high_rate_is_noise_until_it_falls_and_one_cycle_needs_no_half(tmp_path: Path) -> None:
@@ -55,3 +57,25 @@ def test_a_high_rate_is_noise_until_it_falls_and_one_cycle_needs_no_half(tmp_pat
     assert max(accuracy for k, accuracy in step.items() if k <= 600) < 0.96
     assert step[1_200] > 0.97
     assert cycle[160] > 0.96
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_weights_before_a_norm_turn_by_an_angle_that_decay_and_momentum_decide(
+    momentum: float,
+) -> None:
+    """Random gradients orthogonal to W, inversely proportional to its length."""
+    torch.manual_seed(0)
+    rate, decay = 0.1, 0.01 * (1 - momentum)
+    w = torch.randn(400, dtype=torch.float64) / 20
+    v = torch.zeros_like(w)
+    angles = []
+    for step in range(3_000):
+        noise = torch.randn_like(w)
+        noise -= (noise @ w) / (w @ w) * w
+        g = noise / noise.norm() * w.norm() ** -1 + decay * w
+        v = momentum * v + g
+        before, w = w, w - rate * v
+        if step > 1_500:
+            angles.append(torch.linalg.vector_norm(w / w.norm() - before / before.norm()) ** 2)
+    expected = math.sqrt(2 * rate * decay / (1 + momentum))
+    assert math.sqrt(sum(angles) / len(angles)) == pytest.approx(expected, rel=0.05)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import etude
+from etude.studies.foundations.sine._draws import Fits, drawn
 from etude.studies.foundations.sine.sine import GaussianBases, Sine
 
 
@@ -74,7 +75,7 @@ def test_three_points_can_be_fitted_exactly() -> None:
 
 @pytest.mark.parametrize("seed", [0, 4])
 def test_the_claim_holds_and_all_of_it_was_learned(tmp_path, seed) -> None:
-    run = etude.run("sine", seed=seed, root=tmp_path, quiet=True)
+    run = etude.run("sine", seed=seed, draws=1, root=tmp_path, quiet=True)
     assert run.metrics["sine/rmse"] <= 0.06
     assert run.metrics["train/rmse"] > 0.07, "below the noise: the fit has learned the noise"
     net = etude.load(run.folder.path).network
@@ -84,3 +85,22 @@ def test_the_claim_holds_and_all_of_it_was_learned(tmp_path, seed) -> None:
     assert etude.load(run.folder.path).predict(0.25)["y"] == pytest.approx(
         math.sin(math.pi / 2), abs=0.15
     )
+
+
+def test_many_fits_at_once_are_each_what_one_is_alone() -> None:
+    torch.manual_seed(0)
+    fits = Fits(scattered, 3)
+    x, y = drawn(20, 0.1, 3)
+    assert x.shape == y.shape == (3, 20)
+    net = scattered()
+    with torch.no_grad():
+        for name, stacked in fits.named_parameters():
+            stacked[1] += 0.1
+            getattr(net, name).add_(0.1)
+        torch.testing.assert_close(fits(x)[1], net(x[1]))
+        grid = torch.linspace(0, 1, 201)
+        error = net(grid) - torch.sin(2 * math.pi * grid)
+    torch.testing.assert_close(fits.distances()[1], error.square().mean().sqrt())
+    fits(x)[0].sum().backward()
+    gradients = [stacked.grad for stacked in fits.parameters()]
+    assert all(g is not None and g[0].any() and not g[1:].any() for g in gradients)

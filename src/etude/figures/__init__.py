@@ -11,9 +11,20 @@ if TYPE_CHECKING:
     from etude.figures.curves import compared, learning_curves
     from etude.figures.images import filter_grid, image_grid
     from etude.figures.intervals import Interval, confidence_intervals
-    from etude.figures.style import DIVERGING, INK, PALETTE, QUIET, SEQUENTIAL, canvas
+    from etude.figures.style import (
+        DASHES,
+        DIVERGING,
+        INK,
+        PALETTE,
+        QUIET,
+        SEQUENTIAL,
+        canvas,
+        finite,
+        stroke,
+    )
 
 __all__ = [
+    "DASHES",
     "DIVERGING",
     "INK",
     "PALETTE",
@@ -26,9 +37,11 @@ __all__ = [
     "confidence_intervals",
     "confusion_matrix",
     "filter_grid",
+    "finite",
     "image_grid",
     "learning_curves",
     "reliability",
+    "stroke",
 ]
 
 _MODULES = {
@@ -37,7 +50,17 @@ _MODULES = {
     "curves": ("compared", "learning_curves"),
     "images": ("filter_grid", "image_grid"),
     "intervals": ("Interval", "confidence_intervals"),
-    "style": ("DIVERGING", "INK", "PALETTE", "QUIET", "SEQUENTIAL", "canvas"),
+    "style": (
+        "DASHES",
+        "DIVERGING",
+        "INK",
+        "PALETTE",
+        "QUIET",
+        "SEQUENTIAL",
+        "canvas",
+        "finite",
+        "stroke",
+    ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

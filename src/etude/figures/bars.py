@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from etude.figures.style import INK, PALETTE, QUIET, canvas
+from etude.figures.style import INK, PALETTE, QUIET, canvas, finite
 
 
 def ranked(panels: Mapping[str, Mapping[str, float]], measure: str) -> Figure:
@@ -23,7 +24,8 @@ def ranked(panels: Mapping[str, Mapping[str, float]], measure: str) -> Figure:
     rows = -(-len(panels) // columns)
     tallest = max(map(len, panels.values()))
     figure, axes = canvas(3.4 * columns, (0.8 + 0.21 * tallest) * rows, rows, columns)
-    longest = max(value for items in panels.values() for value in items.values())
+    lengths = finite(value for items in panels.values() for value in items.values())
+    longest = max(lengths, default=0.0) or 1.0
     for place, (panel, (title, items)) in enumerate(zip(axes, panels.items(), strict=False)):
         panel.barh(
             range(len(items)),
@@ -69,17 +71,20 @@ def strongest(
 
 def spread(values: Sequence[float], measure: str, each: str) -> Figure:
     """A point for each measurement, their mean as a line, one standard deviation to each side as a
-    band.
+    band; both of the finite ones.
 
     Args:
         values: two or more.
         measure: what they are.
         each: what one of them belongs to: ``fold``, ``seed``.
     """
-    mean, sd = statistics.fmean(values), statistics.stdev(values)
+    known = finite(values)
+    mean = statistics.fmean(known) if known else math.nan
+    sd = statistics.stdev(known) if len(known) > 1 else math.nan
     figure, (axes,) = canvas(5.2, 3.2)
-    axes.axhspan(mean - sd, mean + sd, color=PALETTE[0], alpha=0.12, linewidth=0)
-    axes.axhline(mean, color=QUIET, linewidth=1.2)
+    if len(known) > 1:
+        axes.axhspan(mean - sd, mean + sd, color=PALETTE[0], alpha=0.12, linewidth=0)
+        axes.axhline(mean, color=QUIET, linewidth=1.2)
     axes.plot(range(1, len(values) + 1), values, "o", color=PALETTE[0], markersize=6)
     axes.set(
         xlabel=each, ylabel=measure, xlim=(0.5, len(values) + 0.5), title=f"{mean:.4f} ± {sd:.4f}"

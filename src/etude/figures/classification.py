@@ -71,6 +71,8 @@ def reliability(probabilities: Tensor, labels: Tensor, bins: int = 10) -> Figure
     Source: Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks, figure
     1.
     """
+    known = probabilities.isfinite().all(1)  # a network that diverged gives NaN
+    probabilities, labels = probabilities[known], labels[known]
     confidence, predicted = probabilities.cpu().max(1)
     right = (predicted == labels.cpu()).float()
     index = (confidence * bins).long().clamp_max(bins - 1)
@@ -79,7 +81,7 @@ def reliability(probabilities: Tensor, labels: Tensor, bins: int = 10) -> Figure
     sure = torch.zeros(bins).index_add_(0, index, confidence) / total
     accuracy = torch.zeros(bins).index_add_(0, index, right) / total
     filled = counts > 0
-    error = float((counts / counts.sum() * (sure - accuracy).abs()).sum())
+    error = float((counts / counts.sum().clamp_min(1) * (sure - accuracy).abs()).sum())
     wrong = int((right == 0).sum())
     figure, (above, below) = canvas(4.8, 5.4, rows=2)
     above.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (4, 3)))

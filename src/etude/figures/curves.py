@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from etude.figures.style import PALETTE, canvas
+from etude.figures.style import canvas, finite, stroke
 
 Series = tuple[Sequence[float], Sequence[float]]
 
@@ -47,12 +47,12 @@ def learning_curves(logged: Mapping[str, Mapping[str, Series]]) -> Figure:
                 label=None if again else name,
                 marker=marker,
                 markersize=3,
-                color=PALETTE[names.index(name) % len(PALETTE)],
+                **stroke(names.index(name)),
                 linewidth=1.4 if variant == stage else 0.8,
                 alpha=0.9 if variant == stage else 0.6,
             )
         axes.set(title=kind if len(metrics) > 1 else metrics[0], xlabel="step")
-        positive = [v for _, _, (_, values) in lines for v in values if v is not None]
+        positive = finite(v for _, _, (_, values) in lines for v in values)
         if "loss" in kind and positive and min(positive) > 0 and max(positive) > 20 * min(positive):
             axes.set_yscale("log")
         axes.grid(visible=True, axis="y")
@@ -85,11 +85,11 @@ def compared(runs: Mapping[str, Mapping[str, Mapping[str, Series]]]) -> Figure:
                     values,
                     marker="o" if len(steps) < 25 else "",
                     markersize=3,
-                    color=PALETTE[index % len(PALETTE)],
+                    **stroke(index),
                     linewidth=1.4,
                     alpha=0.9,
                 )
-                shown += [value for value in values if value is not None]
+                shown += finite(values)
         axes.set(title=metric, xlabel="step")
         if "loss" in metric and shown and min(shown) > 0 and max(shown) > 20 * min(shown):
             axes.set_yscale("log")

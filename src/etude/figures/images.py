@@ -26,22 +26,33 @@ def image_grid(
     return _grid(shown, captions, columns, 1.0, title, cmap="gray_r", vmin=0, vmax=1)
 
 
-def filter_grid(weights: Tensor, title: str = "", columns: int = 8) -> Figure:
-    """A convolution's filters; each on its own scale: white is zero, red positive, blue negative.
+def filter_grid(
+    weights: Tensor,
+    title: str = "",
+    columns: int = 8,
+    captions: Sequence[str] = (),
+    *,
+    one_scale: bool = False,
+) -> Figure:
+    """A convolution's filters: white is zero, red positive, blue negative.
 
     Args:
         weights: (filters, channels, height, width); three channels are shown in colour, others by
             their mean.
         title: above them.
         columns: filters in a row.
+        captions: one each, or none.
+        one_scale: whether one colour is one number in all of them; else each has its own scale.
     """
     weights = weights.detach().float().cpu()
     largest = weights.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
+    if one_scale:
+        largest = largest.amax(0, keepdim=True)
     if weights.shape[1] == 3:
-        return image_grid(weights / largest / 2 + 0.5, columns=columns, title=title)
+        return image_grid(weights / largest / 2 + 0.5, captions, columns, title)
     return _grid(
         (weights / largest).mean(1, keepdim=True),
-        (),
+        captions,
         columns,
         0.7,
         title,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from etude.figures.style import INK, PALETTE, canvas
+from etude.figures.style import INK, PALETTE, QUIET, canvas, finite
 
 
 class Interval(NamedTuple):
@@ -25,8 +25,12 @@ class Interval(NamedTuple):
 def confidence_intervals(
     measured: Mapping[str, Interval], measure: str, *, better: str = "higher"
 ) -> Figure:
-    """One row for each variant: its values as ticks, their mean, its interval as a bar; the
-    best mean marked. A bar that goes on beyond the frame ends in an arrow there.
+    """One row for each variant: its values as pale dots, their mean, its interval as a bar; the
+    best mean marked.
+
+    The axis spans the values. An interval of few values can be far wider than they are; where it
+    leaves the frame, its end is an arrowhead. A variant some of whose values are not finite has
+    diverged: so its row says, beside the values that are.
 
     Args:
         measured: by variant, in the order from top to bottom.
@@ -34,24 +38,42 @@ def confidence_intervals(
         better: ``higher`` or ``lower``.
     """
     figure, (axes,) = canvas(6.2, 0.9 + 0.36 * len(measured))
-    low = min(min(line.values) for line in measured.values())
-    high = max(max(line.values) for line in measured.values())
+    means = finite(line.mean for line in measured.values())
+    best = (max if better == "higher" else min)(means, default=math.nan)
+    shown = finite(value for line in measured.values() for value in line.values) or [0.0]
+    low, high = min(shown), max(shown)
     room = 0.1 * (high - low) or 0.01 * abs(high) or 0.01
-    left, right = low - room, high + room  # an interval of few values can be far wider than they
-    best = (max if better == "higher" else min)(line.mean for line in measured.values())
+    left, right = low - room, high + room
+    tip = 0.012 * (right - left)  # arrowheads lie within the frame
     for row, (mean, half, values) in enumerate(measured.values()):
-        colour = PALETTE[1] if mean == best else PALETTE[0]
-        axes.plot([mean - half, mean + half], [row, row], color=colour, linewidth=2.2, zorder=3)
-        own = [row] * len(values)
-        axes.scatter(values, own, s=70, marker="|", color=colour, linewidth=1.2, zorder=2)
-        for cut, edge, marker in (
-            (mean - half < left, left, "<"),
-            (mean + half > right, right, ">"),
+        colour, marker = (PALETTE[1], "D") if mean == best else (PALETTE[0], "o")
+        own = finite(values)
+        dots: dict[str, Any] = {
+            "s": 18,
+            "color": colour,
+            "alpha": 0.5,
+            "edgecolor": "white",
+            "linewidth": 0.5,
+        }
+        axes.scatter(own, [row] * len(own), zorder=3.5, **dots)
+        if len(own) < len(values):
+            lost = len(values) - len(own)
+            text = "diverged" if not own else f"{lost} of {len(values)} diverged"
+            style: dict[str, Any] = {"va": "center", "ha": "right", "fontsize": 9, "color": QUIET}
+            axes.text(0.99, row, text, transform=axes.get_yaxis_transform(), **style)
+        if not math.isfinite(mean):
+            continue
+        axes.scatter([mean], [row], s=42, color=colour, edgecolor="white", zorder=4, marker=marker)
+        if not math.isfinite(half):
+            continue
+        ends = [max(mean - half, left), min(mean + half, right)]
+        axes.plot(ends, [row, row], color=colour, linewidth=2.2, zorder=3)
+        for end, beyond, head in (
+            (left + tip, mean - half < left, "<"),
+            (right - tip, mean + half > right, ">"),
         ):
-            if cut:
-                inside = edge + 0.012 * (right - left) * (1 if marker == "<" else -1)
-                axes.plot([inside], [row], marker, color=colour, markersize=7)
-        axes.scatter([mean], [row], s=42, color=colour, edgecolor="white", linewidth=0.8, zorder=4)
+            if beyond:
+                axes.plot([end], [row], head, color=colour, markersize=8, zorder=3)
     axes.set(
         xlim=(left, right),
         ylim=(len(measured) - 0.4, -0.6),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from etude.figures.style import PALETTE, canvas
+from etude.figures.style import PALETTE, canvas, finite, stroke
 
 
 class Band(NamedTuple):
@@ -41,24 +41,24 @@ def bands(
             colour = PALETTE[index % len(PALETTE)]
             for values in band.each:
                 axes.plot(band.steps, values, color=colour, linewidth=0.5, alpha=0.35)
-                shown += values
-            axes.plot(band.steps, band.mean, color=colour, linewidth=1.6, label=stage or "mean")
+                shown += finite(values)
+            axes.plot(band.steps, band.mean, **stroke(index), linewidth=1.6, label=stage or "mean")
             axes.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.2, linewidth=0)
         axes.set(title=metric, xlabel="step")
+        shown = shown or [0.0]
         if "loss" in metric and min(shown) > 0 and max(shown) > 20 * min(shown):
             axes.set_yscale("log")
         room = 0.08 * (max(shown) - min(shown)) or 0.01
         if axes.get_yscale() == "linear":
-            axes.set_ylim(
-                min(shown) - room, max(shown) + room
-            )  # an interval from few seeds can be far wider
+            # an interval from few seeds can be far wider, so bands may leave the frame
+            axes.set_ylim(min(shown) - room, max(shown) + room)
         axes.grid(visible=True, axis="y")
         if 1 < len(stages) <= 12:
             axes.legend(fontsize=8)
     for axes in panels[len(logged) :]:
         axes.remove()
     panels[0].annotate(
-        f"thin: each seed; shaded: {what}",
+        f"thin: each seed; shaded: {what}, which may leave the frame",
         (0, -0.3),
         xycoords="axes fraction",
         fontsize=8,

@@ -1,9 +1,14 @@
-"""The one style of Etude's pictures: quiet axes, few colours that print and that colour-blind
-readers tell apart.
+"""The one style of Etude's pictures: quiet axes, and few colours, which readers with any of the
+usual colour deficiencies tell apart. Where a figure has many lines, dashes tell them apart, too.
+
+The first six colours are those of Okabe & Ito (2008), Color Universal Design; the others are dark
+ones that stay apart from them in the simulation by Machado, Oliveira & Fernandes (2009).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib as mpl
@@ -18,16 +23,28 @@ from matplotlib.figure import Figure
 INK = "#22252b"
 QUIET = "#8a8f98"
 PALETTE = (
-    "#2f6db3",
-    "#d9622b",
-    "#3a9a6b",
-    "#8e5bb0",
-    "#c0a02c",
-    "#4bb3c4",
-    "#b8476b",
-    "#6b7280",
-    "#9c6b3c",
-    "#1f3f66",
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#691e00",
+    "#000087",
+    "#3c0f2d",
+    "#0000ff",
+)
+DASHES: tuple[Any, ...] = (  # one for each colour; neighbours differ
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.2, 1.2)),
+    (0, (6, 1.5, 1.2, 1.5)),
+    (0, (9, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (2.5, 2.5)),
+    (0, (8, 1.5, 3, 1.5)),
+    (0, (1, 2.5)),
+    (0, (12, 2, 1, 2)),
 )
 SEQUENTIAL = "cividis"
 DIVERGING = "RdBu_r"
@@ -60,6 +77,19 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "etude",
 }
+
+
+def stroke(number: int) -> dict[str, Any]:
+    """Colour and dashes of a figure's line of this number, as keywords for ``plot``."""
+    return {
+        "color": PALETTE[number % len(PALETTE)],
+        "linestyle": DASHES[number % len(DASHES)],
+    }
+
+
+def finite(values: Iterable[float | None]) -> list[float]:
+    """The values by which limits can be set: neither missing nor NaN nor infinite."""
+    return [float(value) for value in values if value is not None and math.isfinite(value)]
 
 
 def canvas(

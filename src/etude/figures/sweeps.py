@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from etude.figures.style import INK, PALETTE, QUIET, SEQUENTIAL, canvas
+from etude.figures.style import INK, PALETTE, QUIET, SEQUENTIAL, canvas, finite
 
 
 class Line(NamedTuple):
@@ -74,8 +74,8 @@ def history(trials: Sequence[tuple[int, float, bool]], metric: str, *, lower: bo
             label="ended early",
         )
     axes.set(xlabel="trial", ylabel=f"{metric} ({'lower' if lower else 'higher'} is better)")
-    values = [value for _, value, _ in trials]
-    if lower and min(values) > 0 and max(values) > 20 * min(values):
+    values = finite(value for _, value, _ in trials)
+    if lower and values and min(values) > 0 and max(values) > 20 * min(values):
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, axis="y")
@@ -101,7 +101,7 @@ def importance(shares: Mapping[str, float], metric: str) -> Figure:
     )
     axes.bar_label(bars, [f"{share:.0%}" for _, share in ordered], padding=4, fontsize=9, color=INK)
     axes.set(
-        xlim=(0, max(max(shares.values()) * 1.12, 0.1)),
+        xlim=(0, max(max(finite(shares.values()), default=0) * 1.12, 0.1)),
         xlabel=f"part of the variance of {metric} (fANOVA)",
     )
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
@@ -114,7 +114,7 @@ def parallel(
     axes_of: Mapping[str, Line], values: Sequence[float], metric: str, *, lower: bool
 ) -> Figure:
     """One curve a trial through all its fields to its value; the better, the darker and the further
-    in front.
+    in front. A trial whose value is not finite is left out.
 
     Args:
         axes_of: by field, in the order from left to right.
@@ -122,11 +122,11 @@ def parallel(
         metric: what was measured; the last axis, better above.
         lower: whether less of it is better.
     """
-    ordered = sorted(
-        range(len(values)), key=lambda i: values[i], reverse=lower
-    )  # the best is drawn last
+    known = [i for i, value in enumerate(values) if math.isfinite(value)]
+    ordered = sorted(known, key=lambda i: values[i], reverse=lower)  # the best is drawn last
     places = {name: _places(line) for name, line in axes_of.items()}
-    low, high = min(values), max(values)
+    shown = finite(values) or [0.0]
+    low, high = min(shown), max(shown)
     room = (high - low) or abs(high) or 1.0
     top = [(high - v) / room if lower else (v - low) / room for v in values]
     columns = [*(spots for spots, _ in places.values()), top if high > low else [0.5] * len(values)]

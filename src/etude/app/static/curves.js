@@ -1,5 +1,6 @@
 // Draws curves, {metric: {stage: [steps, values]}}, one chart for each kind of metric; repetitions "name #k" share a colour.
-const PALETTE = ["#2f6db3", "#d9622b", "#3a9a6b", "#8e5bb0", "#a3831a", "#2f9bad", "#b8476b", "#6b7280", "#9c6b3c", "#7a8fd0"];
+const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a0522d", "#6b7280", "#8e5bb0", "#5a64e6"];
+const DASHES = [[], [8, 3], [2, 2], [9, 3, 2, 3], [14, 4], [5, 2, 2, 2, 2, 2], [4, 4], [12, 3, 5, 3], [2, 4], [18, 3, 2, 3]];
 const charts = new Map();
 
 function kindOf(metric) { return metric.split("/").at(-1); }
@@ -43,7 +44,7 @@ function drawCurves(curves, into) {
       axes: [axis, { ...axis, size: 58, values: (u, ticks) => ticks.map((t) => t === null ? "" : Math.abs(t) >= 1e5 || (t && Math.abs(t) < 1e-3) ? t.toExponential(0) : String(+t.toPrecision(4))) }],
       series: [{ label: "step" }, ...lines.map((line) => ({
         label: lines.length <= 12 && line.stage.includes("#") ? `${name(line)} #${line.stage.split("#")[1]}` : name(line), spanGaps: true,
-        stroke: PALETTE[names.indexOf(name(line)) % PALETTE.length], width: 1.6,
+        stroke: PALETTE[names.indexOf(name(line)) % PALETTE.length], dash: DASHES[names.indexOf(name(line)) % DASHES.length], width: 1.6,
         value: (u, v) => v === null || v === undefined ? "–" : v.toPrecision(4),
       }))],
     }, data, box.lastChild);

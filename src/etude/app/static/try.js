@@ -130,7 +130,7 @@ if (root) {
         examplesRow(examples, (text) => { area.value = text; changed(name, text); }));
     },
     points(name, control) {
-      const colours = ["#2f6db3", "#d9622b", "#3a9a6b", "#8e5bb0"], canvas = make("canvas", { className: "pad points", width: 352, height: 352, tabIndex: 0 });
+      const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"], canvas = make("canvas", { className: "pad points", width: 352, height: 352, tabIndex: 0 });
       canvas.setAttribute("aria-label", `${control.label}; or go there by the arrow keys and press Enter`);
       const pen = canvas.getContext("2d");
       let label = 0, points = recall(name, control) ?? Object.values(control.examples)[0]?.map((p) => [...p]) ?? [];

@@ -36,8 +36,7 @@ def learning_curves(
     """Returns over steps of the environment, a line for each method, and the goal if known."""
     figure, (axes,) = figures.canvas(6.8, 4.0)
     for number, (name, (steps, values)) in enumerate(curves.items()):
-        colour = figures.PALETTE[number % len(figures.PALETTE)]
-        axes.plot(steps, values, color=colour, linewidth=1.6, alpha=0.85, label=name)
+        axes.plot(steps, values, linewidth=1.6, alpha=0.85, label=name, **figures.stroke(number))
     if goal is not None:
         axes.axhline(goal, color=figures.QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
         at_left = axes.get_yaxis_transform()

@@ -39,7 +39,7 @@ def convergence(
             x, y = x[drawn], y[drawn]
 
             line: dict[str, Any] = {
-                "color": figures.PALETTE[number],
+                **figures.stroke(number),
                 "linewidth": 1.4,
                 "marker": "o" if len(x) < 25 else "",
                 "markersize": 4,
@@ -48,7 +48,13 @@ def convergence(
             missing.plot(x, np.where(y < level, level - y, np.nan), **line)
 
         value.set(title=title, ylabel=measure, xlabel=steps, xscale="log")
-        missing.set(title="what is missing", xlabel=steps, xscale="log", yscale="log")
+        missing.set(
+            title="what is missing (suboptimality)",
+            xlabel=steps,
+            ylabel=f"optimum − {measure}",
+            xscale="log",
+            yscale="log",
+        )
         value.legend(loc="lower right", fontsize=9)
         missing.grid(visible=True, axis="y")
     return figure

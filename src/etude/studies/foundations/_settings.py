@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from etude.figures import INK, PALETTE, Interval, canvas
+from etude.figures import INK, Interval, canvas, stroke
 
 Lines = Mapping[str, Sequence[Interval]]
 
@@ -26,10 +27,10 @@ def by_setting(
     """
     widths = [max(3.8, 0.8 + 0.75 * len(settings)) for settings, _ in panels.values()]
     figure, axes = canvas(sum(widths) + 1.2, 3.9, columns=len(panels))
-    colours: dict[str, str] = {}
+    styles: dict[str, dict[str, Any]] = {}
     for panel, (label, (settings, lines)) in zip(axes, panels.items(), strict=True):
         for number, (name, found) in enumerate(lines.items()):
-            colour = colours.setdefault(name, PALETTE[len(colours) % len(PALETTE)])
+            colour = styles.setdefault(name, stroke(len(styles)))["color"]
             aside = 0.04 * (number - (len(lines) - 1) / 2)  # intervals stand side by side
             places = [place + aside for place in range(len(settings))]
             means = [line.mean for line in found]
@@ -37,7 +38,7 @@ def by_setting(
             panel.errorbar(
                 places, means, halves, fmt="none", ecolor=colour, elinewidth=1.1, alpha=0.7
             )
-            panel.plot(places, means, "o-", color=colour, markersize=4, label=name)
+            panel.plot(places, means, marker="o", markersize=4, label=name, **styles[name])
         panel.set_xticks(range(len(settings)), settings)
         panel.tick_params(axis="x", labelcolor=INK)
         panel.set_xlabel(label)

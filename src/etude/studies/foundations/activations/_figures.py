@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from etude.figures import PALETTE, QUIET, canvas
+from etude.figures import PALETTE, QUIET, canvas, stroke
 
 
 def curves_with_slopes(
@@ -73,13 +73,10 @@ def through_layers(
             zip(panels[column :: len(sizes)], ("signal", "gradient"), strict=True)
         ):
             for name, measured in by_name.items():
-                dashes = (0, (4, 2)) if name == names[-1] else "-"  # it may lie on another
                 layers = range(1, len(measured[row]) + 1)
-                colour = PALETTE[names.index(name)]
                 powers = [math.log10(size) for size in measured[row]]
-                (lines[name],) = axes.plot(
-                    layers, powers, color=colour, linewidth=1.8, linestyle=dashes
-                )
+                style = stroke(names.index(name))  # a line may lie on another
+                (lines[name],) = axes.plot(layers, powers, linewidth=1.8, **style)
             axes.set(title=f"{activation}: {what}", xlabel="layer" if row else "")
             if column == 0:
                 axes.set_ylabel(r"$\log_{10}$ of its size")

@@ -73,9 +73,16 @@ class Activations(Study):
             "kaiming/test/accuracy", at_least=0.8, source="He et al. (2015), figure 3; bound: Etude"
         ),
         Control(
+            "xavier/test/accuracy",
+            at_most=0.3,
+            source="He et al. (2015), figure 3; bound: Etude",
+            of="kaiming/test/accuracy",
+            without="the factor 2 for ReLU",
+        ),
+        Control(
             "small/test/accuracy",
             at_most=0.2,
-            source="Etude",
+            source="the derivation in the lesson; bound: Etude",
             of="kaiming/test/accuracy",
             without="weights of the right size",
         ),

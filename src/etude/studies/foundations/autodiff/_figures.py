@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from etude.figures import PALETTE, QUIET, canvas
+from etude.figures import QUIET, canvas, stroke
 
 
 def derivatives(x: Sequence[float], orders: Sequence[Sequence[float]], name: str) -> Figure:
@@ -20,7 +20,7 @@ def derivatives(x: Sequence[float], orders: Sequence[Sequence[float]], name: str
     figure, (axes,) = canvas(6.0, 3.6)
     for order, values in enumerate(orders):
         marks = "′" * order if order < 4 else f"⁽{order}⁾"
-        axes.plot(x, values, color=PALETTE[order], label=f"{name}{marks}")
+        axes.plot(x, values, label=f"{name}{marks}", **stroke(order))
     axes.axhline(0, color=QUIET, linewidth=0.6, zorder=0)
     axes.set(xlabel="$x$", xlim=(min(x), max(x)))
     axes.legend(loc="upper left")
@@ -40,8 +40,8 @@ def costs(panels: Mapping[str, Mapping[str, Mapping[int, float]]], measure: str)
             panel.plot(
                 list(found),
                 list(found.values()),
-                color=PALETTE[number],
-                marker="o",
+                **stroke(number),
+                marker="osD"[number % 3],
                 markersize=4,
                 label=method,
                 linewidth=1.5,

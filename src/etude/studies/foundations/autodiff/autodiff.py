@@ -107,24 +107,25 @@ def scaled(images: data.Labelled[torch.Tensor]) -> torch.Tensor:
 
 
 def expression() -> Tensor:
-    """The lesson's ln x₁ + x₁ x₂ - sin x₂ at (2, 5), after a backward pass that keeps its graph."""
+    """The lesson's ln x₁ + x₁ x₂ - sin x₂ at (2, 5), its steps named as there."""
     x1 = Tensor(2.0, requires_grad=True, name="x₁")
     x2 = Tensor(5.0, requires_grad=True, name="x₂")
-    y = ad.log(x1) + x1 * x2 - ad.sin(x2)
-    y.backward(retain_graph=True, retain_grads=True)
+    v1 = ad.log(x1)
+    v2 = x1 * x2
+    v3 = ad.sin(x2)
+    v4 = v1 + v2
+    y = v4 - v3
+    for step, name in zip((v1, v2, v3, v4, y), ("v₁", "v₂", "v₃", "v₄", "y"), strict=True):
+        step.name = name
     return y
 
 
 def classifier_loss(rng: np.random.Generator) -> Tensor:
-    """The loss of a softmax classifier of random inputs, after a backward pass that keeps its
-    graph.
-    """
+    """The loss of a softmax classifier of random inputs."""
     W = Tensor(rng.normal(size=(4, 3)), requires_grad=True, name="W")
     b = Tensor(np.zeros(3), requires_grad=True, name="b")
     x = Tensor(rng.normal(size=(5, 4)), name="x")
-    loss = ad.cross_entropy(x @ W + b, rng.integers(0, 3, 5))
-    loss.backward(retain_graph=True, retain_grads=True)
-    return loss
+    return ad.cross_entropy(x @ W + b, rng.integers(0, 3, 5))
 
 
 def derivatives_of_tanh() -> Figure:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from etude.figures import PALETTE, QUIET, canvas
+from etude.figures import QUIET, canvas, stroke
 
 
 def error_by_step(errors: Mapping[str, Mapping[float, float]]) -> Figure:
@@ -23,8 +23,8 @@ def error_by_step(errors: Mapping[str, Mapping[float, float]]) -> Figure:
         axes.plot(
             h,
             [max(found[x], floor) for x in h],
-            color=PALETTE[number],
-            marker="o",
+            **stroke(number),
+            marker="osD^v"[number % 5],
             markersize=3,
             label=name,
             linewidth=1.4,

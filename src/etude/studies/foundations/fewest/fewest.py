@@ -65,6 +65,7 @@ class Fewest(Study):
             each=True,
             source="ECE-472 (2022), assignment 3, extra challenge",
         ),
+        Claim("gain/test/accuracy", at_least=0.1, source="over the drawings untrained; Etude"),
         Claim(
             "test/accuracy",
             at_least=0.80,
@@ -77,6 +78,12 @@ class Fewest(Study):
             each=True,
             scale="full",
             source="ECE-472 (2022), assignment 3, extra challenge",
+        ),
+        Claim(
+            "gain/test/accuracy",
+            at_least=0.04,
+            scale="full",
+            source="over the drawings untrained; Etude",
         ),
     ]
     courses = ["CU A3"]
@@ -116,6 +123,7 @@ class Fewest(Study):
         size = parameters(net)
         fixed = NUMBERS if net.templates is None else net.templates.numel()
         run.result({"test/accuracy": after, "untrained/accuracy": before}, held_out=len(test))
+        run.result({"gain/test/accuracy": after - before}, held_out=len(test))
         run.result({"parameters": size, "numbers/fixed": fixed})
 
         nine = {f"{size} numbers, before and after training": [(size, before), (size, after)]}

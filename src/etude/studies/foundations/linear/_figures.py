@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from etude.figures import INK, PALETTE, QUIET, canvas
+from etude.figures import DASHES, INK, PALETTE, QUIET, canvas, stroke
 
 from ._least_squares import Path
 
@@ -30,7 +30,7 @@ def penalty_paths(paths: Mapping[str, Path], names: Sequence[str]) -> Figure:
         above, middle, below = axes[column :: len(paths)]
         x = path.penalties.numpy()
         for j in range(len(names)):
-            above.plot(x, path.coefficients[:, j], color=PALETTE[j % len(PALETTE)], linewidth=1.6)
+            above.plot(x, path.coefficients[:, j], linewidth=1.6, **stroke(j))
         _label_ends(above, path.coefficients[-1].tolist(), names)
         above.axhline(0, color="#e6e8eb", linewidth=0.8, zorder=0)
         above.set(title=method, ylabel="coefficient" if column == 0 else "")
@@ -106,7 +106,14 @@ def growing_fits(
     for cell, (title, curves) in zip(cells, fits.items(), strict=False):
         cell.plot(grid, truth, color=INK, linewidth=1.1, linestyle=(0, (5, 3)))
         for number, (name, curve) in enumerate(curves.items()):
-            cell.plot(grid, curve, color=PALETTE[1 + number], linewidth=2, label=name)
+            cell.plot(
+                grid,
+                curve,
+                linewidth=2,
+                label=name,
+                color=PALETTE[1 + number],
+                linestyle=DASHES[number],
+            )
         cell.scatter(x, y, s=20, color=PALETTE[0], edgecolor="white", linewidth=0.5, zorder=3)
         cell.set(
             title=title,
@@ -122,7 +129,9 @@ def growing_fits(
         last.axhline(noise, color=QUIET, linewidth=1, linestyle=DASHED, label="the noise")
     for number, (name, values) in enumerate(errors.items()):
         sizes = range(1, len(values) + 1)
-        last.plot(sizes, values, marker="o", markersize=4, color=PALETTE[number], label=name)
+        last.plot(
+            sizes, values, marker="osD"[number % 3], markersize=4, label=name, **stroke(number)
+        )
     last.set(title="error", xlabel="bases", ylabel="root mean square error", yscale="log")
     last.set_ylim(
         top=min(last.get_ylim()[1], 100 * float(y.std()))

@@ -170,3 +170,11 @@ def mean_squared_errors(w: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def r_squared(w: Tensor, x: Tensor, y: Tensor) -> float:
     """R², the fraction of the variance of y that Xw explains."""
     return 1 - float((y - x @ w).square().sum() / (y - y.mean()).square().sum())
+
+
+def excess_loss(w: Tensor, solution: Tensor, x: Tensor, y: Tensor) -> float:
+    """The part of the loss that least squares removes and w does not, from 0 at the solution to 1
+    at w = 0: (J(w) - J(w*)) / (J(0) - J(w*)).
+    """
+    least = (y - x @ solution).square().sum()
+    return float(((y - x @ w).square().sum() - least) / (y.square().sum() - least))

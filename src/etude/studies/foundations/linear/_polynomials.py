@@ -29,6 +29,9 @@ def powers(x: Tensor, bases: int) -> Tensor:
 def growing_bases(points: int, noise: float, bases: int, path_points: int) -> Figure:
     """A noisy sine fitted by 1 … ``bases`` powers of x, and by all of them with ridge.
 
+    The best number of powers and the best λ are chosen on points of their own, which are neither
+    fitted nor drawn.
+
     Args:
         points: examples of the sample that is fitted.
         noise: standard deviation of the noise.
@@ -37,9 +40,11 @@ def growing_bases(points: int, noise: float, bases: int, path_points: int) -> Fi
     """
     x, y = (v.double() for v in data.noisy_sine(points, noise))
     x_new, y_new = (v.double() for v in data.noisy_sine(1_000, noise))
+    x_choice, y_choice = (v.double() for v in data.noisy_sine(1_000, noise))
     grid = torch.linspace(0, 1, 401).double()
     phi = powers(2 * x - 1, bases)
     phi_new = powers(2 * x_new - 1, bases)
+    phi_choice = powers(2 * x_choice - 1, bases)
     phi_grid = powers(2 * grid - 1, bases)
 
     solutions = [by_qr(phi[:, :m], y) for m in range(1, bases + 1)]
@@ -49,12 +54,12 @@ def growing_bases(points: int, noise: float, bases: int, path_points: int) -> Fi
         "fresh points": mean_squared_errors(w, phi_new, y_new).sqrt(),
     }
 
-    best = int(errors["fresh points"].argmin()) + 1
+    best = int(mean_squared_errors(w, phi_choice, y_choice).argmin()) + 1
     shown = sorted({min(2, bases), best, bases})
     fits = {f"{m} bases": {"fit": phi_grid @ w[m - 1]} for m in shown}
 
     w_ridge, _ = ridge(phi, y, torch.logspace(1, -9, path_points, dtype=torch.double))
-    least = mean_squared_errors(w_ridge, phi_new, y_new).argmin()
+    least = mean_squared_errors(w_ridge, phi_choice, y_choice).argmin()
     fits[f"{bases} bases"]["with ridge"] = phi_grid @ w_ridge[least]
 
     return growing_fits((x, y), grid, torch.sin(2 * math.pi * grid), fits, errors, noise)

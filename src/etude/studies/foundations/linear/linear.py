@@ -30,6 +30,7 @@ from ._least_squares import (
     Examples,
     by_qr,
     cross_validated_path,
+    excess_loss,
     lasso,
     r_squared,
     ridge,
@@ -47,7 +48,7 @@ class Linear(Study):
 
     batch: Count = 32  # examples a step of mini-batch descent, B
     epochs: Positive = 100.0  # passes over the training data, for each kind of descent
-    step_size: Positive = 1.0  # first step, as a fraction of the longest that is safe
+    step_size: Positive = 1.0  # first step, in units of η_B, for which the bound is best
     path_points: Count = 60  # values of λ along each path, from the strongest to the weakest
     parts: Count = 10  # parts of the training data, each held out once to choose λ
     points: Count = 20  # examples of the noisy sine that shows under- and overfitting
@@ -55,6 +56,7 @@ class Linear(Study):
     bases: Count = 16  # largest number of powers of x that are fitted to it
 
     claims = [
+        Claim("stochastic/distance", at_most=0.1, source="Etude"),
         Claim("r2/gap", at_most=0.01, each=True, source="Etude"),
         Claim("test/r2", at_least=0.52, each=True, source="Etude"),
     ]
@@ -97,6 +99,11 @@ class Linear(Study):
         run.result({f"{name}/r2": value for name, value in r2.items()}, held_out=len(table.test))
         run.result({"test/r2": min(r2[name] for name in descents)}, held_out=len(table.test))
         run.result({"r2/gap": gap}, held_out=len(table.test))
+        solution = coefficients["closed form"]
+        for name in descents:
+            w = coefficients[name]
+            run.result({f"{name}/excess": excess_loss(w, solution, x, y)})
+            run.result({f"{name}/distance": (w - solution).norm() / solution.norm()})
 
         optimum = r_squared(coefficients["closed form"], x, y)
         panels = {f"{n} training examples": (curves, optimum)}
@@ -127,7 +134,7 @@ class Linear(Study):
         n, p = x.shape
         h = torch.linalg.eigvalsh(x.T @ x / n)[-1]
         beta = x.square().sum(1).max()
-        safe = batch / (beta + (batch - 1) * h)  # the longest safe step
+        best = batch / (beta + (batch - 1) * h)  # η_B; twice as long is safe
 
         batches = training.Batches(train, batch)
         steps = math.ceil(self.epochs * n / batch)
@@ -137,7 +144,7 @@ class Linear(Study):
 
         for inputs, targets in run.steps(batches, steps, state=state, name=name):
             error = inputs @ w - targets  # (B,)
-            step_size = self.step_size * safe * (1 - run.progress)
+            step_size = self.step_size * best * (1 - run.progress)
             w -= step_size * (inputs.T @ error) / batch
             run.log(loss=error.square().mean() / 2)
             if run.every(max(1, len(batches) // 10)):

@@ -108,10 +108,14 @@ class Normalization(Study):
                 )
         comparison = training.compare(run, variants, self.repeats, SHOWN, name=name)
 
+        paired = {}
         for setting in settings:
             gains = comparison.gain(f"renorm, {setting}", f"batch, {setting}", SHOWN)
             gain = statistics.fmean(gains)
             run.result({f"renorm gain at {setting}": gain}, held_out=len(digits.test))
+            paired[setting] = training.interval(gains)
+        picture = figures.confidence_intervals(paired, "test accuracy: renorm − batch, same seeds")
+        run.figure(f"{name}_gain", picture)
 
         intervals: dict[str, list[figures.Interval]] = {norm: [] for norm in norms}
         for norm in norms:

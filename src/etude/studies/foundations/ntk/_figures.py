@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from etude.figures import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, canvas, finite, stroke
 
 
 def functions(
@@ -23,6 +23,9 @@ def functions(
         train: angles and targets of the training points, each (points,).
     """
     figure, panels = canvas(2.5 * len(outputs), 2.7, columns=len(outputs))
+    low, high = float(train[1].min()), float(train[1].max())
+    if limit.isfinite().all():
+        low, high = float(limit.min()), float(limit.max())
     for axes, (width, output) in zip(panels, outputs.items(), strict=True):
         axes.plot(grid, output, color=PALETTE[1], linewidth=2, label="network")
         axes.plot(grid, limit, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label="kernel")
@@ -30,7 +33,7 @@ def functions(
         axes.set(
             title=f"{width:,} units",
             xlabel="angle",
-            ylim=(float(limit.min()) - 0.6, float(limit.max()) + 0.6),
+            ylim=(low - 0.6, high + 0.6),
         )
         axes.set_xticks([0, np.pi, 2 * np.pi], ["0", "π", "2π"])
         if axes is not panels[0]:
@@ -53,11 +56,11 @@ def width_dependence(
     for number, (name, values) in enumerate(measured.items()):
         colour = PALETTE[number]
         axes.plot(
-            widths, [float(np.exp(np.log(v).mean())) for v in values], color=colour, label=name
+            widths, [float(np.exp(np.log(v).mean())) for v in values], label=name, **stroke(number)
         )
         for width, several in zip(widths, values, strict=True):
             axes.plot([width] * len(several), several, "o", color=colour, markersize=3.5, alpha=0.5)
-    first = max(float(np.max(values[0])) for values in measured.values())
+    first = max(finite(max(values[0]) for values in measured.values()), default=1.0)
     axes.plot(
         widths,
         [1.5 * first * (widths[0] / width) ** 0.5 for width in widths],

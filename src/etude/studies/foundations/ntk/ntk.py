@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -108,7 +110,24 @@ class NTK(Study):
             at_most=0.05,
             source="Jacot et al. (2018), in the limit 0; bound: Etude",
         ),
-        Claim("digits/accuracy", at_least=0.97, source="Etude"),
+        Claim(
+            "generated/slope/weights moved",
+            at_least=-0.55,
+            at_most=-0.45,
+            source="Jacot et al. (2018): -1/2; bounds: Etude",
+        ),
+        Claim(
+            "digits/slope/weights moved",
+            at_least=-0.55,
+            at_most=-0.45,
+            source="Jacot et al. (2018): -1/2; bounds: Etude",
+        ),
+        Claim(
+            "digits/slope/kernel changed",
+            at_least=-0.85,
+            at_most=-0.65,
+            source="-3/4, as the lesson derives; bounds: Etude",
+        ),
     ]
     courses = ["OU"]
 
@@ -165,6 +184,7 @@ class NTK(Study):
         measured = {}
         for metric in ("distance", "weights moved", "kernel changed"):
             measured[metric] = [comparison.measured[variant][metric] for variant in variants]
+            run.result({f"{name}/slope/{metric}": slope(self.widths, measured[metric])})
         title = f"{name}: what shrinks with the width"
         picture = width_dependence(self.widths, measured, title)
         run.figure(f"{name}_width", picture)
@@ -209,6 +229,22 @@ def distance(a: Tensor, b: Tensor) -> Tensor:
     """The relative distance |a - b| / |b| of two tensors of one shape, a scalar."""
     relative: Tensor = (a - b).norm() / b.norm()
     return relative
+
+
+def slope(widths: Sequence[int], measured: Sequence[Sequence[float]]) -> float:
+    """The exponent p of the law c · width^p that fits best on logarithmic axes, by least squares.
+
+    Args:
+        widths: two or more.
+        measured: for each width, the values of all networks; a width at which one of them is not
+            finite is left out.
+    """
+    x, y = [], []
+    for width, values in zip(widths, measured, strict=True):
+        if all(math.isfinite(value) and value > 0 for value in values):
+            x.append(math.log(width))
+            y.append(sum(map(math.log, values)) / len(values))
+    return statistics.linear_regression(x, y).slope if len(set(x)) > 1 else math.nan
 
 
 def on_circle(angle: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from etude.figures import INK, PALETTE, QUIET, Film, canvas
+from etude.figures import DASHES, INK, PALETTE, QUIET, Film, canvas
 
 from ._surfaces import Place, Surface
 
@@ -37,22 +37,23 @@ def paths_and_losses(
     for column, (group, walkers) in enumerate(paths.items()):
         above, below = axes[column], axes[len(paths) + column]
         _draw_surface(above, surface)
-        for name, path in walkers.items():
+        for number, (name, path) in enumerate(walkers.items()):
             places = np.array(path)
+            line = {"color": colours[name], "linestyle": DASHES[number], "alpha": 0.9}
             drawn = _clipped(places, surface.view)
             x, y = drawn[_distinct(drawn, surface.view)].T
-            above.plot(x, y, color=colours[name], linewidth=1.5, alpha=0.9, label=name, zorder=3)
+            above.plot(x, y, linewidth=1.5, label=name, zorder=3, **line)
             above.plot(*drawn[-1:].T, "o", color=colours[name], markersize=4, zorder=4)
             steps = np.unique(np.geomspace(1, len(path), 250).astype(int)) - 1
             values = surface.loss(torch.from_numpy(places[steps])).clamp(FLOOR, 1e12)
-            below.plot(steps + 1, values, color=colours[name], linewidth=1.4, alpha=0.9)
+            below.plot(steps + 1, values, linewidth=1.4, **line)
         start = next(iter(walkers.values()))[0]
         above.plot(*start, "o", color="white", markeredgecolor=INK, markersize=6, zorder=5)
         above.set_title(group)
         above.legend(
             fontsize=8,
             loc="best",
-            handlelength=1.2,
+            handlelength=2.6,
             labelspacing=0.25,
             frameon=True,
             framealpha=0.85,

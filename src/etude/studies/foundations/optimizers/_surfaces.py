@@ -129,6 +129,13 @@ class Walk:
         """The distance of an optimiser's last place to the nearest minimum."""
         return self.surface.distance(self.paths[name][-1])
 
+    def farthest(self, name: str, since: int) -> float:
+        """The largest distance of an optimiser from the nearest minimum after a step; where it
+        rests by then, the last one.
+        """
+        late = self.paths[name][since:] or self.paths[name][-1:]
+        return max(map(self.surface.distance, late))
+
     def arrival(self, name: str, radius: float) -> int | None:
         """The step after which an optimiser stayed so near to a minimum; None if it did not."""
         near = [self.surface.distance(place) <= radius for place in self.paths[name]]

@@ -102,6 +102,7 @@ class PerceptronRule(Study):
         ),
         Claim("xor/certificate", at_least=1.0, each=True, source="Gordan (1873)"),
         Claim("xor/two_layers", at_least=1.0, each=True, source="truth tables"),
+        Claim("xor/smooth", at_least=1.0, each=True, source="truth tables; four hidden units"),
         Claim("mistakes/bound", at_most=1.0, each=True, source="Novikoff (1962)"),
     ]
     courses = ["OU", "ITU"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from etude.figures import PALETTE, QUIET, canvas
+from etude.figures import QUIET, canvas, finite, stroke
 
 Series = tuple[Sequence[float], Sequence[float]]
 
@@ -25,7 +26,7 @@ def rates_and_batches(
     figure, (left, right) = canvas(9.0, 3.6, 1, 2)
     for axes, lines in ((left, rates), (right, batches)):
         for name, values in lines.items():
-            axes.plot(range(len(values)), values, color=colour(name, names), label=name)
+            axes.plot(range(len(values)), values, label=name, **style(name, names))
         axes.set(xlabel="step")
         axes.grid(visible=True, axis="y")
         axes.legend(fontsize=8)
@@ -48,23 +49,26 @@ def progress(lines: Mapping[str, Series], goal: float, measure: str) -> Figure:
     figure, (axes,) = canvas(8.2, 4.4)
     axes.axhline(goal, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     for name, (steps, values) in lines.items():
-        own = colour(name, list(lines))
-        axes.plot(steps, values, color=own, linewidth=1.4, label=name)
+        own = style(name, list(lines))
+        axes.plot(steps, values, linewidth=1.4, label=name, **own)
         reached = next(((s, v) for s, v in zip(steps, values, strict=True) if v >= goal), None)
         if reached:
-            axes.plot(*reached, "o", color=own, markersize=7, markeredgecolor="white", zorder=4)
-    last = [values[-1] for _, values in lines.values()]
+            axes.plot(
+                *reached, "o", color=own["color"], markersize=7, markeredgecolor="white", zorder=4
+            )
+    last = finite(values[-1] for _, values in lines.values())
     low = min(*last, goal) - 0.04
+    high = max(finite(value for _, values in lines.values() for value in values), default=goal)
     axes.set(
         xlabel="step",
         ylabel=measure,
-        ylim=(low, max(max(values) for _, values in lines.values()) + 0.005),
+        ylim=(low, high + 0.005),
     )
     axes.grid(visible=True, axis="y")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=9)
     return figure
 
 
-def colour(name: str, names: Sequence[str]) -> str:
-    """The colour that belongs to a name, by its place in the list."""
-    return PALETTE[names.index(name) % len(PALETTE)]
+def style(name: str, names: Sequence[str]) -> dict[str, Any]:
+    """The colour and the dashes that belong to a name, by its place in the list."""
+    return stroke(names.index(name))

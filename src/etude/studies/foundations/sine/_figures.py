@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from etude.figures import INK, PALETTE, QUIET, canvas
+from etude.figures import INK, PALETTE, QUIET, canvas, stroke
 
 
 def fitted_curve(
@@ -71,20 +71,18 @@ def families(
         grid: inputs at which the functions are drawn, (cells,).
         panels: title → values of the functions, (cells, functions).
         before: values of the first panel's functions before training, (cells, functions), which are
-            drawn thin and dashed.
+            drawn thin and pale.
         data: inputs of the training data, (rows,), which are marked along the axis.
         labels: labels of the vertical axes, one for each panel.
     """
     figure, axes = canvas(6.4, 2.7 * len(panels) + 0.4, rows=len(panels))
     for number, (cell, (title, functions)) in enumerate(zip(axes, panels.items(), strict=True)):
         for j, curve in enumerate(functions.detach().cpu().T):
-            colour = PALETTE[j % len(PALETTE)]
-            cell.plot(grid.cpu(), curve, color=colour, linewidth=1.6)
+            style = stroke(j)
+            cell.plot(grid.cpu(), curve, linewidth=1.6, **style)
             if before is not None and number == 0:
                 start = before.detach().cpu()[:, j]
-                cell.plot(
-                    grid.cpu(), start, color=colour, linewidth=0.9, linestyle=(0, (3, 2)), alpha=0.7
-                )
+                cell.plot(grid.cpu(), start, linewidth=0.8, alpha=0.5, **style)
         if data is not None:
             low, high = cell.get_ylim()
             floor = low - 0.04 * (high - low)

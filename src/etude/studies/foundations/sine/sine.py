@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from etude import Amount, Claim, Count, OptimizerName, Positive, Run, Study, data, training
 
+from ._draws import Fits, drawn
 from ._figures import families, fitted_curve
 
 
@@ -57,6 +59,7 @@ class Sine(Study):
     batch: Count = 10  # examples per step
     learning_rate: Positive = 0.3  # first rate of w and b; falls to zero along a straight line
     bases_rate: Amount = 0.01  # learning rate of μ and σ, as a fraction of that of w and b
+    draws: Count = 20  # further draws of the data, fitted with learned shapes and without
     optimizer: OptimizerName = "sgd"  # rule of a step; choose the learning rate to suit it
 
     claims = [
@@ -66,7 +69,8 @@ class Sine(Study):
             seeds=5,
             each=True,
             source="ECE-472 (2022), assignment 1; bound: Etude",
-        )
+        ),
+        Claim("shapes/gain", at_least=0.005, seeds=5, source="over shapes that stay; Etude"),
     ]
     courses = ["CU A1"]
 
@@ -107,6 +111,46 @@ class Sine(Study):
         labels = [r"$\phi_j(x)$", r"$w_j\,\phi_j(x)$"]
         run.figure("bases", families(wide, panels, before=start, data=x, labels=labels))
         run.keep(net)
+        self.compare_shapes(run)
+
+    def compare_shapes(self, run: Run) -> None:
+        """Fit further draws twice, with shapes that are learned and with shapes that stay."""
+        x, y = drawn(self.points, self.noise, self.draws)  # (draws, points)
+        learned = Fits(self.network, self.draws)
+        frozen = copy.deepcopy(learned)  # the same first weights
+        both = (learned, frozen)
+        weights = [
+            *(learned.w, learned.b),
+            *(frozen.w, frozen.b),
+        ]
+        shapes = [learned.mu, learned.sigma]
+        slow = self.bases_rate * self.learning_rate
+        groups: list[dict[str, Any]] = [
+            {"params": weights},
+            {"params": shapes, "lr": slow},
+        ]
+        optimizer = training.descent(self.optimizer, groups, self.learning_rate)
+        schedule = LambdaLR(optimizer, lambda step: 1 - step / self.steps)
+        batches = training.Batches((x.T, y.T), self.batch)
+        state = (*both, optimizer, schedule)
+
+        for inputs, targets in run.steps(batches, self.steps, state=state, name="draws"):
+            losses = []
+            for net in both:
+                error = targets.T - net(inputs.T)  # (draws, batch)
+                losses.append((error**2 / 2).mean(1).sum())
+            loss = torch.stack(losses).sum()
+            run.minimise(loss, optimizer, schedule)
+            run.log(loss=loss / (2 * self.draws))
+
+        reached = learned.distances()
+        without = frozen.distances()
+        gains = without - reached
+        better = (gains > 0).float()
+        run.result({"shapes/rmse": reached.mean()})
+        run.result({"frozen/rmse": without.mean()})
+        run.result({"shapes/gain": gains.mean()})
+        run.result({"shapes/better": better.mean()})
 
     def network(self) -> GaussianBases:
         """A new model, with its bases where they begin."""

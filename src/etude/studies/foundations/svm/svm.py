@@ -108,8 +108,10 @@ class SVM(Study):
         train, test = images
         net = self.descend(run, "digits", train, test, outputs=10)
         templates = net.weight.view(10, 1, 8, 8)
-        title = "weights of the pixels in the scores of 0 to 9"
-        run.figure("templates", figures.filter_grid(templates, title, 10))
+        largest = float(templates.detach().abs().max())
+        title = f"weights of the pixels in each score; blue is −{largest:.2g}, red {largest:.2g}"
+        picture = figures.filter_grid(templates, title, 10, list("0123456789"), one_scale=True)
+        run.figure("templates", picture)
 
         self.maximise_dual(run, "breast_cancer", *tumours)
         machine = self.maximise_dual(run, "moons", *moons)

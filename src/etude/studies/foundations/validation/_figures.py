@@ -96,29 +96,66 @@ def learning_curves(
     return figure
 
 
-def selection(penalties: Tensor, errors: Tensor, chosen: int, test: float) -> Figure:
-    """The error on each fold for each penalty, their mean, the choice, and its test error.
+def selection(
+    penalties: Tensor, errors: Tensor, chosen: int, rmse: Mapping[str, float | Tensor]
+) -> Figure:
+    """The error on each fold for each penalty, their mean, the choice, and least squares beside it.
 
     Args:
         penalties: the values of λ, (λ,).
         errors: root mean squared errors on the folds, (folds, λ).
         chosen: the index of the chosen λ.
-        test: the root mean squared error of the choice on the test rows.
+        rmse: root mean squared errors of ``diabetes`` (the choice) and of ``least_squares``, each
+            by cross-validation (``…/rmse/chosen``) and on the test rows (``…/rmse/test``).
     """
-    figure, (axes,) = canvas(6.2, 3.8)
+    figure, (axes,) = canvas(7.0, 4.2)
     x = penalties.numpy()
     mean = errors.square().mean(0).sqrt()
-    axes.plot(x, errors.T, color=PALETTE[0], linewidth=0.7, alpha=0.35)
-    axes.plot(x, mean, color=PALETTE[0], linewidth=2.2, label="mean over the folds")
+    axes.plot(x, errors.T, color=PALETTE[0], linewidth=0.7, alpha=0.3)
+    axes.plot(x, mean, color=PALETTE[0], linewidth=2.2, label="64 columns: mean of the folds")
+    axes.axhline(
+        float(rmse["least_squares/rmse/chosen"]),
+        color=PALETTE[1],
+        linestyle=(0, (5, 3)),
+        label="10 columns, least squares: mean of the folds",
+    )
     axes.plot(
         x[chosen],
         mean[chosen],
         "o",
         color=PALETTE[0],
-        markersize=7,
-        label=f"chosen: λ = {x[chosen]:.3g}",
+        markersize=8,
+        label=f"chosen: λ = {x[chosen]:.2g}",
     )
-    axes.plot(x[chosen], test, "D", color=PALETTE[1], markersize=7, label="its error on test rows")
+    tested = [float(rmse[f"{model}/rmse/test"]) for model in ("diabetes", "least_squares")]
+    axes.plot(
+        x[chosen], tested[0], "D", color=PALETTE[0], markersize=8, label="64 columns: test rows"
+    )
+    axes.plot(x[0], tested[1], "D", color=PALETTE[1], markersize=8, label="10 columns: test rows")
     axes.set(xscale="log", xlabel="penalty λ", ylabel="root mean squared error, held-out rows")
-    axes.legend(fontsize=9)
+    axes.set_ylim(float(errors.min()) - 2, max(*tested, 1.1 * float(mean.max())))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def divisions(estimated: Tensor, measured: Tensor) -> Figure:
+    """For each division of the table, what cross-validation says of ridge minus least squares, and
+    what the test rows say.
+
+    Args:
+        estimated: differences of mean squared errors by cross-validation, (divisions,).
+        measured: the same on the test rows, (divisions,).
+    """
+    figure, (axes,) = canvas(5.6, 4.6)
+    axes.axhline(0, color=QUIET, linewidth=1)
+    axes.axvline(0, color=QUIET, linewidth=1)
+    axes.plot(estimated, measured, "o", color=PALETTE[0], alpha=0.5, label="one division")
+    axes.plot(
+        estimated.mean(), measured.mean(), "D", color=PALETTE[1], markersize=9, label="their mean"
+    )
+    axes.set(
+        xlabel="cross-validation: error of ridge − least squares",
+        ylabel="test rows: error of ridge − least squares",
+    )
+    axes.legend(loc="upper right")
     return figure

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 from torch import Tensor
 
-from etude.figures import DIVERGING, PALETTE, QUIET, canvas
+from etude.figures import DIVERGING, PALETTE, QUIET, canvas, stroke
 
 
 def position_encodings(table: Tensor, distances: Tensor, cosines: Tensor, bias: Tensor) -> Figure:
@@ -47,9 +47,7 @@ def position_encodings(table: Tensor, distances: Tensor, cosines: Tensor, bias: 
     turned.set_ylim(-1.5, 1.1)
     turned.set_yticks([-1, 0, 1])
     for head, line in enumerate(bias):
-        lowered.plot(
-            apart, line.numpy(), color=PALETTE[head % len(PALETTE)], label=f"head {head + 1}"
-        )
+        lowered.plot(apart, line.numpy(), label=f"head {head + 1}", **stroke(head))
     lowered.set(title="ALiBi: added to the scores", xlabel="distance $t - s$")
     lowered.legend(fontsize=8, loc="lower center")
     for panel in (turned, lowered):

@@ -1,0 +1,49 @@
+"""Fits of many draws of the data at once: with shapes that are learned, and with shapes that stay
+as they begin.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from etude import data
+
+
+class Fits(nn.Module):
+    """One model for each draw of the data, their parameters stacked: (draws, …).
+
+    Args:
+        network: makes a new model, with parameters w, b, mu and sigma.
+        draws: how many.
+    """
+
+    def __init__(self, network: Callable[[], nn.Module], draws: int) -> None:
+        super().__init__()
+        nets = [dict(network().named_parameters()) for _ in range(draws)]
+        self.w = nn.Parameter(torch.stack([net["w"].detach() for net in nets]))
+        self.b = nn.Parameter(torch.stack([net["b"].detach() for net in nets]))
+        self.mu = nn.Parameter(torch.stack([net["mu"].detach() for net in nets]))
+        self.sigma = nn.Parameter(torch.stack([net["sigma"].detach() for net in nets]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The fitted values of each model at its own points: (draws, rows) → (draws, rows)."""
+        distances = (x[:, :, None] - self.mu[:, None]) ** 2
+        phi = torch.exp(-distances / self.sigma[:, None] ** 2)  # (draws, rows, bases)
+        return (phi @ self.w[:, :, None]).squeeze(2) + self.b[:, None]
+
+    def distances(self) -> Tensor:
+        """The root mean square distance of each fit from the sine, (draws,)."""
+        x = torch.linspace(0, 1, 201)
+        with torch.no_grad():
+            fits = self(x.expand(len(self.b), -1))
+        return (fits - torch.sin(2 * math.pi * x)).square().mean(1).sqrt()
+
+
+def drawn(points: int, noise: float, draws: int) -> tuple[Tensor, Tensor]:
+    """x and y of many draws of the noisy sine, each (draws, points)."""
+    pairs = [data.noisy_sine(points, noise) for _ in range(draws)]
+    return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
