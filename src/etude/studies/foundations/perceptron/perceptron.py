@@ -132,8 +132,7 @@ class PerceptronRule(Study):
         m = certificate(xor)
         total = m @ xor.a  # Σ m_i a_i, which is 0
         proved = bool(m.any()) and not total.any()
-        run.result({"xor/cycle": int(m.sum())})
-        run.result({"xor/certificate": float(proved)})
+        run.result({"xor/cycle": int(m.sum()), "xor/certificate": float(proved)})
 
         outputs = two_layers(units, BITS)
         run.result({"xor/two_layers": fraction_correct(outputs, targets)})

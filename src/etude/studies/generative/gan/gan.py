@@ -192,13 +192,11 @@ class GAN(Study):
         train = run.place(points), run.place(modes)
         films = {}
         for loss in LOSSES:
-            generator = PlaneNetwork(self.latent, 2)
-            critic = PlaneNetwork(2, 1)
             mean, (times, films[loss]) = self.play(
                 run,
                 train,
-                generator,
-                critic,
+                PlaneNetwork(self.latent, 2),
+                PlaneNetwork(2, 1),
                 loss=loss,
                 steps=self.ring_steps,
                 beta1=self.ring_beta1,
@@ -221,10 +219,9 @@ class GAN(Study):
         names = [str(k) for k in range(10)] if self.conditional else []
         ten = torch.arange(10, device=run.device)
         x = generate(generator, self.codes(run, 100), ten.repeat_interleave(10)).view(10, 10, -1)
-        title = "asked for" if self.conditional else "generated"
-        run.figure("samples", mosaic({title: x}, names), cover=True)
-        x = x[:, :7]
-        panels = {"generated": x, "its nearest training digit": nearest_examples(x, real)}
+        run.figure("samples", mosaic({"generated": x}, names), cover=True)
+        nearest = nearest_examples(x[:, :7], real)
+        panels = {"generated": x[:, :7], "its nearest training digit": nearest}
         run.figure("nearest", mosaic(panels, names))
 
         times, pictures = film
