@@ -94,8 +94,9 @@ def _folded(tokens: Sequence[Token]) -> list[Token]:
     for place, token in enumerate(tokens):
         if place + 1 in marks or place - 1 in marks:
             continue  # the ends of the paragraph
-        mark = marks.get(place)
-        shown.append(token if mark is None else Token("html_block", "", 0, content=f"{mark}\n"))
+        if place in marks:
+            token = Token("html_block", "", 0, content=f"{marks[place]}\n")
+        shown.append(token)
     return shown
 
 
