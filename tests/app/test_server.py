@@ -70,6 +70,16 @@ def names(root: Path) -> list[str]:
     return [folder.name for folder in find_runs(root)]
 
 
+def test_a_study_is_found_by_any_word_of_its_lesson(page: TestClient) -> None:
+    shown = page.get("/").text
+    for entry in Catalogue().all():
+        card = shown[shown.index(f'data-words="{entry.name} ') :]
+        words = card[: card.index('">')].split()
+        last = re.findall(r"[a-z]{4,}", entry.references.lower())[-1]
+        assert any(last in word for word in words), "the end is looked through, too"
+        assert len(words) == len({*words})
+
+
 def test_the_catalogue_shows_every_study(page: TestClient) -> None:
     shown = page.get("/").text
     for entry in Catalogue().all():

@@ -106,6 +106,14 @@ def test_comparing_needs_no_torch(run: Path, place: Path) -> None:
     assert (place / "runs" / "compare.svg").read_bytes().startswith(b"<?xml")
 
 
+def test_help_and_version_are_verbs_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "version") == said(capsys, "--version")
+    assert said(capsys, "help") == said(capsys, "--help")
+    with pytest.raises(SystemExit):
+        main(["help", "runs"])
+    assert capsys.readouterr().out.startswith("usage: etude runs")
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     try:
@@ -303,6 +311,22 @@ def test_two_runs_side_by_side(run: Path, place: Path, capsys: pytest.CaptureFix
     assert (place / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert said(capsys, "compare", run, run).splitlines()[-1] == "curves: runs/compare.svg"
     assert (place / "runs" / "compare.svg").stat().st_size > 1_000
+
+
+def test_a_study_alone_is_its_last_two_runs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "at least two runs" in complaint(capsys, "compare", "tiny")
+    for year in ("2019", "2020", "2021"):
+        shutil.copytree(run, run.parent / f"{year}-01-01_00-00-00-0000")
+
+    def compared(*names: str) -> list[str]:
+        lines = said(capsys, "compare", *names).splitlines()
+        return [line.split()[1] for line in lines if line[:1].isdigit()]
+
+    latest = f"tiny/{run.name}"
+    assert compared("tiny") == ["tiny/2021-01-01_00-00-00-0000", latest]
+    assert compared("tiny", "2019") == [latest, "tiny/2019-01-01_00-00-00-0000"]
+    assert len(compared("tiny/20")) == 4
+    assert len(compared("2020", "2021")) == 2
 
 
 def test_comparing_what_is_not_there(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -523,7 +547,7 @@ def test_a_list_that_was_kept_says_what_the_runs_say(
     (folders[2] / "study.json").write_text("{")
     assert rows()[2]["state"] == "damaged"
     shutil.rmtree(folders[0])
-    assert len(rows("--study", "one")) == 2
+    assert len(rows("--study", "one")) == len(rows("one")) == 2
     for kept in (tmp_path / "cache" / "listings").iterdir():
         kept.write_text('{"made by": 3, "runs": [')
     assert len(rows()) == 2

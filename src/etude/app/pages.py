@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -105,6 +106,7 @@ class Pages:
             topics=titles,
             courses=courses,
             pictured=pictured,
+            words={entry.name: _words(entry.name, entry.lesson) for entry in entries},
         )
 
     def study(self, request: Request) -> Response:
@@ -498,6 +500,12 @@ def all_entries() -> list[Entry]:
             _known[key] = catalogue[name]
         found.append(_known[key])
     return found
+
+
+@lru_cache(256)
+def _words(name: str, lesson: str) -> str:
+    """All words by which a study is found, each once."""
+    return " ".join(dict.fromkeys(re.findall(r"[\w-]{2,}", f"{name} {lesson}".lower())))
 
 
 @lru_cache(256)

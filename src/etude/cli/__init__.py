@@ -80,6 +80,8 @@ def complain(sentence: object) -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if len(arguments) == 2 and arguments[0] == "help":
+        arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         echo(
             "etude: deep learning's courses as software that runs\n\nusage: etude VERB …\n",
@@ -93,7 +95,7 @@ def _dispatch(arguments: list[str]) -> int:
             lines=True,
         )
         return 0
-    if arguments[0] in ("-V", "--version"):
+    if arguments[0] in ("-V", "--version", "version"):
         from importlib import metadata
 
         echo(f"etude {metadata.version('etude')}")

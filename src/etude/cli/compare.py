@@ -19,7 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         nargs="+",
-        help="two or more: a folder, the beginning of a run's name, or a study for its last run",
+        help="a folder, the beginning of the names of some runs, or a study for its last run; a"
+        " study alone: its last two",
     )
     parser.add_argument(
         "--figure",
@@ -34,7 +35,7 @@ def main(options: argparse.Namespace) -> int:
     """Print the tables, draw the figure and say where it lies."""
     from etude.results.compare import compare, draw
 
-    folders = [RunFolder.open(run, options.runs) for run in options.run]
+    folders = chosen(options.run, options.runs)
     found = compare(folders)
     numbers = [str(number) for number in range(1, len(folders) + 1)]
     for number, name in zip(numbers, found.runs, strict=True):
@@ -55,6 +56,23 @@ def main(options: argparse.Namespace) -> int:
         else "curves: none of these runs logged any"
     )
     return 0
+
+
+def chosen(names: list[str], root: str | None) -> list[RunFolder]:
+    """The runs that are meant.
+
+    Raises:
+        UserError: a name means none, or one of them can't be read.
+    """
+    found: list[RunFolder] = []
+    for name in names:
+        matches = RunFolder.matching(name, root)
+        if matches[0].path.parent == runs_root(root) / name:  # a study's
+            matches = matches[-2:] if len(names) == 1 else matches[-1:]
+        for folder in matches:
+            folder.check()
+        found += matches
+    return found
 
 
 def table(heading: str, numbers: list[str], rows: list[list[str]]) -> None:

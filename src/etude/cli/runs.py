@@ -18,7 +18,8 @@ from etude.runs.record import option_of
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude runs``."""
-    parser.add_argument("--study", help="show the runs of one study")
+    parser.add_argument("study", nargs="?", help="show the runs of one study")
+    parser.add_argument("--study", dest="of", metavar="STUDY", help="the same")
     parser.add_argument("--json", action="store_true", help="as JSON")
     add_runs(parser)
 
@@ -27,13 +28,12 @@ def main(options: argparse.Namespace) -> int:
     """Print the runs, oldest first."""
     root = runs_root(options.runs)
     rows = Listing(root, cache_folder()).rows()
-    if options.study:
+    study = options.study or options.of
+    if study:
         studies = {Path(row["path"]).parent.name for row in rows}
-        if options.study not in studies:
-            raise UserError(
-                f"no run of study '{options.study}' in {root}{nearest(options.study, studies)}"
-            )
-        rows = [row for row in rows if Path(row["path"]).parent.name == options.study]
+        if study not in studies:
+            raise UserError(f"no run of study '{study}' in {root}{nearest(study, studies)}")
+        rows = [row for row in rows if Path(row["path"]).parent.name == study]
     if options.json:
         echo_json(rows)
         return 0

@@ -89,35 +89,37 @@ class RunFolder:
             UserError: there is no such run, or more than one; or its folder holds what none may
                 (:meth:`check`).
         """
-        found = cls._named(Path(path), root, choose)
-        found.check()
-        return found
+        matches = cls.matching(path, root)
+        if len(matches) > 1 and matches[0].path.parent == runs_root(root) / path:  # a study's
+            matches = [choose(matches)]
+        if len(matches) > 1:
+            raise UserError(
+                f"'{path}' names {len(matches)} runs; give more of the name, as 'etude runs' shows"
+                " it"
+            )
+        matches[0].check()
+        return matches[0]
 
     @classmethod
-    def _named(
-        cls,
-        given: Path,
-        root: str | Path | None,
-        choose: Callable[[Sequence[RunFolder]], RunFolder],
-    ) -> RunFolder:
+    def matching(cls, path: str | Path, root: str | Path | None = None) -> list[RunFolder]:
+        """All runs that a folder, the beginning of a run's name, or a study's name means, oldest
+        first.
+
+        Raises:
+            UserError: there is none.
+        """
+        given = Path(path)
         if os.path.lexists(given / "study.json"):
-            return cls(given)
+            return [cls(given)]
         if given.name and not given.is_absolute() and ".." not in given.parts:
-            base = runs_root(root)
-            matches = [f for f in find_runs(root) if f.path.name.startswith(given.name)]
+            runs = find_runs(root)
+            matches = [f for f in runs if f.path.name.startswith(given.name)]
             matches = [
                 f for f in matches if len(given.parts) == 1 or f.path.parent.name == given.parts[-2]
             ]
-            if not matches and (base / given).is_dir():
-                runs = [f for f in find_runs(root) if f.path.parent == base / given]
-                matches = [choose(runs)] if runs else []
-            if len(matches) == 1:
-                return matches[0]
+            matches = matches or [f for f in runs if f.path.parent == runs_root(root) / given]
             if matches:
-                raise UserError(
-                    f"'{given}' names {len(matches)} runs; give more of the name, as 'etude runs'"
-                    " shows it"
-                )
+                return matches
         near = nearest(given.name, {folder.path.parent.name for folder in find_runs(root)})
         raise UserError(
             f"no run at '{given}': expected a folder with a study.json; 'etude runs' shows those"

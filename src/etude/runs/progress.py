@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PLAIN_SECONDS = 10.0
 LIVE_SECONDS = 0.2
+WIDE = 100  # columns of a terminal that has room for a bar beside the words
 
 
 class Progress:
@@ -109,10 +110,12 @@ class Progress:
             def on_broken_pipe(self) -> None:
                 raise BrokenPipeError  # rich would end the process
 
-        width = shutil.get_terminal_size().columns if os.environ.get("COLUMNS") else None
+        columns = shutil.get_terminal_size().columns
+        width = columns if os.environ.get("COLUMNS") else None
+        bar = [progress.BarColumn()] if columns >= WIDE else []  # the words say more
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}", markup=False),
-            progress.BarColumn(),
+            *bar,
             progress.MofNCompleteColumn(),
             progress.TextColumn("{task.fields[words]}", markup=False),
             progress.TextColumn("{task.fields[rate]}"),

@@ -41,7 +41,7 @@ function drawCurves(curves, into) {
     const plot = new uPlot({
       width: Math.max(260, box.clientWidth - 26), height: 230, legend: { show: names.length > 1 && names.length <= 12, live: lines.length <= 12 },
       scales: { x: { time: false }, y: log ? { distr: 3 } : {} }, cursor: { y: false },
-      axes: [axis, { ...axis, size: 58, values: (u, ticks) => ticks.map((t) => t === null ? "" : Math.abs(t) >= 1e5 || (t && Math.abs(t) < 1e-3) ? t.toExponential(0) : String(+t.toPrecision(4))) }],
+      axes: [axis, { ...axis, size: 58, values: (u, ticks) => ticks.map((t) => t === null ? "" : Math.abs(t) >= 1e5 || (t && Math.abs(t) < 1e-3) ? t.toExponential(2).replace(/\.?0+e/, "e") : String(+t.toPrecision(4))) }],
       series: [{ label: "step" }, ...lines.map((line) => ({
         label: lines.length <= 12 && line.stage.includes("#") ? `${name(line)} #${line.stage.split("#")[1]}` : name(line), spanGaps: true,
         stroke: PALETTE[names.indexOf(name(line)) % PALETTE.length], dash: DASHES[names.indexOf(name(line)) % DASHES.length], width: 1.6,
