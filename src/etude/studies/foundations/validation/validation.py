@@ -166,7 +166,8 @@ class Validation(Study):
             "nested/optimism": sum(optimism) / len(optimism),
         }
         run.result(rmse)
-        by_fold = held_out.ridge.split([len(fold) for _, fold in folds], 1)
+        sizes = [len(fold) for _, fold in folds]
+        by_fold = torch.split(held_out.ridge, sizes, 1)
         curves = torch.stack([errors.mean(1).sqrt() for errors in by_fold])
         picture = selection(penalties, curves, chosen, rmse)
         run.figure("selection", picture)
