@@ -406,6 +406,7 @@ GLOSSARY = {  # a name that several studies use has one type and one meaning in 
     "dataset": ("Literal", "what is learned from"),
     "discount": ("Fraction", "γ, of a reward one step later"),
     "dropout": ("Fraction", "the fraction of activations that is dropped in training"),
+    "draws": ("Count", "data sets that are drawn"),
     "environment": ("str", "a name of Gymnasium's"),
     "episodes": ("Count", "episodes on which a policy is judged"),
     "epochs": ("Positive", "passes over the training data"),

@@ -47,7 +47,7 @@ FEWER = {
     "frames": 3,
     "divisions": 3,
     "partitions": 1,
-    "tables": 2,
+    "noise_tables": 2,
     "length": 60,
 }
 """Fields that only say how often something is done, after or beside the first loop."""

@@ -33,14 +33,16 @@ class Fits(nn.Module):
         """The fitted values of each model at its own points: (draws, rows) → (draws, rows)."""
         distances = (x[:, :, None] - self.mu[:, None]) ** 2
         phi = torch.exp(-distances / self.sigma[:, None] ** 2)  # (draws, rows, bases)
-        return (phi @ self.w[:, :, None]).squeeze(2) + self.b[:, None]
+        values: Tensor = (phi @ self.w[:, :, None]).squeeze(2) + self.b[:, None]
+        return values
 
     def distances(self) -> Tensor:
         """The root mean square distance of each fit from the sine, (draws,)."""
         x = torch.linspace(0, 1, 201)
         with torch.no_grad():
             fits = self(x.expand(len(self.b), -1))
-        return (fits - torch.sin(2 * math.pi * x)).square().mean(1).sqrt()
+        found: Tensor = (fits - torch.sin(2 * math.pi * x)).square().mean(1).sqrt()
+        return found
 
 
 def drawn(points: int, noise: float, draws: int) -> tuple[Tensor, Tensor]:

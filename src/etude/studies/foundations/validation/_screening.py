@@ -38,4 +38,5 @@ def strongest(x: Tensor, y: Tensor, kept: int) -> Tensor:
     """The indices of the columns with the largest absolute correlation with ``y``, (kept,)."""
     x = x - x.mean(0)
     correlation = (y - y.mean()) @ x / x.norm(dim=0)
-    return correlation.abs().topk(kept).indices
+    chosen: Tensor = correlation.abs().topk(kept).indices
+    return chosen

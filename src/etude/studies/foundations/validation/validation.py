@@ -30,9 +30,9 @@ class Validation(Study):
     lambdas: Count = 41  # values of λ to choose from, between 10⁻⁵ and 10
     partitions: Count = 5  # into parts, over which the optimism of the choice is averaged
     divisions: Count = 60  # of the whole table into training and test rows
-    tables: Count = 50  # of noise, in which columns are screened
-    rows: Count = 50  # of such a table
-    columns: Count = 1_000  # of such a table
+    noise_tables: Count = 50  # of noise, in which columns are screened
+    noise_rows: Count = 50  # of such a table
+    noise_columns: Count = 1_000  # of such a table
     kept: Count = 10  # columns that screening keeps
 
     claims = [
@@ -166,7 +166,8 @@ class Validation(Study):
             "nested/optimism": sum(optimism) / len(optimism),
         }
         run.result(rmse)
-        by_fold = held_out.ridge.split([len(fold) for _, fold in folds], 1)
+        sizes = [len(fold) for _, fold in folds]
+        by_fold = torch.split(held_out.ridge, sizes, 1)
         curves = torch.stack([errors.mean(1).sqrt() for errors in by_fold])
         picture = selection(penalties, curves, chosen, rmse)
         run.figure("selection", picture)
@@ -200,9 +201,9 @@ class Validation(Study):
     def screen(self, run: Run) -> None:
         """Choose columns of pure noise by their labels, before the folds and within them."""
         found: dict[str, list[float]] = {"outside": [], "inside": []}
-        for _ in range(self.tables):
-            x = torch.randn(self.rows, self.columns, dtype=DOUBLE)
-            y = torch.randn(self.rows, dtype=DOUBLE)
+        for _ in range(self.noise_tables):
+            x = torch.randn(self.noise_rows, self.noise_columns, dtype=DOUBLE)
+            y = torch.randn(self.noise_rows, dtype=DOUBLE)
             for where, values in found.items():
                 inside = where == "inside"
                 values.append(screened_r2(x, y, self.kept, self.parts, inside=inside))
