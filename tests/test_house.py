@@ -327,18 +327,12 @@ def test_no_assignment_is_packed(entry: Entry) -> None:
 
 
 UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one leaves
-    "agnews",
     "autodiff",
     "backprop",
     "cifar",
     "detection",
     "diffusion",
-    "digits",
     "fewest",
-    "gcn",
-    "gpt",
-    "linear",
-    "logistic",
     "nerf",
     "normalization",
     "ntk",
@@ -351,10 +345,8 @@ UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one
     "sine",
     "spirals",
     "svm",
-    "transformer",
     "translation",
     "vae",
-    "validation",
 }
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from etude import (
     Amount,
     Claim,
+    Control,
     Count,
     Positive,
     Run,
@@ -57,6 +58,13 @@ class Linear(Study):
 
     claims = [
         Claim("stochastic/distance", at_most=0.1, source="Etude"),
+        Control(
+            "batch/distance",
+            at_least=0.3,
+            source="Etude",
+            of="stochastic/distance",
+            without="steps on single examples",
+        ),
         Claim("r2/gap", at_most=0.01, each=True, source="Etude"),
         Claim("test/r2", at_least=0.52, each=True, source="Etude"),
     ]

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from etude import Claim, Count, Positive, Run, Study, data, training
+from etude import Claim, Control, Count, Positive, Run, Study, data, training
 from etude.networks.standardised import Standardised
 from etude.studies.foundations._convergence import Series, convergence
 
@@ -77,6 +77,13 @@ class Logistic(Study):
             at_most=1e-8,
             each=True,
             source="0 at the maximum; bound: Etude",
+        ),
+        Control(
+            "iris/gradient descent/gradient",
+            at_least=1e-5,
+            source="Etude",
+            of="iris/Newton/gradient",
+            without="second derivatives",
         ),
     ]
     courses = ["OU", "ITU", "CU"]

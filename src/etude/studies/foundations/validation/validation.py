@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from etude import Amount, Claim, Count, Run, Study, data
+from etude import Amount, Claim, Control, Count, Run, Study, data
 
 from ._figures import decomposition, divisions, fitted_curves, learning_curves, selection
 from ._ridge import cross_validate, estimates, nested, squared_errors
@@ -42,7 +42,21 @@ class Validation(Study):
             source="an identity; bound: Etude",
         ),
         Claim("divisions/cross_validation/gap", at_most=0.05, source="Etude"),
+        Control(
+            "divisions/training/gap",
+            at_least=0.1,
+            source="Etude",
+            of="divisions/cross_validation/gap",
+            without="rows that are held out",
+        ),
         Claim("screening/inside/r2", at_most=0.0, source="ESL 7.10.2; bound: Etude"),
+        Control(
+            "screening/outside/r2",
+            at_least=0.2,
+            source="ESL 7.10.2; bound: Etude",
+            of="screening/inside/r2",
+            without="choosing within each fold",
+        ),
     ]
     courses = ["ITU", "NCKU", "CU"]
 

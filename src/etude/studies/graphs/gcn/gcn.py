@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from etude import (
     Amount,
     Claim,
+    Control,
     Count,
     Fraction,
     Natural,
@@ -59,6 +60,20 @@ class GraphConvolution(Study):
     claims = [
         Claim("test/accuracy", at_least=0.96, source="Etude: as many as label propagation"),
         Claim("both/test/accuracy", at_least=0.9, source="Etude"),
+        Control(
+            "features/test/accuracy",
+            at_most=0.85,
+            source="Etude",
+            of="both/test/accuracy",
+            without="edges",
+        ),
+        Control(
+            "edges/test/accuracy",
+            at_most=0.85,
+            source="Etude",
+            of="both/test/accuracy",
+            without="features",
+        ),
         Claim("gain/over either alone", at_least=0.08, source="Etude"),
         Claim("deepest/test/accuracy", at_least=0.9, source="Etude"),
         Claim(

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude import (
     Amount,
     Claim,
+    Control,
     Count,
     OptimizerName,
     Positive,
@@ -58,7 +59,13 @@ class Transformer(Study):
 
     claims = [
         Claim("test/exact", at_least=0.99, source="Etude"),
-        Claim("no_positions/test/exact", at_most=0.01, source="Etude: attention is of a set"),
+        Control(
+            "no_positions/test/exact",
+            at_most=0.01,
+            source="Etude: attention is of a set",
+            of="test/exact",
+            without="positions",
+        ),
     ]
     courses = ["CU", "ITU", "NCKU", "OU", "CUHK"]
 
