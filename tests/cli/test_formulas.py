@@ -46,6 +46,14 @@ def test_a_formula_is_one_line_that_says_the_same(latex: str, text: str) -> None
     assert formula(latex) == text
 
 
+def test_no_formula_says_anything_to_the_terminal_or_takes_for_ever() -> None:
+    """A lesson may be a stranger's."""
+    assert formula(r"\text{a&#x202e;b}") == r"a\u202eb"
+    for command in ("hat", "overline", "widehat", "vec", "sqrt"):
+        deep = rf"\{command}{{" * 60 + "ab" + "}" * 60
+        assert "a" in formula(deep)
+
+
 def test_raised_and_lowered_signs_are_those_of_their_letters() -> None:
     alike = str.maketrans("−⊤∗", "-T*")
     for signs in (RAISED, LOWERED):

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from etude.errors import printable
 from etude.runs.mathml import leaf, tree
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def formula(latex: str) -> str:
         text = _row([tree(latex)])
     except Exception:  # the converter raises whatever its parser stumbles over
         text = latex
-    return " ".join((latex if "\\" in text else text).split())  # a command that it does not know
+    text = latex if "\\" in text else text  # a command that it does not know
+    return printable(" ".join(text.split()))  # references in it may have stood for any sign
 
 
 def _write(element: Element) -> str:
@@ -208,8 +210,11 @@ def _bound(element: Element) -> str:
 
 
 def _bound_row(parts: Sequence[Element]) -> str:
-    """In brackets, where it is more than one term."""
-    written = _row(parts).strip()
+    return _in_brackets(parts, _row(parts).strip())
+
+
+def _in_brackets(parts: Sequence[Element], written: str) -> str:
+    """What was written of some parts, in brackets where it is more than one term."""
     one = len(_flat(parts)) < 2 and "/" not in written
     derivative = written.startswith("∂") and all(map(_in_a_term, written[1:]))
     norm = written[:1] in BARS and written[-1:] in BARS and len(BARS & {*written[1:-1]}) == 0
@@ -230,7 +235,8 @@ def _script(text: str, signs: dict[str, str], mark: str) -> str:
 
 
 def _over(base: Element, accent: str) -> str:
-    written = _write(base)
+    parts = _flat([base])
+    written = _row(parts).strip()  # once: twice at each level would be without end in a deep one
     if accent in OVER and len(written) == 1:
         return unicodedata.normalize("NFC", written + OVER[accent])
     if accent in OVER and OVER[accent] == OVER["¯"]:
@@ -238,7 +244,7 @@ def _over(base: Element, accent: str) -> str:
         return "".join(
             sign if no_line else sign + LINE for sign, no_line in zip(written, alone, strict=True)
         )
-    return _bound(base) + _script(accent, RAISED, "^")
+    return _in_brackets(parts, written) + _script(accent, RAISED, "^")
 
 
 LOW_OR_HIGH = {*RAISED.values(), *LOWERED.values()}

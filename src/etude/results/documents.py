@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from etude.catalogue import in_order
-from etude.claims import Claim
+from etude.claims import Claim, Control
 from etude.entry import Entry
 
 FEATURED = (  # what the README shows: of each topic one at least
@@ -165,7 +165,8 @@ def lesson_part(entry: Entry) -> str:
         time = _duration(of_scale["seconds"]) if found else ""
         cells = [
             claim.scale,
-            f"`{claim.metric}` {claim.bound}",
+            f"`{claim.metric}` {claim.bound}"
+            + (f", without {claim.without}" if isinstance(claim, Control) else ""),
             measured,
             _mark(claim, found),
             time,

@@ -36,11 +36,7 @@ class Validation(Study):
     kept: Count = 10  # columns that screening keeps
 
     claims = [
-        Claim(
-            "decomposition/gap",
-            at_most=0.02,
-            source="an identity; bound: Etude",
-        ),
+        Claim("decomposition/gap", at_most=0.02, source="an identity; bound: Etude"),
         Claim("divisions/cross_validation/gap", at_most=0.05, source="Etude"),
         Control(
             "divisions/training/gap",
@@ -92,15 +88,7 @@ class Validation(Study):
             total = sum(terms)
             gap = abs(total / error - 1)
             table.append([degree, *terms, total, error, gap])
-        columns = [
-            "degree",
-            "noise",
-            "bias²",
-            "variance",
-            "their sum",
-            "error measured",
-            "gap",
-        ]
+        columns = ["degree", "noise", "bias²", "variance", "their sum", "error measured", "gap"]
         run.table("decomposition", columns, table)
         gaps = [row[-1] for row in table]
         run.result({"decomposition/gap": max(gaps)}, held_out=len(grid))
