@@ -21,7 +21,7 @@ from etude.runs.folder import RunFolder
 @pytest.fixture
 def answers(run: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What each run measures, instead of running."""
-    metrics: dict[str, Any] = {"test/accuracy": 0.8, "test/loss": 0.5}
+    metrics: dict[str, Any] = {"test/accuracy": 0.8, "test/loss": 0.5, "seconds": 2.0}
 
     def outcome(self: object, entry: object, seed: int) -> Outcome:
         if "failure" in metrics:
@@ -29,7 +29,7 @@ def answers(run: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return Outcome(
             seed,
             RunFolder(run),
-            {"metrics": metrics, "seconds": 2.0, "peak_memory_bytes": 1_000_000},
+            {"metrics": metrics, "seconds": metrics["seconds"], "peak_memory_bytes": 1_000_000},
         )
 
     monkeypatch.setattr(results._Runners, "run", outcome)
@@ -189,6 +189,13 @@ def test_what_was_measured_is_recorded(
     assert "etude check spirals --scale quick --seeds 3" in page
     assert readme.startswith("# Etude\n<!-- results -->\n|")
     assert readme.endswith("<!-- /results -->\nend\n")
+
+    answers |= {"train/accuracy": 1.0, "seconds": 9.0}
+    assert check(capsys, "spirals", "--untimed")[0] == 2
+    assert check(capsys, "spirals", "--record", "--untimed", "--seeds", "4")[0] == 0
+    record = json.loads((own / "record.json").read_text())
+    assert record["quick"]["seconds"] == 2.0
+    assert record["quick"]["claims"][0]["seeds"] == 4
 
     answers["failure"] = "it broke"
     code, _, err = check(capsys, "spirals", "--record")

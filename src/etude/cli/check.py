@@ -45,6 +45,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--record", action="store_true", help="keep what was measured in Etude's documents"
     )
     parser.add_argument(
+        "--untimed",
+        action="store_true",
+        help="with --record, on a busy machine: leave the recorded time as it is",
+    )
+    parser.add_argument(
         "--jobs", type=count, default=1, metavar="N", help="how many runs at once; 1 by default"
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
@@ -55,6 +60,8 @@ def main(options: argparse.Namespace) -> int:
     """Run, judge, print and record."""
     if options.all == bool(options.study):
         raise UserError("name one or more studies to check, or give --all; 'etude list' shows them")
+    if options.untimed and not options.record:
+        raise UserError("--untimed says what --record leaves as it is; give both")
     catalogue = Catalogue()
     entries = (
         catalogue.all()
@@ -80,7 +87,7 @@ def main(options: argparse.Namespace) -> int:
     else:
         show(checked)
     if source:
-        record(source, checked, options.seeds)
+        record(source, checked, options.seeds, timed=not options.untimed)
     return int(any(each.failed for each in checked))
 
 
@@ -154,9 +161,17 @@ def ours(entry: Entry) -> bool:
     return bool(entry.module and entry.module.startswith("etude.studies."))
 
 
-def record(folder: Path, checked: list[results.Checked], seeds: int | None) -> None:
+def record(
+    folder: Path, checked: list[results.Checked], seeds: int | None, *, timed: bool = True
+) -> None:
     """Write each study's ``record.json``, cover and README, then ``docs/results.md`` and the
     README's part.
+
+    Args:
+        folder: the source checkout.
+        checked: the studies that were measured.
+        seeds: how many were asked for; ``None`` for as many as each claim states.
+        timed: whether the time is kept too; if not, that of the older record stays.
     """
     for each in checked:
         if each.failures:
@@ -165,7 +180,10 @@ def record(folder: Path, checked: list[results.Checked], seeds: int | None) -> N
             command = f"etude check {each.entry.name} --scale {each.scale}"
             command += f" --seeds {seeds}" if seeds else ""
             new = results.record_of(each, command)
-            if results.replaces(new, each.entry.measured.get(each.scale, {})):
+            old = each.entry.measured.get(each.scale, {})
+            if not timed:
+                new["seconds"] = old.get("seconds")
+            if results.replaces(new, old):
                 record = {**each.entry.measured, each.scale: new}
                 text = json.dumps(record, ensure_ascii=False, indent=1)
                 write(each.entry.path.with_name("record.json"), text + "\n")
