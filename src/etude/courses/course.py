@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=40)]
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
 Text = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Position = Annotated[int, Meta(ge=1)]
 
@@ -37,7 +37,7 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     """A table of the file. A key that it does not know is refused."""
 
 
-class Meeting(Record, kw_only=True):
+class Meeting(Record, frozen=True, kw_only=True):
     """One row of the schedule: a class, a week's papers, an exam, a break."""
 
     title: Text
@@ -45,6 +45,8 @@ class Meeting(Record, kw_only=True):
     number: Position | None = None  # of the lecture, tutorial or unit, as the syllabus counts
     dates: tuple[date, ...] = ()  # one row may be several days
     week: Position | None = None  # in a course that counts weeks and states no dates
+    level: Literal["", "first steps", "core", "advanced"] = ""
+    hours: Annotated[int, Meta(ge=1)] | None = None  # that it takes to do
     topics: tuple[Text, ...] = ()
     assigned: tuple[Text, ...] = ()  # readings
     recommended: tuple[Text, ...] = ()  # readings and videos
@@ -57,7 +59,7 @@ class Meeting(Record, kw_only=True):
     words: str = ""  # the syllabus's own, where they say more
 
 
-class Topic(Record, kw_only=True):
+class Topic(Record, frozen=True, kw_only=True):
     """A part of the outline."""
 
     title: Text
@@ -66,7 +68,7 @@ class Topic(Record, kw_only=True):
     studies: tuple[Id, ...] = ()
 
 
-class Condition(Record, kw_only=True):
+class Condition(Record, frozen=True, kw_only=True):
     """What a hand-in must fulfil."""
 
     text: Text
@@ -74,14 +76,14 @@ class Condition(Record, kw_only=True):
     by: Literal["program", "instructor"] = "program"  # who can judge it
 
 
-class Step(Record, kw_only=True):
+class Step(Record, frozen=True, kw_only=True):
     """One step of a project."""
 
     text: Text
     words: str = ""
 
 
-class Assignment(Record, kw_only=True):
+class Assignment(Record, frozen=True, kw_only=True):
     """What students hand in."""
 
     id: Id
@@ -100,7 +102,7 @@ class Assignment(Record, kw_only=True):
     words: str = ""
 
 
-class Paper(Record, kw_only=True):
+class Paper(Record, frozen=True, kw_only=True):
     """A paper of the reading list."""
 
     id: Id
@@ -112,7 +114,7 @@ class Paper(Record, kw_only=True):
     studies: tuple[Id, ...] = ()
 
 
-class Item(Record, kw_only=True):
+class Item(Record, frozen=True, kw_only=True):
     """A part of the grade, and its parts."""
 
     id: Id
@@ -124,7 +126,7 @@ class Item(Record, kw_only=True):
     split: Id | str = ""  # the decision on the parts' weights
 
 
-class Letter(Record, kw_only=True):
+class Letter(Record, frozen=True, kw_only=True):
     """A letter and the marks above which it is given."""
 
     letter: Annotated[str, Meta(pattern=r"^[A-Z][+-]?$")]
@@ -133,7 +135,7 @@ class Letter(Record, kw_only=True):
     words: Text
 
 
-class LateByPercent(Record, kw_only=True, tag_field="kind", tag="percent"):
+class LateByPercent(Record, frozen=True, kw_only=True, tag_field="kind", tag="percent"):
     """Marks lose a part of themselves for each late day."""
 
     per_day: Decimal  # percent
@@ -143,7 +145,7 @@ class LateByPercent(Record, kw_only=True, tag_field="kind", tag="percent"):
     words: Text
 
 
-class LateByLetter(Record, kw_only=True, tag_field="kind", tag="letters"):
+class LateByLetter(Record, frozen=True, kw_only=True, tag_field="kind", tag="letters"):
     """The letter falls by one for so many days, and none that is late gets more than ``most``."""
 
     every: Annotated[int, Meta(ge=1)]  # days
@@ -153,7 +155,7 @@ class LateByLetter(Record, kw_only=True, tag_field="kind", tag="letters"):
     words: Text
 
 
-class LateCap(Record, kw_only=True, tag_field="kind", tag="cap"):
+class LateCap(Record, frozen=True, kw_only=True, tag_field="kind", tag="cap"):
     """What is late gets at most so much of the item."""
 
     most: Decimal  # percent
@@ -161,7 +163,7 @@ class LateCap(Record, kw_only=True, tag_field="kind", tag="cap"):
     words: Text
 
 
-class Rule(Record, kw_only=True):
+class Rule(Record, frozen=True, kw_only=True):
     """What the syllabus demands or promises beside grades."""
 
     kind: Literal[
@@ -188,14 +190,14 @@ class Rule(Record, kw_only=True):
     words: Text
 
 
-class Choice(Record, kw_only=True):
+class Choice(Record, frozen=True, kw_only=True):
     """One answer to a decision."""
 
     id: Id
     text: Text
 
 
-class Decision(Record, kw_only=True):
+class Decision(Record, frozen=True, kw_only=True):
     """What the syllabus leaves open. The instructor decides it; until then, nothing that needs it
     is computed.
     """
@@ -208,7 +210,7 @@ class Decision(Record, kw_only=True):
     words: Text  # what the syllabus says of it, or near it
 
 
-class Course(Record, kw_only=True):
+class Course(Record, frozen=True, kw_only=True):
     """A course."""
 
     id: Id
@@ -244,10 +246,12 @@ class Course(Record, kw_only=True):
         An assignment or a paper is named (``CU A3``); a class or a topic counts as the course.
         """
         found: dict[str, list[str]] = {}
-        for each in (*self.assignments, *self.papers):
+        handed: list[Assignment | Paper] = [*self.assignments, *self.papers]
+        for each in handed:
             for study in each.studies:
                 found.setdefault(study, []).append(f"{self.id} {each.id}")
-        for row in (*self.schedule, *self.outline):
+        rows: list[Meeting | Topic] = [*self.schedule, *self.outline]
+        for row in rows:
             for study in row.studies:
                 found.setdefault(study, [self.id])
         return found

@@ -6,13 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from etude.courses.course import Course, Item
+from etude.courses.course import Course, Item, LateCap
 from etude.errors import UserError, nearest
 
 LARGEST = 1_000_000  # bytes of a course's file
+
+
+T = TypeVar("T")
 
 
 def read(path: Path) -> Course:
@@ -20,6 +24,18 @@ def read(path: Path) -> Course:
 
     Raises:
         UserError: it is no course; with the place in the file and what was expected.
+    """
+    course = decoded(path, Course)
+    for trouble in troubles(course):
+        raise UserError(f"{path}: {trouble}")
+    return course
+
+
+def decoded(path: Path, kind: type[T]) -> T:
+    """What a TOML file holds, as a record.
+
+    Raises:
+        UserError: it can't be read, is no TOML, or lacks or has a key that it should not.
     """
     try:
         content = path.read_bytes()
@@ -30,14 +46,11 @@ def read(path: Path) -> Course:
             f"{path} has {len(content):,} bytes; expected a course of at most {LARGEST:,}"
         )
     try:
-        course = msgspec.toml.decode(content, type=Course)
+        return msgspec.toml.decode(content, type=kind)
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: {_placed(str(error))}") from None
-    except (msgspec.DecodeError, ValueError) as error:  # not TOML, not UTF-8
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # not TOML, not UTF-8
         raise UserError(f"{path} is no TOML: {error}") from None
-    for trouble in troubles(course):
-        raise UserError(f"{path}: {trouble}")
-    return course
 
 
 def _placed(sentence: str) -> str:
@@ -54,7 +67,7 @@ def _placed(sentence: str) -> str:
 def troubles(course: Course) -> Iterator[str]:
     """What contradicts itself in a course, a sentence each."""
     items = [*course.items()]
-    known = {each.id for each in (*items, *course.assignments)}
+    known = {item.id for item in items} | {each.id for each in course.assignments}
     yield from _doubled("part of the grade", (item.id for item in items))
     yield from _doubled("assignment", (each.id for each in course.assignments))
     yield from _doubled("paper", (each.id for each in course.papers))
@@ -74,16 +87,24 @@ def troubles(course: Course) -> Iterator[str]:
             yield from _unknown(
                 "part of the grade", [assignment.item], {i.id for i in items}, assignment.id
             )
-    for rule in (*course.late, *course.rules):
-        yield from _unknown("part of the grade or assignment", rule.of, known, "a rule")
-    splits = [item.split for item in items if item.split]
-    days = [late.decision for late in course.late if hasattr(late, "decision")]
-    yield from _unknown("decision", [*splits, *days], decisions, "a rule")
+    for late in course.late:
+        yield from _unknown("part of the grade or assignment", late.of, known, "a late rule")
+        if not isinstance(late, LateCap):
+            yield from _unknown("decision", [late.decision], decisions, "a late rule")
+    for rule in course.rules:
+        yield from _unknown(
+            "part of the grade or assignment", rule.of, known, f"the rule '{rule.kind}'"
+        )
+    for item in items:
+        if item.split:
+            yield from _unknown("decision", [item.split], decisions, item.id)
     for decision in course.decisions:
         if decision.of:
             yield from _unknown(
                 "part of the grade or assignment", [decision.of], known, decision.id
             )
+        if decision.kind in ("date", "time") and decision.of not in assignments:
+            yield f"decision {decision.id} is on a {decision.kind} of no assignment; expected one"
         if (decision.kind == "choice") != bool(decision.choices):
             yield (
                 f"decision {decision.id} is a {decision.kind} with {len(decision.choices)} choices;"

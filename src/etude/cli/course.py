@@ -1,0 +1,423 @@
+"""The courses: what each week asks for, what is handed in, how grades are made.
+
+list shows them, show one of them (COURSE is a name, or the path of a course's file or folder), new
+writes an edition of one that begins on your first day of classes, calendar writes its days for a
+calendar program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Iterable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from etude.catalogue import Catalogue
+from etude.cli.output import echo, echo_json
+from etude.cli.tables import Column, Row, no_break, print_table, terminal_width
+from etude.courses.course import (
+    HELD,
+    Assignment,
+    Course,
+    Item,
+    LateByLetter,
+    LateByPercent,
+    Meeting,
+)
+from etude.courses.edition import Edition
+from etude.courses.library import all_courses, course_named, find, planned
+from etude.errors import UserError, nearest
+
+ACTIONS = ("list", "show", "new", "calendar")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``etude course``."""
+    parser.add_argument(
+        "action", nargs="?", default="list", help="list (the default), show, new or calendar"
+    )
+    parser.add_argument("course", nargs="?", help="a name from 'etude course list', or a path")
+    parser.add_argument("--week", type=int, metavar="N", help="show: one week of it")
+    parser.add_argument("--start", metavar="DATE", help="new: the first day of classes, 2027-01-19")
+    parser.add_argument(
+        "--out", metavar="PATH", type=Path, help="new: a folder; calendar: a file, '-' to print it"
+    )
+    parser.add_argument("--json", action="store_true", help="list and show: as JSON")
+
+
+def main(options: argparse.Namespace) -> int:
+    """List, show, make, or write a calendar."""
+    if options.action not in ACTIONS:
+        raise UserError(f"etude course can't '{options.action}'{nearest(options.action, ACTIONS)}")
+    if options.action == "list":
+        if options.course:
+            raise UserError(f"list shows all courses; 'etude course show {options.course}' one")
+        list_all(options)
+        return 0
+    if not options.course:
+        raise UserError(f"{options.action} which course? 'etude course list' shows them")
+    if options.action == "show":
+        show(find(options.course), options)
+    elif options.action == "new":
+        new(options)
+    else:
+        write_calendar(find(options.course), options)
+    return 0
+
+
+# -- list ------------------------------------------------------------------------------------------
+
+
+def list_all(options: argparse.Namespace) -> None:
+    """One row a course."""
+    there = {entry.name for entry in Catalogue().all()}
+    rows = []
+    found = []
+    for course in all_courses():
+        studies = list(course.asked())
+        built = [name for name in studies if name in there]
+        held = [row for row in course.schedule if row.kind in HELD]
+        rows.append(
+            [
+                course.id,
+                course.title,
+                f"{course.school}, {course.term}",
+                str(len(held)),
+                f"{len(built)} of {len(studies)}",
+            ]
+        )
+        found.append(
+            {
+                "course": course.id,
+                "title": course.title,
+                "school": course.school,
+                "term": course.term,
+                "held": len(held),
+                "studies": studies,
+                "built": built,
+            }
+        )
+    if options.json:
+        echo_json(found)
+        return
+    columns = [
+        Column("course", accent=True),
+        Column("title", wrap=True),
+        Column("where", wrap=True, drop=1),
+        Column("classes", right=True, drop=2),
+        Column("studies built", right=True),
+    ]
+    print_table(columns, rows)
+
+
+# -- show ------------------------------------------------------------------------------------------
+
+
+def show(edition: Edition, options: argparse.Namespace) -> None:
+    """A course: about it, its schedule, what is handed in, the grade, what is open."""
+    if options.json:
+        echo_json(as_json(edition))
+        return
+    course = edition.course
+    if options.week is not None:
+        show_week(edition, options.week)
+        return
+    begins = f", from {edition.start} on" if edition.start else ""
+    echo(f"{course.id} · {course.title} · {course.school}, {course.term}{begins}")
+    say(course.about)
+    echo()
+    show_schedule(course.schedule)
+    if course.assignments:
+        echo()
+        echo("Handed in")
+        rows = [
+            [each.id, each.title, when(edition, each), ", ".join(map(marked, each.studies))]
+            for each in course.assignments
+        ]
+        columns = [
+            Column("id", accent=True),
+            Column("what", wrap=True),
+            Column("due", wrap=True),
+            Column("studies", wrap=True, drop=1),
+        ]
+        print_table(columns, rows)
+    if course.grade:
+        echo()
+        echo("The grade")
+        print_table(
+            [
+                Column("weight", right=True),
+                Column("for"),
+                Column("the syllabus", wrap=True, drop=1),
+            ],
+            list(grade_rows(course.grade)),
+        )
+    sentences = list(policies(course))
+    if sentences:
+        echo()
+        echo("Rules")
+    for sentence in sentences:
+        say(f"· {sentence}")
+    if edition.open:
+        echo()
+        echo(f"Left open by the syllabus: {len(edition.open)} decisions")
+        rows = [[each.id, each.question, choices(each)] for each in edition.open]
+        columns = [
+            Column("decision", accent=True),
+            Column("question", wrap=True),
+            Column("answers", wrap=True, drop=1),
+        ]
+        print_table(columns, rows)
+        if edition.start is None:
+            say(f"'etude course new {course.id} --start DATE --out DIR' makes a file for them.")
+    if any(name in planned() for name in course.asked()):
+        say("A study in (brackets) is not built yet.")
+
+
+def show_schedule(schedule: Iterable[Meeting]) -> None:
+    """One row a class."""
+    rows: list[Row] = []
+    for row in schedule:
+        reads = [*row.papers, *row.assigned]
+        rows.append(
+            [
+                days(row),
+                titled(row),
+                ", ".join(map(marked, row.studies)),
+                "; ".join(
+                    [
+                        *(f"out: {each}" for each in row.out),
+                        *(f"due: {each}" for each in row.due),
+                        *reads,
+                    ]
+                ),
+            ]
+        )
+    columns = [
+        Column("when", wrap=True),
+        Column("what", wrap=True),
+        Column("studies", wrap=True),
+        Column("to read, to hand in", wrap=True, drop=1),
+    ]
+    print_table(columns, rows)
+
+
+def show_week(edition: Edition, number: int) -> None:
+    """All that one week holds.
+
+    Raises:
+        UserError: the course has no such week.
+    """
+    weeks = by_week(edition.course)
+    if number not in weeks:
+        raise UserError(
+            f"{edition.course.id} has no week {number}; expected one from {min(weeks)} to"
+            f" {max(weeks)}"
+        )
+    papers = {paper.id: paper for paper in edition.course.papers}
+    for row in weeks[number]:
+        echo(f"{days(row)}  {titled(row)}".strip())
+        for heading, lines in (
+            ("", row.topics),
+            ("To read", row.assigned),
+            ("Further", row.recommended),
+            ("Papers", [cited(papers[name]) for name in row.papers]),
+            ("Materials", row.materials),
+            ("To do at home", row.tasks),
+            ("Handed out", row.out),
+            ("Due", row.due),
+            (
+                "Studies",
+                [f"etude run {s}" if s not in planned() else marked(s) for s in row.studies],
+            ),
+        ):
+            if heading and lines:
+                echo(f"  {heading}")
+            for line in lines:
+                say(f"· {line}", indent="    " if heading else "  ")
+        echo()
+
+
+def by_week(course: Course) -> dict[int, list[Meeting]]:
+    """The rows of each week: as the course counts, else from the Monday before its first day; of a
+    course with neither weeks nor dates each row is one.
+    """
+    weeks: dict[int, list[Meeting]] = {}
+    dated = [row.dates[0] for row in course.schedule if row.dates]
+    for number, row in enumerate(course.schedule, 1):
+        if row.week is not None:
+            number = row.week
+        elif row.dates:
+            first = min(dated)
+            number = ((row.dates[0] - first).days + first.weekday()) // 7 + 1
+        weeks.setdefault(number, []).append(row)
+    return weeks
+
+
+def days(row: Meeting) -> str:
+    """When a class is: ``Tue 18 Jan``, or its week."""
+    if row.dates:
+        return ", ".join(no_break(f"{day:%a} {day.day} {day:%b}") for day in row.dates)
+    if row.week is not None:
+        return no_break(f"week {row.week}")
+    return str(row.number) if row.number is not None else ""
+
+
+def titled(row: Meeting) -> str:
+    """A row's title, behind what kind of class it is where that is no lecture."""
+    if row.kind in ("lecture", "papers", "break") or row.kind in row.title.lower():
+        return row.title
+    return f"{row.kind}: {row.title}"
+
+
+def cited(paper: Any) -> str:
+    """A paper in one line."""
+    return f"{paper.id} {paper.authors}: {paper.title} ({paper.where or paper.year})"
+
+
+def marked(study: str) -> str:
+    """A study's name, in brackets where it is not built yet."""
+    return f"({study})" if study in planned() else study
+
+
+def when(edition: Edition, assignment: Assignment) -> str:
+    """When an assignment is due, and what of it is open."""
+    due = edition.due(assignment)
+    if due is None:
+        return "open"
+    if isinstance(due, datetime):
+        return no_break(f"{due:%a} {due.day} {due:%b %Y, %H:%M %Z}")
+    day = no_break(f"{due:%a} {due.day} {due:%b %Y}")
+    return day if assignment.hour is None else f"{day}, {assignment.hour:%H:%M}"
+
+
+def grade_rows(items: Iterable[Item], depth: int = 0) -> Iterable[list[str]]:
+    """One row a part of the grade, its parts below it and moved to the right."""
+    for item in items:
+        weight = "open" if item.weight is None else f"{item.weight:f} %"
+        name = "\xa0" * 2 * depth + no_break(item.title)
+        yield [f"+ {weight}" if item.extra else weight, name, f"“{item.words}”"]
+        yield from grade_rows(item.parts, depth + 1)
+
+
+def policies(course: Course) -> Iterable[str]:
+    """Letters, lateness and rules, a sentence each, with the syllabus's own words."""
+    if course.letters:
+        bounds = [
+            f"{each.letter} {'from' if each.includes else 'above'} {each.above:f}"
+            for each in course.letters
+            if each.above is not None
+        ]
+        yield f"Letters: {', '.join(bounds)}; else {course.letters[-1].letter}."
+    for late in course.late:
+        of = f" of {', '.join(late.of)}" if late.of else ""
+        if isinstance(late, LateByPercent):
+            text = f"a late day costs {late.per_day:f} %{of}, {late.days} days at most"
+        elif isinstance(late, LateByLetter):
+            text = f"{late.every} late days cost a letter{of}; at most {late.most} for what is late"
+        else:
+            text = f"what is late gets at most {late.most:f} %{of}"
+        yield f"Late: {text}. “{late.words}”"
+    for rule in course.rules:
+        yield f"{rule.kind.capitalize()}: {rule.text} “{rule.words}”"
+
+
+def choices(decision: Any) -> str:
+    """The answers that a decision may have."""
+    if decision.choices:
+        return " / ".join(f"{each.id}: {each.text}" for each in decision.choices)
+    return {
+        "weights": "the weight of each part",
+        "letters": "the least marks of each letter",
+        "zone": "a time zone",
+        "date": "a day",
+        "time": "an hour",
+    }.get(decision.kind, f"a {decision.kind}")
+
+
+def as_json(edition: Edition) -> dict[str, Any]:
+    """A course as plain values."""
+    import msgspec
+
+    course: dict[str, Any] = msgspec.to_builtins(edition.course, enc_hook=str)
+    made = {name: plain(value) for name, value in edition.made.items()}
+    start = edition.start and edition.start.isoformat()
+    return {**course, "start": start, "made": made, "open": [each.id for each in edition.open]}
+
+
+def plain(value: Any) -> Any:
+    """A decided value as JSON holds it."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    return str(value)
+
+
+def say(text: str, indent: str = "") -> None:
+    """A sentence, wrapped."""
+    width = terminal_width()
+    echo(
+        textwrap.fill(
+            text,
+            width,
+            initial_indent=indent,
+            subsequent_indent=indent + ("  " if indent else ""),
+            replace_whitespace=False,
+            break_on_hyphens=False,
+        ),
+        lines=True,
+    )
+
+
+# -- new, calendar ---------------------------------------------------------------------------------
+
+
+def new(options: argparse.Namespace) -> None:
+    """Write an edition's file.
+
+    Raises:
+        UserError: a day or folder is missing or can't be.
+    """
+    from etude.courses.making import make
+
+    course = course_named(options.course)
+    if not options.start or not options.out:
+        raise UserError(f"expected etude course new {course.id} --start DATE --out DIR")
+    try:
+        start = date.fromisoformat(options.start)
+    except ValueError:
+        raise UserError(f"--start is {options.start}; expected a day like 2027-01-19") from None
+    path = make(course, start, options.out)
+    echo(path)
+    edition = find(str(path))
+    echo(
+        f"{len(edition.open)} decisions are left to you in it; then"
+        f" 'etude course show {path.parent}'",
+        error=True,
+    )
+
+
+def write_calendar(edition: Edition, options: argparse.Namespace) -> None:
+    """Write the days of a course as a file that calendar programs read.
+
+    Raises:
+        UserError: it has none, or the file can't be written.
+    """
+    from etude.courses.calendar import calendar
+
+    content = calendar(edition)
+    if str(options.out) == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+        return
+    path = options.out or Path(f"{edition.course.id.lower()}.ics")
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise UserError(f"{path} is there already; --out names another file") from None
+    except OSError as error:
+        raise UserError(f"{path} can't be written: {error.strerror}") from None
+    echo(path)
