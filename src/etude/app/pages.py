@@ -8,7 +8,7 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +108,12 @@ class Pages:
             pictured=pictured,
             words={entry.name: _words(entry.name, entry.lesson) for entry in entries},
         )
+
+    def finished(self, studies: Iterable[str]) -> set[str]:
+        """Those of which a run has finished here."""
+        return {
+            name for name in studies if any(f.result_json.is_file() for f in self._runs_of(name))
+        }
 
     def study(self, request: Request) -> Response:
         """One study: lesson, figures, claims, the form."""

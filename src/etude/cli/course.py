@@ -11,24 +11,27 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from etude.catalogue import Catalogue
 from etude.cli.output import echo, echo_json
-from etude.cli.tables import Column, Row, no_break, print_table, terminal_width
-from etude.courses.course import (
-    HELD,
-    Assignment,
-    Course,
-    Item,
-    LateByLetter,
-    LateByPercent,
-    Meeting,
-)
+from etude.cli.tables import Column, Row, print_table, terminal_width
+from etude.courses.course import HELD, Meeting
 from etude.courses.edition import Edition
 from etude.courses.library import all_courses, course_named, find, planned
+from etude.courses.words import (
+    by_week,
+    choices,
+    cited,
+    dated,
+    days,
+    grade_rows,
+    policies,
+    titled,
+    when,
+)
 from etude.errors import UserError, nearest
 
 ACTIONS = ("list", "show", "new", "calendar")
@@ -241,101 +244,9 @@ def show_week(edition: Edition, number: int) -> None:
         echo()
 
 
-def by_week(course: Course) -> dict[int, list[Meeting]]:
-    """The rows of each week: as the course counts, else from the Monday before its first day; of a
-    course with neither weeks nor dates each row is one.
-    """
-    weeks: dict[int, list[Meeting]] = {}
-    dated = [row.dates[0] for row in course.schedule if row.dates]
-    for number, row in enumerate(course.schedule, 1):
-        if row.week is not None:
-            number = row.week
-        elif row.dates:
-            first = min(dated)
-            number = ((row.dates[0] - first).days + first.weekday()) // 7 + 1
-        weeks.setdefault(number, []).append(row)
-    return weeks
-
-
-def days(row: Meeting) -> str:
-    """When a class is: ``Tue 18 Jan``, or its week."""
-    if row.dates:
-        return ", ".join(no_break(f"{day:%a} {day.day} {day:%b}") for day in row.dates)
-    if row.week is not None:
-        return no_break(f"week {row.week}")
-    return str(row.number) if row.number is not None else ""
-
-
-def titled(row: Meeting) -> str:
-    """A row's title, behind what kind of class it is where that is no lecture."""
-    if row.kind in ("lecture", "papers", "break") or row.kind in row.title.lower():
-        return row.title
-    return f"{row.kind}: {row.title}"
-
-
-def cited(paper: Any) -> str:
-    """A paper in one line."""
-    return f"{paper.id} {paper.authors}: {paper.title} ({paper.where or paper.year})"
-
-
 def marked(study: str) -> str:
     """A study's name, in brackets where it is not built yet."""
     return f"({study})" if study in planned() else study
-
-
-def when(edition: Edition, assignment: Assignment) -> str:
-    """When an assignment is due, and what of it is open."""
-    due = edition.due(assignment)
-    if due is None:
-        return "open"
-    if isinstance(due, datetime):
-        return no_break(f"{due:%a} {due.day} {due:%b %Y, %H:%M %Z}")
-    day = no_break(f"{due:%a} {due.day} {due:%b %Y}")
-    return day if assignment.hour is None else f"{day}, {assignment.hour:%H:%M}"
-
-
-def grade_rows(items: Iterable[Item], depth: int = 0) -> Iterable[list[str]]:
-    """One row a part of the grade, its parts below it and moved to the right."""
-    for item in items:
-        weight = "open" if item.weight is None else f"{item.weight:f} %"
-        name = "\xa0" * 2 * depth + no_break(item.title)
-        yield [f"+ {weight}" if item.extra else weight, name, f"“{item.words}”"]
-        yield from grade_rows(item.parts, depth + 1)
-
-
-def policies(course: Course) -> Iterable[str]:
-    """Letters, lateness and rules, a sentence each, with the syllabus's own words."""
-    if course.letters:
-        bounds = [
-            f"{each.letter} {'from' if each.includes else 'above'} {each.above:f}"
-            for each in course.letters
-            if each.above is not None
-        ]
-        yield f"Letters: {', '.join(bounds)}; else {course.letters[-1].letter}."
-    for late in course.late:
-        of = f" of {', '.join(late.of)}" if late.of else ""
-        if isinstance(late, LateByPercent):
-            text = f"a late day costs {late.per_day:f} %{of}, {late.days} days at most"
-        elif isinstance(late, LateByLetter):
-            text = f"{late.every} late days cost a letter{of}; at most {late.most} for what is late"
-        else:
-            text = f"what is late gets at most {late.most:f} %{of}"
-        yield f"Late: {text}. “{late.words}”"
-    for rule in course.rules:
-        yield f"{rule.kind.capitalize()}: {rule.text} “{rule.words}”"
-
-
-def choices(decision: Any) -> str:
-    """The answers that a decision may have."""
-    if decision.choices:
-        return " / ".join(f"{each.id}: {each.text}" for each in decision.choices)
-    return {
-        "weights": "the weight of each part",
-        "letters": "the least marks of each letter",
-        "zone": "a time zone",
-        "date": "a day",
-        "time": "an hour",
-    }.get(decision.kind, f"a {decision.kind}")
 
 
 def as_json(edition: Edition) -> dict[str, Any]:
@@ -392,6 +303,9 @@ def new(options: argparse.Namespace) -> None:
     path = make(course, start, options.out)
     echo(path)
     edition = find(str(path))
+    classes = [day for row in edition.course.schedule for day in row.dates]
+    if classes:
+        echo(f"the first class is on {dated(min(classes))}", error=True)
     echo(
         f"{len(edition.open)} decisions are left to you in it; then"
         f" 'etude course show {path.parent}'",

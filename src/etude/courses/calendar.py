@@ -25,10 +25,12 @@ def calendar(edition: Edition) -> bytes:
     course = edition.course
     dated = [row for row in course.schedule if row.dates]
     if not dated:
-        raise UserError(
-            f"{course.id} counts weeks and states no dates; 'etude course new {course.id} --start"
-            " DATE --out DIR' gives it a first day"
+        way = (
+            "expected some in [days] of its file"
+            if edition.start
+            else f"'etude course new {course.id} --start DATE --out DIR' makes an edition that has"
         )
+        raise UserError(f"no class of {course.id} has a day; {way}")
     stamp = datetime.combine(dated[0].dates[0], time(), UTC)
     file = Calendar()
     file.add("version", "2.0")

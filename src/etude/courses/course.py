@@ -98,6 +98,7 @@ class Assignment(Record, frozen=True, kw_only=True):
     team: Annotated[int, Meta(ge=1)] | None = None  # the most members; None: not said
     team_words: str = ""
     optional: bool = False
+    either: Id | Literal[""] = ""  # of those that name the same, one is handed in
     studies: tuple[Id, ...] = ()
     words: str = ""
 
@@ -141,7 +142,7 @@ class LateByPercent(Record, frozen=True, kw_only=True, tag_field="kind", tag="pe
     per_day: Decimal  # percent
     days: Annotated[int, Meta(ge=1)]  # after which nothing more is lost
     of: tuple[Id, ...] = ()  # items; none named: all
-    decision: Id  # what part of a day counts for
+    decisions: tuple[Id, ...]  # what it leaves open: what part of a day counts for
     words: Text
 
 
@@ -151,7 +152,7 @@ class LateByLetter(Record, frozen=True, kw_only=True, tag_field="kind", tag="let
     every: Annotated[int, Meta(ge=1)]  # days
     most: str
     of: tuple[Id, ...]
-    decision: Id
+    decisions: tuple[Id, ...]  # what it leaves open
     words: Text
 
 

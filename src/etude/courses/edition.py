@@ -10,6 +10,9 @@ An edition is a small file that names the course, the first day and the decision
 
     [due]
     A1 = 2027-02-02T23:59:00
+
+    [days]
+    3 = 2027-01-27
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ class Edition:
 
     Attributes:
         course: the course, with each decision that was made written into it.
-        start: the day of its first class; None where it stands as its syllabus states it.
+        start: its first day; None where it stands as its syllabus states it.
         made: the decisions that were made.
     """
 
@@ -91,13 +94,14 @@ class _File(Record, frozen=True, kw_only=True):
     title: str = ""
     decisions: dict[str, Any] = {}
     due: dict[str, Any] = {}
+    days: dict[str, Any] = {}
 
 
 def is_edition(path: Path) -> bool:
     """Whether a file names a course as its base, and so is no course itself."""
     try:
         return "base" in tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False  # reading it as a course says what is wrong
 
 
@@ -114,7 +118,12 @@ def read_edition(path: Path, course_named: Callable[[str], Course]) -> Edition:
     file = decoded(path, _File)
     try:
         edition = edition_of(
-            course_named(file.base), file.start, file.decisions, file.due, title=file.title
+            course_named(file.base),
+            file.start,
+            file.decisions,
+            file.due,
+            file.days,
+            title=file.title,
         )
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -128,6 +137,7 @@ def edition_of(
     start: date | None = None,
     decisions: Mapping[str, Any] | None = None,
     due: Mapping[str, Any] | None = None,
+    days: Mapping[str, Any] | None = None,
     *,
     title: str = "",
 ) -> Edition:
@@ -135,9 +145,10 @@ def edition_of(
 
     Args:
         course: as its syllabus states it.
-        start: the day of the first class; every other day moves with it. None: nothing moves.
+        start: the first day of classes; every other day moves with it. None: nothing moves.
         decisions: ``{decision: what was decided}``.
         due: ``{assignment: day, or day and hour}``, in place of what the syllabus states.
+        days: ``{number of a class: its day}``, of classes that move by themselves.
         title: in place of the course's own.
 
     Raises:
@@ -153,11 +164,13 @@ def edition_of(
         course = shifted(course, start)
     for name, value in made.items():
         course = written(course, known[name], value)
-    days = {each.id for each in course.assignments}
+    assignments = {each.id for each in course.assignments}
     for name, value in (due or {}).items():
-        if name not in days:
-            raise UserError(f"[due]: no assignment '{name}'{nearest(name, days)}")
+        if name not in assignments:
+            raise UserError(f"[due]: no assignment '{name}'{nearest(name, assignments)}")
         course = _due(course, name, _day(f"[due] {name}", value))
+    if days:
+        course = _moved(course, days)
     if title:
         course = msgspec.structs.replace(course, title=title)
     return Edition(course, start, made)
@@ -167,16 +180,16 @@ def edition_of(
 
 
 def shifted(course: Course, start: date) -> Course:
-    """A course whose first class is on ``start``.
+    """A course whose first class is on ``start`` or within the week that begins there.
 
-    A course with dates moves by the days between its first one and ``start``. One that counts weeks
-    has its n-th week 7 (n − 1) days later; days that its syllabus states then mean nothing, and are
-    left open.
+    A course with dates moves by whole weeks, so that its classes and deadlines keep their days of
+    the week. One that counts weeks has its n-th week 7 (n − 1) days after ``start``; days that its
+    syllabus states then mean nothing, and are left open.
     """
     replace = msgspec.structs.replace
     days = [day for row in course.schedule for day in row.dates]
     if days:
-        by = start - min(days)
+        by = timedelta(weeks=-((min(days) - start).days // 7))
         schedule = [
             replace(row, dates=tuple(day + by for day in row.dates)) for row in course.schedule
         ]
@@ -191,6 +204,24 @@ def _week(row: Meeting, start: date) -> Meeting:
     if row.week is None:
         return row
     return msgspec.structs.replace(row, dates=(start + timedelta(weeks=row.week - 1),))
+
+
+def _moved(course: Course, days: Mapping[str, Any]) -> Course:
+    """A course of which some classes are on other days; in the order of the days."""
+    schedule = list(course.schedule)
+    for name, value in days.items():
+        if not name.isdecimal() or not 1 <= int(name) <= len(schedule):
+            raise UserError(
+                f"[days]: no class '{name}'; expected its number, from 1 to {len(schedule)}"
+            )
+        day = _day(f"[days] {name}", value)
+        if isinstance(day, datetime):
+            raise UserError(f"[days] {name} has an hour; expected a day")
+        schedule[int(name) - 1] = msgspec.structs.replace(schedule[int(name) - 1], dates=(day,))
+    order = [*range(len(schedule))]
+    if all(row.dates for row in schedule):
+        order.sort(key=lambda number: schedule[number].dates[0])
+    return msgspec.structs.replace(course, schedule=tuple(schedule[number] for number in order))
 
 
 def _due(course: Course, name: str, value: date | datetime) -> Course:

@@ -13,7 +13,7 @@ from etude.courses.reading import read
 from etude.errors import UserError, nearest
 
 HERE = Path(__file__).parent
-NAMES = ("OU",)  # the five syllabi
+NAMES = ("OU", "ITU", "NCKU", "CU", "CUHK")  # the five syllabi
 PLANNED = HERE / "planned.toml"  # studies that courses name and that are not built yet
 
 

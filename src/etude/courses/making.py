@@ -63,16 +63,20 @@ def text_of(course: Course, start: date) -> str:
             lines += _comment(f"  {choice.id}: {choice.text}")
         lines += [f"# {decision.id} = {_example(course, decision)}"]
     lines += ["", "[due]", "# A day, or a day and its hour: 2027-02-01T23:59:00"]
-    of = {d.of: d for d in course.decisions if d.kind in ("date", "time")}
+    days = [each for each in course.decisions if each.kind in ("date", "time")]
     for assignment in edition.course.assignments:
         due, hour = assignment.due, assignment.hour
-        if assignment.id in of and (due is None or hour is None):
-            lines += ["", *_asked(of[assignment.id])]
+        for decision in days:
+            if decision.of == assignment.id and (due is None or hour is None):
+                lines += ["", *_asked(decision)]
         if due is None:
             lines += [f"# {assignment.id} = {start}  # {assignment.title}: no day is stated"]
         else:
             moment = f"{due}T{hour:%H:%M:%S}" if hour else f"{due}"
             lines += [f"{assignment.id} = {moment}  # {assignment.title}"]
+    lines += ["", "[days]", "# A class on another day: its number in the schedule, and the day"]
+    undated = [n for n, row in enumerate(edition.course.schedule, 1) if not row.dates]
+    lines += [f"# {n} = {start}  # {course.schedule[n - 1].title}" for n in undated or [1]]
     return "\n".join(lines) + "\n"
 
 

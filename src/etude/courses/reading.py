@@ -90,7 +90,7 @@ def troubles(course: Course) -> Iterator[str]:
     for late in course.late:
         yield from _unknown("part of the grade or assignment", late.of, known, "a late rule")
         if not isinstance(late, LateCap):
-            yield from _unknown("decision", [late.decision], decisions, "a late rule")
+            yield from _unknown("decision", late.decisions, decisions, "a late rule")
     for rule in course.rules:
         yield from _unknown(
             "part of the grade or assignment", rule.of, known, f"the rule '{rule.kind}'"
