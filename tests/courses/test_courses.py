@@ -9,11 +9,11 @@ import pytest
 
 from etude.catalogue import Catalogue
 from etude.courses.course import HELD, Course, LateByLetter, LateByPercent, LateCap
-from etude.courses.library import NAMES, asked_by, course, planned
+from etude.courses.library import NAMES, OWN, SYLLABI, asked_by, course, planned
 from etude.courses.making import text_of
 from etude.courses.words import by_week, policies
 
-each_course = pytest.mark.parametrize("name", NAMES)
+each_course = pytest.mark.parametrize("name", SYLLABI)
 BUILT = {entry.name for entry in Catalogue().all()}
 
 
@@ -25,7 +25,7 @@ def weights(course: Course) -> dict[str, Decimal | None]:
     return {item.id: item.weight for item in course.items()}
 
 
-@each_course
+@pytest.mark.parametrize("name", NAMES)
 def test_a_course_names_only_studies_that_are_built_or_planned(name: str) -> None:
     assert course(name).asked().keys() <= BUILT | planned().keys()
 
@@ -62,6 +62,17 @@ def test_every_row_that_is_held_stands_in_one_week(name: str) -> None:
     weeks = by_week(course(name))
     assert sum(map(len, weeks.values())) == len(course(name).schedule)
     assert list(weeks) == sorted(weeks)
+
+
+def test_our_own_course_goes_through_every_study_once_each_after_what_it_needs() -> None:
+    order = [study for row in course(OWN).schedule for study in row.studies]
+    assert sorted(order) == sorted(BUILT | planned().keys())
+    for entry in Catalogue().all():
+        early = order[: order.index(entry.name)]
+        assert set(entry.needs) <= set(early), entry.name
+    levels = [row.level for row in course(OWN).schedule]
+    assert [*dict.fromkeys(levels)] == ["first steps", "core", "advanced"]
+    assert all(row.hours for row in course(OWN).schedule)
 
 
 def test_oklahoma() -> None:

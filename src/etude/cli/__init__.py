@@ -31,6 +31,7 @@ VERBS = {
     "predict": "apply a run's network to images or texts",
     "report": "rebuild a run's report and open it",
     "export": "hand a run's network over: hdf5, safetensors, onnx, notebook",
+    "path": "what to do before a study, in an order, and what it leads to",
     "course": "the courses: weeks, assignments, grades; begin one on your own first day",
     "app": "the page in the browser: look at studies, run them, try them",
     "data": "data sets: which are here, where from; fetch and verify them",

@@ -188,7 +188,7 @@ def show_schedule(schedule: Iterable[Meeting]) -> None:
         rows.append(
             [
                 days(row),
-                titled(row),
+                titled(row) + (f" ({row.level}, {row.hours} h)" if row.hours else ""),
                 ", ".join(map(marked, row.studies)),
                 "; ".join(
                     [

@@ -13,7 +13,9 @@ from etude.courses.reading import read
 from etude.errors import UserError, nearest
 
 HERE = Path(__file__).parent
-NAMES = ("OU", "ITU", "NCKU", "CU", "CUHK")  # the five syllabi
+SYLLABI = ("OU", "ITU", "NCKU", "CU", "CUHK")  # published elsewhere
+OWN = "ETUDE"  # Etude's own way through all studies
+NAMES = (*SYLLABI, OWN)
 PLANNED = HERE / "planned.toml"  # studies that courses name and that are not built yet
 
 
@@ -71,12 +73,12 @@ def planned() -> dict[str, str]:
 @cache
 def _asked() -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for each in all_courses():
+    for each in map(course, SYLLABI):
         for study, what in each.asked().items():
             found.setdefault(study, []).extend(what)
     return {study: tuple(what) for study, what in found.items()}
 
 
 def asked_by(study: str) -> tuple[str, ...]:
-    """What asks for a study in the courses: ``("CU A3", "ITU A1", "NCKU", "OU")``."""
+    """What asks for a study in the syllabi: ``("CU A3", "ITU A1", "NCKU", "OU")``."""
     return _asked().get(study, ())

@@ -109,7 +109,7 @@ class PolicyGradient(Study[ActorCritic]):
         Claim("variance without V over with", at_least=2, source="Etude"),
         Claim("test/return", at_least=200, scale="full", source="Gymnasium: solved at 200"),
     ]
-    courses = ["OU"]
+    needs = ["spirals"]
 
     def __call__(self, run: Run) -> None:
         net = self.train_and_evaluate(run)

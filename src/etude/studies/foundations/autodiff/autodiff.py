@@ -46,7 +46,7 @@ class Autodiff(Study):
         ),
         Claim("test/accuracy", at_least=0.95, source="Etude"),
     ]
-    courses = ["CU P1", "OU", "ITU", "NCKU"]
+    needs = ["linear"]
 
     def __call__(self, run: Run) -> None:
         rng = np.random.default_rng(run.seed)

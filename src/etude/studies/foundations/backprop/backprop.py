@@ -50,7 +50,7 @@ class Backprop(Study):
         Claim("torch/error", at_most=1e-4, each=True, source="the same network in torch.nn"),
         Claim("test/accuracy", at_least=0.98, scale="full", source="Etude"),
     ]
-    courses = ["ITU A2", "OU"]
+    needs = ["autodiff", "logistic"]
 
     def __call__(self, run: Run) -> None:
         errors = {name: hand.differences(layer, x) for name, (layer, x) in checks().items()}

@@ -86,7 +86,7 @@ class Fewest(Study):
             source="over the drawings untrained; Etude",
         ),
     ]
-    courses = ["CU A3"]
+    needs = ["logistic"]
 
     def __call__(self, run: Run) -> None:
         digits = data.uci_digits() if self.dataset == "uci" else data.mnist()

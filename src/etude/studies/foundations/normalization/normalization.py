@@ -67,7 +67,7 @@ class Normalization(Study):
             "renorm gain at 2 classes", at_least=0.1, source="Ioffe (2017), section 4; bound: Etude"
         ),
     ]
-    courses = ["ITU", "OU", "CU P10"]
+    needs = ["backprop"]
 
     def __call__(self, run: Run) -> None:
         digits = data.uci_digits()

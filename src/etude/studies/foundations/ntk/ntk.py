@@ -129,7 +129,7 @@ class NTK(Study):
             source="-3/4, as the lesson derives; bounds: Etude",
         ),
     ]
-    courses = ["OU"]
+    needs = ["spirals", "linear", "svm"]
 
     def __call__(self, run: Run) -> None:
         angle = 2 * math.pi * (torch.arange(self.points) + 0.5) / self.points

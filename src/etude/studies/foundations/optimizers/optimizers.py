@@ -58,7 +58,7 @@ class Optimizers(Study):
         ),
         Claim("race/worst", at_least=0.9, source="Etude"),
     ]
-    courses = ["OU", "ITU", "CU P2", "CU P3", "CU P4"]
+    needs = ["spirals"]
 
     def __call__(self, run: Run) -> None:
         for surface in SURFACES:

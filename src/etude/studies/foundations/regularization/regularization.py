@@ -69,7 +69,7 @@ class Regularization(Study):
     confidence: Amount = 3.0  # β of the confidence penalty, the price of a nat of certainty
 
     claims = [Claim("least gain", at_least=0.02, source="each beats none; bound: Etude")]
-    courses = ["OU", "ITU", "CU P9"]
+    needs = ["spirals", "validation"]
 
     def __call__(self, run: Run) -> None:
         variants = {method: partial(self.train, method=method) for method in METHODS}

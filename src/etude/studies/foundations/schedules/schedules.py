@@ -80,7 +80,7 @@ class Schedules(Study):
         Claim("short/steps ratio", at_most=0.5, source="Etude"),
         Claim("falling/gain", at_least=0.05, source="the derivation in the lesson; bound: Etude"),
     ]
-    courses = ["ITU", "CU P17", "CU P18", "CU P19"]
+    needs = ["optimizers", "normalization"]
 
     def __call__(self, run: Run) -> None:
         schedules = self.schedules()

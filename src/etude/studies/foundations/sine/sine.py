@@ -72,7 +72,7 @@ class Sine(Study):
         ),
         Claim("shapes/gain", at_least=0.005, seeds=5, source="over shapes that stay; Etude"),
     ]
-    courses = ["CU A1"]
+    needs = ["linear"]
 
     def __call__(self, run: Run) -> None:
         x, y = map(run.place, data.noisy_sine(self.points, self.noise))

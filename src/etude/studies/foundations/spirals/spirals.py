@@ -49,7 +49,7 @@ class Spirals(Study):
     claims = [
         Claim("train/accuracy", at_least=1.0, each=True, source="ECE-472 (2022), assignment 2")
     ]
-    courses = ["CU A2"]
+    needs = ["perceptron", "logistic"]
 
     def __call__(self, run: Run) -> None:
         # x: (points, 2), within about 1 of the centre; label: (points,), 0.0 or 1.0

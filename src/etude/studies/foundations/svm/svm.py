@@ -83,7 +83,7 @@ class SVM(Study):
         Claim("breast_cancer/gap", at_most=1e-3, each=True, source="strong duality; bound: Etude"),
         Claim("moons/gap", at_most=1e-3, each=True, source="strong duality; bound: Etude"),
     ]
-    courses = ["OU"]
+    needs = ["perceptron", "linear"]
 
     def __call__(self, run: Run) -> None:
         cancer = data.breast_cancer()

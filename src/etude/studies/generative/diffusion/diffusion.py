@@ -78,7 +78,7 @@ class DiffusionModel(Study):
         Claim("student/accuracy", at_least=0.96, source="Etude"),
         Claim("generated/accuracy", at_least=0.95, scale="full", source="Etude"),
     ]
-    courses = ["CU"]
+    needs = ["vae"]
 
     def __call__(self, run: Run) -> None:
         train, validation, test = split_digits(run, self.dataset, self.held_out)

@@ -74,7 +74,7 @@ class GAN(Study):
         Claim("gain/near a mode over a uniform circle", at_least=0.12, source="Etude"),
         Claim("student/accuracy", at_least=0.9, scale="full", source="Etude"),
     ]
-    courses = ["ITU", "OU"]
+    needs = ["spirals"]
 
     def __call__(self, run: Run) -> None:
         train, validation, test = split_digits(run, self.dataset, self.held_out)

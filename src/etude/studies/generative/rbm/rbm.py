@@ -58,7 +58,7 @@ class RestrictedBoltzmannMachine(Study[RBM]):
         Claim("gain over a mixture", at_least=1, source="Etude"),
         Claim("small/error of log Z", at_most=0.1, each=True, source="Etude"),
     ]
-    courses = ["OU", "ITU"]
+    needs = ["logistic"]
 
     def __call__(self, run: Run) -> None:
         digits = data.uci_digits()

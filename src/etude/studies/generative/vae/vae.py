@@ -79,7 +79,7 @@ class VariationalAutoencoder(Study[VAE]):
             source="Etude",
         ),
     ]
-    courses = ["ITU"]
+    needs = ["spirals"]
 
     def __call__(self, run: Run) -> None:
         digits = data.uci_digits() if self.dataset == "uci" else data.mnist()

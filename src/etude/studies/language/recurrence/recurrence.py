@@ -77,7 +77,7 @@ class Recurrence(Study):
         ),
         Claim("gain/of clipping", at_least=0.1, source="Etude: descents that clipping saves"),
     ]
-    courses = ["CU", "ITU", "OU", "CUHK"]
+    needs = ["backprop"]
 
     def __call__(self, run: Run) -> None:
         if self.length < 4:

@@ -94,7 +94,7 @@ class Translation(Study):
         "its recurrent networks read each text to its own end, in packed sequences, which ONNX has"
         " not; that of --model transformer can be exported"
     )
-    courses = ["ITU", "CUHK"]
+    needs = ["recurrence", "transformer"]
 
     def __call__(self, run: Run) -> None:
         texts = load_texts(self.dataset, self.pairs)

@@ -95,7 +95,7 @@ class Cifar(Study):
         ),
         Claim("test/top5", at_least=0.90, scale="complete", source="ECE-472 (2022), assignment 4"),
     ]
-    courses = ["CU A4", "CUHK A1"]
+    needs = ["digits", "optimizers", "normalization"]
 
     def __call__(self, run: Run) -> None:
         pictures = self.pictures()

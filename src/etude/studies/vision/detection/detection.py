@@ -91,7 +91,7 @@ class Detection(Study):
         Claim("test/map50", at_least=0.90, source="Etude"),
         Claim("test/map50", at_least=0.85, scale="full", source="Etude"),
     ]
-    courses = ["ITU", "OU"]
+    needs = ["digits", "segmentation"]
 
     def __call__(self, run: Run) -> None:
         pictures = self.pictures()

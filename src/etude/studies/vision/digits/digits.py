@@ -111,7 +111,7 @@ class Digits(Study):
         ),
         Claim("test/accuracy", at_least=0.93, scale="fashion", source="Etude"),
     ]
-    courses = ["CU A3", "ITU A1", "NCKU", "OU"]
+    needs = ["spirals", "backprop", "regularization"]
 
     def __call__(self, run: Run) -> None:
         loaders = {"uci": data.uci_digits, "mnist": data.mnist, "fashion": data.fashion_mnist}

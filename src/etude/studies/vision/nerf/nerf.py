@@ -74,7 +74,7 @@ class RadianceField(Study[NeRF]):
         Claim("test/median error of depth", at_most=0.075, source="Etude"),
         Claim("test/PSNR", at_least=26, scale="full", seeds=1, source="Etude"),
     ]
-    courses = ["CUHK"]
+    needs = ["sine", "spirals"]
 
     def __call__(self, run: Run) -> None:
         known, tested = self.scene()

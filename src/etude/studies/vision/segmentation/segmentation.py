@@ -57,7 +57,7 @@ class Segmentation(Study):
         Claim("test/miou", at_least=0.92, source="Etude"),
         Claim("test/miou", at_least=0.50, scale="full", source="Etude"),
     ]
-    courses = ["ITU"]
+    needs = ["digits"]
 
     def __call__(self, run: Run) -> None:
         pictures = self.pictures()
