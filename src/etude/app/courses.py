@@ -56,6 +56,7 @@ class Courses:
             title=edition.course.title,
             course=edition.course,
             weeks=by_week(edition.course),
+            dated=any(row.dates for row in edition.course.schedule),
             grade=list(grade_rows(edition.course.grade)),
             policies=list(policies(edition.course)),
             open=edition.open,
