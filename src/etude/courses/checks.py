@@ -101,8 +101,8 @@ def agree(
 ) -> None:
     """Whether an answer is the expected one.
 
-    Numbers and arrays agree in shape and kind, and in every entry within ``atol + rtol |expected|``;
-    lists and tables entry by entry; all else must be equal.
+    Numbers and arrays agree in shape and kind, and in every entry within ``atol`` and ``rtol`` of
+    the expected value. Lists and tables agree entry by entry; all else must be equal.
 
     Raises:
         Failure: it is not; with shape, type, or the largest relative error.
@@ -181,6 +181,20 @@ def _kind(value: Value) -> str:
 def _short(value: Value) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def numeric_gradient(
+    loss: Callable[[np.ndarray], float], at: np.ndarray, step: float = 1e-5
+) -> np.ndarray:
+    """The gradient of a loss by central differences, (f(x + h) − f(x − h)) / 2h, entry by entry."""
+    gradient = np.zeros_like(at)
+    for place in np.ndindex(at.shape):
+        moved = at.copy()
+        moved[place] += step
+        above = loss(moved)
+        moved[place] -= 2 * step
+        gradient[place] = (above - loss(moved)) / (2 * step)
+    return gradient
 
 
 class Local:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import textwrap
 import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -177,11 +178,16 @@ def starter(source: str, name: str = "the reference", *, only: Sequence[str] | N
     for region in reversed(regions_of(source, name)):
         if only is None or region.id in only:
             pad = " " * region.indent
-            said = f"{pad}# Your turn, {region.points} point{'s' * (region.points != 1)}: {region.text}"
-            lines[region.first - 1 : region.last] = [
-                said,
-                f'{pad}raise NotImplementedError("{region.id}")',
-            ]
+            points = f"{region.points} point{'s' * (region.points != 1)}"
+            said = textwrap.wrap(
+                f"Your turn, {points}: {region.text}",
+                98 - region.indent,
+                initial_indent=f"{pad}# ",
+                subsequent_indent=f"{pad}#   ",
+                break_on_hyphens=False,
+            )
+            stop = f'{pad}raise NotImplementedError("{region.id}")'
+            lines[region.first - 1 : region.last] = [*said, stop]
     text = "\n".join(lines) + "\n"
     _check_frame(source, text, name)
     return text
