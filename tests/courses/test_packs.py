@@ -13,6 +13,7 @@ from etude.cli import main
 from etude.courses import gate as gates
 from etude.courses.checks import Check, Code, Failure, agree, array_of, check, checks_of
 from etude.courses.gate import NOT_ATTEMPTED, code_of, gate, outcomes
+from etude.courses.library import all_courses
 from etude.courses.packs import Pack, names, pack
 
 each_pack = pytest.mark.parametrize("name", names())
@@ -23,6 +24,14 @@ def test_a_pack_passes_the_gate(name: str) -> None:
     report = gate(pack(name))
     assert report.troubles == []
     assert report.mutants >= 5 * len(pack(name).regions)
+
+
+def test_every_pack_is_part_of_a_course_and_every_part_is_a_pack() -> None:
+    named: set[str] = set()
+    for course in all_courses():
+        named |= {name for row in course.schedule for name in row.packs}
+        named |= {name for each in course.assignments for name in each.packs}
+    assert named == set(names())
 
 
 @dataclasses.dataclass(frozen=True)

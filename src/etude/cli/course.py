@@ -137,7 +137,13 @@ def show(edition: Edition, options: argparse.Namespace) -> None:
         echo()
         echo("Handed in")
         rows = [
-            [each.id, each.title, when(edition, each), ", ".join(map(marked, each.studies))]
+            [
+                each.id,
+                each.title,
+                when(edition, each),
+                ", ".join(map(marked, each.studies)),
+                ", ".join(each.packs),
+            ]
             for each in course.assignments
         ]
         columns = [
@@ -145,6 +151,7 @@ def show(edition: Edition, options: argparse.Namespace) -> None:
             Column("what", wrap=True),
             Column("due", wrap=True),
             Column("studies", wrap=True, drop=1),
+            Column("to write", wrap=True, drop=2),
         ]
         print_table(columns, rows)
     if course.grade:
@@ -232,6 +239,7 @@ def show_week(edition: Edition, number: int) -> None:
             ("To do at home", row.tasks),
             ("Handed out", row.out),
             ("Due", row.due),
+            ("Exercises", [f"etude assignment start {name}" for name in row.packs]),
             (
                 "Studies",
                 [f"etude run {s}" if s not in planned() else marked(s) for s in row.studies],

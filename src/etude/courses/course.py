@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
+PackName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Text = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Position = Annotated[int, Meta(ge=1)]
 
@@ -56,6 +57,7 @@ class Meeting(Record, frozen=True, kw_only=True):
     out: tuple[Id, ...] = ()  # assignments that are handed out
     due: tuple[Id, ...] = ()  # and those that are handed in
     studies: tuple[Id, ...] = ()
+    packs: tuple[PackName, ...] = ()  # exercises to write (see etude.courses.packs)
     words: str = ""  # the syllabus's own, where they say more
 
 
@@ -100,6 +102,7 @@ class Assignment(Record, frozen=True, kw_only=True):
     optional: bool = False
     either: Id | Literal[""] = ""  # of those that name the same, one is handed in
     studies: tuple[Id, ...] = ()
+    packs: tuple[PackName, ...] = ()  # which it is made of (see etude.courses.packs)
     words: str = ""
 
 
