@@ -341,7 +341,6 @@ UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one
     "regularization",
     "schedules",
     "segmentation",
-    "sine",
     "spirals",
     "svm",
     "translation",
