@@ -340,7 +340,6 @@ UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one
     "regularization",
     "schedules",
     "segmentation",
-    "svm",
     "translation",
     "vae",
 }
