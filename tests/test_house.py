@@ -332,7 +332,6 @@ UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one
     "diffusion",
     "nerf",
     "normalization",
-    "optimizers",
     "policygradient",
     "rbm",
     "regularization",
