@@ -331,7 +331,6 @@ UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one
     "detection",
     "diffusion",
     "nerf",
-    "normalization",
     "policygradient",
     "rbm",
     "regularization",
