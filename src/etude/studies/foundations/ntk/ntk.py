@@ -29,7 +29,7 @@ class Wide(nn.Module):
 
     def __init__(self, inputs: int, width: int, power: float = 0.5) -> None:
         super().__init__()
-        self.factor = width**-power
+        self.factor: float = width**-power
         w = torch.randn(width // 2, inputs)
         a = torch.randn(width // 2)
         self.w = nn.Parameter(torch.cat([w, w]))
