@@ -127,7 +127,8 @@ class SVM(Study):
         picture = margins(machine, machine.rows, labels, alpha, self.C)
         run.figure("margins", picture, cover=True)
         run.keep(machine)
-        self.descend(run, "moons", *moons, outputs=1)
+        train, test = moons
+        self.descend(run, "moons", train, test, outputs=1)
 
     def descend(self, run: Run, name: str, train: Rows, test: Rows, outputs: int) -> nn.Linear:
         """Train a linear machine by stochastic subgradient descent on the primal."""
