@@ -333,7 +333,6 @@ UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one
     "policygradient",
     "rbm",
     "regularization",
-    "schedules",
     "segmentation",
     "translation",
     "vae",
