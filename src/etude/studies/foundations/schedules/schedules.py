@@ -79,11 +79,7 @@ class Schedules(Study):
 
     claims = [
         Claim("short/steps ratio", at_most=0.5, source="Etude"),
-        Claim(
-            "cosine/test/accuracy",
-            at_least=0.974,
-            source="the derivation in the lesson; bound: Etude",
-        ),
+        Claim("cosine/test/accuracy", at_least=0.974, source="Etude"),
         Control(
             "constant/test/accuracy",
             at_most=0.972,
