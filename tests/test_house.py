@@ -332,7 +332,6 @@ UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one
     "nerf",
     "policygradient",
     "rbm",
-    "regularization",
     "segmentation",
     "translation",
     "vae",
