@@ -326,24 +326,13 @@ def test_no_assignment_is_packed(entry: Entry) -> None:
 
 
 UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one leaves
-    "autodiff",
-    "backprop",
     "cifar",
     "detection",
     "diffusion",
-    "fewest",
     "nerf",
-    "normalization",
-    "ntk",
-    "optimizers",
     "policygradient",
     "rbm",
-    "regularization",
-    "schedules",
     "segmentation",
-    "sine",
-    "spirals",
-    "svm",
     "translation",
     "vae",
 }
