@@ -328,10 +328,8 @@ def test_no_assignment_is_packed(entry: Entry) -> None:
 UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one leaves
     "autodiff",
     "backprop",
-    "cifar",
     "diffusion",
     "fewest",
-    "nerf",
     "normalization",
     "ntk",
     "optimizers",
