@@ -328,7 +328,6 @@ def test_no_assignment_is_packed(entry: Entry) -> None:
 UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one leaves
     "autodiff",
     "backprop",
-    "diffusion",
     "fewest",
     "normalization",
     "ntk",
