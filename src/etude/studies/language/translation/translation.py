@@ -144,7 +144,7 @@ class Translation(Study):
     def train(
         self,
         run: Run,
-        texts: data.Parts[data.Pairs],
+        texts: data.Parallel,
         pieces: Pieces,
         measure: Measure,
         net: Network,
