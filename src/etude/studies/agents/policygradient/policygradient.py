@@ -101,7 +101,8 @@ class PolicyGradient(Study[ActorCritic]):
     }
     claims = [
         Claim("test/return", at_least=475, each=True, source="Gymnasium: solved"),
-        Control("no clip/test/return", at_most=300, of="test/return", without="the clip"),
+        Claim("largest KL", at_most=0.05, each=True, source="Etude"),
+        Control("no clip/largest KL", at_least=0.5, of="largest KL", without="the clip"),
         Claim("variance with a constant over with V", at_least=1.2, source="Etude"),
         Claim("test/return", at_least=200, scale="full", source="Gymnasium: solved at 200"),
     ]
@@ -124,7 +125,11 @@ class PolicyGradient(Study[ActorCritic]):
                 metrics = {f"{method}/{name}": value for name, value in metrics.items()}
                 run.result(metrics, held_out=self.episodes)
 
-        curves = over_steps(run.curves(), "episode/return")
+        logged = run.curves()
+        for stage, (_, values) in logged["KL"].items():
+            if stage in ("", "no clip"):
+                run.result({f"{stage}/largest KL".lstrip("/"): max(values)})
+        curves = over_steps(logged, "episode/return")
         curves.pop("young", None)
         curves = {stage or self.method: series for stage, series in curves.items()}
         goal = GOALS.get(self.environment)
