@@ -28,9 +28,9 @@ from etude import (
 )
 from etude.demos import Answer, Bars, Demo, Drawing, Image
 from etude.networks.strided import StridedCNN
+from etude.studies.vision._baseline import nearest_neighbours
 from etude.studies.vision._mistakes import most_confident_mistakes
 
-from ._baseline import nearest_neighbours
 from ._demo import explanation, handwritten_digits
 
 
