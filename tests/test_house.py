@@ -220,10 +220,10 @@ TOKENS_A_LINE = 11.0  # on average over lines that hold code
 PACKED = 60  # characters of an assignment of several values to several names
 READING = 900  # lines, docstrings apart, of all that one has to read to know a study whole
 LONGER = {  # those that are not there yet; when one gets shorter, its line here goes
-    "translation": 1_160,
+    "translation": 1_205,
     "gpt": 1_235,
     "dqn": 1_150,
-    "policygradient": 1_045,
+    "policygradient": 1_080,
     "gcn": 1_040,
 }
 SHARED = {  # what every study may use, and is read once
@@ -325,34 +325,10 @@ def test_no_assignment_is_packed(entry: Entry) -> None:
     assert not [line for path in entry.path.parent.glob("*.py") for line in packed(path)]
 
 
-UNCONTROLLED = {  # studies whose claims have no control yet; each that gets one leaves
-    "autodiff",
-    "backprop",
-    "cifar",
-    "detection",
-    "diffusion",
-    "fewest",
-    "nerf",
-    "normalization",
-    "ntk",
-    "optimizers",
-    "policygradient",
-    "rbm",
-    "regularization",
-    "schedules",
-    "segmentation",
-    "sine",
-    "spirals",
-    "svm",
-    "translation",
-    "vae",
-}
-
-
 @each_study
 def test_a_study_measures_what_is_left_without_its_idea(entry: Entry) -> None:
     controlled = {claim.scale for claim in entry.claims if claim.kind == "control"}
-    assert ("quick" in controlled) != (entry.name in UNCONTROLLED)
+    assert "quick" in controlled
 
 
 @each_study

@@ -280,8 +280,8 @@ REFUSED = [
     ("scales = 5", 'scales are 5; expected names, and of each the fields that it sets: {"full"'),
     ("scales = {'full': {'n': 1}}", "full sets a field 'n' that is not there"),
     ("n: Count = 1\nscales = {'full': {'n': 0}}", "full: n is 0; expected a whole number of at"),
-    ("courses = 5", "courses is 5; expected several texts"),
-    ("courses = 'CU'", "courses is 'CU'; expected several texts"),
+    ("needs = 5", "needs is 5; expected the names of studies"),
+    ("needs = 'linear'", "needs is 'linear'; expected the names of studies"),
     ("claims = [Claim()]", r"Claim\(\): missing 1 required positional argument: 'metric'"),
     ("claims = [Claim('x')]", "the claim on x has no bound: give at_least or at_most"),
     ("claims = [Claim('x', nonsense=1)]", "got an unexpected keyword argument 'nonsense'"),
@@ -429,7 +429,7 @@ class Mine(Study):
 
     claims = [Claim("x", at_least=0.5, seeds=2)]
     scales = {{"full": {{"width": 7}}}}
-    courses = ("CU",)
+    needs = ("linear",)
 
     def __call__(self, run):
         run.result({{"x": 1.0}})

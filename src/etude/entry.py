@@ -89,7 +89,7 @@ class Entry:
     fields: tuple[Field, ...]
     scales: Mapping[str, Mapping[str, Any]]
     claims: tuple[Claim, ...]
-    courses: tuple[str, ...]
+    needs: tuple[str, ...]  # the studies that one should know before
     no_onnx: str = ""  # why ONNX can't express its network
     has_demo: bool = False  # whether the page offers something to try
 

@@ -67,7 +67,7 @@ def _read(path: Path, module: str | None) -> Entry:
     else:
         fields = _checked_fields(path, source, names, annotated, stated)
     scales = _literal(path, "scales", stated.get("scales"), {})
-    courses = _literal(path, "courses", stated.get("courses"), ())
+    needs = _literal(path, "needs", stated.get("needs"), ())
     no_onnx = _literal(path, "no_onnx", stated.get("no_onnx"), "")
     claims = _claims(path, stated.get("claims"), names)
     if not own:
@@ -83,10 +83,10 @@ def _read(path: Path, module: str | None) -> Entry:
                 f"{path}, line {stated['no_onnx'].lineno}: no_onnx is {no_onnx!r}; expected a text,"
                 " the reason why ONNX can't express the network"
             )
-        if not isinstance(courses, list | tuple) or not all(isinstance(c, str) for c in courses):
+        if not isinstance(needs, list | tuple) or not all(isinstance(n, str) for n in needs):
             raise UserError(
-                f"{path}, line {stated['courses'].lineno}: courses is {courses!r}; expected several"
-                " texts"
+                f"{path}, line {stated['needs'].lineno}: needs is {needs!r}; expected the names of"
+                " studies, several texts"
             )
     return Entry(
         name=path.stem,
@@ -98,7 +98,7 @@ def _read(path: Path, module: str | None) -> Entry:
         fields=fields,
         scales={"quick": {}, **scales},
         claims=tuple(claims),
-        courses=tuple(courses),
+        needs=tuple(needs),
         no_onnx=str(no_onnx),
         has_demo=(
             "\n    def demo(" in source if own else any(_is_demo(each) for each in study.body)

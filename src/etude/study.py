@@ -142,7 +142,7 @@ class Study(Generic[Net]):
     scales: ClassVar[
         Mapping[str, Mapping[str, Any]]
     ] = {}  # beside quick, which is the fields' own defaults
-    courses: ClassVar[Sequence[str]] = ()  # who asks for it: "CU A2", "NCKU"
+    needs: ClassVar[Sequence[str]] = ()  # the studies that one should know before
     no_onnx: ClassVar[str] = ""  # why ONNX can't express its network; empty where it can
 
     def __post_init__(self) -> None:
@@ -260,7 +260,7 @@ def name_trouble(name: str) -> str:
     other = f"expected another name, such as my_{name.strip('_')}"
     if name in OPTIONS:
         return f"is called as an option of Etude's own; {other}"
-    if name in ("claims", "scales", "courses", "no_onnx"):
+    if name in ("claims", "scales", "needs", "no_onnx"):
         return "is not a field but the class's own; expected it without a type, or as ClassVar"
     if hasattr(Study, name):
         return f"is called as something that every study has; {other}"

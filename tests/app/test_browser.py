@@ -280,6 +280,8 @@ def test_pages_fit_a_phone(server: Server, browser: Any, scheme: str) -> None:
         "/",
         "/studies/transformer",
         "/studies/spirals/try",
+        "/courses",
+        "/courses/ITU",
         "/runs",
         "/trash",
         "/nonsense",

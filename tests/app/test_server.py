@@ -24,6 +24,7 @@ from etude.app.server import application
 from etude.app.trying import Trying, encoded
 from etude.app.waiting import Waiting
 from etude.catalogue import Catalogue
+from etude.courses.library import NAMES
 from etude.demos import (
     Bars,
     Choice,
@@ -476,6 +477,30 @@ def test_of_many_runs_the_newest_are_shown_and_all_where_they_are_asked_for(
     assert f"Show all {len(ours)}" in shown
     everything = page.get("/runs?all").text
     assert all(name in everything for name in ours)
+
+
+def test_the_courses_are_shown_with_what_is_done(page: TestClient) -> None:
+    shown = page.get("/courses").text
+    assert shown.count('href="/courses/') == len(NAMES)
+    assert "✓ 1 run here" in shown  # spirals
+    for name in NAMES:
+        answer = page.get(f"/courses/{name}")
+        assert answer.status_code == 200
+        assert "Week by week" in answer.text
+    shown = page.get("/courses/CU").text
+    assert "✓ spirals" in shown
+    assert 'title="not built yet: masked autoencoders"' in shown
+    assert 'id="A3"' in shown
+    assert '<th scope="col">when' not in shown  # it counts weeks
+    assert '<th scope="col">when' in page.get("/courses/OU").text
+    assert page.get("/courses/nonsense").status_code == 404
+    assert page.get("/courses/cu").status_code == 404
+
+
+def test_a_study_says_who_asks_for_it_and_what_goes_before(page: TestClient) -> None:
+    shown = page.get("/studies/spirals").text
+    assert 'href="/courses/CU#A2">CU A2</a>' in shown
+    assert re.search(r"before it: .*/studies/perceptron.*after it: .*/studies/circle", shown, re.S)
 
 
 def test_live_sends_curves_only_when_there_are_new_ones(page: TestClient, root: Path) -> None:

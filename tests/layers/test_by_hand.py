@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from etude.layers import by_hand as hand
-from etude.studies.foundations.backprop.backprop import Backprop, checks
+from etude.studies.foundations.backprop.backprop import Backprop, Stop, checks
 
 Pair = tuple[Callable[[], hand.Layer], Callable[[], nn.Module], tuple[int, ...]]
 PAIRS: dict[str, Pair] = {
@@ -124,3 +124,18 @@ def test_one_batch_can_be_learned_by_heart() -> None:
         net.step(0.05, 0.9, 0.0)
     assert loss < 0.05
     assert net.state_dict()["0.weight"].dtype == torch.float32
+
+
+def test_below_a_stop_nothing_learns() -> None:
+    """The control of the study: only the last layer's backward pass reaches a weight."""
+    np.random.seed(0)
+    *early, last = Backprop(width=4, units=16, dropout=0.0).layers()
+    net = hand.Network([*early, Stop(), last])
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    x, labels = np.random.normal(size=(10, 1, 8, 8)).astype(np.float32), np.arange(10)
+    _, dz = hand.softmax_cross_entropy(net.forward(x, training=True), labels)
+    net.backward(dz)
+    net.step(0.05, 0.9, 0.0)
+    after = net.state_dict()
+    moved = {key for key, _, _ in net.learned() if (after[key] != before[key]).any()}
+    assert moved == {"13.weight", "13.bias"}

@@ -9,7 +9,13 @@ from etude import autodiff as ad
 from etude.autodiff import Tensor
 from etude.studies.foundations.autodiff._cost import differences
 from etude.studies.foundations.autodiff._operations import operations
-from etude.studies.foundations.autodiff.autodiff import newton, rosenbrock
+from etude.studies.foundations.autodiff.autodiff import (
+    STEPS,
+    Autodiff,
+    newton,
+    newton_by_differences,
+    rosenbrock,
+)
 
 
 def test_the_expression_of_the_lesson() -> None:
@@ -21,8 +27,11 @@ def test_the_expression_of_the_lesson() -> None:
 
 
 def test_newton_needs_the_hessian_as_it_is() -> None:
-    assert newton(rosenbrock, np.array([-1.2, 1.0]), 8) < 1e-9
-    assert newton(rosenbrock, np.array([-1.2, 1.0]), 1) > 0.1
+    derivatives = (ad.grad(rosenbrock), ad.hessian(rosenbrock))
+    (claim,) = (claim for claim in Autodiff.claims if claim.metric == "rosenbrock/distance")
+    assert claim.allows(newton(*derivatives))
+    assert newton(*derivatives, steps=1) > 0.1
+    assert not any(claim.allows(newton_by_differences(rosenbrock, h)) for h in STEPS)
     H = ad.hessian(rosenbrock)(np.array([-1.2, 1.0])).numpy()
     np.testing.assert_allclose(H, [[2 + 1200 * 1.44 - 400, 480], [480, 200]])
 

@@ -42,7 +42,7 @@ def test_the_source_says_what_the_class_is(entry: Entry) -> None:
     assert real == {field.name: field.default for field in entry.fields}
     assert {"quick": {}, **cls.scales} == dict(entry.scales)
     assert list(cls.claims) == list(entry.claims)
-    assert list(cls.courses) == list(entry.courses)
+    assert list(cls.needs) == list(entry.needs)
     for scale in entry.scales:
         assert fields_of(cls.at(scale)) == entry.defaults(
             scale

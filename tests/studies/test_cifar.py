@@ -5,6 +5,7 @@ from torch.nn.functional import unfold
 
 from etude import data
 from etude.networks.whitened import WhitenedCNN
+from etude.studies.vision._baseline import nearest_neighbours
 from etude.studies.vision.cifar.cifar import Cifar, standardise
 
 
@@ -72,3 +73,12 @@ def test_the_reading_of_a_picture_of_any_size() -> None:
     said = study.predict(study.network().eval(), torch.randint(256, (3, 50, 70), dtype=torch.uint8))
     assert set(said) == set(data.GLYPHS)
     assert abs(sum(said.values()) - 1) < 1e-5
+
+
+def test_the_nearest_pixels_are_those_of_the_same_colours() -> None:
+    glyphs = data.coloured_glyphs(1_500, 200)
+    nearest = nearest_neighbours(*glyphs.train.pair, glyphs.test.inputs)
+    right = (nearest == glyphs.test.labels).double().mean().item()
+    claim = next(claim for claim in Cifar.claims if claim.metric == "test/accuracy")
+    assert right < 0.5
+    assert not claim.allows(right)

@@ -10,7 +10,7 @@ from PIL import Image
 import etude
 from etude import data
 from etude.networks.strided import StridedCNN
-from etude.studies.vision.digits._baseline import nearest_neighbours
+from etude.studies.vision._baseline import nearest_neighbours
 from etude.studies.vision.digits._demo import handwritten_digits
 from etude.studies.vision.digits.digits import Digits
 

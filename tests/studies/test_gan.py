@@ -4,10 +4,13 @@ it.
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 import etude
+from etude.studies.generative.gan._sampling import arc_fraction, mode_fractions, ring_of_points
 from etude.studies.generative.gan.gan import GAN
 
 SHORT = {"ring_steps": 3, "judging": 60, "fakes": 200}
@@ -46,3 +49,19 @@ def test_without_classes_the_judge_names_what_was_made(tmp_path, loss: str) -> N
 def test_full_makes_large_pictures() -> None:
     study = GAN.at("full")
     assert study.network()(*study.example()).shape == (2, 1, 28, 28)
+
+
+def test_a_uniform_circle_reaches_all_clusters_and_is_near_none() -> None:
+    """What knows nothing of clusters satisfies the claim on their number, and not that on points
+    near one.
+    """
+    torch.manual_seed(0)
+    data, _, centres = ring_of_points(4_000)
+    angle = 2 * math.pi * torch.rand(4_000)
+    circle = mode_fractions(torch.stack([angle.cos(), angle.sin()], 1), centres, 0.12)
+    claims = {claim.metric: claim for claim in GAN.claims if claim.kind == "claim"}
+    assert claims["ring/wgan-gp/modes"].allows((circle > 0.02).sum().item())
+    near = claims["ring/wgan-gp/near a mode"]
+    assert near.allows(mode_fractions(data, centres, 0.12).sum().item())
+    assert not near.allows(circle.sum().item())
+    assert circle.sum().item() == pytest.approx(arc_fraction(8, 0.12), abs=0.03)

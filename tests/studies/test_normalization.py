@@ -89,6 +89,19 @@ def test_in_mini_batches_of_two_batch_norm_collapses_and_renorm_does_not(tmp_pat
     assert reached["renorm"] < reached["layer"]
 
 
+def test_without_a_norm_the_network_does_not_learn_in_sixteen_steps(tmp_path: Path) -> None:
+    study, digits = Normalization(), data.uci_digits()
+    reached = {}
+    with Run("two", root=tmp_path, quiet=True) as run:
+        for norm in ("none", "batch"):
+            with run.part(norm, seed=5) as metrics:
+                study.measure(run, digits, norm, size=64, classes=10)
+            reached[norm] = metrics["test/accuracy"]
+    (claim,) = (c for c in Normalization.claims if c.metric == "batch, 64/test/accuracy")
+    assert not claim.allows(reached["none"])
+    assert reached["none"] < reached["batch"] - 0.2
+
+
 def test_a_run_shows_every_norm_at_every_size_and_its_network_is_loaded(tmp_path: Path) -> None:
     run = etude.run(
         "normalization",

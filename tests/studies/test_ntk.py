@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 import torch
 
+from etude.runs.run import Run
 from etude.studies.foundations.ntk._figures import functions, width_dependence
 from etude.studies.foundations.ntk.ntk import (
+    NTK,
     Wide,
     on_circle,
     predict_descent,
@@ -90,6 +93,25 @@ def test_in_pairs_the_kernel_does_not_change_to_first_order() -> None:
             p.data -= 1e-6 * g
         change = float((net.kernel(x) - before).norm()) / 1e-6
         assert change < 1e-4 if paired else change > 0.1
+
+
+def test_only_with_the_root_of_the_width_do_the_weights_move_less_and_less(tmp_path: Path) -> None:
+    """With 1/m, the control of the study, they move as far however many there are."""
+    study = NTK(widths=(16, 64, 256), steps=40)
+    x, y = circle(16).float(), target(2 * math.pi * torch.arange(16) / 16)
+    (claim,) = (c for c in NTK.claims if c.metric == "generated/slope/weights moved")
+    exponents = {}
+    with Run("moved", root=tmp_path, quiet=True) as run:
+        for power in (0.5, 1.0):
+            moved = []
+            for width in study.widths:
+                with run.part(f"{power} {width}", seed=0) as metrics:
+                    study.train(run, width, x, y, x, y, power)
+                moved.append([metrics["weights moved"]])
+            exponents[power] = slope(study.widths, moved)
+    assert exponents[0.5] < -0.4
+    assert abs(exponents[1.0]) < 0.2
+    assert not claim.allows(exponents[1.0])
 
 
 def test_the_slope_is_that_of_a_power_law() -> None:

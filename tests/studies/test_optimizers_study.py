@@ -198,6 +198,9 @@ def test_a_run_too_short_says_so(tmp_path: Path) -> None:
     held = {verdict.claim.metric: verdict.holds for verdict in run.verdicts}
     assert not held["rosenbrock/worst"]
     assert held["quadratic/error"]
+    momentum = next(c for c in Optimizers.claims if c.metric == "quadratic/momentum/steps a digit")
+    assert held[momentum.metric]
+    assert not momentum.allows(run.metrics["quadratic/sgd/steps a digit"])
     assert run.metrics["rosenbrock/bfgs"] < 1e-5
     assert run.metrics["rosenbrock/restless"] >= run.metrics["rosenbrock/adadelta"]
 

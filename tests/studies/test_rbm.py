@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 import etude
-from etude import data
+from etude import Claim, data
 from etude.errors import UserError
 from etude.networks.rbm import RBM
 from etude.studies.generative.rbm._baseline import BernoulliMixture
@@ -23,6 +23,8 @@ from etude.studies.generative.rbm._likelihood import (
     log_odds,
     log_partition,
 )
+from etude.studies.generative.rbm.rbm import RestrictedBoltzmannMachine
+from etude.training.evaluation import independent
 
 
 def small(visible: int = 6, hidden: int = 4, seed: int = 0, scale: float = 1.0) -> RBM:
@@ -213,3 +215,27 @@ def test_a_mixture_is_a_distribution_and_em_raises_its_likelihood() -> None:
     p = mixture.p[mixture.p[:, 0].argsort()]
     expected = torch.tensor([[0.1, 0.1, 0.1, 0.9, 0.9, 0.9], [0.9, 0.9, 0.9, 0.1, 0.1, 0.1]])
     torch.testing.assert_close(p, expected, atol=0.12, rtol=0)
+
+
+def claim_on(metric: str) -> Claim:
+    return next(claim for claim in RestrictedBoltzmannMachine.claims if claim.metric == metric)
+
+
+def test_a_mixture_gains_less_than_is_claimed_of_a_machine() -> None:
+    digits, bits = data.uci_digits(), RestrictedBoltzmannMachine().bits
+    train, test = bits(digits.train.inputs), bits(digits.test.inputs)
+    mixed = BernoulliMixture(train, 80).log_likelihood(test).mean()
+    gain = mixed - independent(train, test, 1).mean()
+    assert gain > 5
+    assert not claim_on("gain over independent pixels").allows(gain.item())
+
+
+def test_without_temperatures_in_between_the_estimate_is_not_what_is_claimed() -> None:
+    net = small(12, 8, scale=0.8)
+    exact, base = log_partition(net), torch.zeros(12, dtype=torch.double)
+    errors = []
+    for temperatures in (1_000, 1):
+        weights = annealed_log_weights(net, base, temperatures, 200)
+        errors.append((log_mean(weights) - exact).abs().item())
+    claim = claim_on("small/error of log Z")
+    assert [claim.allows(error) for error in errors] == [True, False]

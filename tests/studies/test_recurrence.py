@@ -117,6 +117,16 @@ def test_clipped_steps_are_short_and_others_are_the_gradients() -> None:
     torch.testing.assert_close(direction / direction.norm(), -g / g.norm(), rtol=1e-4, atol=1e-4)
 
 
+def test_without_clipping_too_few_descents_arrive() -> None:
+    torch.manual_seed(0)
+    start = torch.tensor([1.0, -0.5]) + torch.tensor([2.0, 1.0]) * torch.rand(40, 2)
+    last = descents(start, 50, math.inf)[-1]
+    arrived = (one_unit_loss(last, 50) < 1e-3).double().mean().item()
+    claim = next(claim for claim in Recurrence.claims if claim.metric == "cliff/clipped")
+    assert arrived > 0.5
+    assert not claim.allows(arrived)
+
+
 def test_the_loop_and_the_kernel_train_alike(tmp_path) -> None:
     """The same weights after some steps, whichever computes them."""
     runs = [

@@ -68,6 +68,8 @@ def test_every_method_does_what_it_is_for(tmp_path: Path) -> None:
         for m in METHODS[1:]
     ]
     assert sum(gain > 0 for gain in gains) >= 8
+    (claim,) = (claim for claim in Regularization.claims if claim.metric == "nine/test/accuracy")
+    assert not claim.allows(reached["none"]["test/accuracy"])
 
 
 def test_the_kept_network_reads_digits(tmp_path: Path) -> None:

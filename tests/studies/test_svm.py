@@ -112,6 +112,18 @@ def test_the_dual_climbs_below_the_primal_until_they_meet() -> None:
     assert primal[-1] - below[-1] < 1e-6 * primal[-1]
 
 
+def test_without_a_kernel_the_moons_stay_entangled() -> None:
+    x, y = moons(400)
+    (claim,) = (c for c in SVM.claims if c.metric == "moons/accuracy")
+    reached = {}
+    for kernel in ("rbf", "linear"):
+        machine, _ = solved(x, y, kernel, 1.0, tolerance=1e-2)
+        with torch.inference_mode():
+            reached[kernel] = float((machine(x).sign() == y).double().mean())
+    assert claim.allows(reached["rbf"])
+    assert not claim.allows(reached["linear"])
+
+
 def test_two_points_have_the_solution_that_one_finds_by_hand() -> None:
     x, y = (
         torch.tensor([[3.0], [-1.0]], dtype=torch.double),

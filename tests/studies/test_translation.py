@@ -10,8 +10,10 @@ import torch
 import etude
 from etude.data.pieces import END, PAD, Pieces
 from etude.errors import UserError
+from etude.layers.attention import record_attention
 from etude.networks.recurrent_seq2seq import Bahdanau, Luong
 from etude.networks.transformer import EncoderDecoder
+from etude.studies.language.translation._controls import WithoutAttention
 from etude.studies.language.translation._translate import bleu, exact, tokens_of, translate
 from etude.studies.language.translation.translation import Translation
 
@@ -26,7 +28,7 @@ def run(tmp_path_factory) -> etude.Run:
 
 
 def test_what_is_measured(run) -> None:
-    assert run.metrics.keys() == {"test/exact", "greedy/exact"}
+    assert run.metrics.keys() == {"test/exact", "greedy/exact", "no attention/test/exact"}
     assert run.held_out["test/exact"] == 1_000
     assert (
         (run.folder.path / "tables" / "translations.csv")
@@ -106,3 +108,20 @@ def test_without_sacrebleu_one_sentence_says_so_before_anything_is_trained(
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
     with pytest.raises(UserError, match=r"sacrebleu; install it with: pip install 'etude\[text\]'"):
         bleu(["a"], ["a"])
+
+
+def test_without_attention_one_vector_says_all_of_a_text() -> None:
+    """Padding does not change it, and what the decoder attends to is that vector alone."""
+    torch.manual_seed(0)
+    net = WithoutAttention(60, 16, pad=PAD).eval()
+    source = torch.tensor([[5, 9, 7, 4, 8, 6], [5, 9, 7, PAD, PAD, PAD]])
+    target = torch.randint(4, 60, (2, 5))
+    memory = net.encode(source)
+    assert memory.shape == (2, 1, 16)
+    alone = net.encode(source[1:, :3])
+    torch.testing.assert_close(memory[1:], alone)
+    assert (memory[0, 0] != memory[1, 0]).all(), "both directions have read the whole text"
+    with record_attention(net) as weights:
+        logits = net(source, target)
+    assert (weights["attention"] == 1).all()
+    torch.testing.assert_close(logits[1:], net(source[1:, :3], target[1:]))

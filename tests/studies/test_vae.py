@@ -215,3 +215,10 @@ def test_sliders_move_what_matters_most() -> None:
     assert ((before >= 0) & (before <= 1)).all()
     assert abs(before - after).max() > 0.1
     assert len(VariationalAutoencoder.at("full").demo().inputs) == 8
+
+
+def test_without_a_code_the_bound_is_not_reached() -> None:
+    digits = data.uci_digits()
+    train, test = (part.inputs.flatten(1).float() for part in (digits.train, digits.test))
+    claim = next(claim for claim in VariationalAutoencoder.claims if claim.metric == "test/elbo")
+    assert not claim.allows(independent(train, test, 16).mean().item())

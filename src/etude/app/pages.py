@@ -8,7 +8,7 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from etude.app import forms, processes
 from etude.app.guard import FOREIGN
 from etude.app.waiting import Waiting
 from etude.catalogue import Catalogue, in_order, topics
+from etude.courses.library import asked_by
+from etude.courses.paths import after
 from etude.entry import Entry
 from etude.errors import UserError, printable
 from etude.results import trash
@@ -92,7 +94,7 @@ class Pages:
         cards = [(entry, self._held(entry)) for entry in entries]
         here = dict.fromkeys(entry.topic for entry in entries)
         titles = {topic: topics().get(topic, topic) for topic in here}
-        courses = sorted({course.split()[0] for entry in entries for course in entry.courses})
+        asked = {e.name: {course.split()[0] for course in asked_by(e.name)} for e in entries}
         pictured = {
             entry.name
             for entry in entries
@@ -104,10 +106,17 @@ class Pages:
             title="Studies",
             cards=cards,
             topics=titles,
-            courses=courses,
+            courses=sorted(set().union(*asked.values())),
+            asked=asked,
             pictured=pictured,
             words={entry.name: _words(entry.name, entry.lesson) for entry in entries},
         )
+
+    def finished(self, studies: Iterable[str]) -> set[str]:
+        """Those of which a run has finished here."""
+        return {
+            name for name in studies if any(f.result_json.is_file() for f in self._runs_of(name))
+        }
 
     def study(self, request: Request) -> Response:
         """One study: lesson, figures, claims, the form."""
@@ -142,6 +151,8 @@ class Pages:
             422 if errors else 200,
             title=entry.title,
             entry=entry,
+            asked=asked_by(entry.name),
+            after=after(entry.name, Catalogue().all()),
             scale=scale,
             controls=forms.controls(entry, scale, typed, errors),
             seed=typed.get("seed", "0"),

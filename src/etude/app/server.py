@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from etude.app.courses import Courses
 from etude.app.guard import Access, Guard, page_address
 from etude.app.pages import Pages
 from etude.app.trying import Trying
@@ -31,6 +32,7 @@ def application(root: Path, access: Access) -> Starlette:
     """
     trying = Trying(root)
     pages = Pages(root, trying)
+    courses = Courses(pages)
     routes = [
         Route("/", pages.catalogue),
         Route("/studies/{study}", pages.study),
@@ -38,6 +40,8 @@ def application(root: Path, access: Access) -> Starlette:
         Route("/studies/{study}/picture", pages.picture),
         Route("/studies/{study}/try", pages.demo),
         Route("/studies/{study}/try", trying.answer, methods=["POST"]),
+        Route("/courses", courses.all_of_them),
+        Route("/courses/{course}", courses.one),
         Route("/runs", pages.runs),
         Route("/runs/{study}/{run}", pages.run),
         Route("/runs/{study}/{run}/live", pages.live),

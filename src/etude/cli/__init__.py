@@ -31,6 +31,9 @@ VERBS = {
     "predict": "apply a run's network to images or texts",
     "report": "rebuild a run's report and open it",
     "export": "hand a run's network over: hdf5, safetensors, onnx, notebook",
+    "path": "what to do before a study, in an order, and what it leads to",
+    "course": "the courses: weeks, assignments, grades; begin one on your own first day",
+    "assignment": "assignments to write: list them, start one, check what you wrote",
     "app": "the page in the browser: look at studies, run them, try them",
     "data": "data sets: which are here, where from; fetch and verify them",
 }
@@ -88,7 +91,7 @@ def _dispatch(arguments: list[str]) -> int:
             lines=True,
         )
         for verb, summary in VERBS.items():
-            echo(f"  {verb:<9} {summary}")
+            echo(f"  {verb:<10} {summary}")
         echo(
             "\nBegin with 'etude run spirals'. 'etude VERB --help' says more; 'etude --version' the"
             " version.",

@@ -7,6 +7,7 @@ import argparse
 from etude.catalogue import Catalogue, in_order, topics
 from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, Row, no_break, print_table
+from etude.courses.library import asked_by
 from etude.entry import Entry
 from etude.errors import UserError, nearest
 
@@ -24,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Print the studies by topic."""
     entries = in_order(Catalogue().all())
-    courses = {course.split()[0] for entry in entries for course in entry.courses}
+    courses = {course.split()[0] for entry in entries for course in asked_by(entry.name)}
     there = {entry.topic for entry in entries}
     if options.course and options.course.upper() not in courses:
         raise UserError(
@@ -55,7 +56,7 @@ def show(chosen: list[Entry]) -> None:
                 entry.title,
                 seconds(entry, "quick"),
                 seconds(entry, "full"),
-                ", ".join(map(no_break, entry.courses)),
+                ", ".join(map(no_break, asked_by(entry.name))),
             ]
             for entry in chosen
             if entry.topic == topic
@@ -73,7 +74,8 @@ def show(chosen: list[Entry]) -> None:
 def fits(entry: Entry, options: argparse.Namespace) -> bool:
     """Whether a study is among those asked for."""
     text = f"{entry.name} {entry.lesson}".lower()
-    asked = not options.course or any(c.split()[0] == options.course.upper() for c in entry.courses)
+    courses = {course.split()[0] for course in asked_by(entry.name)}
+    asked = not options.course or options.course.upper() in courses
     return (
         asked
         and (not options.topic or entry.topic == options.topic)
@@ -95,7 +97,8 @@ def as_json(entry: Entry) -> dict[str, object]:
         "name": entry.name,
         "topic": entry.topic,
         "title": entry.title,
-        "courses": entry.courses,
+        "courses": asked_by(entry.name),
+        "needs": entry.needs,
         "scales": {scale: entry.measured.get(scale, {}).get("seconds") for scale in entry.scales},
         "claims": [f"{claim.scale}: {claim.name} {claim.bound}" for claim in entry.claims],
     }

@@ -82,7 +82,7 @@ class DeepQ(Study):
             without="a target network",
         ),
     ]
-    courses = ["OU", "ITU"]
+    needs = ["spirals"]
 
     def __call__(self, run: Run) -> None:
         names = ("double", "plain") if self.double else ("plain", "double")

@@ -7,14 +7,67 @@ from collections.abc import Callable, Mapping
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
-from etude import figures
+from etude import Run, figures
 from etude.networks.actor_critic import ActorCritic
-from etude.studies.agents._rollouts import Rollout
+from etude.studies.agents._environments import Environments
+from etude.studies.agents._rollouts import Rollout, play_episodes
 
 from ._losses import advantages, log_probability
 
 GROUPS = 32  # of episodes, each with an estimate of the gradient of its own
+
+
+def measure_noise(
+    run: Run, net: ActorCritic, environment: str, discount: float, reward_scale: float
+) -> None:
+    """How much V(s), and a constant in its place, take from the variance of a policy's gradient.
+
+    The policy stays as it is while V learns more of it, from other episodes.
+
+    Args:
+        run: gets the quotients of the variances, and a figure.
+        net: policy and value.
+        environment: its name.
+        discount: γ.
+        reward_scale: what rewards are divided by.
+    """
+    envs = Environments(environment, 256, device=run.device)
+    learn_values(net, play_episodes(net.sample, envs), discount, reward_scale)
+    noise = gradient_noise(net, play_episodes(net.sample, envs), discount, reward_scale)
+    alone, constant, V = (
+        noise[f"returns {name}"][0] for name in ("alone", "less a constant", "less V")
+    )
+    run.result({"variance without V over with": alone / V})
+    run.result({"variance with a constant over with V": constant / V})
+    run.figure("noise", noise_bars(noise))
+
+
+def learn_values(
+    net: ActorCritic, rollout: Rollout, discount: float, reward_scale: float, updates: int = 500
+) -> None:
+    """Teach V the returns of a policy that does not change.
+
+    Args:
+        net: policy and value; only the value network learns.
+        rollout: whole episodes, played by the policy.
+        discount: γ.
+        reward_scale: what rewards are divided by.
+        updates: by Adam, each on 512 steps of the rollout.
+    """
+    rewards = rollout.rewards / reward_scale
+    none = torch.zeros_like(rollout.observations[..., 0])
+    returns = advantages(rewards, none, rollout.terminated, rollout.ended, discount, 1.0)
+    seen = rollout.observations[:-1][rollout.valid]  # (rows, numbers)
+    targets = returns[rollout.valid]
+    optimizer = torch.optim.Adam(net.critic.parameters(), 3e-3)
+    for _ in range(updates):
+        rows = torch.randint(len(seen), (512,), device=seen.device)
+        loss = mse_loss(net.value(seen[rows]), targets[rows])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
 
 
 def gradient_noise(
@@ -40,8 +93,11 @@ def gradient_noise(
         A = advantages(rewards, V, rollout.terminated, rollout.ended, discount, λ)
         return A * rollout.valid
 
-    estimates = {"returns less V: λ = 1": estimate(V, 1.0)}
-    estimates["returns alone"] = estimate(torch.zeros_like(V), 1.0)
+    returns = estimate(torch.zeros_like(V), 1.0)
+    constant = returns.sum() / rollout.valid.sum()
+    estimates = {"returns less V": estimate(V, 1.0)}  # λ = 1
+    estimates["returns less a constant"] = (returns - constant) * rollout.valid
+    estimates["returns alone"] = returns
     for λ in (0.99, 0.95, 0.9, 0.5, 0.0):
         estimates[f"λ = {λ:g}"] = estimate(V, λ)
     return scatter(net.log_policy, net.actor, observations, rollout.actions, estimates, GROUPS)

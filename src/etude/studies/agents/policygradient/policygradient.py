@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude import (
     Amount,
     Claim,
+    Control,
     Count,
     Fraction,
     Natural,
@@ -38,14 +39,8 @@ from etude.studies.agents._rollouts import Rollout, evaluate, play, play_episode
 from ._batch import Batch
 from ._diagnostics import diagnostics, diagnostics_figure
 from ._figures import draw_policy
-from ._losses import (
-    advantages,
-    clipped_objective,
-    entropy,
-    log_probability,
-    value_loss,
-)
-from ._noise import gradient_noise, noise_bars
+from ._losses import advantages, clipped_objective, entropy, log_probability, value_loss
+from ._noise import measure_noise
 
 
 @dataclass
@@ -106,10 +101,12 @@ class PolicyGradient(Study[ActorCritic]):
     }
     claims = [
         Claim("test/return", at_least=475, each=True, source="Gymnasium: solved"),
-        Claim("variance without V over with", at_least=2, source="Etude"),
+        Claim("largest KL", at_most=0.05, each=True, source="Etude"),
+        Control("no clip/largest KL", at_least=0.5, of="largest KL", without="the clip"),
+        Claim("variance with a constant over with V", at_least=1.2, source="Etude"),
         Claim("test/return", at_least=200, scale="full", source="Gymnasium: solved at 200"),
     ]
-    courses = ["OU"]
+    needs = ["spirals"]
 
     def __call__(self, run: Run) -> None:
         net = self.train_and_evaluate(run)
@@ -119,14 +116,20 @@ class PolicyGradient(Study[ActorCritic]):
 
         if self.compared:
             self.measure_noise(run)
-            for method in ("a2c", "reinforce"):
+            methods = ("a2c", "reinforce")
+            others = {m: PolicyGradient.at(m, environment=self.environment) for m in methods}
+            others["no clip"] = replace(self, clip_ratio=1e9)
+            for method, other in others.items():
                 with run.part(method, seed=run.seed) as metrics:
-                    other = PolicyGradient.at(method, environment=self.environment)
                     other.train_and_evaluate(run)
                 metrics = {f"{method}/{name}": value for name, value in metrics.items()}
                 run.result(metrics, held_out=self.episodes)
 
-        curves = over_steps(run.curves(), "episode/return")
+        logged = run.curves()
+        for stage, (_, values) in logged["KL"].items():
+            if stage in ("", "no clip"):
+                run.result({f"{stage}/largest KL".lstrip("/"): max(values)})
+        curves = over_steps(logged, "episode/return")
         curves.pop("young", None)
         curves = {stage or self.method: series for stage, series in curves.items()}
         goal = GOALS.get(self.environment)
@@ -228,11 +231,7 @@ class PolicyGradient(Study[ActorCritic]):
     def measure_noise(self, run: Run) -> None:
         """Variance and bias of a young policy's gradient, by what is taken from the returns."""
         net = self.train(run, self.environment_steps // 8, name="young")
-        rollout = play_episodes(net.sample, Environments(self.environment, 256, device=run.device))
-        noise = gradient_noise(net, rollout, self.discount, self.reward_scale)
-        ratio = noise["returns alone"][0] / noise["returns less V: λ = 1"][0]
-        run.result({"variance without V over with": ratio})
-        run.figure("noise", noise_bars(noise))
+        measure_noise(run, net, self.environment, self.discount, self.reward_scale)
 
     def network(self) -> ActorCritic:
         """A new network for the environment's observations and actions."""

@@ -87,7 +87,7 @@ class Activations(Study):
             without="weights of the right size",
         ),
     ]
-    courses = ["OU", "ITU", "CU P5"]
+    needs = ["spirals", "backprop"]
 
     def __call__(self, run: Run) -> None:
         z = torch.linspace(-4, 4, 802)  # without 0, where some have no derivative

@@ -57,7 +57,7 @@ class Circle(Study):
             without="an activation",
         ),
     ]
-    courses = ["ITU"]
+    needs = ["spirals"]
 
     def __call__(self, run: Run) -> None:
         variants = {

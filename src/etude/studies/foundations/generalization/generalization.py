@@ -65,7 +65,7 @@ class Generalization(Study):
         ),
         Claim("true/test accuracy", at_least=0.95, source="Etude"),
     ]
-    courses = ["CU P8", "CU P14"]
+    needs = ["spirals", "regularization"]
 
     def __call__(self, run: Run) -> None:
         digits = data.uci_digits()

@@ -68,7 +68,6 @@ class Linear(Study):
         Claim("r2/gap", at_most=0.01, each=True, source="Etude"),
         Claim("test/r2", at_least=0.52, each=True, source="Etude"),
     ]
-    courses = ["OU", "ITU", "NCKU", "CU"]
 
     def __call__(self, run: Run) -> None:
         if self.bases > self.points:

@@ -86,7 +86,7 @@ class Logistic(Study):
             without="second derivatives",
         ),
     ]
-    courses = ["OU", "ITU", "CU"]
+    needs = ["linear"]
 
     def __call__(self, run: Run) -> None:
         tables = {"breast_cancer": data.breast_cancer(), "iris": data.iris()}

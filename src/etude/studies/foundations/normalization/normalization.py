@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude import (
     Amount,
     Claim,
+    Control,
     Count,
     Fraction,
     Natural,
@@ -62,12 +63,28 @@ class Normalization(Study):
     held_out: Fraction = 0.2  # fraction of the training data that is kept for validation
 
     claims = [
+        Claim("batch, 64/test/accuracy", at_least=0.8, source="Etude"),
+        Control(
+            "none, 64/test/accuracy",
+            at_most=0.7,
+            source="Etude: at the same learning rate",
+            of="batch, 64/test/accuracy",
+            without="a norm",
+        ),
+        Claim("renorm, 2 classes/test/accuracy", at_least=0.54, source="Etude"),
+        Control(
+            "batch, 2 classes/test/accuracy",
+            at_most=0.48,
+            source="Etude",
+            of="renorm, 2 classes/test/accuracy",
+            without="the correction by r and d",
+        ),
         Claim("renorm gain at 4", at_least=0.03, source="Ioffe (2017), section 4; bound: Etude"),
         Claim(
             "renorm gain at 2 classes", at_least=0.1, source="Ioffe (2017), section 4; bound: Etude"
         ),
     ]
-    courses = ["ITU", "OU", "CU P10"]
+    needs = ["backprop"]
 
     def __call__(self, run: Run) -> None:
         digits = data.uci_digits()

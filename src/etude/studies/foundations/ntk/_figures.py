@@ -45,14 +45,14 @@ def functions(
 def width_dependence(
     widths: Sequence[int], measured: Mapping[str, Sequence[Sequence[float]]], title: str
 ) -> Figure:
-    """Measures that fall as the width grows, on logarithmic axes, beside the slope -1/2.
+    """Measures as the width grows, on logarithmic axes, beside the slope -1/2.
 
     Args:
         widths: the widths of the networks.
         measured: name of a measure → for each width the values of all seeds.
         title: the text above the figure.
     """
-    figure, (axes,) = canvas(5.6, 3.8)
+    figure, (axes,) = canvas(6.8, 3.8)
     for number, (name, values) in enumerate(measured.items()):
         colour = PALETTE[number]
         axes.plot(
@@ -72,5 +72,5 @@ def width_dependence(
     axes.set(xscale="log", yscale="log", xlabel="units in the hidden layer", title=title)
     axes.set_xticks(list(widths), [f"{width:,}" for width in widths])
     axes.minorticks_off()
-    axes.legend(fontsize=9)
+    axes.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

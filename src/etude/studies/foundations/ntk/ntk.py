@@ -11,23 +11,25 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from etude import Claim, Count, Positive, Run, Study, data, training
+from etude import Claim, Control, Count, Positive, Run, Study, data, training
 
 from ._figures import functions, width_dependence
 
 
 class Wide(nn.Module):
-    r"""A network of one hidden layer, $f(x) = m^{-1/2} \sum_j a_j \max(0, w_j \cdot x)$.
+    r"""A network of one hidden layer, $f(x) = m^{-p} \sum_j a_j \max(0, w_j \cdot x)$.
 
     Units come in pairs with equal w and opposite a, so that f = 0 at the start.
 
     Args:
         inputs: the number of inputs.
         width: m, the number of units; even.
+        power: p; 1/2 in the theory.
     """
 
-    def __init__(self, inputs: int, width: int) -> None:
+    def __init__(self, inputs: int, width: int, power: float = 0.5) -> None:
         super().__init__()
+        self.factor: float = width**-power
         w = torch.randn(width // 2, inputs)
         a = torch.randn(width // 2)
         self.w = nn.Parameter(torch.cat([w, w]))
@@ -36,7 +38,8 @@ class Wide(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The outputs f(x): (rows, inputs) → (rows,)."""
         hidden = torch.relu(x @ self.w.T)  # (rows, width)
-        return hidden @ self.a / math.sqrt(len(self.a))
+        outputs: Tensor = hidden @ self.a
+        return self.factor * outputs
 
     @torch.no_grad()
     def kernel(self, x: Tensor) -> Tensor:
@@ -46,7 +49,7 @@ class Wide(nn.Module):
         from_a = hidden @ hidden.T
         slopes = (z > 0) * self.a
         from_w = (x @ x.T) * (slopes @ slopes.T)
-        return (from_a + from_w) / len(self.a)
+        return self.factor**2 * (from_a + from_w)
 
 
 def tangent_kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -105,16 +108,38 @@ class NTK(Study):
             at_most=0.05,
             source="Jacot et al. (2018), in the limit 0; bound: Etude",
         ),
+        Control(
+            "features/widest",
+            at_least=0.1,
+            source="Chizat et al. (2019); bound: Etude",
+            of="generated/widest",
+            without="the factor 1/√m: 1/m in its place",
+        ),
         Claim(
             "digits/widest",
             at_most=0.05,
             source="Jacot et al. (2018), in the limit 0; bound: Etude",
+        ),
+        Control(
+            "digits, 16 units/distance",
+            at_least=0.1,
+            source="Etude",
+            of="digits/widest",
+            without="width",
         ),
         Claim(
             "generated/slope/weights moved",
             at_least=-0.55,
             at_most=-0.45,
             source="Jacot et al. (2018): -1/2; bounds: Etude",
+        ),
+        Control(
+            "features/slope/weights moved",
+            at_least=-0.2,
+            at_most=0.2,
+            source="Chizat et al. (2019): 0; bounds: Etude",
+            of="generated/slope/weights moved",
+            without="the factor 1/√m: 1/m in its place",
         ),
         Claim(
             "digits/slope/weights moved",
@@ -129,7 +154,7 @@ class NTK(Study):
             source="-3/4, as the lesson derives; bounds: Etude",
         ),
     ]
-    courses = ["OU"]
+    needs = ["spirals", "linear", "svm"]
 
     def __call__(self, run: Run) -> None:
         angle = 2 * math.pi * (torch.arange(self.points) + 0.5) / self.points
@@ -139,6 +164,7 @@ class NTK(Study):
         expected, outputs = self.compare(run, "generated", x, y, on_circle(grid))
         picture = functions(grid, expected, outputs, train=(angle_of(x), y))
         run.figure("functions", picture)
+        self.compare(run, "features", x, y, on_circle(grid), power=1.0)
 
         digits = data.uci_digits()
         x, y = zeros_and_ones(digits.train)
@@ -150,7 +176,7 @@ class NTK(Study):
         run.result({"digits/accuracy": correct}, held_out=len(new))
 
     def compare(
-        self, run: Run, name: str, x: Tensor, y: Tensor, new: Tensor
+        self, run: Run, name: str, x: Tensor, y: Tensor, new: Tensor, power: float = 0.5
     ) -> tuple[Tensor, dict[int, Tensor]]:
         """Train networks of every width, and compare their predictions with the kernel's.
 
@@ -160,6 +186,7 @@ class NTK(Study):
             x: training points, (n, inputs).
             y: their targets, (n,).
             new: other points, (cells, inputs).
+            power: of the width, by which the networks' sums are divided.
 
         Returns:
             On the new points, the kernel's prediction, (cells,), and width → the outputs of the
@@ -169,7 +196,7 @@ class NTK(Study):
             x.double(), y.double(), new.double(), self.learning_rate, self.steps
         )
         expected = expected.float()
-        train = partial(self.train, x=x, y=y, new=new, expected=expected)
+        train = partial(self.train, x=x, y=y, new=new, expected=expected, power=power)
         variants = {
             f"{name}, {width:,} units": partial(train, width=width) for width in self.widths
         }
@@ -185,7 +212,7 @@ class NTK(Study):
         for metric in ("distance", "weights moved", "kernel changed"):
             measured[metric] = [comparison.measured[variant][metric] for variant in variants]
             run.result({f"{name}/slope/{metric}": slope(self.widths, measured[metric])})
-        title = f"{name}: what shrinks with the width"
+        title = f"{name}: what depends on the width"
         picture = width_dependence(self.widths, measured, title)
         run.figure(f"{name}_width", picture)
         outputs = [comparison.made[variant][-1] for variant in variants]
@@ -199,17 +226,19 @@ class NTK(Study):
         y: Tensor,
         new: Tensor,
         expected: Tensor,
+        power: float,
     ) -> Tensor:
         """Train one network by gradient descent on all points at once.
 
         The arguments are those of :meth:`compare`; gives its outputs on the new points, (cells,).
         """
-        net = Wide(x.shape[1], width + width % 2)
+        net = Wide(x.shape[1], width + width % 2, power)
         start = net.w.detach().clone()
         kernel = net.kernel(x)
         limit = tangent_kernel(x.double(), x.double())
         largest = torch.linalg.eigvalsh(limit)[-1]
-        step = float(self.learning_rate * len(x) / largest)
+        alike = len(net.a) * net.factor**2  # 1 in the theory; else as fast a change of the output
+        step = float(self.learning_rate * len(x) / largest / alike)
         optimizer = torch.optim.SGD(net.parameters(), step)
 
         for _ in run.steps(range(self.steps), state=(net, optimizer)):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from etude import Amount, Claim, Count, Positive, Run, Study, data, training
+from etude import Amount, Claim, Control, Count, Positive, Run, Study, data, training
 from etude.demos import Demo
 from etude.networks.mlp import MLP
 from etude.training.optimizers import WRITTEN
@@ -56,9 +56,21 @@ class Optimizers(Study):
         Claim(
             "quadratic/error", at_most=0.03, source="the rates derived in the lesson; bound: Etude"
         ),
+        Claim(
+            "quadratic/momentum/steps a digit",
+            at_most=40,
+            source="Polyak (1964), κ = 1000: 36.4; bound: Etude",
+        ),
+        Control(
+            "quadratic/sgd/steps a digit",
+            at_least=1_000,
+            source="the rate derived in the lesson, 1151; bound: Etude",
+            of="quadratic/momentum/steps a digit",
+            without="momentum",
+        ),
         Claim("race/worst", at_least=0.9, source="Etude"),
     ]
-    courses = ["OU", "ITU", "CU P2", "CU P3", "CU P4"]
+    needs = ["spirals"]
 
     def __call__(self, run: Run) -> None:
         for surface in SURFACES:
@@ -136,6 +148,8 @@ class Optimizers(Study):
             for m, t in zip(measured[name], theory[name], strict=True)
         ]
         run.result({"quadratic/error": max(errors_of_theory)})
+        hardest = {name: steps[-1] for name, steps in measured.items()}
+        run.result({f"quadratic/{name}/steps a digit": n for name, n in hardest.items()})
         run.figure("quadratics", steps_per_digit(CONDITIONS, measured, theory))
 
     def learn_digits(self, run: Run, name: str) -> None:

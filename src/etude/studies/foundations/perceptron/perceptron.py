@@ -105,7 +105,6 @@ class PerceptronRule(Study):
         Claim("xor/smooth", at_least=1.0, each=True, source="truth tables; four hidden units"),
         Claim("mistakes/bound", at_most=1.0, each=True, source="Novikoff (1962)"),
     ]
-    courses = ["OU", "ITU"]
 
     def __call__(self, run: Run) -> None:
         units = {}

@@ -5,7 +5,7 @@ as they begin.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -14,30 +14,29 @@ from etude import data
 
 
 class Fits(nn.Module):
-    """One model for each draw of the data, their parameters stacked: (draws, …).
+    """Several models at once, their parameters stacked: (fits, …).
 
     Args:
-        network: makes a new model, with parameters w, b, mu and sigma.
-        draws: how many.
+        models: the models, each with parameters w, b, mu and sigma.
     """
 
-    def __init__(self, network: Callable[[], nn.Module], draws: int) -> None:
+    def __init__(self, models: Iterable[nn.Module]) -> None:
         super().__init__()
-        nets = [dict(network().named_parameters()) for _ in range(draws)]
+        nets = [dict(model.named_parameters()) for model in models]
         self.w = nn.Parameter(torch.stack([net["w"].detach() for net in nets]))
         self.b = nn.Parameter(torch.stack([net["b"].detach() for net in nets]))
         self.mu = nn.Parameter(torch.stack([net["mu"].detach() for net in nets]))
         self.sigma = nn.Parameter(torch.stack([net["sigma"].detach() for net in nets]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The fitted values of each model at its own points: (draws, rows) → (draws, rows)."""
+        """The fitted values of each model at its own points: (fits, rows) → (fits, rows)."""
         distances = (x[:, :, None] - self.mu[:, None]) ** 2
-        phi = torch.exp(-distances / self.sigma[:, None] ** 2)  # (draws, rows, bases)
+        phi = torch.exp(-distances / self.sigma[:, None] ** 2)  # (fits, rows, bases)
         values: Tensor = (phi @ self.w[:, :, None]).squeeze(2) + self.b[:, None]
         return values
 
     def distances(self) -> Tensor:
-        """The root mean square distance of each fit from the sine, (draws,)."""
+        """The root mean square distance of each fit from the sine, (fits,)."""
         x = torch.linspace(0, 1, 201)
         with torch.no_grad():
             fits = self(x.expand(len(self.b), -1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude import (
     Amount,
     Claim,
+    Control,
     Count,
     Natural,
     OptimizerName,
@@ -47,13 +48,40 @@ class Spirals(Study):
     learning_rate: Positive = 3e-3  # initial learning rate; falls to 0 along half a cosine
 
     claims = [
-        Claim("train/accuracy", at_least=1.0, each=True, source="ECE-472 (2022), assignment 2")
+        Claim("train/accuracy", at_least=1.0, each=True, source="ECE-472 (2022), assignment 2"),
+        Control(
+            "linear/train/accuracy",
+            at_most=0.75,
+            each=True,
+            source="Etude: its boundary is a line",
+            of="train/accuracy",
+            without="hidden layers",
+        ),
     ]
-    courses = ["CU A2"]
+    needs = ["perceptron", "logistic"]
 
     def __call__(self, run: Run) -> None:
         # x: (points, 2), within about 1 of the centre; label: (points,), 0.0 or 1.0
         x, label = map(run.place, data.two_spirals(self.points, self.turns, self.noise))
+        net = self.train(run, x, label)
+
+        x_test, label_test = map(run.place, data.two_spirals(10_000, self.turns, self.noise))
+        train_accuracy = training.accuracy(training.outputs(net, x), label)
+        test_accuracy = training.accuracy(training.outputs(net, x_test), label_test)
+        run.result({"train/accuracy": train_accuracy})
+        run.result({"test/accuracy": test_accuracy}, held_out=len(x_test))
+        run.result({"parameters": sum(p.numel() for p in net.parameters())})
+
+        with run.part("linear", seed=run.seed):
+            line = replace(self, layers=0).train(run, x, label)
+        linear_accuracy = training.accuracy(training.outputs(line, x), label)
+        run.result({"linear/train/accuracy": linear_accuracy})
+
+        run.figure("boundary", decision_boundary(net, x, label))
+        run.keep(net)
+
+    def train(self, run: Run, x: Tensor, label: Tensor) -> MLP:
+        """A new network, trained on points (points, 2) with labels of 0 and 1, (points,)."""
         net = run.place(self.network())
         weights = [p for p in net.parameters() if p.ndim == 2]  # biases are not penalised
         optimizer = training.descent(self.optimizer, net.parameters(), self.learning_rate)
@@ -67,16 +95,7 @@ class Spirals(Study):
             loss = cross_entropy + penalty
             run.minimise(loss, optimizer, schedule)
             run.log(loss=loss, **{"cross entropy/loss": cross_entropy})
-
-        x_test, label_test = map(run.place, data.two_spirals(10_000, self.turns, self.noise))
-        train_accuracy = training.accuracy(training.outputs(net, x), label)
-        test_accuracy = training.accuracy(training.outputs(net, x_test), label_test)
-        run.result({"train/accuracy": train_accuracy})
-        run.result({"test/accuracy": test_accuracy}, held_out=len(x_test))
-        run.result({"parameters": sum(p.numel() for p in net.parameters())})
-
-        run.figure("boundary", decision_boundary(net, x, label))
-        run.keep(net)
+        return net
 
     def network(self) -> MLP:
         """A new network with two inputs and one output, the logit of class 1."""

@@ -54,7 +54,7 @@ class Validation(Study):
             without="choosing within each fold",
         ),
     ]
-    courses = ["ITU", "NCKU", "CU"]
+    needs = ["linear"]
 
     def __call__(self, run: Run) -> None:
         self.decompose(run)

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim.lr_scheduler import LambdaLR
 
-from etude import Claim, Count, Fraction, OptimizerName, Positive, Run, Study, training
+from etude import Claim, Control, Count, Fraction, OptimizerName, Positive, Run, Study, training
 from etude.demos import Answer, Choice, Controls, Demo, Slider
 from etude.networks.denoiser import Denoiser
 from etude.studies.generative._digits import Part, split_digits
@@ -28,6 +28,7 @@ from etude.studies.generative._judge import (
 from etude.studies.generative._running_mean import RunningMean
 from etude.training import accuracy, outputs
 
+from ._controls import measure_controls
 from ._demo import denoising
 from ._figures import guidance_effect, interpolations, mixtures, reverse_steps
 from ._flow import Flow
@@ -74,11 +75,17 @@ class DiffusionModel(Study):
         },
     }
     claims = [
-        Claim("generated/accuracy", at_least=0.98, source="Etude"),
+        Claim("generated/accuracy", at_least=0.995, source="Etude"),
+        Control(
+            "w = 1/generated/accuracy", at_most=0.99, of="generated/accuracy", without="guidance"
+        ),
         Claim("student/accuracy", at_least=0.96, source="Etude"),
+        Control(
+            "one step/student/accuracy", at_most=0.9, of="student/accuracy", without="many steps"
+        ),
         Claim("generated/accuracy", at_least=0.95, scale="full", source="Etude"),
     ]
-    courses = ["CU"]
+    needs = ["vae"]
 
     def __call__(self, run: Run) -> None:
         train, validation, test = split_digits(run, self.dataset, self.held_out)
@@ -94,18 +101,12 @@ class DiffusionModel(Study):
         fakes = self.generate(net, noise, asked, self.guidance)
         predicted = outputs(judge, fakes)
         run.result({"generated/accuracy": accuracy(predicted, asked)})
-        student = train_judge(
-            run,
-            fakes,
-            asked,
-            seed=run.seed,
-            name="student",
-            steps=self.judging,
-        )
+        student = train_judge(run, fakes, asked, seed=run.seed, name="student", steps=self.judging)
         record_quality(run, judge, student, fakes, real, validation, test, others)
 
         self.compare_guidance(run, net, judge, train, validation)
         self.draw(run, net, real)
+        measure_controls(run, self, net, judge, noise, asked, test)
         run.keep(net)
 
     def train(self, run: Run, train: Part, validation: Part) -> nn.Module:
@@ -177,10 +178,6 @@ class DiffusionModel(Study):
             x = self.generate(net, noise, held_labels, w)
             right.append(accuracy(outputs(judge, x), held_labels))
             distances.append(frechet_distance(judge_features(judge, x), expected))
-            if w == 1:
-                plain = {"accuracy": right[-1], "distance": distances[-1]}
-                plain = {f"no guidance/validation/{name}": value for name, value in plain.items()}
-                run.result(plain, held_out=len(held))
 
         rows = zip(self.weights, right, distances, strict=True)
         run.table("guidance", ["w", "accuracy", "distance"], rows)

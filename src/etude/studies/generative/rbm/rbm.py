@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude import (
     Amount,
     Claim,
+    Control,
     Count,
     Fraction,
     OptimizerName,
@@ -55,10 +56,22 @@ class RestrictedBoltzmannMachine(Study[RBM]):
 
     claims = [
         Claim("gain over independent pixels", at_least=10, source="Etude"),
+        Control(
+            "mixture/gain over independent pixels",
+            at_most=9,
+            of="gain over independent pixels",
+            without="hidden bits that share a picture",
+        ),
         Claim("gain over a mixture", at_least=1, source="Etude"),
         Claim("small/error of log Z", at_most=0.1, each=True, source="Etude"),
+        Control(
+            "small/not annealed/error of log Z",
+            at_least=1,
+            of="small/error of log Z",
+            without="temperatures in between",
+        ),
     ]
-    courses = ["OU", "ITU"]
+    needs = ["logistic"]
 
     def __call__(self, run: Run) -> None:
         digits = data.uci_digits()
@@ -87,6 +100,7 @@ class RestrictedBoltzmannMachine(Study[RBM]):
         run.result({"gain over independent pixels": log_p - alone}, held_out=len(test))
         mixed = best_mixture(train, validation).log_likelihood(test).mean()
         run.result({"test/mixture of Bernoullis": mixed}, held_out=len(test))
+        run.result({"mixture/gain over independent pixels": mixed - alone}, held_out=len(test))
         run.result({"gain over a mixture": log_p - mixed}, held_out=len(test))
 
         errors = self.check(run, tiny, base)
@@ -102,6 +116,9 @@ class RestrictedBoltzmannMachine(Study[RBM]):
             "filters", figures.filter_grid(filters, "weights of the hidden bits", columns=16)
         )
         self.draw(run, net, test, digits.test.labels)
+        log_w = annealed_log_weights(tiny, base, 1, self.chains)
+        error = (log_mean(log_w) - log_partition(tiny)).abs()
+        run.result({"small/not annealed/error of log Z": error})
         run.keep(net)
 
     def train(

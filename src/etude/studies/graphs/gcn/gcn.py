@@ -95,7 +95,7 @@ class GraphConvolution(Study):
         "it multiplies by a sparse matrix that is made anew of each graph's edges, and ONNX has no"
         " sparse matrices"
     )
-    courses = ["OU", "ITU", "CUHK"]
+    needs = ["spirals", "logistic"]
 
     def __call__(self, run: Run) -> None:
         graph = self.graph()

@@ -124,7 +124,7 @@ class AGNews(Study):
             source="Joulin et al. (2017), table 1: 0.925",
         ),
     ]
-    courses = ["CU A5", "CUHK A2"]
+    needs = ["logistic"]
 
     def __call__(self, run: Run) -> None:
         if self.dataset == "agnews-complete":

@@ -94,7 +94,7 @@ class LanguageModel(Study[GPT]):
             source="Etude; a character of the plays; counting: 1.59",
         ),
     ]
-    courses = ["CU P31", "CUHK"]
+    needs = ["transformer"]
 
     def __call__(self, run: Run) -> None:
         load = data.python_help if self.dataset == "python" else data.tiny_shakespeare

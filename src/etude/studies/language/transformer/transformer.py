@@ -67,7 +67,7 @@ class Transformer(Study):
             without="positions",
         ),
     ]
-    courses = ["CU", "ITU", "NCKU", "OU", "CUHK"]
+    needs = ["spirals", "recurrence"]
 
     def __call__(self, run: Run) -> None:
         if self.longest < self.shortest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude import (
     Amount,
     Claim,
+    Control,
     Count,
     Fraction,
     OptimizerName,
@@ -33,12 +34,14 @@ from etude.networks.recurrent_seq2seq import Bahdanau, Luong, RecurrentEncoderDe
 from etude.networks.transformer import EncoderDecoder
 from etude.studies.language._attention_maps import attention_maps
 
+from ._controls import WithoutAttention
 from ._demo import translation_answers
 from ._figures import by_beam_width
 from ._texts import learn_pieces, load_texts
 from ._translate import bleu, cross_attention, exact, shift_right, tokens_of, translate
 
 Network = EncoderDecoder | RecurrentEncoderDecoder
+Measure = Callable[[Sequence[str], Sequence[str]], float]
 
 
 @dataclass
@@ -83,6 +86,7 @@ class Translation(Study):
     }
     claims = [
         Claim("test/exact", at_least=0.99, source="Etude"),
+        Control("no attention/test/exact", at_most=0.8, of="test/exact", without="attention"),
         Claim(
             "test/bleu",
             at_least=35,
@@ -94,19 +98,62 @@ class Translation(Study):
         "its recurrent networks read each text to its own end, in packed sequences, which ONNX has"
         " not; that of --model transformer can be exported"
     )
-    courses = ["ITU", "CUHK"]
+    needs = ["recurrence", "transformer"]
 
     def __call__(self, run: Run) -> None:
         texts = load_texts(self.dataset, self.pairs)
         pieces = learn_pieces(self.dataset, self.pairs, self.vocabulary)
         measure = bleu if self.dataset == "multi30k" else exact
         measure(["a"], ["a"])  # a missing package is noticed before training, not after it
+        write = partial(translate, pieces=pieces, longest=self.longest, device=run.device)
+        fit = partial(self.train, run, texts, pieces, measure)
+        net, early = fit(self.network())
 
-        net = run.place(self.network())
-        early = deepcopy(net)  # will hold the weights of mid-training, for the figure of the search
+        test = texts.test
+        greedy, _ = write(net, texts=test.source)
+        best, _ = write(net, texts=test.source, width=self.beam, penalty=self.length_penalty)
+        for name, written in (("test", best), ("greedy", greedy)):
+            for count in dict.fromkeys((exact, measure)):
+                metric = f"{name}/{count.__name__}"
+                run.result({metric: count(written, test.target)}, held_out=len(written))
+
+        rows = list(zip(test.source, test.target, best, strict=True))
+        rows.sort(key=lambda row: row[1] == row[2])  # wrong ones first
+        run.table("translations", ("English", "German", "written"), rows[:6])
+
+        checked = texts.validation.source[:300]
+        expected = texts.validation.target[:300]
+        widths = (1, 2, 4, 8)
+        reached = {}
+        for name, each in ((f"after {3 * self.steps // 10} steps", early), ("at the end", net)):
+            searches = [write(each, texts=checked, width=width) for width in widths]
+            reached[name] = [(rank, measure(found, expected)) for found, rank in searches]
+        label = "BLEU" if measure is bleu else "exact matches"
+        run.figure("search", by_beam_width(widths, reached, label))
+        self.draw_attention(run, net, pieces, test)
+
+        if self.dataset == "numbers":  # at the scale full a second training would take too long
+            with run.part("no attention", seed=run.seed):
+                sizes = self.vocabulary, self.width, self.layers
+                blind, _ = fit(WithoutAttention(*sizes, dropout=self.dropout, pad=PAD))
+            found, _ = write(blind, texts=test.source, width=self.beam, penalty=self.length_penalty)
+            right = exact(found, test.target)
+            run.result({"no attention/test/exact": right}, held_out=len(found))
+        run.keep(net)
+
+    def train(
+        self,
+        run: Run,
+        texts: data.Parallel,
+        pieces: Pieces,
+        measure: Measure,
+        net: Network,
+    ) -> tuple[Network, Network]:
+        """The network, trained; and a copy with the weights of mid-training."""
+        net = run.place(net)
+        early = deepcopy(net)
         optimizer = training.descent(self.optimizer, net, self.learning_rate, self.weight_decay)
         schedule = LambdaLR(optimizer, training.cosine(self.steps, self.warmup))
-        write = partial(translate, pieces=pieces, longest=self.longest, device=run.device)
         checked = texts.validation.source[:300]
         expected = texts.validation.target[:300]
 
@@ -127,30 +174,9 @@ class Translation(Study):
             if run.step == 3 * self.steps // 10:
                 early.load_state_dict(net.state_dict())
             if run.every(self.steps // 8):
-                found, _ = write(net, texts=checked)
+                found, _ = translate(net, pieces, checked, self.longest, device=run.device)
                 run.log(**{f"validation/{measure.__name__}": measure(found, expected)})
-
-        test = texts.test
-        greedy, _ = write(net, texts=test.source)
-        best, _ = write(net, texts=test.source, width=self.beam, penalty=self.length_penalty)
-        for name, written in (("test", best), ("greedy", greedy)):
-            for count in dict.fromkeys((exact, measure)):
-                metric = f"{name}/{count.__name__}"
-                run.result({metric: count(written, test.target)}, held_out=len(written))
-
-        rows = list(zip(test.source, test.target, best, strict=True))
-        rows.sort(key=lambda row: row[1] == row[2])  # wrong ones first
-        run.table("translations", ("English", "German", "written"), rows[:6])
-
-        widths = (1, 2, 4, 8)
-        reached = {}
-        for name, each in ((f"after {3 * self.steps // 10} steps", early), ("at the end", net)):
-            searches = [write(each, texts=checked, width=width) for width in widths]
-            reached[name] = [(rank, measure(found, expected)) for found, rank in searches]
-        label = "BLEU" if measure is bleu else "exact matches"
-        run.figure("search", by_beam_width(widths, reached, label))
-        self.draw_attention(run, net, pieces, test)
-        run.keep(net)
+        return net, early
 
     def draw_attention(self, run: Run, net: Network, pieces: Pieces, test: data.Pairs) -> None:
         """What the decoder attends to in a text of median length, given its true translation."""

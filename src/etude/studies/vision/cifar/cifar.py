@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from etude import (
     Amount,
     Claim,
+    Control,
     Count,
     Fraction,
     Natural,
@@ -26,6 +27,7 @@ from etude import (
     training,
 )
 from etude.networks.whitened import WhitenedCNN
+from etude.studies.vision._baseline import nearest_neighbours
 from etude.studies.vision._mistakes import most_confident_mistakes
 
 from ._lookahead import Lookahead
@@ -81,6 +83,12 @@ class Cifar(Study):
     }
     claims = [
         Claim("test/accuracy", at_least=0.99, source="Etude"),
+        Control(
+            "nearest neighbour/test/accuracy",
+            at_most=0.3,
+            of="test/accuracy",
+            without="training: the nearest neighbour",
+        ),
         Claim(
             "test/accuracy",
             at_least=0.94,
@@ -95,7 +103,7 @@ class Cifar(Study):
         ),
         Claim("test/top5", at_least=0.90, scale="complete", source="ECE-472 (2022), assignment 4"),
     ]
-    courses = ["CU A4", "CUHK A1"]
+    needs = ["digits", "optimizers", "normalization"]
 
     def __call__(self, run: Run) -> None:
         pictures = self.pictures()
@@ -140,6 +148,10 @@ class Cifar(Study):
         labels = pictures.test.labels
         logits = self.mean_logits(net, pictures.test.inputs)
         run.result({"test/accuracy": training.accuracy(logits, labels)}, held_out=len(labels))
+        if self.dataset == "glyphs":
+            nearest = nearest_neighbours(train.inputs, train.labels, pictures.test.inputs)
+            by_distance = (nearest == labels).double().mean()
+            run.result({"nearest neighbour/test/accuracy": by_distance}, held_out=len(labels))
         if len(pictures.classes) >= 20:
             top5 = training.accuracy(logits, labels, top=5)
             run.result({"test/top5": top5}, held_out=len(labels))

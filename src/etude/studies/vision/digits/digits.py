@@ -28,9 +28,9 @@ from etude import (
 )
 from etude.demos import Answer, Bars, Demo, Drawing, Image
 from etude.networks.strided import StridedCNN
+from etude.studies.vision._baseline import nearest_neighbours
 from etude.studies.vision._mistakes import most_confident_mistakes
 
-from ._baseline import nearest_neighbours
 from ._demo import explanation, handwritten_digits
 
 
@@ -111,7 +111,7 @@ class Digits(Study):
         ),
         Claim("test/accuracy", at_least=0.93, scale="fashion", source="Etude"),
     ]
-    courses = ["CU A3", "ITU A1", "NCKU", "OU"]
+    needs = ["spirals", "backprop", "regularization"]
 
     def __call__(self, run: Run) -> None:
         loaders = {"uci": data.uci_digits, "mnist": data.mnist, "fashion": data.fashion_mnist}

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from etude import (
     Claim,
+    Control,
     Count,
     Natural,
     OptimizerName,
@@ -71,10 +72,16 @@ class RadianceField(Study[NeRF]):
     }
     claims = [
         Claim("test/PSNR", at_least=26, source="Etude"),
+        Control(
+            "nearest photograph/test/PSNR",
+            at_most=20,
+            of="test/PSNR",
+            without="a field: the nearest photograph",
+        ),
         Claim("test/median error of depth", at_most=0.075, source="Etude"),
         Claim("test/PSNR", at_least=26, scale="full", seeds=1, source="Etude"),
     ]
-    courses = ["CUHK"]
+    needs = ["sine", "spirals"]
 
     def __call__(self, run: Run) -> None:
         known, tested = self.scene()

@@ -12,9 +12,9 @@ def nearest_neighbours(known: Tensor, labels: Tensor, images: Tensor, rows: int 
     Source: Fix & Hodges (1951); Cover & Hart (1967), Nearest neighbor pattern classification.
 
     Args:
-        known: training pictures, uint8 (N, 1, side, side).
+        known: training pictures, uint8 (N, channels, side, side).
         labels: of these, (N,).
-        images: pictures to classify, uint8 (n, 1, side, side).
+        images: pictures to classify, uint8 (n, channels, side, side).
         rows: of these that are compared at once.
     """
     x = known.flatten(1).float()

@@ -1,0 +1,139 @@
+"""Assignments to write: what there is, a file to begin with, a check of what you wrote.
+
+list shows the assignments, start writes the file of one for you to complete, check says which of
+its tasks are right, gate tries an assignment as its students will.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etude.cli.output import echo, echo_json
+from etude.cli.tables import Column, Row, print_table
+from etude.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from etude.courses.packs import Pack
+
+ACTIONS = ("list", "start", "check", "gate")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``etude assignment``."""
+    parser.add_argument(
+        "action", nargs="?", default="list", help="list (the default), start, check or gate"
+    )
+    parser.add_argument("name", nargs="?", help="start, gate: an assignment; check: your file")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="start: the folder to write into; here by default"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def main(options: argparse.Namespace) -> int:
+    """List, start, check, or try the gate."""
+    if options.action not in ACTIONS:
+        raise UserError(
+            f"etude assignment can't '{options.action}'{nearest(options.action, ACTIONS)}"
+        )
+    if options.action == "list":
+        list_all(options)
+        return 0
+    if not options.name:
+        what = "file" if options.action == "check" else "assignment"
+        raise UserError(f"{options.action} which {what}? 'etude assignment list' shows what is")
+    if options.action == "start":
+        begin(options)
+        return 0
+    return try_gate(options)
+
+
+def list_all(options: argparse.Namespace) -> None:
+    """One row a task."""
+    from etude.courses.packs import names, pack
+
+    packs = [pack(name) for name in names()]
+    if options.json:
+        echo_json(
+            [
+                {
+                    "assignment": each.name,
+                    "title": each.title,
+                    "points": each.points,
+                    "tasks": {r.id: {"points": r.points, "text": r.text} for r in each.regions},
+                }
+                for each in packs
+            ]
+        )
+        return
+    rows: list[Row] = []
+    for each in packs:
+        rows.append(f"{each.name} · {each.title} ({each.points} points)")
+        rows += [[r.id, r.function, str(r.points), r.text] for r in each.regions]
+    columns = [
+        Column("task", accent=True),
+        Column("function", drop=1),
+        Column("points", right=True),
+        Column("what to do", wrap=True),
+    ]
+    print_table(columns, rows)
+
+
+def begin(options: argparse.Namespace) -> None:
+    """Write the starter and the text.
+
+    Raises:
+        UserError: one of them is there already, or can't be written.
+    """
+    from etude.courses.packs import pack
+
+    chosen = pack(options.name)
+    folder = options.out or Path()
+    files = {f"{chosen.name}.py": chosen.starter, f"{chosen.name}.md": chosen.text}
+    for name in files:
+        if (folder / name).exists():
+            raise UserError(f"{folder / name} is there already; --out names another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            with (folder / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+            echo(folder / name)
+    except OSError as error:
+        raise UserError(f"{folder} can't be written to: {error.strerror}") from None
+    tasks = len(chosen.regions)
+    echo(
+        f"{tasks} tasks, {chosen.points} points; then"
+        f" 'etude assignment check {folder / chosen.name}.py'",
+        error=True,
+    )
+
+
+def try_gate(options: argparse.Namespace) -> int:
+    """Say what keeps an assignment from being handed out; 1 if anything does."""
+    from etude.courses.gate import gate
+    from etude.courses.packs import pack
+
+    chosen: Pack = pack(options.name)
+    report = gate(chosen)
+    if options.json:
+        echo_json(
+            {
+                "assignment": chosen.name,
+                "troubles": report.troubles,
+                "mistakes": report.mutants,
+                "found": report.killed,
+                "not_found": report.survivors,
+            }
+        )
+        return int(bool(report.troubles))
+    for trouble in report.troubles:
+        echo(f"✗ {trouble}")
+    for survivor in report.survivors:
+        echo(f"  no check finds: {survivor}")
+    echo(f"{report.killed} of {report.mutants} mistakes are found")
+    if not report.troubles:
+        echo(f"✓ {chosen.name} can be handed out")
+    return int(bool(report.troubles))

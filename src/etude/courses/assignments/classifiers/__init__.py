@@ -1,0 +1,1 @@
+"""Classifiers by hand: nearest neighbours, a margin, a softmax, two layers."""

@@ -1,0 +1,180 @@
+"""Reads a course's file, and refuses in a sentence what can't be one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from etude.courses.course import Course, Item, LateCap
+from etude.errors import UserError, nearest
+
+LARGEST = 1_000_000  # bytes of a course's file
+
+
+T = TypeVar("T")
+
+
+def read(path: Path) -> Course:
+    """A course from its file.
+
+    Raises:
+        UserError: it is no course; with the place in the file and what was expected.
+    """
+    course = decoded(path, Course)
+    for trouble in troubles(course):
+        raise UserError(f"{path}: {trouble}")
+    return course
+
+
+def decoded(path: Path, kind: type[T]) -> T:
+    """What a TOML file holds, as a record.
+
+    Raises:
+        UserError: it can't be read, is no TOML, or lacks or has a key that it should not.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise UserError(
+            f"{path} has {len(content):,} bytes; expected a course of at most {LARGEST:,}"
+        )
+    try:
+        return msgspec.toml.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path}: {_placed(str(error))}") from None
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # not TOML, not UTF-8
+        raise UserError(f"{path} is no TOML: {error}") from None
+
+
+def _placed(sentence: str) -> str:
+    """A sentence of the decoder's with the place in words: ``$.rows[2].title`` is the title of
+    rows, number 3.
+    """
+    text, _, place = sentence.partition(" - at `$")
+    if not place:
+        return text
+    words = re.sub(r"\[(\d+)\]", lambda m: f" {int(m[1]) + 1}", place.rstrip("`"))
+    return f"{words.lstrip('.').replace('.', ', ')}: {text}"
+
+
+def troubles(course: Course) -> Iterator[str]:
+    """What contradicts itself in a course, a sentence each."""
+    items = [*course.items()]
+    known = {item.id for item in items} | {each.id for each in course.assignments}
+    yield from _doubled("part of the grade", (item.id for item in items))
+    yield from _doubled("assignment", (each.id for each in course.assignments))
+    yield from _doubled("paper", (each.id for each in course.papers))
+    yield from _doubled("decision", (each.id for each in course.decisions))
+    yield from _weights(course)
+    yield from _letters(course)
+    yield from _order(course)
+
+    assignments = {each.id for each in course.assignments}
+    papers = {each.id for each in course.papers}
+    decisions = {each.id for each in course.decisions}
+    for row in course.schedule:
+        yield from _unknown("assignment", (*row.out, *row.due), assignments, row.title)
+        yield from _unknown("paper", row.papers, papers, row.title)
+    for assignment in course.assignments:
+        if assignment.item:
+            yield from _unknown(
+                "part of the grade", [assignment.item], {i.id for i in items}, assignment.id
+            )
+    for late in course.late:
+        yield from _unknown("part of the grade or assignment", late.of, known, "a late rule")
+        if not isinstance(late, LateCap):
+            yield from _unknown("decision", late.decisions, decisions, "a late rule")
+    for rule in course.rules:
+        yield from _unknown(
+            "part of the grade or assignment", rule.of, known, f"the rule '{rule.kind}'"
+        )
+    for item in items:
+        if item.split:
+            yield from _unknown("decision", [item.split], decisions, item.id)
+    for decision in course.decisions:
+        if decision.of:
+            yield from _unknown(
+                "part of the grade or assignment", [decision.of], known, decision.id
+            )
+        if decision.kind in ("date", "time") and decision.of not in assignments:
+            yield f"decision {decision.id} is on a {decision.kind} of no assignment; expected one"
+        if (decision.kind == "choice") != bool(decision.choices):
+            yield (
+                f"decision {decision.id} is a {decision.kind} with {len(decision.choices)} choices;"
+                " expected choices where, and only where, one is to be chosen"
+            )
+
+
+def _doubled(what: str, ids: Iterable[str]) -> Iterator[str]:
+    for name, count in Counter(ids).items():
+        if count > 1:
+            yield f"{what} {name} stands there {count} times; expected once"
+
+
+def _unknown(what: str, ids: Iterable[str], known: set[str], where: str) -> Iterator[str]:
+    for name in ids:
+        if name not in known:
+            yield f"{where} names {what} '{name}'{nearest(name, known) or '; there is none'}"
+
+
+def _weights(course: Course) -> Iterator[str]:
+    """Whether weights add up: those of the whole to 100, those of parts to their sum's."""
+    for item in course.items():
+        if item.weight is not None and not 0 <= item.weight <= 100:
+            yield f"{item.id} has weight {item.weight}; expected one from 0 to 100"
+    counted = [item for item in course.grade if not item.extra]
+    if counted:
+        yield from _sum("the grade", counted, 100)
+    for item in course.items():
+        weights = [part.weight for part in item.parts if not part.extra]
+        if item.split:
+            if any(weight is not None for weight in weights):
+                yield f"{item.id} has parts with weights and a decision on them; expected one"
+        elif item.parts and item.weight is not None:
+            yield from _sum(item.id, [p for p in item.parts if not p.extra], item.weight)
+
+
+def _sum(name: str, items: list[Item], total: object) -> Iterator[str]:
+    missing = [item.id for item in items if item.weight is None]
+    if missing:
+        yield f"{name}: {', '.join(missing)} has no weight; expected one, or a decision on it"
+    else:
+        found = sum(item.weight for item in items if item.weight is not None)
+        if found != total:
+            yield f"the weights of {name} sum to {found}; expected {total}"
+
+
+def _letters(course: Course) -> Iterator[str]:
+    bounds = [letter.above for letter in course.letters]
+    if not bounds:
+        return
+    numbers = [bound for bound in bounds if bound is not None]
+    if bounds[-1] is not None or len(numbers) != len(bounds) - 1:
+        yield "letters: expected a bound for each but the last"
+    elif sorted(set(numbers), reverse=True) != numbers:
+        yield "letters: the bounds don't fall; expected the best letter first"
+
+
+def _order(course: Course) -> Iterator[str]:
+    """Whether the schedule goes forward: rows by their first day, days of a row, weeks."""
+    before = None
+    for row in course.schedule:
+        if list(row.dates) != sorted(set(row.dates)):
+            yield f"the days of '{row.title}' are out of order"
+        if row.dates:
+            if before and row.dates[0] < before.dates[0]:
+                yield (
+                    f"'{row.title}' of {row.dates[0]} stands after '{before.title}' of"
+                    f" {before.dates[0]}; expected the days in order"
+                )
+            before = row
+    weeks = [row.week for row in course.schedule if row.week is not None]
+    if weeks != sorted(weeks):
+        yield "the weeks of the schedule are out of order"

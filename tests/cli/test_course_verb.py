@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from etude.cli import main
+from etude.courses.library import NAMES, SYLLABI
+
+
+def course(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main(["course", *words])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_the_courses_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = course(capsys)
+    assert code == 0
+    assert [
+        line.split()[0]
+        for line in out.splitlines()
+        if line[:1].isupper() and line.split()[0].isupper()
+    ] == [*NAMES]
+    assert course(capsys, "list")[1] == out
+    found = json.loads(course(capsys, "list", "--json")[1])
+    assert [each["course"] for each in found] == [*NAMES]
+    assert all(set(each["built"]) <= set(each["studies"]) for each in found)
+
+
+@pytest.mark.parametrize("name", SYLLABI)
+def test_a_course_is_shown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = course(capsys, "show", name.lower())
+    assert code == 0
+    for heading in ("Handed in", "The grade", "Rules", "Left open"):
+        assert heading in out
+    found = json.loads(course(capsys, "show", name, "--json")[1])
+    assert found["id"] == name
+    assert found["open"]
+    assert found["start"] is None
+
+
+def test_a_week_is_shown_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = course(capsys, "show", "CU", "--week", "2")
+    assert "Kingma and Jimmy Ba" in out
+    assert "etude run optimizers" in out
+    code, _, err = course(capsys, "show", "CU", "--week", "14")
+    assert code == 2
+    assert "no week 14; expected one from 1 to 13" in err
+    _, out, _ = course(capsys, "show", "OU", "--week", "1")
+    assert out.startswith("Tue\xa018\xa0Jan")
+
+
+def test_an_edition_is_made_shown_and_put_into_a_calendar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = course(capsys, "new", "ou", "--start", "2027-01-18", "--out", "mine")
+    assert (code, out) == (0, "mine/course.toml\n")
+    assert "the first class is on Tue\xa019\xa0Jan\xa02027" in err
+    code, out, _ = course(capsys, "show", "mine")
+    assert code == 0
+    assert "from 2027-01-18 on" in out
+    assert "Tue 19 Jan" in out.replace("\xa0", " ")
+    assert course(capsys, "calendar", "mine")[:2] == (0, "ou.ics\n")
+    assert (tmp_path / "ou.ics").read_bytes().startswith(b"BEGIN:VCALENDAR\r\n")
+    code, _, err = course(capsys, "calendar", "mine")
+    assert code == 2
+    assert "is there already" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["shwo", "OU"], "did you mean 'show'?"),
+        (["show"], "show which course?"),
+        (["show", "CUHKK"], "did you mean 'CUHK'?"),
+        (["list", "OU"], "'etude course show OU'"),
+        (["new", "OU"], "expected etude course new OU --start DATE --out DIR"),
+        (["new", "OU", "--start", "soon", "--out", "x"], "expected a day like 2027-01-19"),
+        (["new", "./x.toml", "--start", "2027-01-19", "--out", "x"], "no course './x.toml'"),
+        (["calendar", "NCKU"], "makes an edition that has"),
+        (["calendar", "OU", "--out", "/nowhere/x.ics"], "can't be written"),
+    ],
+)
+def test_mistakes_are_told(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = course(capsys, *words)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
