@@ -164,7 +164,7 @@ def test_what_was_measured_is_recorded(
     (checkout / "README.md").write_text("# Etude\n<!-- results -->\n<!-- /results -->\nend\n")
     for module in (verb, catalogue):
         monkeypatch.setattr(module, "STUDIES", studies)
-    answers["train/accuracy"] = 1.0
+    answers |= {"train/accuracy": 1.0, "linear/train/accuracy": 0.65}
     code, _, _ = check(capsys, "spirals", "--record", "--seeds", "3")
     assert code == 0
     record = json.loads((own / "record.json").read_text())
@@ -185,7 +185,7 @@ def test_what_was_measured_is_recorded(
     ]
     assert "| ✓ | 2 s |" in row
     (row,) = [line for line in readme.splitlines() if line.startswith("| `spirals` |")]
-    assert "train/accuracy 1 ± 0 (≥ 1) | ✓ | 2 s |" in row
+    assert "train/accuracy 1 ± 0 (≥ 1) | 2 of 2 | 2 s |" in row
     assert "etude check spirals --scale quick --seeds 3" in page
     assert readme.startswith("# Etude\n<!-- results -->\n|")
     assert readme.endswith("<!-- /results -->\nend\n")

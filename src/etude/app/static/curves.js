@@ -1,5 +1,5 @@
 // Draws curves, {metric: {stage: [steps, values]}}, one chart for each kind of metric; repetitions "name #k" share a colour.
-const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a0522d", "#6b7280", "#8e5bb0", "#5a64e6"];
+const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#3355ff", "#dd0044", "#5588ff", "#447777", "#dd00bb", "#447744"];
 const DASHES = [[], [8, 3], [2, 2], [9, 3, 2, 3], [14, 4], [5, 2, 2, 2, 2, 2], [4, 4], [12, 3, 5, 3], [2, 4], [18, 3, 2, 3]];
 const charts = new Map();
 
