@@ -72,8 +72,8 @@ def results_table(results: dict[str, float], digits: int = 2) -> str:
         that is as wide as the longest value, and whose values end in the same place. ``""`` for
         no results. For example::
 
-            loss        0.25
-            accuracy   91.40
+            loss       0.25
+            accuracy  91.40
     """
     # task table, 2 points: Format the values first; then both columns know how wide they are.
     if not results:
