@@ -214,5 +214,6 @@ def mcnemar(labels: Integers, a: Integers, b: Integers) -> float:
     only_b = int(((b == labels) & (a != labels)).sum())
     n = only_a + only_b
     tail = sum(math.comb(n, i) for i in range(min(only_a, only_b) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    p_value: float = 2 * tail / 2**n
+    return min(1.0, p_value)
     # end of task

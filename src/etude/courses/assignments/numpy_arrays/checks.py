@@ -149,7 +149,7 @@ def every_width_as_a_view(student: Code, reference: Code, rng: Generator) -> Non
             what = f"the windows of width {width} with step {step}"
             agree(student.call("windows", x, width, step), expected, what)
             shared = student.call("windows_share_memory", x, width, step)
-            require(shared is True, f"{what} are a copy; expected a view")
+            require(bool(shared), f"{what} are a copy; expected a view")
 
 
 @check("clip-rows", public=True)
@@ -167,8 +167,8 @@ def any_rows_and_a_new_array(student: Code, reference: Code, rng: Generator) -> 
             _same(student, reference, "clip_rows", x, largest, what=what)
     for largest in (0.5, 1e6):
         left, new = student.call("clip_rows_leaves", rng.normal(size=(5, 2)), largest)
-        require(left is True, "clip_rows changes the array that it is given")
-        require(new is True, "clip_rows returns the array that it is given; expected a new one")
+        require(bool(left), "clip_rows changes the array that it is given")
+        require(bool(new), "clip_rows returns the array that it is given; expected a new one")
 
 
 # -- einsum ----------------------------------------------------------------------------------------

@@ -177,7 +177,9 @@ def lines_of_any_kind(student: Code, reference: Code, rng: Generator) -> None:
 def good_fractions(student: Code, reference: Code, rng: Generator) -> None:
     for value in (0, 1, 0.0, 1.0, 0.25, float(rng.uniform())):
         found = student.call("fraction_of", {"width": 7, "dropout": value}, "dropout")
-        require(type(found) is float, f"the fraction is a {type(found).__name__}; expected a float")
+        require(
+            isinstance(found, float), f"the fraction is a {type(found).__name__}; expected a float"
+        )
         agree(found, float(value), "the fraction")
 
 

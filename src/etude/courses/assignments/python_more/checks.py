@@ -226,6 +226,7 @@ def every_part_of_a_line(student: Code, reference: Code, rng: Generator) -> None
     extras = ["", "", "[cli]", " [a, b_c]", "[ a ,b ]", "[]"]
     versions = ["", "==1.0", " >= 1.2, <2", "~=3.1 ,!=3.1.4", "<=1.0rc1", " > 0.9"]
     markers = ["", "; python_version < '3.12'", ' ;sys_platform == "win32" ']
+    markers.append("; platform_version != '6#1'")
     comments = ["", " # why", "\t# pin, [this] ; too"]
     for _ in range(60):
         line = "".join(

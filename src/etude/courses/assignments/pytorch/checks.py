@@ -182,7 +182,7 @@ def several_steps_in_training_mode(student: Code, reference: Code, rng: Generato
     expected = _trained(x, y, 4, 6, 0.3)
     agree(losses, expected[0], "the losses of six steps")
     agree(w, expected[1], "the weights after six steps")
-    require(training is True, "the model is not in training mode after the step")
+    require(bool(training), "the model is not in training mode after the step")
 
 
 # -- a loader --------------------------------------------------------------------------------------
@@ -226,9 +226,7 @@ def the_seed_alone_decides(student: Code, reference: Code, rng: Generator) -> No
     require(first != _batches(student, 30, 7, seed + 1), "two seeds give one order")
     x, y = rng.normal(size=(6, 2)), rng.integers(0, 3, 6)
     moved = student.call("batches_move_the_global_generator", x, y, 4, seed)
-    require(
-        moved is False, "batches moves PyTorch's own random numbers; use a generator of its own"
-    )
+    require(not moved, "batches moves PyTorch's own random numbers; use a generator of its own")
 
 
 # -- freezing --------------------------------------------------------------------------------------
@@ -267,5 +265,5 @@ def a_file_that_is_damaged_or_harmful(student: Code, reference: Code, rng: Gener
     arrays = {"weight": rng.normal(size=(2, 3))}
     for kind in ("bomb", "half", "empty", "noise", "list", "text"):
         error, _, executed = student.call("loaded", kind, arrays)
-        require(executed is False, f"a line of the file '{kind}' was executed")
+        require(not executed, f"a line of the file '{kind}' was executed")
         agree(error, "ValueError", f"the error for the file '{kind}'")

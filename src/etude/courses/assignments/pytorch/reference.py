@@ -180,7 +180,7 @@ class Descent:
         with torch.no_grad():
             for parameter in self.parameters:
                 if parameter.grad is not None:
-                    parameter -= self.learning_rate * parameter.grad
+                    parameter.sub_(self.learning_rate * parameter.grad)
 
 
 def train_step(model: nn.Module, optimizer: Descent, x: Tensor, y: Tensor) -> float:

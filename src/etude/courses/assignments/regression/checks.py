@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.random import Generator
 
@@ -82,7 +84,7 @@ def the_gradient_is_zero(student: Code, reference: Code, rng: Generator) -> None
     x, y = 1 + rng.normal(size=(12, 3)), 5 + rng.normal(size=12)
     for penalty in (0.1, 10.0):
         w, b = _model(student.call("ridge", x, y, penalty), 3)
-        slope = numeric_gradient(lambda wb, p=penalty: _ridge_loss(x, y, p, wb), np.append(w, b))
+        slope = numeric_gradient(partial(_ridge_loss, x, y, penalty), np.append(w, b))
         agree(slope, np.zeros(4), f"the gradient of the loss for λ = {penalty}", atol=1e-5)
 
 
@@ -207,7 +209,7 @@ def only_the_rows_of_the_step(student: Code, reference: Code, rng: Generator) ->
         found = student.call("descent_step", parameters, x, y, rows, 0.3)
         agree(found, expected, f"the parameters after a step with {size} rows")
         left = student.call("descent_step_leaves", parameters, x, y, rows, 0.3)
-        require(left is True, "descent_step changes the parameters that it is given")
+        require(bool(left), "descent_step changes the parameters that it is given")
 
 
 # -- lasso -----------------------------------------------------------------------------------------
