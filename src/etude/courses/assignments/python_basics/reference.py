@@ -93,9 +93,9 @@ def stops_after(losses: list[float], patience: int) -> int:
     """The number of epochs that training takes if it stops early.
 
     Training stops after an epoch if this one and those before it make up ``patience`` epochs in a
-    row none of which was *better*. An epoch is better if its loss is less than every loss before
-    it; a loss that is equal to the least one, infinite or not a number is not better. The first
-    epoch is better if its loss is finite.
+    row none of which was *better*. An epoch is better if its loss is less than ∞ and less than the
+    least number among the losses before it. So a loss that is equal to the least one is not
+    better, and ``nan``, which is no number, is neither better nor the least.
 
     Args:
         losses: on the validation data, one for each epoch, as long as training would go on.
