@@ -1,0 +1,1 @@
+"""Evaluation: splits, folds, statistics of the training rows, scores, calibration, doubt."""

@@ -1,0 +1,1 @@
+"""Arrays in NumPy: shapes, broadcasting, masks, views, einsum, stable numerics."""

@@ -1,0 +1,1 @@
+"""Python, the first steps: help, printing, loops, functions, files, errors."""

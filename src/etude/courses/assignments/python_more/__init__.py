@@ -1,0 +1,1 @@
+"""Python, the next steps: classes, decorators, async IO, and what pip understands."""

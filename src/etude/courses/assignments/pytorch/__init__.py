@@ -1,0 +1,1 @@
+"""PyTorch: tensors, automatic differentiation, modules, training, loading, saving."""

@@ -1,0 +1,1 @@
+"""Regression: least squares, ridge, Gaussian basis functions, a step of descent, lasso."""
