@@ -61,8 +61,7 @@ def noise_schedule(steps: int, first: float, last: float) -> tuple[Array, Array]
     """
     # task schedule, 2 points: A line, and a product along it.
     beta = np.linspace(first, last, steps)
-    alpha_bar: Array = np.cumprod(1 - beta)
-    return beta, alpha_bar
+    return beta, (1 - beta).cumprod()
     # end of task
 
 
