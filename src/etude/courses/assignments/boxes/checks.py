@@ -275,13 +275,11 @@ def the_gradient_of_your_loss(student: Code, reference: Code, rng: Generator) ->
             return float(found)
 
         gradient = _parts(student.call("focal_loss", x, y, 0.3, gamma), 2)[1]
-        agree(
-            array_of(gradient, (3, 4), "the gradient"),
-            numeric_gradient(loss, x),
-            f"the gradient for a gamma of {gamma:g}, beside differences of your own loss",
-            rtol=1e-4,
-            atol=1e-7,
-        )
+        gradient = array_of(gradient, (3, 4), "the gradient")
+        what = f"the gradient for a gamma of {gamma:g}"
+        beside = f"{what}, beside differences of your own loss"
+        agree(gradient, numeric_gradient(loss, x), beside, rtol=1e-4, atol=1e-7)
+        agree(gradient, reference.call("focal_loss", x, y, 0.3, gamma)[1], what)
 
 
 @check("focal")

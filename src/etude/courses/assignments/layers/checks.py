@@ -36,6 +36,8 @@ def _gradient(found: Value, loss: Callable[[np.ndarray], float], at: np.ndarray,
     """Whether an answer is the gradient of a loss, which the student's own code computes."""
     gradient = array_of(found, at.shape, f"the gradient by {what}")
     expected = numeric_gradient(loss, at)
+    moves = bool(np.isfinite(expected).all() and expected.any())
+    require(moves, f"your own layer does not answer to {what}, or not with numbers")
     agree(
         gradient,
         expected,
