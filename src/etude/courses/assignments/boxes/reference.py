@@ -19,7 +19,8 @@ def areas(boxes: Array) -> Array:
 def iou(a: Array, b: Array) -> Array:
     """Intersection over union of all pairs: (N, 4), (M, 4) → (N, M).
 
-    It is 0 for boxes that share no area, and for two boxes without area. N and M may be 0.
+    It is 0 for boxes that share no area, and for two boxes without area. It is the same in every
+    unit of length, so boxes may be very small. N and M may be 0.
     """
     # task iou, 2 points: What two boxes share is a box too, or nothing: then one of its sides would
     #   be negative. areas() is given.

@@ -172,7 +172,7 @@ def gradients_that_are_too_long(student: Code, reference: Code, rng: Generator) 
 
 @check("clip")
 def one_norm_for_all(student: Code, reference: Code, rng: Generator) -> None:
-    gradients = [1e3 * rng.normal(size=(2, 3, 2)), rng.normal(size=()) + 3, rng.normal(size=5)]
+    gradients = [1e3 * rng.normal(size=(2, 3, 2)), rng.normal(size=1) + 3, rng.normal(size=5)]
     clipped, norm = _parts(student.call("clip_by_norm", gradients, 2.0), 2)
     parts = [array_of(p, g.shape) for p, g in zip(_parts(clipped, 3), gradients, strict=True)]
     together = np.concatenate([np.ravel(part) for part in parts])
