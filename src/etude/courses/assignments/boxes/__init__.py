@@ -1,0 +1,1 @@
+"""Boxes by hand: overlap, suppression, anchors, average precision, the focal loss."""

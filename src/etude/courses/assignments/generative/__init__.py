@@ -1,0 +1,1 @@
+"""Generative models by hand: variational, diffusion, adversarial, energy-based."""

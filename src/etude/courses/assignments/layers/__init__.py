@@ -1,0 +1,1 @@
+"""Layers by hand: normalisation, dropout, convolution and pooling, forward and backward."""

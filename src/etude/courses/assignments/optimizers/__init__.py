@@ -1,0 +1,1 @@
+"""Optimisers by hand: from momentum to AdamW, clipping, and a schedule."""

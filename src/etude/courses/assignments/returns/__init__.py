@@ -1,0 +1,1 @@
+"""Returns by hand: what a reward now is worth, for values, advantages and policies."""

@@ -1,0 +1,1 @@
+"""Sequences by hand: recurrent steps, attention, positions, beam search, BLEU."""
