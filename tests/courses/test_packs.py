@@ -11,7 +11,16 @@ import pytest
 
 from etude.cli import main
 from etude.courses import gate as gates
-from etude.courses.checks import Check, Code, Failure, agree, array_of, check, checks_of
+from etude.courses.checks import (
+    Check,
+    Code,
+    Failure,
+    agree,
+    array_of,
+    check,
+    checks_of,
+    numeric_gradient,
+)
 from etude.courses.gate import NOT_ATTEMPTED, code_of, gate, outcomes
 from etude.courses.library import all_courses
 from etude.courses.packs import Pack, names, pack
@@ -119,7 +128,7 @@ def test_what_never_ends_is_found() -> None:
         (found,) = outcomes(small, code_of(endless, "small")).values()
     finally:
         gates.PATIENCE = before
-    assert found == "TimeoutError: it took longer than 0.1 s"
+    assert found == "TimeoutError: it computed longer than 0.1 s"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +166,14 @@ def test_an_array_is_asked_for() -> None:
     for found in (np.ones(2), [1, 2], None, np.array(["x", "y"])):
         with pytest.raises(Failure):
             array_of(found, (2, 3))
+
+
+def test_a_loss_that_says_nothing_has_no_gradient_to_compare_with() -> None:
+    at = np.ones((2, 2))
+    assert np.allclose(numeric_gradient(lambda x: float((x**2).sum()), at), 2 * at)
+    for loss in (lambda x: 0.0, lambda x: float("nan"), lambda x: float("inf")):
+        with pytest.raises(Failure, match="your loss is"):
+            numeric_gradient(loss, at)
 
 
 def test_checks_stand_in_the_order_of_the_file() -> None:

@@ -186,7 +186,12 @@ def _short(value: Value) -> str:
 def numeric_gradient(
     loss: Callable[[np.ndarray], float], at: np.ndarray, step: float = 1e-5
 ) -> np.ndarray:
-    """The gradient of a loss by central differences, (f(x + h) − f(x − h)) / 2h, entry by entry."""
+    """The gradient of a loss by central differences, (f(x + h) − f(x − h)) / 2h, entry by entry.
+
+    Raises:
+        Failure: a loss is no number, or none depends on where it is taken: such a loss has a
+            gradient, but says nothing of one that was written for it.
+    """
     gradient = np.zeros_like(at)
     for place in np.ndindex(at.shape):
         moved = at.copy()
@@ -194,6 +199,8 @@ def numeric_gradient(
         above = loss(moved)
         moved[place] -= 2 * step
         gradient[place] = (above - loss(moved)) / (2 * step)
+    require(bool(np.isfinite(gradient).all()), "your loss is not a number everywhere")
+    require(bool(gradient.any()), "your loss is the same everywhere")
     return gradient
 
 
