@@ -22,7 +22,8 @@ def test_the_study_in_thirty_lines_reaches_its_claim(
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     (tmp_path / "mine.py").write_text(code, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    assert main(["run", "./mine.py", "--quiet", "--json"]) == 0
+    (options,) = re.findall(r"run `etude run ./mine.py ([^`]*)`", README)
+    assert main(["run", "./mine.py", *options.split(), "--quiet", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert [claim["holds"] for claim in result["claims"]] == [True, True]
     assert main(["show", "./mine.py"]) == 0

@@ -9,6 +9,7 @@ from PIL import Image
 
 import etude
 from etude import data
+from etude.errors import UserError
 from etude.networks.strided import StridedCNN
 from etude.studies.vision._baseline import nearest_neighbours
 from etude.studies.vision.digits._demo import handwritten_digits
@@ -126,12 +127,18 @@ def test_digits_of_other_hands_are_recognised(tmp_path: Path) -> None:
     trained = etude.load(etude.run("digits", root=tmp_path, quiet=True))
     test = data.mnist().test
     right = confidence = 0.0
+    refused = 0
     for image, label in zip(test.inputs[:1000], test.labels[:1000], strict=True):
         large = torch.nn.functional.interpolate(image[None].float(), scale_factor=4, mode="bicubic")
-        said = trained.predict(large[0, 0].clamp(0, 255).round().byte())
+        try:
+            said = trained.predict(large[0, 0].clamp(0, 255).round().byte())
+        except UserError:  # a 5 whose bar lies beside it passes for two drawings
+            refused += 1
+            continue
         best = max(said, key=said.__getitem__)
         right += best == str(int(label))
         confidence += said[best]
+    assert refused <= 2
     assert right / 1000 >= 0.85
     assert abs(confidence - right) / 1000 <= 0.05
 

@@ -119,7 +119,9 @@ def test_a_run_shows_every_norm_at_every_size_and_its_network_is_loaded(tmp_path
     assert run.metrics["renorm gain at 4"] == pytest.approx(pairs)
     assert {path.stem for path in run.folder.pictures()} == {
         "sizes",
+        "sizes_gain",
         "mixtures",
+        "mixtures_gain",
         "accuracy",
         "noise",
     }
