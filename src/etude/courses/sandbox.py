@@ -174,7 +174,7 @@ def interpreter() -> Interpreter:
     """The interpreter of this process."""
     program = Path(sys.executable).resolve()
     library = Path(sysconfig.get_path("stdlib")).resolve()
-    installed = {"site-packages", "dist-packages", "__pycache__"}
+    installed = {"site-packages", "dist-packages"}
     parts = tuple(each for each in sorted(library.iterdir()) if each.name not in installed)
     shared = Path(str(sysconfig.get_config_var("LIBDIR") or "/usr/lib"))
     own = sorted(shared.glob("libpython*.so*")) if not shared.is_relative_to("/usr/lib") else []
