@@ -136,7 +136,8 @@ def landlock(read: list[str], listed: list[str]) -> None:
     rules = _Ruleset(rights, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
     size = 8 if version < 4 else 16 if version < 6 else 24
     ruleset = _libc("syscall", SYS_LANDLOCK, ctypes.byref(rules), size, 0)
-    for path, allowed in [(p, READ_FILE | READ_DIR) for p in read] + [(p, READ_DIR) for p in listed]:
+    allowances = [(path, READ_FILE | READ_DIR) for path in read]
+    for path, allowed in allowances + [(path, READ_DIR) for path in listed]:
         try:
             opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -156,12 +157,12 @@ def landlock(read: list[str], listed: list[str]) -> None:
 # new namespaces, keys, programs in the kernel. Numbers of x86_64 and of aarch64.
 REFUSED_CALLS = {
     "x86_64": (
-        (41, 101, 155, 161, 165, 166, 169, 175, 246, 248, 249, 250, 272, 298, 304, 308, 310, 311)
-        + (313, 320, 321, 323, 425, 428, 429, 430, 432, 442)
+        *(41, 101, 155, 161, 165, 166, 169, 175, 246, 248, 249, 250, 272, 298, 304, 308, 310, 311),
+        *(313, 320, 321, 323, 425, 428, 429, 430, 432, 442),
     ),
     "aarch64": (
-        (198, 117, 41, 51, 40, 39, 142, 105, 104, 217, 218, 219, 97, 241, 265, 268, 270, 271)
-        + (273, 294, 280, 282, 425, 428, 429, 430, 432, 442)
+        *(198, 117, 41, 51, 40, 39, 142, 105, 104, 217, 218, 219, 97, 241, 265, 268, 270, 271),
+        *(273, 294, 280, 282, 425, 428, 429, 430, 432, 442),
     ),
 }
 ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}

@@ -18,14 +18,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
 from etude.courses import worker
 from etude.courses.checks import Value
-from etude.courses.sandbox import REFUSED, Boxed, Sandbox
+from etude.courses.sandbox import REFUSED, Boxed, Sandbox, Tier
 from etude.errors import UserError, printable
 
 LONGEST_TEXT = 8 << 20  # bytes of the part of a message that is JSON
@@ -258,48 +258,114 @@ def _array(content: bytes) -> np.ndarray:
     body = content[file.tell() :]
     if math.prod(shape) * dtype.itemsize != len(body):
         raise ValueError("an array of another size than its head says")
+    order: Literal["F", "C"] = "F" if by_columns else "C"
     if not body:
         return np.zeros(shape, dtype)
     if dtype.kind == "b":  # a byte other than 0 and 1 would be neither true nor false
-        return (np.frombuffer(body, np.uint8) != 0).reshape(shape, order="F" if by_columns else "C")
-    found = np.frombuffer(body, dtype).reshape(shape, order="F" if by_columns else "C")
+        return (np.frombuffer(body, np.uint8) != 0).reshape(shape, order=order)
+    found: np.ndarray = np.frombuffer(body, dtype).reshape(shape, order=order)
     return found.astype(dtype.newbyteorder("="))
 
 
 # -- the code --------------------------------------------------------------------------------------
 
 
+class Workers:
+    """Hands out fresh processes for a student's modules, one at a time.
+
+    A process in a sandbox is started where there is none, and is copied for each module. As soon as
+    anything is odd with it, it is ended, and the next module gets another.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._idle: Boxed | None = None
+
+    def load(self, source: str) -> Remote:
+        """A module in a process of its own.
+
+        Raises:
+            Unstarted: the sandbox can't be started.
+            Trouble: the module's code fails when it is loaded.
+        """
+        box = self._idle or self._started()
+        self._idle = None
+        box.begin()
+        return Remote(box, source, self)
+
+    def _started(self) -> Boxed:
+        program = Path(worker.__file__)
+        try:
+            box = self.sandbox.start(program, *self.sandbox.packages)
+        except UserError as error:
+            raise Unstarted(str(error)) from None
+        box.left = START
+        if not _is_ready(box):
+            code = box.end()
+            reason = " ".join(box.log.split())[-500:] or f"it ended with {code}"
+            words = "the sandbox was refused" if code == REFUSED else "the worker did not start"
+            raise Unstarted(f"{words}: {reason}")
+        return box
+
+    def take_back(self, box: Boxed) -> None:
+        """Keep a process for the next module, if it says that it is ready."""
+        box.left = TAKE_BACK
+        try:
+            ready = self.sandbox.tier != Tier.C and _is_ready(box, _END)
+        except BaseException:
+            box.end()
+            raise
+        if ready and self._idle is None:
+            self._idle = box
+        else:
+            box.end()
+
+    def close(self) -> None:
+        """End what is kept."""
+        if self._idle is not None:
+            self._idle.end()
+            self._idle = None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+START, TAKE_BACK = 60.0, 5.0  # seconds
+_END = worker.message({"do": "end"}, [])
+_READY = worker.message({"ok": "yes", "value": {"k": "str", "v": "ready"}}, [])
+
+
+def _is_ready(box: Boxed, sent: bytes = b"") -> bool:
+    """Whether a worker says that it is ready, and nothing else."""
+    try:
+        return box.exchange(sent, len(_READY)) == _READY
+    except (TimeoutError, EOFError):
+        return False
+
+
 class Remote:
-    """A student's module in a worker of its own.
+    """A student's module in a process of its own.
 
     After an answer that did not come (the time is over, the process has ended, what came is no
-    answer) the worker is dead, and all further calls say so.
+    answer) the process is dead, and all further calls say so.
 
     Raises:
-        Unstarted: the worker can't be started.
         Trouble: the module's code fails when it is loaded.
     """
 
-    def __init__(self, sandbox: Sandbox, source: str) -> None:
+    def __init__(self, box: Boxed, source: str, workers: Workers) -> None:
+        self.box = box
         self.text = source
-        self.limits = sandbox.limits
+        self.limits = box.sandbox.limits
         self.received = 0
         self.dead: Trouble | None = None
-        try:
-            self.box: Boxed = sandbox.start(Path(worker.__file__))
-        except UserError as error:
-            raise Unstarted(str(error)) from None
-        try:
-            if self._asked(b"") != "ready":
-                raise Trouble(Kind.ERROR, "it said another word")
-        except Trouble as trouble:
-            code = self.box.end()
-            reason = " ".join(self.box.log.split())[-500:] or trouble.sentence
-            words = "the sandbox was refused" if code == REFUSED else "the worker did not start"
-            raise Unstarted(f"{words}: {reason}") from None
+        self._workers = workers
         try:
             self._asked(worker.message({"do": "load", "source": source}, []))
-        except Trouble:
+        except BaseException:
             self.close()
             raise
 
@@ -320,10 +386,12 @@ class Remote:
         return self.text
 
     def close(self) -> None:
-        """End the worker, and all that it has started."""
-        self.box.end()
+        """End the process, and all that it has started."""
         if self.dead is None:
             self.dead = Trouble(Kind.CRASHED, "the code has been ended")
+            self._workers.take_back(self.box)
+        else:
+            self.box.end()
 
     def __enter__(self) -> Remote:
         return self
@@ -439,4 +507,3 @@ def _handled(value: Any) -> dict[str, Any]:
         return {"k": "handle", "id": value.id}
     kind = type(value).__name__
     raise TypeError(f"a {kind} can't be an argument; expected arrays, numbers, texts or lists")
-

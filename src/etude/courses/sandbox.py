@@ -30,7 +30,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -117,7 +117,8 @@ class Sandbox:
 # -- what the sandbox holds ------------------------------------------------------------------------
 
 
-def importable(packages: Iterable[str]) -> dict[str, Path]:
+@cache
+def importable(packages: tuple[str, ...]) -> dict[str, Path]:
     """``{name: path}`` of the files and folders in which some distributions lie, and what they
     need.
 
@@ -229,7 +230,7 @@ class Boxed:
         self._incoming = bytearray()
         root = hasattr(os, "geteuid") and os.geteuid() == 0
         user = unused_user() if root and sandbox.tier != Tier.C else None
-        settings = {
+        settings: dict[str, object] = {
             "tier": sandbox.tier.value,
             "limits": asdict(sandbox.limits),
             "uid": user,
@@ -285,6 +286,23 @@ class Boxed:
     def log(self) -> str:
         """What was printed, as far as it is kept, and may be shown."""
         return printable(self._log.decode(errors="replace"), keep="\n\t")
+
+    def begin(self) -> None:
+        """Count the time anew, and forget what was printed."""
+        self.left = self.sandbox.limits.wall
+        self.take_log()
+
+    def take_log(self) -> str:
+        """What was printed since, and forget it."""
+        self._drain()
+        said = self.log
+        self._log.clear()
+        return said
+
+    def _drain(self) -> None:
+        with suppress(OSError, ValueError):
+            while self._waits_in_log() and self._keep_log():
+                pass
 
     def exchange(self, sent: bytes, size: int) -> bytes:
         """Send something, and read a number of bytes of the answer.
@@ -349,9 +367,7 @@ class Boxed:
         """End it, and all that it started; how it ended: an exit code, or a signal below 0."""
         if self._process.returncode is None and not self._ended_within(0):
             self._kill()
-        with suppress(OSError, ValueError):
-            while self._keep_log() and self._waits_in_log():
-                pass
+        self._drain()
         self._tidy()
         code = self._process.returncode
         return 128 - code if code > 128 else code
