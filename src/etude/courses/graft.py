@@ -159,7 +159,8 @@ def _of_archive(content: bytes) -> tuple[str, bytes]:
                 each
                 for each in archive.infolist()
                 if each.filename.lower().endswith((".py", ".ipynb"))
-                and not any(p.startswith((".", "__MACOSX")) for p in each.filename.split("/"))
+                and not PurePosixPath(each.filename).name.startswith(".")
+                and "__MACOSX" not in each.filename
                 and not stat.S_ISLNK(each.external_attr >> 16)
             ]
             if len(found) != 1:
