@@ -98,7 +98,7 @@ LIMITED = """
         try:
             act()
             found[name] = True
-        except (OSError, MemoryError, RuntimeError):
+        except (OSError, MemoryError, RuntimeError, ValueError):
             found[name] = False
     def write():
         with open("file", "wb") as file:
@@ -285,7 +285,8 @@ def test_code_is_a_user_that_nobody_is(tier: Tier, tmp_path: Path) -> None:
             if b'"log": 345678' in line:
                 text = status.read_text(encoding="utf-8")
                 users.add(int(text.split("Uid:")[1].split()[0]))
-        assert any(user > 100_000 or user > 1_000 for user in users), users
+        assert len(users) == 2, users  # bubblewrap's, or the guard's, and the code's
+        assert max(users) > 1_000
 
 
 def test_an_unused_user_is_none_of_the_machines() -> None:
@@ -303,16 +304,16 @@ def test_the_probe_finds_what_can_be_done(tmp_path: Path) -> None:
 
     secret, program = tmp_path / "secret", tmp_path / "forbidden.py"
     secret.write_text("secret", encoding="utf-8")
-    program.write_text(FORBIDDEN.replace("range(100)", "range(2)"), encoding="utf-8")
+    small = FORBIDDEN.replace("range(100)", "range(2)").replace("1 << 33", "1 << 20")
+    program.write_text(small.replace("wait(5)", "wait(0.1)"), encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
         said = subprocess.run(
             [sys.executable, str(program), str(secret), port, str(os.getpid())],
             capture_output=True,
             check=True,
-            preexec_fn=None,
         ).stdout
-    assert len(json.loads(said.splitlines()[0])) >= 6
+    assert len(json.loads(said.splitlines()[0])) == 7
 
 
 def test_a_tier_is_never_exchanged_for_a_worse_one_in_silence(

@@ -514,7 +514,7 @@ def fork():
             os._exit(0)
 attempt("read a file of the grader's", lambda: open(path).read())
 attempt("list the folder of a file of the grader's", lambda: os.listdir(os.path.dirname(path)))
-attempt("write a file of the grader's", lambda: open(path, "w").close())
+attempt("write a file of the grader's", lambda: open(path, "a").close())
 attempt("reach a port of this machine", connect)
 attempt("see a process of the machine", lambda: os.kill(parent, 0))
 attempt("take more memory than the limit", lambda: bytearray(1 << 33))
@@ -552,8 +552,6 @@ def probe(tier: Tier) -> Probe:
         if said is None:
             reason = " ".join(box.log.split())
             return Probe(tier, reason or f"its code ended with {code} and said nothing")
-        if secret.read_text(encoding="utf-8") != "secret" and tier != Tier.C:
-            said.append("write a file of the grader's")
     if tier == Tier.C:
         said = [each for each in said if "memory" in each]
     return Probe(tier, f"code in it could {', '.join(said)}" if said else "")
