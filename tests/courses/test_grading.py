@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from numpy.random import Generator
 
 from etude.courses import grading
-from etude.courses.checks import Code, Failure, agree, check, require
+from etude.courses.checks import Check, Code, Failure, agree, check, require
 from etude.courses.grading import (
     Exercise,
     Outcome,
@@ -21,7 +20,7 @@ from etude.courses.grading import (
     seeded,
 )
 from etude.courses.remote import Trouble, Unstarted, Workers
-from etude.courses.sandbox import Limits, Tier
+from etude.courses.sandbox import Boxed, Limits, Tier
 from etude.errors import UserError
 from tests.courses.small import EXERCISE, REFERENCE, RIGHT, Reference, best, handed_in, held
 
@@ -147,7 +146,7 @@ def a_check_that_goes_on(student: Code, reference: Code, rng: Generator) -> None
 
 
 @pytest.mark.parametrize("wrong", [a_check_that_is_wrong, a_check_that_breaks])
-def test_a_check_that_the_reference_fails_is_never_scored(wrong: grading.Check) -> None:
+def test_a_check_that_the_reference_fails_is_never_scored(wrong: Check) -> None:
     exercise = replace(EXERCISE, checks=(*EXERCISE.checks, wrong))
     result = graded(handed_in(), exercise)
     assert result.outcomes[-1].verdict == Verdict.GRADER_ERROR
@@ -223,8 +222,8 @@ def test_a_changed_check_has_another_hash() -> None:
 
 
 @pytest.fixture
-def short() -> Iterator[Exercise]:
-    yield replace(EXERCISE, limits=Limits(wall=3))
+def short() -> Exercise:
+    return replace(EXERCISE, limits=Limits(wall=3))
 
 
 def test_the_time_is_that_of_a_task_and_others_have_their_own(short: Exercise) -> None:
@@ -267,17 +266,22 @@ def test_ten_functions_are_graded_with_one_start_of_python(
         for n in range(10)
     )
 
-    def checked(n: int) -> grading.Check:
+    def checked(n: int) -> Check:
         def run(student: Code, reference: Code, rng: Generator) -> None:
             x = rng.normal(size=(100, 100))
             agree(student.call(f"f{n}", x), reference.call(f"f{n}", x))
 
-        return grading.Check(f"f{n}", "adds", 1, False, run)
+        return Check(f"f{n}", "adds", 1, False, run)
 
     exercise = Exercise("ten", Reference(reference), tuple(map(checked, range(10))))
     started = []
     begin = Workers._started
-    monkeypatch.setattr(Workers, "_started", lambda self: started.append(1) or begin(self))
+
+    def counted(self: Workers) -> Boxed:
+        started.append(self)
+        return begin(self)
+
+    monkeypatch.setattr(Workers, "_started", counted)
     result = graded(reference.encode(), exercise, tier=choice)
     assert result.hidden.earned == 10
     assert len(started) == 1

@@ -8,6 +8,7 @@ import pickle
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -399,7 +400,6 @@ def test_a_worker_that_does_not_start_is_no_error_of_the_students() -> None:
 
 def test_the_module_of_remote_reads_nothing_by_pickle() -> None:
     for module in (remote, worker):
-        with open(module.__file__, encoding="utf-8") as file:  # noqa: PTH123
-            text = file.read()
+        text = Path(str(module.__file__)).read_text(encoding="utf-8")
         assert "import pickle" not in text
         assert "allow_pickle=True" not in text

@@ -337,7 +337,7 @@ def test_a_tier_is_never_exchanged_for_a_worse_one_in_silence(
 def test_without_bubblewrap_tier_a_is_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     assert "bubblewrap is not installed" in sandbox.probe.__wrapped__(Tier.A).refused
 
 
@@ -347,7 +347,7 @@ def test_a_bubblewrap_that_is_refused_says_why(
     fake = tmp_path / "bwrap"
     fake.write_text("#!/bin/sh\necho 'bwrap: No permissions to create a namespace' >&2\nexit 1\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(sandbox.shutil, "which", lambda name: str(fake))
+    monkeypatch.setattr("shutil.which", lambda name: str(fake))
     assert "No permissions" in sandbox.probe.__wrapped__(Tier.A).refused
 
 

@@ -153,8 +153,8 @@ def landlock(read: list[str], listed: list[str]) -> None:
 
 # -- refused calls ---------------------------------------------------------------------------------
 
-# What no exercise needs, and what the kernel guards least: sockets, other processes' memory, mounts,
-# new namespaces, keys, programs in the kernel. Numbers of x86_64 and of aarch64.
+# What no exercise needs, and what the kernel guards least: sockets, the memory of other processes,
+# mounts, new namespaces, keys, programs in the kernel. Numbers of x86_64 and of aarch64.
 REFUSED_CALLS = {
     "x86_64": (
         *(41, 101, 155, 161, 165, 166, 169, 175, 246, 248, 249, 250, 272, 298, 304, 308, 310),

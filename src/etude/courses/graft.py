@@ -82,11 +82,14 @@ def content_of(path: Path) -> bytes:
         opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise Invalid(f"the file can't be read: {error.strerror}") from None
-    with os.fdopen(opened, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(opened).st_mode):
             raise Invalid("this is no file; expected a .py, .ipynb or .zip")
         most = LARGEST_ARCHIVE if path.suffix.lower() == ".zip" else LARGEST
-        content = file.read(most + 1)
+        with os.fdopen(opened, "rb", closefd=False) as file:
+            content = file.read(most + 1)
+    finally:
+        os.close(opened)
     if len(content) > most:
         raise Invalid(f"the file has more than {most:,} bytes")
     return content

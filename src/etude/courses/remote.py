@@ -264,7 +264,8 @@ def _array(content: bytes) -> np.ndarray:
     if dtype.kind == "b":  # a byte other than 0 and 1 would be neither true nor false
         return (np.frombuffer(body, np.uint8) != 0).reshape(shape, order=order)
     found: np.ndarray = np.frombuffer(body, dtype).reshape(shape, order=order)
-    return found.astype(dtype.newbyteorder("="))
+    native: np.ndarray = found.astype(dtype.newbyteorder("="))
+    return native
 
 
 # -- the code --------------------------------------------------------------------------------------
@@ -333,7 +334,7 @@ class Workers:
         self.close()
 
 
-START, TAKE_BACK = 60.0, 5.0  # seconds
+START, TAKE_BACK = 180.0, 5.0  # seconds; PyTorch takes long to import on a busy machine
 _END = worker.message({"do": "end"}, [])
 _READY = worker.message({"ok": "yes", "value": {"k": "str", "v": "ready"}}, [])
 

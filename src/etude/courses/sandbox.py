@@ -68,7 +68,7 @@ class Limits:
     Attributes:
         wall: seconds for which its answers are awaited, all together.
         cpu: seconds of a processor, for each of its processes.
-        memory: bytes of address space, for each of its processes.
+        memory: bytes of address space, for each of its processes; PyTorch needs 2 GiB.
         file: bytes of a file that it writes.
         folder: bytes of all files that it writes.
         processes: processes and threads at a time.
@@ -180,7 +180,7 @@ def interpreter() -> Interpreter:
     shared = Path(str(sysconfig.get_config_var("LIBDIR") or "/usr/lib"))
     own = sorted(shared.glob("libpython*.so*")) if not shared.is_relative_to("/usr/lib") else []
     system = [Path(each) for each in ("/usr/lib", "/usr/lib64", "/lib", "/lib64")]
-    some = [*own, *system, Path("/etc/ld.so.cache")]
+    some = [*own, *system, Path("/etc/ld.so.cache"), Path("/proc/cpuinfo")]  # PyTorch reads it
     return Interpreter(program, library, parts, tuple(each for each in some if each.exists()))
 
 
