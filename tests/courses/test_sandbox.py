@@ -267,6 +267,34 @@ def test_what_is_printed_is_kept_up_to_a_limit(tier: Tier, tmp_path: Path) -> No
         assert len(box.log) == 5_000
 
 
+def test_after_its_end_no_other_file_is_taken_for_its_pipes(tmp_path: Path) -> None:
+    box = started(tmp_path, "print('x')", Tier.C)
+    assert all_of(box) == b"x\n"
+    box.end()
+    pipes = [os.pipe() for _ in range(6)]  # they get the numbers that are free again
+    try:
+        for _, into in pipes:
+            os.write(into, b"another's")
+        assert {box._out, box._err} & {each for pair in pipes for each in pair}
+        assert box.take_log() == ""
+        with pytest.raises(EOFError):
+            box.exchange(b"", 1)
+        assert [os.read(out, 9) for out, _ in pipes] == [b"another's"] * 6
+    finally:
+        for pair in pipes:
+            for each in pair:
+                os.close(each)
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+def test_a_package_that_is_not_there_leaves_nothing_open(tier: Tier, temporary: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(UserError, match="not installed"):
+        Sandbox(tier, packages=("nowhere-to-be-found",)).start(temporary / "x.py")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not list(temporary.iterdir())
+
+
 @walls
 def test_code_is_a_user_that_nobody_is(tier: Tier, tmp_path: Path) -> None:
     held(tier)

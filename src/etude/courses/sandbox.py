@@ -222,8 +222,10 @@ class Boxed:
     """
 
     def __init__(self, sandbox: Sandbox, program: Path, arguments: Sequence[str]) -> None:
+        importable(sandbox.packages)  # before anything is opened
         self.sandbox = sandbox
         self.left = sandbox.limits.wall
+        self._open = False
         self._log = bytearray()
         self._folder: Path | None = None
         self._lifeline: int | None = None
@@ -276,6 +278,7 @@ class Boxed:
         self._err = self._process.stderr.fileno()
         for pipe in (self._in, self._out, self._err):
             os.set_blocking(pipe, False)
+        self._open = True
 
     @property
     def pid(self) -> int:
@@ -301,7 +304,7 @@ class Boxed:
 
     def _drain(self) -> None:
         with suppress(OSError, ValueError):
-            while self._waits_in_log() and self._keep_log():
+            while self._open and self._waits_in_log() and self._keep_log():
                 pass
 
     def exchange(self, sent: bytes, size: int) -> bytes:
@@ -311,6 +314,8 @@ class Boxed:
             TimeoutError: the time for all answers is over.
             EOFError: the process has ended, or has closed its pipes.
         """
+        if not self._open:
+            raise EOFError
         waiting = memoryview(sent)
         begun = time.monotonic()
         deadline = begun + self.left
@@ -402,6 +407,7 @@ class Boxed:
         self._process.wait()
 
     def _tidy(self) -> None:
+        self._open = False  # the numbers of its pipes may be another file's from now on
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
