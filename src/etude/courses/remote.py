@@ -262,7 +262,8 @@ def _array(content: bytes) -> np.ndarray:
     if not body:
         return np.zeros(shape, dtype)
     if dtype.kind == "b":  # a byte other than 0 and 1 would be neither true nor false
-        return (np.frombuffer(body, np.uint8) != 0).reshape(shape, order=order)
+        truth: np.ndarray = np.frombuffer(body, np.uint8) != 0
+        return truth.reshape(shape, order=order)
     found: np.ndarray = np.frombuffer(body, dtype).reshape(shape, order=order)
     native: np.ndarray = found.astype(dtype.newbyteorder("="))
     return native
