@@ -201,8 +201,29 @@ def test_the_assignments_are_listed_and_begun(
     text = (tmp_path / "mine" / "classifiers.py").read_text()
     found = outcomes(pack("classifiers"), code_of(text, "mine"))
     assert set(found.values()) == {NOT_ATTEMPTED}
+    assert main(["assignment", "check", "mine/classifiers.py"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("not attempted") == len(pack("classifiers").checks)
+    assert "0 of 17 points" in out
+    (tmp_path / "solved.py").write_text(pack("classifiers").source)
+    assert main(["assignment", "check", "solved.py", "--of", "classifiers"]) == 0
+    assert "17 of 17 points" in capsys.readouterr().out
+    wrong = pack("classifiers").source.replace(
+        "np.maximum(x @ w1 + b1, 0) @ w2 + b2\n    # end", "x @ w1\n    # end"
+    )
+    (tmp_path / "classifiers.py").write_text(wrong)
+    assert main(["assignment", "check", "classifiers.py", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {each["check"] for each in found["outcomes"] if not each["earned"]} == {
+        "two-layers/scores"
+    }
+    (tmp_path / "classifiers.py").write_text("def softmax(:\n")
+    assert main(["assignment", "check", "classifiers.py"]) == 1
+    assert "0 of 17 points" in capsys.readouterr().out
     for words, sentence in (
         (["start", "classifiers", "--out", "mine"], "is there already"),
+        (["check", "solved.py"], "no assignment 'solved'"),
+        (["check", "none/classifiers.py"], "can't be read"),
         (["start", "clasifiers"], "did you mean 'classifiers'?"),
         (["start"], "start which assignment?"),
         (["begin"], "etude assignment can't 'begin'"),

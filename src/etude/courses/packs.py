@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from etude.courses.checks import Check, Local, checks_of
+from etude.courses.grading import Exercise
 from etude.courses.regions import Region, regions_of, starter
+from etude.courses.sandbox import Limits
 from etude.errors import UserError, nearest
 
 HERE = Path(__file__).parent / "assignments"
@@ -64,6 +67,17 @@ class Pack:
     def checks(self) -> list[Check]:
         """What the student's code is asked."""
         return checks_of(importlib.import_module(f"etude.courses.assignments.{self.name}.checks"))
+
+    def exercise(self) -> Exercise:
+        """What it is for the grader."""
+        packages: tuple[str, ...] = ("numpy",)
+        limits = Limits()
+        if re.search(r"^(?:import|from) torch\b", self.source, re.MULTILINE):
+            packages = ("torch", "numpy")
+            limits = Limits(
+                wall=120.0, cpu=120, memory=4 << 30
+            )  # PyTorch is large, and slow to load
+        return Exercise(self.name, self.reference(), tuple(self.checks), packages, limits)
 
     def reference(self) -> Local:
         """The reference, as code that can be called."""
