@@ -29,3 +29,11 @@ def shown(value: Fraction | Decimal | int, bounds: Iterable[Fraction | Decimal] 
         rounded = round(exact, digits)
     text = f"{Decimal(rounded.numerator) / Decimal(rounded.denominator):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def spoken(days: Fraction) -> str:
+    """A time in days, or in hours or minutes where it is shorter."""
+    for unit, size in (("days", 1), ("h", 24), ("min", 24 * 60)):
+        if days * size >= 1:
+            return f"{shown(days * size)} {unit}" if days != 1 else "1 day"
+    return f"{shown(days * 24 * 60 * 60)} s"

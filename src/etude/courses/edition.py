@@ -105,25 +105,29 @@ class _File(Record, frozen=True, kw_only=True):
     late: tuple[Late, ...] = ()  # late rules that the instructor adds
 
 
-def is_edition(path: Path) -> bool:
+def is_edition(path: Path, content: bytes | None = None) -> bool:
     """Whether a file names a course as its base, and so is no course itself."""
     try:
-        return "base" in tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8") if content is None else content.decode()
+        return "base" in tomllib.loads(text)
     except (OSError, ValueError, RecursionError):
         return False  # reading it as a course says what is wrong
 
 
-def read_edition(path: Path, course_named: Callable[[str], Course]) -> Edition:
+def read_edition(
+    path: Path, course_named: Callable[[str], Course], content: bytes | None = None
+) -> Edition:
     """An edition from its file.
 
     Args:
         path: of the file.
         course_named: finds the course that it is based on.
+        content: what the file held at another time, in place of what it holds now.
 
     Raises:
         UserError: it is none; it decides what is not to be decided; a value is none of its kind.
     """
-    file = decoded(path, _File)
+    file = decoded(path, _File, content)
     try:
         edition = edition_of(
             course_named(file.base),

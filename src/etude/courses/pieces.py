@@ -46,6 +46,13 @@ class Pieces:
         self._leaf = {
             key: leaf for leaf, found in self.of.items() for piece in found for key in piece.keys
         }
+        self._marked: dict[str, tuple[str, ...]] = {}
+        for found in self.of.values():
+            for piece in found:
+                for each in piece.assignments:
+                    others = set(piece.assignments) - {each}  # what is marked by another's name
+                    keys = tuple(key for key in piece.keys if key not in others)
+                    self._marked[each] = (*self._marked.get(each, ()), *keys)
 
     def _enter(self, items: Iterable[Item], above: tuple[str, ...]) -> None:
         for item in items:
@@ -92,6 +99,14 @@ class Pieces:
         if slash and name and leaf in self.items and not self.items[leaf].parts:
             return leaf if self.has_many(leaf) else None
         return None
+
+    def markable(self) -> list[str]:
+        """The works that can be marked, those that only marks name apart."""
+        return [*self._leaf]
+
+    def marked_by(self, assignment: str) -> tuple[str, ...]:
+        """The names under which marks stand for what was handed in by an assignment."""
+        return self._marked.get(assignment, ())
 
     def within(self, name: str) -> tuple[str, ...]:
         """The assignments that an item's or an assignment's id means."""

@@ -16,7 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, cast
 
-from etude.courses.amounts import shown
+from etude.courses.amounts import shown, spoken
 from etude.courses.course import (
     Decision,
     Item,
@@ -329,7 +329,7 @@ class _Sum:
         if fails:
             return f"The letter is {letter}: {' '.join(fails)}"
         words = next(each.words for each in self.policy.course.letters if each.letter == letter)
-        return f"{shown(marks, self.policy.bounds)} marks are a {letter}. “{words}”"
+        return f"{shown(marks, self.policy.bounds)} marks make the letter {letter}. “{words}”"
 
     def open(self, sentence: str) -> None:
         """Note that something would be needed that is not decided."""
@@ -665,7 +665,7 @@ class _Sum:
                 return None
             if not days or left is None:
                 continue
-            late = f"It was {shown(days)} days late"
+            late = f"It was {spoken(days)} late"
             if excused and not isinstance(rule, LateByLetter):
                 notes.append(f"{late}, which is excused.")
             elif isinstance(rule, LateByPercent):
@@ -693,7 +693,7 @@ class _Sum:
         number = min(counted(days, cast(Counts, counts)), Fraction(rule.days))
         factor = max(ZERO, 1 - number * Fraction(rule.per_day) / WHOLE)
         notes.append(
-            f"{late}, which count as {shown(number)}: {shown(factor * 100)} % of its marks are"
+            f"{late}, which counts as {shown(number)} days: {shown(factor * 100)} % of its marks are"
             f" left. “{rule.words}”"
         )
         return share * factor
@@ -737,7 +737,7 @@ class _Sum:
             new = capped(letters, fallen(letters, mark, fall, becomes), rule.most)
         notes.append(
             f"{late}: {fall} letters lower, and at most {rule.most}, makes"
-            f" {shown(new)} of {shown(mark)}, a {letter_of(letters, new)}. “{rule.words}”"
+            f" {shown(new)} % of {shown(mark)} %, which is {letter_of(letters, new)}. “{rule.words}”"
         )
         return new / WHOLE
 
@@ -753,7 +753,7 @@ class _Sum:
                 self.capped.append((part, rule))
                 most = Fraction(rule.most) / WHOLE
                 part.notes.append(
-                    f"It was {shown(days)} days late: at most {shown(rule.most)} % of it counts,"
+                    f"It was {spoken(days)} late: at most {shown(rule.most)} % of it counts,"
                     f" and {shown(part.earned * 100)} % was earned. “{rule.words}”"
                 )
                 part.earned = min(part.earned, most)
