@@ -276,7 +276,7 @@ def test_the_explanation_names_every_step() -> None:
         "23.6 of   30  Homework (homework)",
         "7.6 of   10    Classifiers by hand (H1)",
         "80 of 100 marks.",
-        "It was 1 h late, which counts as 1 days: 95 % of its marks are left.",
+        "It was 1 h late, which counts as 1 day: 95 % of its marks are left.",
         "“There will be 5% deduction per each late day",
         "24 marks of extra credit come on top.",
         "103.6 of 100 marks: A.",

@@ -33,6 +33,7 @@ VERBS = {
     "export": "hand a run's network over: hdf5, safetensors, onnx, notebook",
     "path": "what to do before a study, in an order, and what it leads to",
     "course": "the courses: weeks, assignments, grades; begin one on your own first day",
+    "grades": "a course's gradebook: marks, late rules, sums explained, CSV in and out",
     "app": "the page in the browser: look at studies, run them, try them",
     "data": "data sets: which are here, where from; fetch and verify them",
 }

@@ -36,4 +36,6 @@ def spoken(days: Fraction) -> str:
     for unit, size in (("days", 1), ("h", 24), ("min", 24 * 60)):
         if days * size >= 1:
             return f"{shown(days * size)} {unit}" if days != 1 else "1 day"
+    if not days:
+        return "0 days"
     return f"{shown(days * 24 * 60 * 60)} s"

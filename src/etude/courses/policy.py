@@ -693,8 +693,8 @@ class _Sum:
         number = min(counted(days, cast(Counts, counts)), Fraction(rule.days))
         factor = max(ZERO, 1 - number * Fraction(rule.per_day) / WHOLE)
         notes.append(
-            f"{late}, which counts as {shown(number)} days: {shown(factor * 100)} % of its marks are"
-            f" left. “{rule.words}”"
+            f"{late}, which counts as {spoken(number)}: {shown(factor * 100)} % of its marks"
+            f" are left. “{rule.words}”"
         )
         return share * factor
 
@@ -736,8 +736,8 @@ class _Sum:
         else:
             new = capped(letters, fallen(letters, mark, fall, becomes), rule.most)
         notes.append(
-            f"{late}: {fall} letters lower, and at most {rule.most}, makes"
-            f" {shown(new)} % of {shown(mark)} %, which is {letter_of(letters, new)}. “{rule.words}”"
+            f"{late}: its letter falls by {fall}, and is at most {rule.most}, so {shown(mark)} %"
+            f" becomes {shown(new)} %, the letter {letter_of(letters, new)}. “{rule.words}”"
         )
         return new / WHOLE
 
