@@ -72,17 +72,18 @@ def changes_marks(events: Sequence[Event], standing: Standing) -> bool:
     return False
 
 
-def subject(standing: Standing, name: str) -> dict[str, str]:
-    """A student or a team, as an event names it."""
+def subject(standing: Standing, name: str) -> tuple[str, str]:
+    """``(student, team)``, of which one is ""."""
     if name not in standing.students and any(name == team for _, team in standing.teams):
-        return {"team": name}
-    return {"student": student_of(standing, name).student}
+        return "", name
+    return student_of(standing, name).student, ""
 
 
 def add_mark(standing: Standing, name: str, work: str, text: str) -> list[Event]:
     """A mark by hand, or that it is taken back."""
     earned, most = (None, Decimal(100)) if text == "none" else mark_of("the mark", text, None)
-    return [HandMark(work=work, earned=earned, most=most, **subject(standing, name))]
+    student, team = subject(standing, name)
+    return [HandMark(student=student, team=team, work=work, earned=earned, most=most)]
 
 
 def add_submission(
@@ -95,13 +96,15 @@ def add_submission(
         raise UserError(f"{path} is no file; expected what was handed in, as one file")
     with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return [Submission(work=work, digest=digest, at=at, **subject(book.standing, name))]
+    student, team = subject(book.standing, name)
+    return [Submission(student=student, team=team, work=work, digest=digest, at=at)]
 
 
 def add_extension(place: Place, book: Gradebook, name: str, work: str, text: str) -> list[Event]:
     """A deadline of one's own, or that it is taken back."""
     until = None if text == "none" else moment(place, text)
-    return [Extension(work=work, until=until, **subject(book.standing, name))]
+    student, team = subject(book.standing, name)
+    return [Extension(student=student, team=team, work=work, until=until)]
 
 
 def add_excuse(
@@ -151,8 +154,10 @@ def add_proposal(
     states: tuple[ProposalState, ...] = get_args(ProposalState)
     for each in states:
         if each == state:
-            whose = subject(standing, name)
-            return [Proposal(work=work, state=each, feedback=options.why, **whose)]
+            student, team = subject(standing, name)
+            return [
+                Proposal(student=student, team=team, work=work, state=each, feedback=options.why)
+            ]
     raise UserError(f"a proposal can't be '{state}'; expected {', '.join(states)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
@@ -17,18 +18,42 @@ def shown(value: Fraction | Decimal | int, bounds: Iterable[Fraction | Decimal] 
         bounds: numbers on whose side the text must be, too: 90.001 is not shown as 90 where 90 is
             a bound.
     """
-    exact = Fraction(value)
-    near = [Fraction(bound) for bound in bounds if abs(Fraction(bound) - exact) < 1]
+    over, under = value.as_integer_ratio()
+    near = [Fraction(bound) for bound in bounds if abs(bound * under - over) < under]
     digits = 2
-    rounded = round(exact, digits)
-    while digits < MOST_DIGITS and any(
-        (rounded > bound) != (exact > bound) or (rounded < bound) != (exact < bound)
-        for bound in near
-    ):
+    while True:
+        scale = 10**digits
+        rounded = _nearest(over * scale, under)
+        if digits >= MOST_DIGITS or all(
+            _sign(rounded * bound.denominator - bound.numerator * scale)
+            == _sign(over * bound.denominator - bound.numerator * under)
+            for bound in near
+        ):
+            break
         digits += 1
-        rounded = round(exact, digits)
-    text = f"{Decimal(rounded.numerator) / Decimal(rounded.denominator):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    whole, part = divmod(abs(rounded), scale)
+    behind = f"{part:0{digits}d}".rstrip("0")
+    return f"{'-' if rounded < 0 else ''}{whole}{'.' if behind else ''}{behind}"
+
+
+def _nearest(over: int, under: int) -> int:
+    """The whole number nearest to a fraction; of two alike the even one."""
+    down, rest = divmod(over, under)
+    return down + (2 * rest > under or (2 * rest == under and down % 2))
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
+
+
+def weighted(weights: Iterable[Fraction], shares: Iterable[Fraction]) -> Fraction:
+    """The exact sum of shares, each times its weight; over one denominator, which is fast."""
+    products = [
+        (w.numerator * s.numerator, w.denominator * s.denominator)
+        for w, s in zip(weights, shares, strict=True)
+    ]
+    under = math.lcm(*(each for _, each in products))
+    return Fraction(sum(over * (under // each) for over, each in products), under)
 
 
 def spoken(days: Fraction) -> str:

@@ -323,11 +323,9 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _link(before: bytes, number: int, *texts: str) -> bytes:
-    digest = hashlib.sha256(before)
-    for text in (str(number), *texts):
-        content = text.encode("utf-8", "surrogatepass")
-        digest.update(len(content).to_bytes(8, "big") + content)
-    return digest.digest()
+    contents = [text.encode("utf-8", "surrogatepass") for text in (str(number), *texts)]
+    head = " ".join([str(len(content)) for content in contents])  # so that no two cases are one
+    return hashlib.sha256(b"".join([before, head.encode(), b"\n", *contents])).digest()
 
 
 def _same(event: Any) -> str | None:

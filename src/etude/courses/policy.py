@@ -16,7 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, cast
 
-from etude.courses.amounts import shown, spoken
+from etude.courses.amounts import shown, spoken, weighted
 from etude.courses.course import (
     Decision,
     Item,
@@ -57,7 +57,9 @@ class Mark:
     @property
     def share(self) -> Fraction:
         """The part of what could be earned, from 0 to 1."""
-        return Fraction(self.earned) / Fraction(self.most)
+        over, under = self.earned.as_integer_ratio()
+        most, of = self.most.as_integer_ratio()
+        return Fraction(over * of, under * most)
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,8 @@ class Policy:
             leaf: self.pieces.named(leaf, named.get(leaf, ())) for leaf in self.pieces.leaves
         }
         self.bounds = [each.above for each in self.course.letters if each.above is not None]
+        self.spread: dict[tuple[str, tuple[str, ...]], list[Fraction] | None] = {}
+        self.left: dict[Fraction, Fraction] = {}
         self._due: dict[str, datetime | str] = {}
         self._late: dict[str, list[LateByPercent | LateByLetter | LateCap | str]] = {}
 
@@ -505,31 +509,48 @@ class _Sum:
             return result
         if item.split:
             return result
-        counting = [part for part in parts if part.state != "excused"]
-        base = sum((_weight(p) for p in counting if not p.item.extra), ZERO)
         if any(part.state == "undecided" for part in parts):
             result.state = "undecided"
         elif any(part.counted for part in parts):
             result.state = "marked"
-        if base:
-            result.earned = sum((_weight(p) * p.earned for p in counting), ZERO) / base
-            own = [part for part in counting if not part.item.extra]
-            result.counted = sum((_weight(p) * p.counted for p in own), ZERO) / base
+        ratios = self.ratios(result)
+        if ratios is not None:
+            result.earned = weighted(ratios, [part.earned for part in parts])
+            own = [(r, p.counted) for r, p in zip(ratios, parts, strict=True) if not p.item.extra]
+            result.counted = weighted(*zip(*own, strict=True))
         if "excused" in states:
             names = ", ".join(part.item.id for part in parts if part.state == "excused")
             result.notes.append(f"{names} is excused; its weight is spread over the other parts.")
         return result
 
+    def ratios(self, part: Part) -> list[Fraction] | None:
+        """What each part counts for in an item, with the weight of those that are excused spread
+        over the others; None where that is not decided.
+        """
+        excused = tuple(p.item.id for p in part.parts if p.state == "excused")
+        key = (part.item.id, excused)
+        if key not in self.policy.spread:
+            weights = [
+                ZERO if p.item.weight is None or p.item.id in excused else Fraction(p.item.weight)
+                for p in part.parts
+            ]
+            own = [w for w, p in zip(weights, part.parts, strict=True) if not p.item.extra]
+            base = sum(own, ZERO)
+            known = base and not part.item.split
+            self.policy.spread[key] = [weight / base for weight in weights] if known else None
+        return self.policy.spread[key]
+
     def weigh(self, part: Part, weight: Fraction | None) -> None:
         """Set what a part and its parts count for in the whole."""
         part.weight = weight
-        counting = [p for p in part.parts if p.state != "excused"]
-        base = sum((_weight(p) for p in counting if not p.item.extra), ZERO)
-        for each in part.parts:
-            known = weight is not None and base and not part.item.split
-            excused = each.state == "excused"
-            own = _weight(each) * (weight or ZERO) / base if known and not excused else None
-            self.weigh(each, own)
+        if not part.parts:
+            return
+        ratios = None if weight is None else self.ratios(part)
+        for number, each in enumerate(part.parts):
+            if ratios is None or weight is None or each.state == "excused":
+                self.weigh(each, None)
+            else:
+                self.weigh(each, ratios[number] * weight)
 
     def marked(self, item: Item) -> Part:
         """An item by its marks."""
@@ -589,7 +610,9 @@ class _Sum:
     def piece(self, item: Item, piece: Piece, notes: list[str]) -> tuple[State, Fraction, Decimal]:
         """The state of a piece, its share from 0 to 1, and how many marks it has."""
         marks = [(key, self.work.marks[key]) for key in piece.keys if key in self.work.marks]
-        excused = self.is_excused((*piece.keys, *piece.assignments, *self.pieces.above[item.id]))
+        excused = bool(self.work.excused) and self.is_excused(
+            (*piece.keys, *piece.assignments, *self.pieces.above[item.id])
+        )
         if len(marks) > 1:
             both = " and ".join(key for key, _ in marks)
             self.open(f"{both} are both marked; one of them counts.")
@@ -691,7 +714,10 @@ class _Sum:
             self.open(self.policy.sentence("late-day"))
             return None
         number = min(counted(days, cast(Counts, counts)), Fraction(rule.days))
-        factor = max(ZERO, 1 - number * Fraction(rule.per_day) / WHOLE)
+        lost = number * Fraction(rule.per_day)
+        if lost not in self.policy.left:
+            self.policy.left[lost] = max(ZERO, 1 - lost / WHOLE)
+        factor = self.policy.left[lost]
         notes.append(
             f"{late}, which counts as {spoken(number)}: {shown(factor * 100)} % of its marks"
             f" are left. “{rule.words}”"
@@ -761,10 +787,6 @@ class _Sum:
 
 
 ONE_HUNDRED = Decimal(100)
-
-
-def _weight(part: Part) -> Fraction:
-    return ZERO if part.item.weight is None else Fraction(part.item.weight)
 
 
 def best_average(weighed: list[tuple[Fraction, Fraction]], keep: int) -> Fraction:

@@ -48,8 +48,8 @@ def changes(before: dict[str, Grade], after: dict[str, Grade]) -> list[Change]:
         one, two = before.get(student), after.get(student)
         change = Change(
             student,
-            (one and one.marks, two and two.marks),
-            (one and one.letter, two and two.letter),
+            (one.marks if one else None, two.marks if two else None),
+            (one.letter if one else None, two.letter if two else None),
             (bool(one and one.fails), bool(two and two.fails)),
         )
         pairs = (change.marks, change.letter, change.fails)

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from etude.courses.events import (
     Adjusted,
@@ -40,8 +41,7 @@ NEXT = {  # states of a proposal, and those that may follow
 }
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """An event with its place in the gradebook, and who caused it, when and why."""
 
     number: int
