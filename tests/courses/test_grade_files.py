@@ -213,9 +213,9 @@ def test_what_are_no_marks(text: str, sentence: str, tmp_path: Path) -> None:
 
 
 def test_a_mark_as_one_writes_it() -> None:
-    assert mark_of("x", "8", Decimal(10)) == (8, 10)
-    assert mark_of("x", "7.5/10", None) == (Decimal("7.5"), 10)
-    assert mark_of("x", "85%", Decimal(10)) == (85, 100)
+    for text, of, expected in (("8", 10, "8 10"), ("7.5/10", 20, "7.5 10"), ("85%", 10, "85 100")):
+        earned, most = mark_of("x", text, Decimal(of))
+        assert f"{earned} {most}" == expected
 
 
 # -- grades out ------------------------------------------------------------------------------------

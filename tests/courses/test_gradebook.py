@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 
@@ -162,6 +163,12 @@ def test_who_goes_around_the_triggers_is_found(book: Gradebook, path: Path) -> N
         (Team(team="v", members=("s1",), of="A9"), "no assignment 'A9'"),
         (Proposal(student="s1", work="midterm", state="approved"), "is not there yet"),
         (Review(student="s1", work="A1", of="s2", text="", at=NOW), "was not drawn"),
+        (Enrolment(student=""), "this can't be kept"),
+        (Enrolment(student="s4", name="x" * 30_000), "this can't be kept"),
+        (Enrolment(student="s4", name="\ud800"), "can't be written in UTF-8"),
+        (Submission(student="s1", work="A1", at=datetime(2027, 1, 1)), "this can't be kept"),
+        (Submission(student="s1", work="A1", at=NOW.replace(year=9999)), "is no day of a course"),
+        (Extension(student="s1", work="A1", until=NOW.replace(year=1000)), "is no day of a course"),
         (Drawn(work="A1", seed=1, each=1, pairs={"s8": ("s1",)}), "no student 's8'"),
     ],
 )
@@ -246,11 +253,12 @@ def test_a_regrade_is_seen_before_it_is_kept(book: Gradebook) -> None:
     before = grades(book.standing, edition)
     after = book.preview([mark("s1", "A1", "100")], who="me", why="a test was wrong")
     (change,) = changes(before, grades(after, edition))
-    assert (change.student, change.marks) == ("s1", (3, 6))
+    assert (change.student, *change.marks) == ("s1", Fraction(3), Fraction(6))
     assert grades(book.read(), edition) == before  # nothing was kept
     weights = {"A1": 10, "A2": 5, "A3": 5, "A4": 5, "A5": 5}
     moved = changes(before, grades(book.standing, decided("CU", assignments=weights)))
-    assert [(c.student, c.marks) for c in moved] == [("s1", (3, 5)), ("s2", (3, 5))]
+    assert [c.student for c in moved] == ["s1", "s2"]
+    assert {c.marks for c in moved} == {(Fraction(3), Fraction(5))}
     assert changes(before, before) == []
 
 
@@ -383,6 +391,7 @@ def test_two_writers_wait_for_each_other(book: Gradebook, path: Path) -> None:
 WRITER = """
 import sys
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from etude.courses.events import Enrolment, HandMark
 from etude.courses.gradebook import Gradebook
@@ -437,6 +446,14 @@ def test_a_gradebook_that_is_killed_as_it_is_made_can_be_made_again(tmp_path: Pa
         with Gradebook(path) as book:
             book.append([Enrolment(student="after")], who="me")
             assert "after" in book.standing.students
+
+
+def test_adjustments_are_numbers_with_a_reason(book: Gradebook) -> None:
+    for by in ("nan", "inf", "1e9"):
+        with pytest.raises(UserError, match="can't be added"):
+            book.append([Adjusted(student="s1", by=Decimal(by))], who="me", why="x")
+    book.append([Adjusted(student="s1", by=Decimal(2))], who="me", why="x")
+    assert grades(book.standing, decided("CU"))["s1"].marks == 2
 
 
 def test_times_are_kept_with_their_zone(book: Gradebook, path: Path) -> None:

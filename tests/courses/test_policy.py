@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ import pytest
 from tests.courses.editions import DUE, all_in, decided, everything, hours_late, marks, only
 
 from etude.courses.course import Course
-from etude.courses.library import SYLLABI, course
+from etude.courses.library import SYLLABI, course, find
 from etude.courses.policy import Adjustment, Grade, Mark, Part, Policy, StudentWork
 from etude.errors import UserError
 
@@ -191,7 +192,8 @@ def test_thirds_that_sum_to_ninety_are_a_b() -> None:
         Mark(Decimal(n), Decimal(3)) for n in ("2.7", "2.6", "2.8")
     )
     grade = policy.grade(StudentWork(work, all_in(policy)), final=True)
-    assert (grade.marks, grade.letter) == (90, "B")
+    assert grade.marks == 90
+    assert grade.letter == "B"
 
 
 @pytest.mark.parametrize("name", ["ITU", "NCKU", "CU", "CUHK"])
@@ -322,7 +324,7 @@ def test_cu_late(hours: float, floor: str, ceiling: str) -> None:
     ],
 )
 def test_cu_late_as_it_is_decided(
-    hours: float, earned: int, made: dict[str, str], expected: str
+    hours: float, earned: int, made: dict[str, Any], expected: str
 ) -> None:
     policy = Policy(decided("CU", **made))
     work = only(policy, {"A1": earned}, handed_in={"A1": hours_late(hours)})
@@ -521,9 +523,11 @@ def test_cuhk_late_assignments_as_it_is_decided() -> None:
     for made, expected in (("nothing", 15), ("all", 0)):
         policy = Policy(decided("CUHK", late_assignments=made))
         assert graded(policy, only(policy, {"A1": 100}, handed_in=late)) == expected
-    for without, made in ((("late-assignments",), {}), ((), {"late_assignments": "rule"})):
-        policy = Policy(decided("CUHK", without=without, **made))
-        grade = policy.grade(only(policy, {"A1": 100}, handed_in=late))
+    for edition in (
+        decided("CUHK", without=("late-assignments",)),
+        decided("CUHK", late_assignments="rule"),
+    ):
+        grade = Policy(edition).grade(only(Policy(edition), {"A1": 100}, handed_in=late))
         assert grade.undecided[0].startswith("late-assignments is ")
 
 
@@ -550,6 +554,49 @@ def test_itu_late_as_it_is_decided() -> None:
     policy = Policy(decided("ITU", without=("late",)))
     grade = policy.grade(only(policy, {"A2": 100}, handed_in=late))
     assert grade.undecided[0].startswith("late is not decided: What does late work lose?")
+
+
+def test_itu_a_late_rule_that_the_instructor_adds(tmp_path: Path) -> None:
+    file = tmp_path / "course.toml"
+    lines = [
+        'base = "ITU"',
+        "start = 2027-03-09",
+        "[decisions]",
+        'late = "rule"',
+        'zone = "Asia/Karachi"',
+        "assignments = { A1 = 10, A2 = 10, A3-1 = 10, A3-2 = 5, further = 10 }",
+        "[due]",
+        "A1 = 2027-04-01T23:59:00",
+        "A2 = 2027-04-01T23:59:00",
+    ]
+    rules = [
+        "[[late]]",
+        'kind = "percent"',
+        "per_day = 10",
+        "days = 7",
+        'counts = "whole"',
+        "grace = 15",
+        'of = ["A1"]',
+        'words = "A day costs a tenth."',
+    ]
+    due = datetime(2027, 4, 1, 23, 59, tzinfo=ZoneInfo("Asia/Karachi"))
+    file.write_text("\n".join([*lines, *rules]))
+    policy = Policy(find(str(file)))
+    for name, minutes, expected in (
+        ("A1", 15, 10),
+        ("A1", 16, 10),  # no whole day
+        ("A1", 1440, 9),
+        ("A1", 14400, 3),
+        ("A2", -1, 10),
+    ):
+        at = due + timedelta(minutes=minutes)
+        grade = policy.grade(StudentWork(marks({name: 100}), {name: at}))
+        assert grade.marks == expected
+    late = StudentWork(marks({"A2": 100}), {"A2": due + timedelta(minutes=1)})
+    assert "no late rule is there for A2" in policy.grade(late).undecided[0]
+    file.write_text("\n".join([*lines, *rules]).replace('"A1"', '"A9"'))
+    with pytest.raises(UserError, match="names part of the grade or assignment 'A9'"):
+        find(str(file))
 
 
 def test_itu_five_or_six_assignments() -> None:

@@ -44,6 +44,7 @@ from etude.courses.explaining import as_text, lines, marks_of
 from etude.courses.exporting import FORMATS, export
 from etude.courses.gradebook import Gradebook
 from etude.courses.peers import draw
+from etude.courses.pieces import Pieces
 from etude.courses.policy import Grade
 from etude.courses.roster import read_roster
 from etude.courses.sheet import Change, changes, grades
@@ -152,6 +153,9 @@ def list_all(place: Place, book: Gradebook, options: argparse.Namespace) -> None
         Column("letter"),
     ]
     print_table(columns, rows)
+    strange = standing.strange(Pieces(edition.course))
+    if strange:
+        echo(f"Marked, and no part of the course any more: {', '.join(strange)}", error=True)
     sentences = dict.fromkeys(s for grade in found.values() for s in grade.undecided)
     if sentences:
         echo("\nNot decided, and so not computed:", lines=True)

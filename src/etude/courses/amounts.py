@@ -19,7 +19,7 @@ def shown(value: Fraction | Decimal | int, bounds: Iterable[Fraction | Decimal] 
             a bound.
     """
     over, under = value.as_integer_ratio()
-    near = [Fraction(bound) for bound in bounds if abs(bound * under - over) < under]
+    near = [bound for bound in map(Fraction, bounds) if abs(bound * under - over) < under]
     digits = 2
     while True:
         scale = 10**digits

@@ -221,9 +221,10 @@ class Gradebook:
                 return
 
     def _add(self, event: Event, who: str, why: str) -> None:
+        text = _kept_as(event, who, why)
         self.standing.check(event, why, self.pieces)
         number, at = len(self.entries) + 1, self._clock().astimezone(UTC)
-        same, text, moment = _same(event), _encode(event).decode(), at.isoformat()
+        same, moment = _same(event), at.isoformat()
         chain = _link(self._chain, number, moment, who, why, text)
         with self._told():
             if same is not None:
@@ -320,6 +321,23 @@ def _refuse_foreign(path: Path) -> None:
         raise UserError(f"{path} can't be read: {error.strerror}") from None
     if head and head != MAGIC:
         raise UserError(f"{path} is no gradebook; expected one that Etude wrote")
+
+
+def _kept_as(event: Event, who: str, why: str) -> str:
+    """An event as it is written, if it can be read again.
+
+    Raises:
+        UserError: a text in it is too long, or has signs that are none; a time has no zone.
+    """
+    try:
+        text = _encode(event).decode()
+        (who + why).encode()
+        _decode(text)
+    except UnicodeEncodeError:
+        raise UserError("a text has signs that can't be written in UTF-8") from None
+    except msgspec.MsgspecError as error:
+        raise UserError(f"this can't be kept: {error}") from None
+    return text
 
 
 def _link(before: bytes, number: int, *texts: str) -> bytes:

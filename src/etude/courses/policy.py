@@ -32,6 +32,7 @@ from etude.courses.pieces import Piece, Pieces
 from etude.errors import UserError
 
 LATE_CHOICES = {"nothing", "all", "rule"}  # of a decision on what late work loses
+FAR = 2200  # a year of no deadline: days are counted from there, and years end at 9999
 ZERO, ONE = Fraction(0), Fraction(1)
 
 
@@ -224,7 +225,11 @@ class Policy:
         assignment = self.pieces.assignments[name]
         due = self.edition.due(assignment)
         if isinstance(due, datetime):
-            return due
+            if due.year < FAR:
+                return due
+            return (
+                f"{name} is due in the year {due.year}; expected one before {FAR} in [due] {name}"
+            )
         wanted = "date" if assignment.due is None else "time"
         if assignment.due is None or assignment.hour is None:
             for decision in self.decisions.values():

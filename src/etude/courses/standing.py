@@ -32,6 +32,8 @@ from etude.courses.pieces import Pieces
 from etude.courses.policy import Adjustment, Mark, StudentWork
 from etude.errors import UserError, nearest
 
+YEARS = range(1990, 2200)  # in which there are courses
+MOST_ADDED = 1_000  # marks of an adjustment
 NEXT = {  # states of a proposal, and those that may follow
     "": ("draft", "proposed"),
     "draft": ("draft", "proposed"),
@@ -153,8 +155,21 @@ class Standing:
         match event:
             case Grading() | HandMark():
                 self._check_mark(event, why)
-            case Adjusted() if not why:
-                raise UserError(f"an adjustment for {event.student} says why; expected a reason")
+            case Adjusted():
+                if not why:
+                    raise UserError(
+                        f"an adjustment for {event.student} says why; expected a reason"
+                    )
+                if not event.by.is_finite() or abs(event.by) > MOST_ADDED:
+                    raise UserError(
+                        f"{event.by} marks can't be added; expected at most {MOST_ADDED}"
+                    )
+            case Submission(at=at) | Extension(until=datetime() as at):
+                if at.year not in YEARS:
+                    raise UserError(
+                        f"{at:%Y-%m-%d} is no day of a course; expected a year from {YEARS[0]} to"
+                        f" {YEARS[-1]}"
+                    )
             case Team():
                 self._check_team(event, pieces)
             case Proposal():
@@ -329,6 +344,11 @@ class Standing:
                 mark = Mark(event.earned, event.most)
                 comment = event.comment if isinstance(event, HandMark) else ""
                 marks[event.work] = Marked(mark, number, event.submission, comment)
+
+    def strange(self, pieces: Pieces) -> list[str]:
+        """The works that have marks and are none of the course, as it is now."""
+        found = dict.fromkeys(work for record in self.present for work in record.marks)
+        return [work for work in found if pieces.leaf_of(work) is None]
 
     def named(self, pieces: Pieces) -> dict[str, list[str]]:
         """The pieces that marks, misses and excuses name in a part, of all students."""
