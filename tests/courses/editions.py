@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from etude.courses.edition import Edition, edition_of
 from etude.courses.library import course
-from etude.courses.policy import Mark, Policy, StudentWork
+from etude.courses.policy import Policy
+from etude.courses.student_work import Mark, StudentWork
 
 LETTERS = {"A": 90, "B": 80, "C": 70, "D": 60, "F": 0}
 ZONE = ZoneInfo("America/Chicago")

@@ -18,10 +18,11 @@ from etude.courses.explaining import as_text, lines, total
 from etude.courses.exporting import FORMATS, export
 from etude.courses.library import course
 from etude.courses.pieces import Pieces
-from etude.courses.policy import Mark, Policy, StudentWork
+from etude.courses.policy import Policy
 from etude.courses.roster import enrolled, mark_of, read_marks, read_roster
 from etude.courses.sheet import grades
 from etude.courses.standing import Entry, Standing
+from etude.courses.student_work import Mark, StudentWork
 from etude.errors import UserError
 
 CU = Pieces(course("CU"))

@@ -14,7 +14,9 @@ from tests.courses.editions import DUE, all_in, decided, everything, hours_late,
 
 from etude.courses.course import Course
 from etude.courses.library import SYLLABI, course, find
-from etude.courses.policy import Adjustment, Grade, Mark, Part, Policy, StudentWork
+from etude.courses.policy import Policy
+from etude.courses.student_work import Adjustment, Mark, StudentWork
+from etude.courses.summing import Grade, Part
 from etude.errors import UserError
 
 

@@ -19,7 +19,9 @@ from etude.courses.course import Letter
 from etude.courses.lateness import late_days
 from etude.courses.letters import letter_of, spans
 from etude.courses.library import SYLLABI, course
-from etude.courses.policy import Mark, Policy, StudentWork, best_average
+from etude.courses.policy import Policy
+from etude.courses.student_work import Mark, StudentWork
+from etude.courses.summing import best_average
 
 WAYS: dict[str, dict[str, list[Any]]] = {  # what can be decided on grades
     "OU": {"late_day": ["begun", "whole", "exact"], "report_of": ["course", "project"]},

@@ -45,10 +45,10 @@ from etude.courses.exporting import FORMATS, export
 from etude.courses.gradebook import Gradebook
 from etude.courses.peers import draw
 from etude.courses.pieces import Pieces
-from etude.courses.policy import Grade
 from etude.courses.roster import read_roster
 from etude.courses.sheet import Change, changes, grades
 from etude.courses.standing import Record, Standing
+from etude.courses.summing import Grade
 from etude.errors import UserError, nearest
 
 ACTIONS = ("list", "show", "export", "log", "policy", "reviews", "add")

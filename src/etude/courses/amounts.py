@@ -19,7 +19,8 @@ def shown(value: Fraction | Decimal | int, bounds: Iterable[Fraction | Decimal] 
             a bound.
     """
     over, under = value.as_integer_ratio()
-    near = [bound for bound in map(Fraction, bounds) if abs(bound * under - over) < under]
+    exact = [Fraction(bound) for bound in bounds]
+    near = [bound for bound in exact if abs(bound * under - over) < under]
     digits = 2
     while True:
         scale = 10**digits

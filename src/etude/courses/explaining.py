@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from etude.courses.amounts import shown
 from etude.courses.course import Course
-from etude.courses.policy import Grade, Part
+from etude.courses.summing import Grade, Part
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from etude.courses.amounts import shown
 from etude.courses.course import Course
 from etude.courses.csvs import written
 from etude.courses.explaining import marks_of
-from etude.courses.policy import Grade
 from etude.courses.standing import Record
+from etude.courses.summing import Grade
 
 Format = Literal["plain", "canvas", "moodle"]
 FORMATS: tuple[Format, ...] = ("plain", "canvas", "moodle")

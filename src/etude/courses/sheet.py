@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from etude.courses.edition import Edition
-from etude.courses.policy import Grade, Policy
+from etude.courses.policy import Policy
 from etude.courses.standing import Standing
+from etude.courses.summing import Grade
 
 
 def grades(standing: Standing, edition: Edition, *, final: bool = False) -> dict[str, Grade]:

@@ -29,7 +29,7 @@ from etude.courses.events import (
     Team,
 )
 from etude.courses.pieces import Pieces
-from etude.courses.policy import Adjustment, Mark, StudentWork
+from etude.courses.student_work import Adjustment, Mark, StudentWork
 from etude.errors import UserError, nearest
 
 YEARS = range(1990, 2200)  # in which there are courses
