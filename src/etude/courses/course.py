@@ -126,6 +126,9 @@ class Item(Record, frozen=True, kw_only=True):
     weight: Decimal | None = None  # of the whole; None where a decision sets it
     words: Text
     extra: bool = False  # on top of the hundred
+    drop: Annotated[int, Meta(ge=0)] = 0  # how many of its worst works don't count
+    least: Decimal | None = None  # percent that anything marked gets
+    most: Decimal | None = None  # percent that it gives at most
     parts: tuple[Item, ...] = ()
     split: Id | str = ""  # the decision on the parts' weights
 
@@ -145,7 +148,9 @@ class LateByPercent(Record, frozen=True, kw_only=True, tag_field="kind", tag="pe
     per_day: Decimal  # percent
     days: Annotated[int, Meta(ge=1)]  # after which nothing more is lost
     of: tuple[Id, ...] = ()  # items; none named: all
-    decisions: tuple[Id, ...]  # what it leaves open: what part of a day counts for
+    decisions: tuple[Id, ...] = ()  # what it leaves open: what part of a day counts for
+    counts: Literal["", "begun", "whole", "exact"] = ""  # or what part of a day does count for
+    grace: Annotated[int, Meta(ge=0)] = 0  # minutes after the deadline that are not late
     words: Text
 
 
@@ -156,6 +161,7 @@ class LateByLetter(Record, frozen=True, kw_only=True, tag_field="kind", tag="let
     most: str
     of: tuple[Id, ...]
     decisions: tuple[Id, ...]  # what it leaves open
+    grace: Annotated[int, Meta(ge=0)] = 0  # minutes after the deadline that are not late
     words: Text
 
 
@@ -164,7 +170,11 @@ class LateCap(Record, frozen=True, kw_only=True, tag_field="kind", tag="cap"):
 
     most: Decimal  # percent
     of: tuple[Id, ...]
+    grace: Annotated[int, Meta(ge=0)] = 0  # minutes after the deadline that are not late
     words: Text
+
+
+Late = LateByPercent | LateByLetter | LateCap
 
 
 class Rule(Record, frozen=True, kw_only=True):
@@ -232,7 +242,7 @@ class Course(Record, frozen=True, kw_only=True):
     papers: tuple[Paper, ...] = ()
     grade: tuple[Item, ...] = ()
     letters: tuple[Letter, ...] = ()
-    late: tuple[LateByPercent | LateByLetter | LateCap, ...] = ()
+    late: tuple[Late, ...] = ()
     rules: tuple[Rule, ...] = ()
     decisions: tuple[Decision, ...] = ()
 

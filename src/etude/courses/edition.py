@@ -13,6 +13,12 @@ An edition is a small file that names the course, the first day and the decision
 
     [days]
     3 = 2027-01-27
+
+    [[late]]
+    kind = "cap"
+    most = 50
+    of = ["project"]
+    words = "What is late gets half."
 """
 
 from __future__ import annotations
@@ -34,6 +40,7 @@ from etude.courses.course import (
     Decision,
     Id,
     Item,
+    Late,
     Letter,
     Meeting,
     Record,
@@ -95,27 +102,32 @@ class _File(Record, frozen=True, kw_only=True):
     decisions: dict[str, Any] = {}
     due: dict[str, Any] = {}
     days: dict[str, Any] = {}
+    late: tuple[Late, ...] = ()  # late rules that the instructor adds
 
 
-def is_edition(path: Path) -> bool:
+def is_edition(path: Path, content: bytes | None = None) -> bool:
     """Whether a file names a course as its base, and so is no course itself."""
     try:
-        return "base" in tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8") if content is None else content.decode()
+        return "base" in tomllib.loads(text)
     except (OSError, ValueError, RecursionError):
         return False  # reading it as a course says what is wrong
 
 
-def read_edition(path: Path, course_named: Callable[[str], Course]) -> Edition:
+def read_edition(
+    path: Path, course_named: Callable[[str], Course], content: bytes | None = None
+) -> Edition:
     """An edition from its file.
 
     Args:
         path: of the file.
         course_named: finds the course that it is based on.
+        content: what the file held at another time, in place of what it holds now.
 
     Raises:
         UserError: it is none; it decides what is not to be decided; a value is none of its kind.
     """
-    file = decoded(path, _File)
+    file = decoded(path, _File, content)
     try:
         edition = edition_of(
             course_named(file.base),
@@ -124,6 +136,7 @@ def read_edition(path: Path, course_named: Callable[[str], Course]) -> Edition:
             file.due,
             file.days,
             title=file.title,
+            late=file.late,
         )
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -140,6 +153,7 @@ def edition_of(
     days: Mapping[str, Any] | None = None,
     *,
     title: str = "",
+    late: tuple[Late, ...] = (),
 ) -> Edition:
     """A course from a first day on.
 
@@ -150,6 +164,7 @@ def edition_of(
         due: ``{assignment: day, or day and hour}``, in place of what the syllabus states.
         days: ``{number of a class: its day}``, of classes that move by themselves.
         title: in place of the course's own.
+        late: late rules that the instructor adds to the course's.
 
     Raises:
         UserError: a decision, an assignment or a value is none.
@@ -173,6 +188,8 @@ def edition_of(
         course = _moved(course, days)
     if title:
         course = msgspec.structs.replace(course, title=title)
+    if late:
+        course = msgspec.structs.replace(course, late=(*course.late, *late))
     return Edition(course, start, made)
 
 

@@ -53,6 +53,17 @@ def find(name: str) -> Edition:
     raise UserError(f"no course '{name}'{nearest(name.upper(), NAMES)}, or give a file's path")
 
 
+def as_it_was(path: Path, content: bytes) -> Edition:
+    """A course from what its file held at another time.
+
+    Raises:
+        UserError: that was no course.
+    """
+    if is_edition(path, content):
+        return read_edition(path, course_named, content)
+    return edition_of(read(path, content))
+
+
 def course_named(name: str) -> Course:
     """One of Etude's own courses.
 

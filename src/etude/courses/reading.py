@@ -19,28 +19,34 @@ LARGEST = 1_000_000  # bytes of a course's file
 T = TypeVar("T")
 
 
-def read(path: Path) -> Course:
-    """A course from its file.
+def read(path: Path, content: bytes | None = None) -> Course:
+    """A course from its file, or from what it held at another time.
 
     Raises:
         UserError: it is no course; with the place in the file and what was expected.
     """
-    course = decoded(path, Course)
+    course = decoded(path, Course, content)
     for trouble in troubles(course):
         raise UserError(f"{path}: {trouble}")
     return course
 
 
-def decoded(path: Path, kind: type[T]) -> T:
+def decoded(path: Path, kind: type[T], content: bytes | None = None) -> T:
     """What a TOML file holds, as a record.
+
+    Args:
+        path: of the file.
+        kind: the record.
+        content: what the file held at another time, in place of what it holds now.
 
     Raises:
         UserError: it can't be read, is no TOML, or lacks or has a key that it should not.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}") from None
+    if content is None:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{path} can't be read: {error.strerror}") from None
     if len(content) > LARGEST:
         raise UserError(
             f"{path} has {len(content):,} bytes; expected a course of at most {LARGEST:,}"

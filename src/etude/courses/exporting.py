@@ -1,0 +1,62 @@
+"""Grades as CSV: plain, or with the columns that Canvas and Moodle read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from etude.courses.amounts import shown
+from etude.courses.course import Course
+from etude.courses.csvs import written
+from etude.courses.explaining import marks_of
+from etude.courses.standing import Record
+from etude.courses.summing import Grade
+
+Format = Literal["plain", "canvas", "moodle"]
+FORMATS: tuple[Format, ...] = ("plain", "canvas", "moodle")
+
+
+def export(
+    grades: Mapping[str, Grade], students: Mapping[str, Record], course: Course, form: Format
+) -> bytes:
+    """The grades of a course as a CSV file: a row a student, a column a part of the grade.
+
+    In ``canvas`` a part is out of its weight and extra credit is out of 0, so that Canvas's own sum
+    is the same. A part that has no mark, or whose weight is not decided, is an empty cell.
+
+    Args:
+        grades: by student.
+        students: what is known of each.
+        course: whose grades they are.
+        form: whose columns.
+    """
+    items = course.grade
+    bounds = [each.above for each in course.letters if each.above is not None]
+    rows = []
+    for student, grade in grades.items():
+        record = students[student]
+        cells = [marks_of(part) for part in grade.parts]
+        total = "" if grade.marks is None else shown(grade.marks, bounds)
+        letter = grade.letter or ""
+        if form == "canvas":
+            rows.append([record.name or student, "", student, "", record.section, *cells])
+        elif form == "moodle":
+            rows.append([student, record.name, record.email, *cells, total, letter])
+        else:
+            why = " ".join((*grade.fails, *grade.undecided))
+            about = [student, record.name, record.section]
+            rows.append([*about, *cells, total, shown(grade.of), letter, why])
+    if form == "canvas":
+        out_of = ["0" if item.extra else shown(item.weight or 0) for item in items]
+        rows.insert(0, ["Points Possible", "", "", "", "", *out_of])
+        columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+        return written([*columns, *(item.title for item in items)], rows)
+    if form == "moodle":
+        columns = ["ID number", "Full name", "Email address", *(item.title for item in items)]
+        return written([*columns, "Course total", "Letter"], rows)
+    titles = [
+        f"{item.id} {'+' if item.extra else '/'}{'' if item.weight is None else shown(item.weight)}"
+        for item in items
+    ]
+    columns = ["id", "name", "section", *titles, "marks", "of", "letter", "notes"]
+    return written(columns, rows, mark=True)

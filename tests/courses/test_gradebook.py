@@ -1,0 +1,464 @@
+"""The gradebook: only added to, whole after every kill, damaged files told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+
+import pytest
+from tests.courses.editions import decided, hours_late
+
+from etude.courses.events import (
+    Adjusted,
+    Drawn,
+    Enrolment,
+    Event,
+    Excuse,
+    Extension,
+    Grading,
+    HandMark,
+    Missed,
+    PolicyVersion,
+    Proposal,
+    Review,
+    Submission,
+    Team,
+)
+from etude.courses.gradebook import Gradebook
+from etude.courses.library import course
+from etude.courses.pieces import Pieces
+from etude.courses.sheet import changes, grades
+from etude.errors import UserError
+
+CU = Pieces(course("CU"))
+CUHK = Pieces(course("CUHK"))
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+
+
+def mark(student: str, work: str, earned: str | None, most: str = "100") -> HandMark:
+    return HandMark(
+        student=student,
+        work=work,
+        earned=None if earned is None else Decimal(earned),
+        most=Decimal(most),
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "grades.db"
+
+
+@pytest.fixture
+def book(path: Path) -> Iterator[Gradebook]:
+    with Gradebook(path, CU, clock=lambda: NOW) as book:
+        book.append([Enrolment(student=s, name=s.upper()) for s in ("s1", "s2", "s3")], who="me")
+        yield book
+
+
+EVENTS: list[Event] = [
+    Team(team="t", members=("s1", "s2")),
+    Team(team="u", members=("s3",), of="A1"),
+    Submission(student="s1", work="A1", digest="d", at=NOW),
+    Submission(team="t", work="midterm", digest="e", at=NOW),
+    Grading(
+        student="s1", work="A1", earned=Decimal("7.25"), most=Decimal(10), submission="d", tests="t"
+    ),
+    HandMark(
+        student="s2",
+        work="A2",
+        earned=Decimal(5),
+        most=Decimal(10),
+        rubric={"plots": Decimal(3), "text": Decimal(2)},
+        comment="Good: =1+1 \x1b[31m",
+    ),
+    Adjusted(student="s1", by=Decimal("-1.5")),
+    Extension(student="s3", work="A1", until=NOW),
+    Excuse(student="s3", work="A1", reason="private"),
+    Missed(student="s2", work="quizzes/3"),
+    PolicyVersion(digest="x", text="base = 'CU'"),
+    Drawn(work="final-1", seed=3, each=1, pairs={"s1": ("s3",), "s3": ("s1",)}),
+    Review(student="s1", work="final-1", of="s3", text="well done", at=NOW),
+    Proposal(student="s1", work="midterm", state="proposed", text="a paper"),
+]
+
+
+def test_events_are_read_as_they_were_kept(book: Gradebook, path: Path) -> None:
+    assert book.append(EVENTS, who="ada", why="because") == len(EVENTS)
+    with Gradebook(path, CU) as again:
+        assert [entry.event for entry in again.entries[3:]] == EVENTS
+        assert {entry.at for entry in again.entries} == {NOW}
+        assert {(entry.who, entry.why) for entry in again.entries[3:]} == {("ada", "because")}
+        assert again.standing == book.standing
+    assert book.standing.students["s2"].submissions["midterm"][0][1] == "e"  # the team's
+    assert "s3" not in book.standing.teams["", "t"]
+
+
+def test_nothing_is_changed_or_deleted_or_replaced(book: Gradebook, path: Path) -> None:
+    book.append(EVENTS, who="ada", why="because")
+    base = sqlite3.connect(path, isolation_level=None)
+    for statement in (
+        "UPDATE events SET who = 'eve'",
+        "UPDATE events SET event = '' WHERE number = 7",
+        "DELETE FROM events",
+        "DELETE FROM events WHERE number = 17",
+        "REPLACE INTO events SELECT * FROM events WHERE number = 8",
+        "INSERT OR REPLACE INTO events SELECT 18, at, who, why, same, event, chain FROM events"
+        " WHERE same IS NOT NULL LIMIT 1",
+        "INSERT INTO events SELECT 99, at, who, why, NULL, event, chain FROM events LIMIT 1",
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match="an event is never"):
+            base.execute(statement)
+    assert base.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with Gradebook(path) as again:
+        assert len(again.entries) == 3 + len(EVENTS)
+
+
+def test_who_goes_around_the_triggers_is_found(book: Gradebook, path: Path) -> None:
+    book.append(EVENTS, who="ada", why="because")
+    book.close()
+    base = sqlite3.connect(path, isolation_level=None)
+    base.execute("DROP TRIGGER events_stay")
+    base.execute("UPDATE events SET event = replace(event, '7.25', '9.25')")
+    base.close()
+    with pytest.raises(UserError, match="is damaged \\(event 8 is not what was written\\)"):
+        Gradebook(path)
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (mark("s9", "A1", "3"), "no student 's9'"),
+        (mark("s1", "A9", "3"), "no work 'A9'"),
+        (mark("s1", "assignments", "3"), "is marked by its parts: A1, A2"),
+        (mark("s1", "extra", "3"), "counts towards no part of the grade"),
+        (mark("s1", "A1/2", "3"), "no work 'A1/2'"),
+        (mark("s1", "A1", "11", "10"), "11 of 10 are no marks"),
+        (mark("s1", "A1", "-1"), "are no marks"),
+        (mark("s1", "A1", "nan"), "are no marks"),
+        (mark("", "A1", "1"), "whose A1 is it?"),
+        (mark("s1", "A1", None), "no mark that could be taken back"),
+        (
+            HandMark(student="s1", work="A1", earned=Decimal(5), rubric={"a": Decimal(4)}),
+            "the criteria of A1 sum to 4; expected 5",
+        ),
+        (Submission(student="s1", work="quizzes", at=NOW), "no assignment 'quizzes'"),
+        (Submission(team="x", work="A1", at=NOW), "no team 'x'"),
+        (Extension(student="s1", work="B1", until=NOW), "no assignment 'B1'"),
+        (Excuse(student="s1", work="nothing"), "no work 'nothing'"),
+        (Adjusted(student="s1", by=Decimal(1)), "says why"),
+        (Team(team="v", members=("s1", "s1")), "stands twice"),
+        (Team(team="v", members=("s1", "s9")), "no student 's9'"),
+        (Team(team="v", members=("s1",), of="A9"), "no assignment 'A9'"),
+        (Proposal(student="s1", work="midterm", state="approved"), "is not there yet"),
+        (Review(student="s1", work="A1", of="s2", text="", at=NOW), "was not drawn"),
+        (Enrolment(student=""), "this can't be kept"),
+        (Enrolment(student="s4", name="x" * 30_000), "this can't be kept"),
+        (Enrolment(student="s4", name="\ud800"), "can't be written in UTF-8"),
+        (Submission(student="s1", work="A1", at=datetime(2027, 1, 1)), "this can't be kept"),
+        (Submission(student="s1", work="A1", at=NOW.replace(year=9999)), "is no day of a course"),
+        (Extension(student="s1", work="A1", until=NOW.replace(year=1000)), "is no day of a course"),
+        (Drawn(work="A1", seed=1, each=1, pairs={"s8": ("s1",)}), "no student 's8'"),
+    ],
+)
+def test_what_an_event_can_not_say(book: Gradebook, event: Event, sentence: str) -> None:
+    before = [*book.entries]
+    with pytest.raises(UserError) as caught:
+        book.append([mark("s2", "A1", "1"), event], who="me")
+    assert sentence in str(caught.value)
+    assert book.entries == before  # all of them, or none
+    assert "A1" not in book.standing.students["s2"].marks
+    assert len(Gradebook(book.path).entries) == len(before)
+
+
+def test_a_mark_is_never_changed_without_who_and_why(book: Gradebook) -> None:
+    book.append([mark("s1", "A1", "50")], who="ada")
+    for event in (mark("s1", "A1", "60"), mark("s1", "A1", None), mark("s1", "A1", "50", "60")):
+        with pytest.raises(UserError, match="expected a reason to change"):
+            book.append([event], who="ada")
+        with pytest.raises(UserError, match="expected a reason to change"):
+            book.append([event], who="ada", why="  ")
+        with pytest.raises(UserError, match="says who causes it"):
+            book.append([event], who=" ", why="a slip")
+    assert book.append([mark("s1", "A1", "60")], who="ada", why="a slip") == 1
+    entry = book.entries[-1]
+    assert (entry.who, entry.why) == ("ada", "a slip")
+    book.append([mark("s1", "A1", None)], who="ada", why="of another student")
+    assert not book.standing.students["s1"].marks
+
+
+def test_what_is_handed_in_or_graded_twice_is_kept_once(book: Gradebook) -> None:
+    submission, grading = EVENTS[2], EVENTS[4]
+    assert book.append([submission, grading], who="grader") == 2
+    assert book.append([submission, grading, submission], who="grader") == 0
+    book.append([mark("s1", "A1", "9", "10")], who="ada", why="by hand")
+    assert book.append([grading], who="grader", why="again") == 1  # it changes the mark back
+    assert book.standing.students["s1"].marks["A1"].mark.earned == Decimal("7.25")
+
+
+def test_the_submission_counts_that_was_marked(path: Path) -> None:
+    early, late = hours_late(-1), hours_late(30)
+    with Gradebook(path, CU) as book:
+        book.append([Enrolment(student="s1")], who="me")
+        record = book.standing.students["s1"]
+        book.append([Submission(student="s1", work="A1", digest="a", at=early)], who="s1")
+        assert record.counts("A1", CU) == early
+        book.append([mark("s1", "A1", "50")], who="me")
+        book.append([Submission(student="s1", work="A1", digest="b", at=late)], who="s1")
+        assert record.counts("A1", CU) == early  # which is the one that is marked
+        book.append([mark("s1", "A1", "90")], who="me", why="handed in again")
+        assert record.counts("A1", CU) == late
+        first = Grading(student="s1", work="A1", earned=Decimal(60), submission="a", tests="t")
+        book.append([first], who="grader", why="the first one again")
+        assert record.counts("A1", CU) == early
+
+
+def test_a_late_team_is_late_for_all_its_members(path: Path) -> None:
+    """CUHK: the maximum project credit for all team members is 50 %."""
+    edition = decided("CUHK")
+    rubric = [leaf for leaf in CUHK.leaves if "project" in CUHK.above[leaf]]
+    with Gradebook(path, CUHK) as book:
+        book.append([Enrolment(student=s) for s in ("s1", "s2", "s3", "s4")], who="me")
+        with pytest.raises(UserError, match="4 members; project allows 3"):
+            book.append([Team(team="t", members=("s1", "s2", "s3", "s4"), of="project")], who="me")
+        book.append([Team(team="t", members=("s1", "s2", "s3"), of="project")], who="me")
+        with pytest.raises(UserError, match="s3 is in team t"):
+            book.append([Team(team="u", members=("s3", "s4"), of="project")], who="me")
+        book.append([Team(team="u", members=("s4",), of="project")], who="me")
+        full = [HandMark(team=t, work=r, earned=Decimal(100)) for t in "tu" for r in rubric]
+        times = {"t": hours_late(1), "u": hours_late(-1)}
+        handed = [Submission(team=t, work="project", digest=t, at=at) for t, at in times.items()]
+        book.append([*handed, *full], who="me")
+        found = grades(book.standing, edition)
+        assert {s: g.marks for s, g in found.items()} == {"s1": 20, "s2": 20, "s3": 20, "s4": 40}
+        until = Extension(team="t", work="project", until=hours_late(2))
+        book.append([until], who="me", why="the server was down")
+        assert [g.marks for g in grades(book.standing, edition).values()] == [40, 40, 40, 40]
+
+
+def test_a_regrade_is_seen_before_it_is_kept(book: Gradebook) -> None:
+    edition = decided("CU")
+    book.append([mark(s, "A1", "50") for s in ("s1", "s2")], who="me")
+    before = grades(book.standing, edition)
+    after = book.preview([mark("s1", "A1", "100")], who="me", why="a test was wrong")
+    (change,) = changes(before, grades(after, edition))
+    assert (change.student, *change.marks) == ("s1", Fraction(3), Fraction(6))
+    assert grades(book.read(), edition) == before  # nothing was kept
+    weights = {"A1": 10, "A2": 5, "A3": 5, "A4": 5, "A5": 5}
+    moved = changes(before, grades(book.standing, decided("CU", assignments=weights)))
+    assert [c.student for c in moved] == ["s1", "s2"]
+    assert {c.marks for c in moved} == {(Fraction(3), Fraction(5))}
+    assert changes(before, before) == []
+
+
+def test_proposals_go_from_state_to_state(book: Gradebook) -> None:
+    """CU: "If approved, continue. Else, go back to step 1 or 2, according to feedback."."""
+
+    def to(state: str, feedback: str = "") -> None:
+        event = Proposal(student="s1", work="midterm", state=state, feedback=feedback)  # type: ignore[arg-type]
+        book.append([event], who="me")
+
+    ways = {
+        "": ["draft", "proposed"],
+        "draft": ["draft", "proposed"],
+        "proposed": ["approved", "returned"],
+        "returned": ["draft", "proposed"],
+        "approved": [],
+    }
+    state = ""
+    for after in ("draft", "proposed", "returned", "proposed", "approved"):
+        for other in ways:
+            if other and other not in ways[state]:
+                with pytest.raises(UserError, match="can't become"):
+                    to(other, "look again")
+        if after == "returned":
+            with pytest.raises(UserError, match="with feedback"):
+                to(after)
+        to(after, "look again" if after == "returned" else "")
+        state = after
+    assert book.standing.proposals["s1", "midterm"].state == "approved"
+    with pytest.raises(UserError, match="expected nothing more"):
+        to("draft")
+
+
+# -- files that are none ---------------------------------------------------------------------------
+
+
+def test_what_is_no_gradebook(tmp_path: Path, path: Path) -> None:
+    path.write_bytes(b"not a database at all, but long enough to be read as one")
+    with pytest.raises(UserError, match="is no gradebook"):
+        Gradebook(path)
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as base:
+        base.execute("CREATE TABLE things (x)")
+    with pytest.raises(UserError, match="another program's database"):
+        Gradebook(other)
+    with pytest.raises(UserError, match="is no file"):
+        Gradebook(tmp_path)
+    with pytest.raises(UserError, match="can't be opened"):
+        Gradebook(tmp_path / "nowhere" / "grades.db")
+    new = tmp_path / "new.db"
+    Gradebook(new).close()
+    base = sqlite3.connect(new)
+    base.execute("PRAGMA user_version = 2")
+    base.close()
+    with pytest.raises(UserError, match="written by a newer Etude"):
+        Gradebook(new)
+    empty = tmp_path / "empty.db"
+    empty.touch()  # what a kill at the first instant leaves
+    with Gradebook(empty) as book:
+        assert book.append([Enrolment(student="s")], who="me") == 1
+
+
+def test_a_damaged_file_gives_a_sentence_or_what_was_written(book: Gradebook, path: Path) -> None:
+    book.append(EVENTS, who="ada", why="because")
+    written = [*book.entries]
+    book.close()
+    good = path.read_bytes()
+    random = Random(3)
+    told = 0
+    for trial in range(150):
+        content = bytearray(good)
+        if trial % 3 == 0:
+            content = content[: random.randrange(1, len(good))]
+        elif trial % 3 == 1:
+            at = random.randrange(len(good))
+            content[at] ^= 1 << random.randrange(8)
+        else:
+            at = random.randrange(len(good))
+            content[at : at + 200] = random.randbytes(200)
+        for leftover in path.parent.glob("grades.db-*"):
+            leftover.unlink()
+        path.write_bytes(content)
+        sentence = ""
+        try:
+            with Gradebook(path, CU) as again:
+                found = again.entries
+        except UserError as error:
+            sentence = str(error)
+            told += 1
+        assert str(path) in sentence if sentence else found == written
+    assert told > 40
+
+
+def test_a_full_disk_gives_a_sentence_and_keeps_nothing_of_it(book: Gradebook) -> None:
+    (pages,) = book._base.execute("PRAGMA page_count").fetchone()
+    book._base.execute(f"PRAGMA max_page_count = {pages}")
+    before = [*book.entries]
+    long = [Enrolment(student=f"x{n}", name="a long name " * 50) for n in range(50)]
+    with pytest.raises(UserError, match="the disk is full; nothing of this was kept"):
+        book.append(long, who="me")
+    assert book.entries == before
+    assert "x1" not in book.standing.students
+    book._base.execute("PRAGMA max_page_count = 1000000")
+    assert book.append(long, who="me") == 50
+
+
+def test_two_writers_wait_for_each_other(book: Gradebook, path: Path) -> None:
+    def write(number: int) -> None:
+        with Gradebook(path, CU) as mine:
+            for n in range(15):
+                mine.append([mark("s1", f"quizzes/{number}-{n}", "1")], who=f"w{number}")
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(book.read().students["s1"].marks) == 45
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with (
+        Gradebook(path, CU, patience=0.1) as mine,
+        pytest.raises(UserError, match=r"for 0\.1 s; try again"),
+    ):
+        mine.append([mark("s2", "A1", "1")], who="me")
+    holder.execute("ROLLBACK")
+    assert book.append([mark("s2", "A1", "1")], who="me") == 1
+
+
+WRITER = """
+import sys
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from etude.courses.events import Enrolment, HandMark
+from etude.courses.gradebook import Gradebook
+book = Gradebook(Path(sys.argv[1]))
+begin = len(book.entries) // 3
+for n in range(begin, 10_000):
+    student = f"s{n}"
+    book.append(
+        [Enrolment(student=student), HandMark(student=student, work="A1", earned=Decimal(1)),
+         HandMark(student=student, work="A2", earned=Decimal(2))],
+        who="writer",
+    )
+    print(n, flush=True)
+"""
+
+
+def test_a_writer_that_is_killed_at_any_instant_leaves_whole_events(path: Path) -> None:
+    random = Random(5)
+    acknowledged = -1
+    for _ in range(6):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        first = writer.stdout.readline()
+        time.sleep(random.random() / 4)
+        os.kill(writer.pid, signal.SIGKILL)
+        said = [first, *writer.stdout.readlines()]
+        writer.wait()
+        writer.stdout.close()
+        acknowledged = int([line for line in said if line.endswith("\n")][-1])
+        with Gradebook(path) as book:
+            assert len(book.entries) % 3 == 0  # no half of what was kept together
+            assert acknowledged + 1 <= len(book.standing.students) <= acknowledged + 2
+            assert all(len(s.marks) == 2 for s in book.standing.students.values())
+    assert acknowledged > 6
+
+
+def test_a_gradebook_that_is_killed_as_it_is_made_can_be_made_again(tmp_path: Path) -> None:
+    random = Random(7)
+    for trial in range(5):
+        path = tmp_path / f"{trial}.db"
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.DEVNULL
+        )
+        until = time.monotonic() + 60
+        while not path.exists() and time.monotonic() < until:
+            time.sleep(0.0005)
+        time.sleep(random.random() / 50)
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait()
+        with Gradebook(path) as book:
+            book.append([Enrolment(student="after")], who="me")
+            assert "after" in book.standing.students
+
+
+def test_adjustments_are_numbers_with_a_reason(book: Gradebook) -> None:
+    for by in ("nan", "inf", "1e9"):
+        with pytest.raises(UserError, match="can't be added"):
+            book.append([Adjusted(student="s1", by=Decimal(by))], who="me", why="x")
+    book.append([Adjusted(student="s1", by=Decimal(2))], who="me", why="x")
+    assert grades(book.standing, decided("CU"))["s1"].marks == 2
+
+
+def test_times_are_kept_with_their_zone(book: Gradebook, path: Path) -> None:
+    at = hours_late(0) + timedelta(microseconds=1)
+    book.append([Submission(student="s1", work="A1", at=at)], who="s1")
+    with Gradebook(path) as again:
+        (kept,) = again.standing.students["s1"].submissions["A1"]
+        assert kept[2] == at
