@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.courses.editions import all_in, decided, everything, hours_late
 
 from etude.courses.csvs import masked, read_table, unmasked, written
 from etude.courses.events import Enrolment, HandMark, Submission
@@ -24,6 +23,7 @@ from etude.courses.sheet import grades
 from etude.courses.standing import Entry, Standing
 from etude.courses.student_work import Mark, StudentWork
 from etude.errors import UserError
+from tests.courses.editions import all_in, decided, everything, hours_late
 
 CU = Pieces(course("CU"))
 NASTY = ["=1+1", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''=1", "＝1", "a;=1", 'a",=1']

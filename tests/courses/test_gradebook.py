@@ -17,7 +17,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.courses.editions import decided, hours_late
 
 from etude.courses.events import (
     Adjusted,
@@ -40,6 +39,7 @@ from etude.courses.library import course
 from etude.courses.pieces import Pieces
 from etude.courses.sheet import changes, grades
 from etude.errors import UserError
+from tests.courses.editions import decided, hours_late
 
 CU = Pieces(course("CU"))
 CUHK = Pieces(course("CUHK"))

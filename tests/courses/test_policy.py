@@ -10,7 +10,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.courses.editions import DUE, all_in, decided, everything, hours_late, marks, only
 
 from etude.courses.course import Course
 from etude.courses.library import SYLLABI, course, find
@@ -18,6 +17,7 @@ from etude.courses.policy import Policy
 from etude.courses.student_work import Adjustment, Mark, StudentWork
 from etude.courses.summing import Grade, Part
 from etude.errors import UserError
+from tests.courses.editions import DUE, all_in, decided, everything, hours_late, marks, only
 
 
 def said(name: str, words: str) -> None:

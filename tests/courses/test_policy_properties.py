@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.courses.editions import DUE, LETTERS, ZONE, all_in, decided, everything
 
 from etude.courses.course import Letter
 from etude.courses.lateness import late_days
@@ -22,6 +21,7 @@ from etude.courses.library import SYLLABI, course
 from etude.courses.policy import Policy
 from etude.courses.student_work import Mark, StudentWork
 from etude.courses.summing import best_average
+from tests.courses.editions import DUE, LETTERS, ZONE, all_in, decided, everything
 
 WAYS: dict[str, dict[str, list[Any]]] = {  # what can be decided on grades
     "OU": {"late_day": ["begun", "whole", "exact"], "report_of": ["course", "project"]},
