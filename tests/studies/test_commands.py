@@ -87,6 +87,7 @@ def test_exercises_are_found() -> None:
     assert len(found) > 80
 
 
+@pytest.mark.claims
 @pytest.mark.parametrize(
     ("entry", "command"), list(exercises()), ids=[command[10:] for _, command in exercises()]
 )
