@@ -202,9 +202,10 @@ def test_the_assignments_are_listed_and_begun(
     found = outcomes(pack("classifiers"), code_of(text, "mine"))
     assert set(found.values()) == {NOT_ATTEMPTED}
     assert main(["assignment", "check", "mine/classifiers.py"]) == 1
-    out = capsys.readouterr().out
-    assert out.count("not attempted") == len(pack("classifiers").checks)
-    assert "0 of 17 points" in out
+    assert "0 of 17 points" in capsys.readouterr().out
+    assert main(["assignment", "check", "mine/classifiers.py", "--json"]) == 1
+    outcomes_of_starter = json.loads(capsys.readouterr().out)["outcomes"]
+    assert [each["verdict"] for each in outcomes_of_starter] == [NOT_ATTEMPTED] * 13
     (tmp_path / "solved.py").write_text(pack("classifiers").source)
     assert main(["assignment", "check", "solved.py", "--of", "classifiers"]) == 0
     assert "17 of 17 points" in capsys.readouterr().out
