@@ -151,6 +151,34 @@ def _agree_in_numbers(
             raise Failure(f"{what} is off by {worst:.2g} of what is expected, where it is worst")
 
 
+def same_answer(
+    student: Code, reference: Code, function: str, *arguments: Value, what: str = "the answer"
+) -> Value:
+    """Ask both for one thing, and judge the student's answer by the reference's.
+
+    Returns:
+        The student's answer.
+
+    Raises:
+        Failure: they do not agree.
+    """
+    expected = reference.call(function, *arguments)
+    found = student.call(function, *arguments)
+    agree(found, expected, what)
+    return found
+
+
+def values_of(found: Value, count: int) -> Sequence[Value]:
+    """An answer that consists of several values.
+
+    Raises:
+        Failure: it does not, or not of so many.
+    """
+    if not isinstance(found, list | tuple) or len(found) != count:
+        raise Failure(f"the answer is {_kind(found)}; expected {count} values")
+    return found
+
+
 def require(holds: bool, sentence: str) -> None:
     """Raise a :class:`Failure` unless something holds."""
     if not holds:

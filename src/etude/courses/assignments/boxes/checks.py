@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.random import Generator
 
 from etude.courses.checks import (
     Code,
-    Failure,
-    Value,
     agree,
     array_of,
     check,
     numeric_gradient,
     require,
+    same_answer,
+    values_of,
 )
-
-
-def _same(
-    student: Code, reference: Code, function: str, *arguments: Value, what: str = "the answer"
-) -> None:
-    expected = reference.call(function, *arguments)
-    agree(student.call(function, *arguments), expected, what)
-
-
-def _parts(found: Value, count: int) -> Sequence[Value]:
-    if not isinstance(found, list | tuple) or len(found) != count:
-        raise Failure(f"the answer is a {type(found).__name__}; expected {count} values")
-    return found
 
 
 def _boxes(rng: Generator, n: int, largest: float = 6.0) -> np.ndarray:
@@ -49,13 +34,13 @@ def boxes_on_squared_paper(student: Code, reference: Code, rng: Generator) -> No
     a = np.array([[0.0, 0, 4, 2]])
     b = np.array([[0.0, 0, 4, 2], [2, 1, 6, 3], [1, 0, 2, 2], [4, 0, 5, 2], [5, 3, 6, 4]])
     agree(student.call("iou", a, b), np.array([[1, 2 / 14, 2 / 8, 0, 0]]), "the overlaps")
-    _same(student, reference, "iou", _boxes(rng, 5), _boxes(rng, 7), what="the overlaps")
+    same_answer(student, reference, "iou", _boxes(rng, 5), _boxes(rng, 7), what="the overlaps")
 
 
 @check("iou")
 def boxes_that_are_apart_or_without_area(student: Code, reference: Code, rng: Generator) -> None:
     a, b = _boxes(rng, 20, 3), _boxes(rng, 30, 3)
-    _same(student, reference, "iou", a, b, what="the overlaps")
+    same_answer(student, reference, "iou", a, b, what="the overlaps")
     agree(
         array_of(student.call("iou", b, a), (30, 20), "the overlaps").T,
         array_of(student.call("iou", a, b), (20, 30), "the overlaps"),
@@ -74,7 +59,7 @@ def boxes_that_are_apart_or_without_area(student: Code, reference: Code, rng: Ge
 def boxes_that_touch_or_do_not(student: Code, reference: Code, rng: Generator) -> None:
     a, b = np.array([[0.0, 0, 2, 2]]), np.array([[0.0, 0, 2, 2], [2, 0, 4, 2], [4, 0, 6, 2]])
     agree(student.call("generalised_iou", a, b), np.array([[1, 0, -1 / 3]]), "three pairs")
-    _same(student, reference, "generalised_iou", _boxes(rng, 5), _boxes(rng, 7))
+    same_answer(student, reference, "generalised_iou", _boxes(rng, 5), _boxes(rng, 7))
 
 
 @check("giou")
@@ -135,13 +120,13 @@ def a_small_grid(student: Code, reference: Code, rng: Generator) -> None:
     found = student.call("anchors", 1, 2, 8.0, np.array([4.0]), np.array([1.0, 4.0]))
     expected = np.array([[2.0, 2, 6, 6], [3, 0, 5, 8], [10, 2, 14, 6], [11, 0, 13, 8]])
     agree(found, expected, "two anchors at each of two places")
-    _same(student, reference, "anchors", 2, 3, 4.0, np.array([5.0, 9]), np.array([0.5, 1, 2]))
+    same_answer(student, reference, "anchors", 2, 3, 4.0, np.array([5.0, 9]), np.array([0.5, 1, 2]))
 
 
 @check("anchors", points=2)
 def every_size_and_ratio_at_every_place(student: Code, reference: Code, rng: Generator) -> None:
     sizes, ratios = rng.uniform(5, 50, 3), rng.uniform(0.3, 3, 4)
-    _same(student, reference, "anchors", 5, 2, 16.0, sizes, ratios)
+    same_answer(student, reference, "anchors", 5, 2, 16.0, sizes, ratios)
     found = array_of(student.call("anchors", 3, 4, 6.0, sizes, ratios), (144, 4), "the anchors")
     sides = found[:, 2:] - found[:, :2]
     places = np.broadcast_to(sizes[:, None], (12, 3, 4)).ravel()
@@ -179,7 +164,7 @@ def there_and_back(student: Code, reference: Code, rng: Generator) -> None:
     boxes, anchors = _boxes(rng, 15), _boxes(rng, 15)
     offsets = reference.call("encode", boxes, anchors)
     agree(student.call("decode", offsets, anchors), boxes, "the boxes that the offsets are of")
-    _same(student, reference, "decode", rng.normal(size=(15, 4)), anchors, what="the boxes")
+    same_answer(student, reference, "decode", rng.normal(size=(15, 4)), anchors, what="the boxes")
 
 
 # -- average precision -----------------------------------------------------------------------------
@@ -200,7 +185,7 @@ def crowds_and_empty_images(student: Code, reference: Code, rng: Generator) -> N
         boxes = truths[rng.integers(0, 6, 25)] + 0.5 * rng.normal(size=(25, 4))
         boxes = np.concatenate([np.minimum(boxes[:, :2], boxes[:, 2:] - 0.1), boxes[:, 2:]], axis=1)
         arguments = (boxes, rng.random(25).round(1), truths, threshold)
-        _same(student, reference, "correct_detections", *arguments, what="which are right")
+        same_answer(student, reference, "correct_detections", *arguments, what="which are right")
     half = np.array([[0.0, 0, 1, 1], [0, 0, 2, 1]])
     found = student.call("correct_detections", half[:1], np.ones(1), half[1:], 0.5)
     agree(found, np.array([True]), "a detection at the threshold itself")
@@ -241,7 +226,7 @@ def all_right_none_right_and_many(student: Code, reference: Code, rng: Generator
         agree(student.call("average_precision", scores, correct, 20), expected, "the area")
         found = student.call("average_precision", 5 * scores - 9, correct, 20)
         agree(found, expected, "the area for other scores of the same order")
-        _same(student, reference, "average_precision", scores.round(1), correct, 20)
+        same_answer(student, reference, "average_precision", scores.round(1), correct, 20)
     found = student.call("average_precision", np.empty(0), np.empty(0, bool), 5)
     agree(found, 0.0, "the area without detections")
 
@@ -257,10 +242,10 @@ def _logits(rng: Generator, *shape: int) -> tuple[np.ndarray, np.ndarray]:
 def the_focal_loss(student: Code, reference: Code, rng: Generator) -> None:
     x, y = _logits(rng, 12)
     for gamma in (0.0, 2.0):
-        loss = _parts(student.call("focal_loss", x, y, 0.25, gamma), 2)[0]
+        loss = values_of(student.call("focal_loss", x, y, 0.25, gamma), 2)[0]
         expected = reference.call("focal_loss", x, y, 0.25, gamma)[0]
         agree(loss, expected, f"the loss for a gamma of {gamma:g}")
-    half = _parts(student.call("focal_loss", np.zeros(3), np.ones(3), 1.0, 1.0), 2)[0]
+    half = values_of(student.call("focal_loss", np.zeros(3), np.ones(3), 1.0, 1.0), 2)[0]
     agree(half, float(np.log(2) / 2), "the loss of logits of 0")
 
 
@@ -270,11 +255,11 @@ def the_gradient_of_your_loss(student: Code, reference: Code, rng: Generator) ->
     for gamma in (0.0, 1.0, 2.5):
 
         def loss(x: np.ndarray, gamma: float = gamma) -> float:
-            found = _parts(student.call("focal_loss", x, y, 0.3, gamma), 2)[0]
+            found = values_of(student.call("focal_loss", x, y, 0.3, gamma), 2)[0]
             require(isinstance(found, float | np.generic), "the loss is no number")
             return float(found)
 
-        gradient = _parts(student.call("focal_loss", x, y, 0.3, gamma), 2)[1]
+        gradient = values_of(student.call("focal_loss", x, y, 0.3, gamma), 2)[1]
         gradient = array_of(gradient, (3, 4), "the gradient")
         what = f"the gradient for a gamma of {gamma:g}"
         beside = f"{what}, beside differences of your own loss"
@@ -287,4 +272,4 @@ def large_logits(student: Code, reference: Code, rng: Generator) -> None:
     x = np.array([1e3, -1e3, 1e3, -1e3, 40, -40, 0])
     y = np.array([1.0, 1, 0, 0, 0, 1, 1])
     for gamma in (0.0, 2.0):
-        _same(student, reference, "focal_loss", x, y, 0.25, gamma, what="loss and gradient")
+        same_answer(student, reference, "focal_loss", x, y, 0.25, gamma, what="loss and gradient")

@@ -7,14 +7,7 @@ import math
 import numpy as np
 from numpy.random import Generator
 
-from etude.courses.checks import Code, Failure, Value, agree, array_of, check, require
-
-
-def _same(student: Code, reference: Code, function: str, *arguments: Value, what: str) -> None:
-    """Compare an answer with the reference's."""
-    expected = reference.call(function, *arguments)
-    agree(student.call(function, *arguments), expected, what)
-
+from etude.courses.checks import Code, Failure, agree, array_of, check, require, same_answer
 
 # -- which examples are for what -------------------------------------------------------------------
 
@@ -67,7 +60,7 @@ def three_folds_of_seven(student: Code, reference: Code, rng: Generator) -> None
 @check("folds")
 def folds_of_any_number(student: Code, reference: Code, rng: Generator) -> None:
     for n, k in ((2, 2), (5, 5), (23, 4), (100, 10), (int(rng.integers(30, 99)), 7)):
-        _same(student, reference, "folds", n, k, what=f"the {k} folds of {n}")
+        same_answer(student, reference, "folds", n, k, what=f"the {k} folds of {n}")
 
 
 @check("standardise", public=True)
@@ -139,8 +132,10 @@ def classes_that_do_not_occur(student: Code, reference: Code, rng: Generator) ->
             if most == 2:
                 confusion[:, 0] = 0
             what = f"the scores of {classes} classes"
-            _same(student, reference, "class_scores", confusion, what=what)
-    _same(student, reference, "class_scores", np.zeros((2, 2), int), what="the scores of nothing")
+            same_answer(student, reference, "class_scores", confusion, what=what)
+    same_answer(
+        student, reference, "class_scores", np.zeros((2, 2), int), what="the scores of nothing"
+    )
     eye = np.diag(rng.integers(1, 9, 4))
     found = student.call("class_scores", eye)
     agree(found, dict.fromkeys(("precision", "recall", "f1"), np.ones(4)), "scores without errors")
@@ -159,7 +154,7 @@ def ties_and_any_scale(student: Code, reference: Code, rng: Generator) -> None:
         labels = rng.permutation([1] * positives + [0] * negatives)
         scores = rng.integers(0, 6, len(labels)) + 2.0 * labels
         what = f"the area for {positives} positive and {negatives} negative examples"
-        _same(student, reference, "roc_auc", labels, scores, what=what)
+        same_answer(student, reference, "roc_auc", labels, scores, what=what)
         expected = reference.call("roc_auc", labels, scores)
         agree(student.call("roc_auc", labels, np.exp(scores) - 50), expected, f"{what}, rescaled")
         agree(student.call("roc_auc", 1 - labels, scores), 1 - expected, f"{what}, exchanged")
@@ -220,7 +215,7 @@ def other_levels(student: Code, reference: Code, rng: Generator) -> None:
         draws = rng.integers(0, n, (samples, n))
         for level in (0.0, 0.68, 0.95, 1.0):
             what = f"the interval of {samples} samples for the level {level}"
-            _same(student, reference, "bootstrap_interval", values, draws, level, what=what)
+            same_answer(student, reference, "bootstrap_interval", values, draws, level, what=what)
 
 
 @check("mcnemar", public=True)
@@ -238,7 +233,7 @@ def many_examples_and_their_symmetry(student: Code, reference: Code, rng: Genera
         b = np.where(rng.random(n) < wrong + 0.2, rng.integers(0, 4, n), labels)
         for one, other in ((a, b), (b, a)):
             what = f"p for {n} examples"
-            _same(student, reference, "mcnemar", labels, one, other, what=what)
+            same_answer(student, reference, "mcnemar", labels, one, other, what=what)
     labels = np.zeros(6, int)
     a, b = np.array([0, 0, 0, 0, 1, 1]), np.array([1, 1, 1, 0, 0, 1])
     agree(student.call("mcnemar", labels, a, b), 2 * (1 + 4) / 2**4, "p for 3 against 1")

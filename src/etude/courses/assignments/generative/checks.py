@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.random import Generator
 
-from etude.courses.checks import Code, Failure, Value, agree, array_of, check, require
-
-
-def _same(
-    student: Code, reference: Code, function: str, *arguments: Value, what: str = "the answer"
-) -> None:
-    expected = reference.call(function, *arguments)
-    agree(student.call(function, *arguments), expected, what)
-
-
-def _parts(found: Value, count: int) -> Sequence[Value]:
-    if not isinstance(found, list | tuple) or len(found) != count:
-        raise Failure(f"the answer is a {type(found).__name__}; expected {count} values")
-    return found
-
+from etude.courses.checks import Code, agree, array_of, check, require, same_answer, values_of
 
 # -- variational -----------------------------------------------------------------------------------
 
@@ -29,7 +13,7 @@ def _parts(found: Value, count: int) -> Sequence[Value]:
 @check("kl", public=True)
 def divergences_of_some_examples(student: Code, reference: Code, rng: Generator) -> None:
     mean, log_variance = rng.normal(size=(2, 6, 3))
-    _same(student, reference, "gaussian_kl", mean, log_variance, what="the divergences")
+    same_answer(student, reference, "gaussian_kl", mean, log_variance, what="the divergences")
     found = student.call("gaussian_kl", np.zeros((2, 3)), np.zeros((2, 3)))
     agree(found, np.zeros(2), "the divergence of N(0, 1) from itself")
 
@@ -53,7 +37,9 @@ def the_integral_that_it_is(student: Code, reference: Code, rng: Generator) -> N
 
 @check("sample", public=True)
 def samples_from_noise(student: Code, reference: Code, rng: Generator) -> None:
-    _same(student, reference, "reparameterised", *rng.normal(size=(3, 5, 2)), what="the samples")
+    same_answer(
+        student, reference, "reparameterised", *rng.normal(size=(3, 5, 2)), what="the samples"
+    )
 
 
 @check("sample")
@@ -72,14 +58,14 @@ def their_mean_and_their_variance(student: Code, reference: Code, rng: Generator
 
 @check("schedule", public=True)
 def a_schedule_of_ten_steps(student: Code, reference: Code, rng: Generator) -> None:
-    _same(student, reference, "noise_schedule", 10, 0.01, 0.2, what="β and ᾱ")
+    same_answer(student, reference, "noise_schedule", 10, 0.01, 0.2, what="β and ᾱ")
 
 
 @check("schedule")
 def one_step_and_a_thousand(student: Code, reference: Code, rng: Generator) -> None:
     found = student.call("noise_schedule", 1, 0.3, 0.6)
     agree(found, (np.array([0.3]), np.array([0.7])), "β and ᾱ of one step")
-    beta, alpha_bar = _parts(student.call("noise_schedule", 1000, 1e-4, 0.02), 2)
+    beta, alpha_bar = values_of(student.call("noise_schedule", 1000, 1e-4, 0.02), 2)
     beta, alpha_bar = array_of(beta, (1000,), "β"), array_of(alpha_bar, (1000,), "ᾱ")
     agree(np.diff(beta), np.full(999, 0.0199 / 999), "the difference of each β from the last")
     agree(np.log(alpha_bar), np.cumsum(np.log(1 - beta)), "the logarithm of ᾱ")
@@ -91,13 +77,13 @@ def one_step_earlier(student: Code, reference: Code, rng: Generator) -> None:
     for step in (1, 4, 7):
         arguments = (*rng.normal(size=(2, 3, 2)), step, beta)
         what = f"mean and variance before step {step}"
-        _same(student, reference, "posterior", *arguments, what=what)
+        same_answer(student, reference, "posterior", *arguments, what=what)
 
 
 @check("posterior")
 def before_the_first_step(student: Code, reference: Code, rng: Generator) -> None:
     x, start = rng.normal(size=(2, 5))
-    mean, variance = _parts(student.call("posterior", x, start, 0, rng.uniform(0.1, 0.9, 4)), 2)
+    mean, variance = values_of(student.call("posterior", x, start, 0, rng.uniform(0.1, 0.9, 4)), 2)
     agree(mean, start, "the mean before step 0")
     agree(variance, 0.0, "the variance before step 0")
 
@@ -111,7 +97,7 @@ def what_bayes_says(student: Code, reference: Code, rng: Generator) -> None:
         # Two normal distributions of the example before the step: by the start, and by x.
         precision = 1 / (1 - before) + (1 - beta[step]) / beta[step]
         by_both = np.sqrt(before) / (1 - before) * start + np.sqrt(1 - beta[step]) / beta[step] * x
-        mean, variance = _parts(student.call("posterior", x, start, step, beta), 2)
+        mean, variance = values_of(student.call("posterior", x, start, step, beta), 2)
         agree(variance, 1 / precision, f"the variance before step {step}")
         agree(mean, by_both / precision, f"the mean before step {step}")
 
@@ -121,7 +107,9 @@ def steps_with_and_without_noise(student: Code, reference: Code, rng: Generator)
     for eta in (0.0, 0.5, 1.0):
         x, predicted, noise = rng.normal(size=(3, 2, 3))
         arguments = (x, predicted, 0.3, 0.6, eta, noise)
-        _same(student, reference, "ddim_step", *arguments, what=f"the step for an eta of {eta:g}")
+        same_answer(
+            student, reference, "ddim_step", *arguments, what=f"the step for an eta of {eta:g}"
+        )
 
 
 @check("ddim")
@@ -159,7 +147,7 @@ def beyond_both(student: Code, reference: Code, rng: Generator) -> None:
     with_label, without = rng.normal(size=(2, 2, 3, 4))
     for scale in (0.3, 2.0, 7.5):
         what = f"the answer for a scale of {scale}"
-        _same(student, reference, "guided", with_label, without, scale, what=what)
+        same_answer(student, reference, "guided", with_label, without, scale, what=what)
 
 
 # -- adversarial -----------------------------------------------------------------------------------
@@ -182,7 +170,9 @@ def points_between_images_and_between_numbers(
     for shape in ((4, 4, 4), (3, 2, 4, 3), (6,), (1, 5)):
         real, generated = rng.normal(size=(2, *shape))
         arguments = (real, generated, rng.random(shape[0]))
-        _same(student, reference, "interpolates", *arguments, what=f"points of the shape {shape}")
+        same_answer(
+            student, reference, "interpolates", *arguments, what=f"points of the shape {shape}"
+        )
 
 
 @check("critic", public=True)
@@ -191,7 +181,9 @@ def the_loss_of_a_critic(student: Code, reference: Code, rng: Generator) -> None
     gradients = rng.normal(size=(6, 3))
     for penalty in (0.0, 10.0):
         what = f"the loss for a penalty of {penalty:g}"
-        _same(student, reference, "critic_loss", real, generated, gradients, penalty, what=what)
+        same_answer(
+            student, reference, "critic_loss", real, generated, gradients, penalty, what=what
+        )
 
 
 @check("critic", points=2)
@@ -199,7 +191,7 @@ def gradients_of_images_and_of_length_one(student: Code, reference: Code, rng: G
     real, generated = rng.normal(size=5), rng.normal(size=8)
     gradients = rng.normal(size=(7, 2, 3, 3))
     what = "the loss with gradients by images"
-    _same(student, reference, "critic_loss", real, generated, gradients, 3.0, what=what)
+    same_answer(student, reference, "critic_loss", real, generated, gradients, 3.0, what=what)
     gradients /= np.sqrt((gradients**2).sum((1, 2, 3), keepdims=True))
     difference = float(generated.mean() - real.mean())
     for length, extra in ((1, 0), (3, 40), (0, 10)):
@@ -220,7 +212,7 @@ def _machine(rng: Generator, n: int = 8, v: int = 5, h: int = 3) -> list[np.ndar
 
 @check("rbm", public=True)
 def the_directions(student: Code, reference: Code, rng: Generator) -> None:
-    _same(student, reference, "contrastive_divergence", *_machine(rng), what="the directions")
+    same_answer(student, reference, "contrastive_divergence", *_machine(rng), what="the directions")
 
 
 @check("rbm", points=2)
@@ -228,7 +220,9 @@ def machines_of_other_sizes(student: Code, reference: Code, rng: Generator) -> N
     for size in ((1, 3, 4), (30, 4, 4), (5, 1, 2)):
         for _ in range(3):
             arguments = _machine(rng, *size)
-            _same(student, reference, "contrastive_divergence", *arguments, what="the directions")
+            same_answer(
+                student, reference, "contrastive_divergence", *arguments, what="the directions"
+            )
 
 
 @check("rbm")

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator
 
 from etude.courses.checks import (
     Code,
-    Failure,
     Value,
     agree,
     array_of,
     check,
     numeric_gradient,
     require,
+    same_answer,
+    values_of,
 )
-
-
-def _same(
-    student: Code, reference: Code, function: str, *arguments: Value, what: str = "the answer"
-) -> None:
-    expected = reference.call(function, *arguments)
-    agree(student.call(function, *arguments), expected, what)
-
-
-def _parts(found: Value, count: int) -> Sequence[Value]:
-    if not isinstance(found, list | tuple) or len(found) != count:
-        raise Failure(f"the answer is a {type(found).__name__}; expected {count} values")
-    return found
 
 
 def _gradient(found: Value, loss: Callable[[np.ndarray], float], at: np.ndarray, what: str) -> None:
@@ -59,9 +47,9 @@ def _batch(rng: Generator, n: int = 7, d: int = 4) -> tuple[np.ndarray, ...]:
 @check("batch-norm", public=True)
 def a_batch_in_training(student: Code, reference: Code, rng: Generator) -> None:
     arguments = _batch(rng)
-    _same(student, reference, "batch_norm", *arguments, True, what="layer and averages")
+    same_answer(student, reference, "batch_norm", *arguments, True, what="layer and averages")
     x = arguments[0]
-    found = _parts(
+    found = values_of(
         student.call("batch_norm", x, np.ones(4), np.zeros(4), *arguments[3:], True, 0.9, 1e-12), 3
     )
     out = array_of(found[0], (7, 4), "the normalised batch")
@@ -72,11 +60,13 @@ def a_batch_in_training(student: Code, reference: Code, rng: Generator) -> None:
 @check("batch-norm")
 def after_training(student: Code, reference: Code, rng: Generator) -> None:
     arguments = _batch(rng)
-    _same(student, reference, "batch_norm", *arguments, False, what="layer and averages")
-    _same(student, reference, "batch_norm", *arguments, False, 0.5, 0.3, what="layer and averages")
+    same_answer(student, reference, "batch_norm", *arguments, False, what="layer and averages")
+    same_answer(
+        student, reference, "batch_norm", *arguments, False, 0.5, 0.3, what="layer and averages"
+    )
     x, *rest = arguments
-    one = _parts(student.call("batch_norm", x[:1], *rest, False), 3)[0]
-    all_of_them = _parts(student.call("batch_norm", x, *rest, False), 3)[0]
+    one = values_of(student.call("batch_norm", x[:1], *rest, False), 3)[0]
+    all_of_them = values_of(student.call("batch_norm", x, *rest, False), 3)[0]
     agree(
         one,
         array_of(all_of_them, x.shape, "the batch")[:1],
@@ -87,9 +77,13 @@ def after_training(student: Code, reference: Code, rng: Generator) -> None:
 @check("batch-norm")
 def far_from_zero_and_batches_of_one(student: Code, reference: Code, rng: Generator) -> None:
     x, *rest = _batch(rng, 20, 3)
-    _same(student, reference, "batch_norm", x + 1e7, *rest, True, what="a batch far from zero")
-    _same(student, reference, "batch_norm", x[:1], *rest, True, what="a batch of one example")
-    _same(student, reference, "batch_norm", x, *rest, True, 0.25, 0.3, what="with other numbers,")
+    same_answer(
+        student, reference, "batch_norm", x + 1e7, *rest, True, what="a batch far from zero"
+    )
+    same_answer(student, reference, "batch_norm", x[:1], *rest, True, what="a batch of one example")
+    same_answer(
+        student, reference, "batch_norm", x, *rest, True, 0.25, 0.3, what="with other numbers,"
+    )
 
 
 @check("batch-norm-backward", public=True)
@@ -98,10 +92,10 @@ def the_gradients_of_your_layer(student: Code, reference: Code, rng: Generator) 
     by_out = rng.normal(size=x.shape)
 
     def loss(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> float:
-        out = _parts(student.call("batch_norm", x, gamma, beta, mean, var, True), 3)[0]
+        out = values_of(student.call("batch_norm", x, gamma, beta, mean, var, True), 3)[0]
         return float((array_of(out, x.shape, "the batch") * by_out).sum())
 
-    by_x, by_gamma, by_beta = _parts(student.call("batch_norm_backward", by_out, x, gamma), 3)
+    by_x, by_gamma, by_beta = values_of(student.call("batch_norm_backward", by_out, x, gamma), 3)
     _gradient(by_x, lambda v: loss(v, gamma, beta), x, "x")
     _gradient(by_gamma, lambda v: loss(x, v, beta), gamma, "gamma")
     _gradient(by_beta, lambda v: loss(x, gamma, v), beta, "beta")
@@ -112,8 +106,8 @@ def what_no_batch_can_change(student: Code, reference: Code, rng: Generator) -> 
     x, gamma, *_ = _batch(rng, 9, 5)
     by_out = rng.normal(size=x.shape)
     arguments = (by_out, x, gamma, 0.2)
-    _same(student, reference, "batch_norm_backward", *arguments, what="the gradients")
-    by_x = _parts(student.call("batch_norm_backward", by_out, x, gamma, 1e-12), 3)[0]
+    same_answer(student, reference, "batch_norm_backward", *arguments, what="the gradients")
+    by_x = values_of(student.call("batch_norm_backward", by_out, x, gamma, 1e-12), 3)[0]
     by_x = array_of(by_x, x.shape, "the gradient by x")
     agree(by_x.sum(0), np.zeros(5), "the gradient by a shift of all examples", atol=1e-9)
     along = (by_x * (x - x.mean(0))).sum(0)
@@ -126,7 +120,7 @@ def what_no_batch_can_change(student: Code, reference: Code, rng: Generator) -> 
 @check("layer-norm", public=True)
 def each_example(student: Code, reference: Code, rng: Generator) -> None:
     x, gamma, beta, *_ = _batch(rng, 3, 6)
-    _same(student, reference, "layer_norm", x, gamma, beta)
+    same_answer(student, reference, "layer_norm", x, gamma, beta)
     found = array_of(student.call("layer_norm", x, np.ones(6), np.zeros(6)), (3, 6))
     agree(found.mean(1), np.zeros(3), "the mean of each example", atol=1e-6)
 
@@ -134,7 +128,7 @@ def each_example(student: Code, reference: Code, rng: Generator) -> None:
 @check("layer-norm")
 def neither_shift_nor_stretch_matters(student: Code, reference: Code, rng: Generator) -> None:
     x, gamma, beta, *_ = _batch(rng, 4, 4)  # as many examples as units, so no shape helps
-    _same(student, reference, "layer_norm", x, gamma, beta, 0.3)
+    same_answer(student, reference, "layer_norm", x, gamma, beta, 0.3)
     found = array_of(student.call("layer_norm", x, gamma, beta, 1e-12), (4, 4))
     moved = x * rng.uniform(1, 5, (4, 1)) + 1e3 * rng.normal(size=(4, 1))
     agree(
@@ -158,8 +152,10 @@ def neither_shift_nor_stretch_matters(student: Code, reference: Code, rng: Gener
 @check("dropout", public=True)
 def what_is_kept(student: Code, reference: Code, rng: Generator) -> None:
     x, draws = rng.normal(size=(6, 5)), rng.random((6, 5))
-    _same(student, reference, "dropout", x, draws, 0.6, True, what="the layer in training")
-    _same(student, reference, "dropout", x, draws, 0.6, False, what="the layer after training")
+    same_answer(student, reference, "dropout", x, draws, 0.6, True, what="the layer in training")
+    same_answer(
+        student, reference, "dropout", x, draws, 0.6, False, what="the layer after training"
+    )
 
 
 @check("dropout")
@@ -170,7 +166,7 @@ def the_expectation_stays(student: Code, reference: Code, rng: Generator) -> Non
         found = array_of(student.call("dropout", x, draws, keep, True), x.shape)
         agree(found.mean(), 3.0, f"the mean where {keep:g} is kept,")
         agree((found != 0).mean(), keep, f"the part that is not 0 where {keep:g} is kept,")
-    _same(student, reference, "dropout", np.ones(3), np.array([0.0, 0.5, 0.7]), 0.5, True)
+    same_answer(student, reference, "dropout", np.ones(3), np.array([0.0, 0.5, 0.7]), 0.5, True)
 
 
 @check("dropout-backward", public=True)
@@ -192,7 +188,7 @@ def the_gradient_of_dropout(student: Code, reference: Code, rng: Generator) -> N
     for keep, shape in ((0.3, (50,)), (0.8, (4, 3, 5)), (1.0, (2, 2))):
         by_out, draws = rng.normal(size=shape), rng.random(shape)
         for training in (True, False):
-            _same(student, reference, "dropout_backward", by_out, draws, keep, training)
+            same_answer(student, reference, "dropout_backward", by_out, draws, keep, training)
 
 
 # -- convolution -----------------------------------------------------------------------------------
@@ -215,7 +211,7 @@ def _images(
 
 @check("conv2d", public=True)
 def without_padding(student: Code, reference: Code, rng: Generator) -> None:
-    _same(student, reference, "conv2d", *_images(rng), 1, 0)
+    same_answer(student, reference, "conv2d", *_images(rng), 1, 0)
     x, *_ = _images(rng, 1, 1)
     one = np.ones((1, 1, 1, 1))
     agree(student.call("conv2d", x, one, np.zeros(1), 1, 0), x, "the answer for a filter of one 1")
@@ -225,8 +221,10 @@ def without_padding(student: Code, reference: Code, rng: Generator) -> None:
 def with_stride_and_padding(student: Code, reference: Code, rng: Generator) -> None:
     for stride, padding in ((1, 1), (2, 0), (2, 1), (3, 2)):
         what = f"the answer for stride {stride} and padding {padding}"
-        _same(student, reference, "conv2d", *_images(rng), stride, padding, what=what)
-    _same(student, reference, "conv2d", *_images(rng, 1, 1, (3, 2), 1), 1, 0, what="one place")
+        same_answer(student, reference, "conv2d", *_images(rng), stride, padding, what=what)
+    same_answer(
+        student, reference, "conv2d", *_images(rng, 1, 1, (3, 2), 1), 1, 0, what="one place"
+    )
     x, w, b = _images(rng, size=(6, 6), window=(3, 3))
     turned = student.call("conv2d", x.swapaxes(2, 3), w.swapaxes(2, 3), b, 2, 1)
     agree(
@@ -245,7 +243,7 @@ def the_gradients_of_your_convolution(student: Code, reference: Code, rng: Gener
         out = array_of(student.call("conv2d", x, w, b, 1, 0), by_out.shape, "the layer's answer")
         return float((out * by_out).sum())
 
-    by_x, by_w, by_b = _parts(student.call("conv2d_backward", by_out, x, w, 1, 0), 3)
+    by_x, by_w, by_b = values_of(student.call("conv2d_backward", by_out, x, w, 1, 0), 3)
     _gradient(by_x, lambda v: loss(v, w, b), x, "x")
     _gradient(by_w, lambda v: loss(x, v, b), w, "w")
     _gradient(by_b, lambda v: loss(x, w, v), b, "the biases")
@@ -257,7 +255,7 @@ def its_gradients_with_stride_and_padding(student: Code, reference: Code, rng: G
         x, w, b = _images(rng)
         by_out = rng.normal(size=reference.call("conv2d", x, w, b, stride, padding).shape)
         what = f"the gradients for stride {stride} and padding {padding}"
-        _same(student, reference, "conv2d_backward", by_out, x, w, stride, padding, what=what)
+        same_answer(student, reference, "conv2d_backward", by_out, x, w, stride, padding, what=what)
 
 
 # -- pooling ---------------------------------------------------------------------------------------
@@ -266,7 +264,7 @@ def its_gradients_with_stride_and_padding(student: Code, reference: Code, rng: G
 @check("max-pool", public=True)
 def windows_side_by_side(student: Code, reference: Code, rng: Generator) -> None:
     x = rng.normal(size=(2, 3, 4, 6))
-    _same(student, reference, "max_pool", x, 2, 2)
+    same_answer(student, reference, "max_pool", x, 2, 2)
     agree(student.call("max_pool", x, 1, 1), x, "the answer for windows of one entry")
 
 
@@ -275,7 +273,7 @@ def windows_that_overlap_or_leave_some_out(student: Code, reference: Code, rng: 
     x = rng.normal(size=(2, 3, 7, 6)) - 5  # all below 0, so that no padding may win
     for size, stride in ((3, 2), (2, 3), (3, 1), (6, 1)):
         what = f"the answer for windows of {size} and stride {stride}"
-        _same(student, reference, "max_pool", x, size, stride, what=what)
+        same_answer(student, reference, "max_pool", x, size, stride, what=what)
 
 
 @check("max-pool-backward", public=True)
@@ -298,7 +296,7 @@ def its_gradient_where_windows_overlap_or_entries_are_equal(
         for x in (rng.normal(size=(2, 3, 5, 6)), rng.integers(0, 2, (2, 3, 5, 6)).astype(float)):
             by_out = rng.normal(size=reference.call("max_pool", x, size, stride).shape)
             what = f"the gradient for windows of {size} and stride {stride}"
-            _same(student, reference, "max_pool_backward", by_out, x, size, stride, what=what)
+            same_answer(student, reference, "max_pool_backward", by_out, x, size, stride, what=what)
     found = student.call("max_pool_backward", np.ones((1, 1, 1, 1)), np.zeros((1, 1, 2, 2)), 2, 2)
     total = array_of(found, (1, 1, 2, 2)).sum()
     require(bool(total == 1), f"of four equal entries, all get {total:g} in sum; expected 1")

@@ -7,15 +7,9 @@ import ast
 import numpy as np
 from numpy.random import Generator
 
-from etude.courses.checks import Code, Value, agree, array_of, check, require
+from etude.courses.checks import Code, agree, array_of, check, require, same_answer
 
 LOOPS = ast.For | ast.While | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-
-
-def _same(student: Code, reference: Code, function: str, *arguments: Value, what: str) -> None:
-    """Compare an answer with the reference's."""
-    expected = reference.call(function, *arguments)
-    agree(student.call(function, *arguments), expected, what)
 
 
 def _without_loops(student: Code, function: str) -> None:
@@ -41,7 +35,7 @@ def labels_of_any_shape_and_no_class(student: Code, reference: Code, rng: Genera
     for shape in ((), (0,), (1,), (3, 4), (2, 0, 3), (2, 3, 2)):
         labels = np.asarray(rng.integers(-2, 7, shape))
         what = f"the answer for labels of shape {shape}"
-        _same(student, reference, "one_hot", labels, 5, what=what)
+        same_answer(student, reference, "one_hot", labels, 5, what=what)
         found = array_of(student.call("one_hot", labels, 5), (*shape, 5), what)
         require(found.dtype == np.float64, f"{what} holds {found.dtype}; expected float64")
 
@@ -61,7 +55,7 @@ def padding_that_is_no_number(student: Code, reference: Code, rng: Generator) ->
         lengths[:1] = 0
         for n in range(number):
             x[n, lengths[n] :] = rng.choice([np.nan, np.inf, 1e300])
-        _same(student, reference, "masked_mean", x, lengths, what=f"the means of {number}")
+        same_answer(student, reference, "masked_mean", x, lengths, what=f"the means of {number}")
 
 
 # -- shapes ----------------------------------------------------------------------------------------
@@ -101,7 +95,7 @@ def two_columns(student: Code, reference: Code, rng: Generator) -> None:
 def any_width_and_a_shift_is_a_rotation(student: Code, reference: Code, rng: Generator) -> None:
     for length, width in ((0, 4), (1, 6), (50, 8), (9, 32)):
         what = f"the encoding of {length} positions"
-        _same(student, reference, "sinusoids", length, width, what=what)
+        same_answer(student, reference, "sinusoids", length, width, what=what)
     found = array_of(student.call("sinusoids", 40, 8), (40, 8), "the encoding")
     products = found @ found.T
     agree(products[5:30, 5:30], products[:25, :25], "the products of positions that are shifted")
@@ -164,7 +158,7 @@ def any_rows_and_a_new_array(student: Code, reference: Code, rng: Generator) -> 
         x = 2 * rng.normal(size=shape)
         for largest in (1e-3, 0.9, 3.0, 1e6):
             what = f"the rows with norms up to {largest:g}"
-            _same(student, reference, "clip_rows", x, largest, what=what)
+            same_answer(student, reference, "clip_rows", x, largest, what=what)
     for largest in (0.5, 1e6):
         left, new = student.call("clip_rows_leaves", rng.normal(size=(5, 2)), largest)
         require(bool(left), "clip_rows changes the array that it is given")
@@ -215,5 +209,7 @@ def large_numbers_and_minus_infinity(student: Code, reference: Code, rng: Genera
     x[2, 1] = -np.inf
     x[3] = 700 + x[0]
     x[4] = 2e3 * np.arange(4)
-    _same(student, reference, "logsumexp", x, 2, what="the answer with −∞ among the numbers")
-    _same(student, reference, "logsumexp", rng.normal(size=1), 0, what="the answer for one number")
+    same_answer(student, reference, "logsumexp", x, 2, what="the answer with −∞ among the numbers")
+    same_answer(
+        student, reference, "logsumexp", rng.normal(size=1), 0, what="the answer for one number"
+    )

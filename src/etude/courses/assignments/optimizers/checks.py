@@ -7,20 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
-from etude.courses.checks import Code, Failure, Value, agree, array_of, check
-
-
-def _same(
-    student: Code, reference: Code, function: str, *arguments: Value, what: str = "the answer"
-) -> None:
-    expected = reference.call(function, *arguments)
-    agree(student.call(function, *arguments), expected, what)
-
-
-def _parts(found: Value, count: int) -> Sequence[Value]:
-    if not isinstance(found, list | tuple) or len(found) != count:
-        raise Failure(f"the answer is a {type(found).__name__}; expected {count} values")
-    return found
+from etude.courses.checks import Code, agree, array_of, check, same_answer, values_of
 
 
 def _path(
@@ -37,7 +24,7 @@ def _path(
         names = ["the weights", "what is remembered", "the second of what is remembered"]
         state = [
             array_of(part, shape, f"{name} after step {number}")
-            for part, name in zip(_parts(found, 1 + memories), names, strict=False)
+            for part, name in zip(values_of(found, 1 + memories), names, strict=False)
         ]
         path += state
     return path
@@ -58,8 +45,8 @@ def _paths(
 @check("momentum", public=True)
 def one_step(student: Code, reference: Code, rng: Generator) -> None:
     w, gradient, velocity = rng.normal(size=(3, 4))
-    _same(student, reference, "momentum_step", w, gradient, velocity, 0.1, 0.9)
-    _same(student, reference, "momentum_step", w, gradient, velocity, 0.1, 0.0)
+    same_answer(student, reference, "momentum_step", w, gradient, velocity, 0.1, 0.9)
+    same_answer(student, reference, "momentum_step", w, gradient, velocity, 0.1, 0.0)
 
 
 @check("momentum")
@@ -82,7 +69,7 @@ def the_gradient_is_taken_ahead(student: Code, reference: Code, rng: Generator) 
     ahead, velocity = w.copy(), np.zeros(4)
     for number in range(1, 7):
         found = student.call("nesterov_step", ahead, curve * ahead, velocity, rate, momentum)
-        ahead, velocity = (array_of(each, (4,)) for each in _parts(found, 2))
+        ahead, velocity = (array_of(each, (4,)) for each in values_of(found, 2))
         move = momentum * move - rate * curve * (w + momentum * move)
         w = w + move
         what = f"the weights after step {number} down a bowl"
@@ -99,13 +86,13 @@ def adagrad_without_and_with_equal_gradients(
     student: Code, reference: Code, rng: Generator
 ) -> None:
     w, nothing = rng.normal(size=3), np.zeros(3)
-    found = _parts(student.call("adagrad_step", w, nothing, nothing, 0.1), 2)
+    found = values_of(student.call("adagrad_step", w, nothing, nothing, 0.1), 2)
     agree(found[0], w, "the weights after a gradient of 0")
     gradient = rng.normal(size=5)
     path = _path(student, "adagrad_step", [gradient] * 4, 1, 1.0)
     length = np.sum(1 / np.sqrt([1, 2, 3, 4]))
     agree(path[-2], -length * np.sign(gradient), "the weights after four equal gradients")
-    _same(student, reference, "adagrad_step", w, rng.normal(size=3), nothing, 0.1, 0.5)
+    same_answer(student, reference, "adagrad_step", w, rng.normal(size=3), nothing, 0.1, 0.5)
 
 
 @check("rmsprop", public=True)
@@ -117,7 +104,7 @@ def a_path_of_rmsprop(student: Code, reference: Code, rng: Generator) -> None:
 def rmsprop_forgets(student: Code, reference: Code, rng: Generator) -> None:
     _paths(student, reference, rng, "rmsprop_step", 1, 0.1, 0.6, 0.3)
     w, nothing = rng.normal(size=3), np.zeros(3)
-    found = _parts(student.call("rmsprop_step", w, nothing, nothing, 0.1), 2)
+    found = values_of(student.call("rmsprop_step", w, nothing, nothing, 0.1), 2)
     agree(found[0], w, "the weights after a gradient of 0")
     gradient = rng.normal(size=5)
     path = _path(student, "rmsprop_step", [100 * gradient, *[gradient] * 80], 1, 0.1, 0.5)
@@ -154,7 +141,7 @@ def a_path_of_adamw(student: Code, reference: Code, rng: Generator) -> None:
 @check("adamw")
 def the_shrinking_is_apart(student: Code, reference: Code, rng: Generator) -> None:
     w, gradient, nothing = rng.normal(size=4), rng.normal(size=4), np.zeros(4)
-    found = _parts(student.call("adamw_step", w, nothing, nothing, nothing, 1, 0.1, 0.5), 3)
+    found = values_of(student.call("adamw_step", w, nothing, nothing, nothing, 1, 0.1, 0.5), 3)
     agree(found[0], 0.95 * w, "the weights after a gradient of 0")
     agree(found[1], nothing, "the average of gradients of 0")
     before = (w, gradient, rng.normal(size=4), rng.random(4), 3, 0.1)
@@ -166,30 +153,30 @@ def the_shrinking_is_apart(student: Code, reference: Code, rng: Generator) -> No
 @check("clip", public=True)
 def gradients_that_are_too_long(student: Code, reference: Code, rng: Generator) -> None:
     gradients = [rng.normal(size=(3, 2)), rng.normal(size=4)]
-    _same(student, reference, "clip_by_norm", gradients, 0.5)
-    _same(student, reference, "clip_by_norm", gradients, 100.0)
+    same_answer(student, reference, "clip_by_norm", gradients, 0.5)
+    same_answer(student, reference, "clip_by_norm", gradients, 100.0)
 
 
 @check("clip")
 def one_norm_for_all(student: Code, reference: Code, rng: Generator) -> None:
     gradients = [1e3 * rng.normal(size=(2, 3, 2)), rng.normal(size=1) + 3, rng.normal(size=5)]
-    clipped, norm = _parts(student.call("clip_by_norm", gradients, 2.0), 2)
-    parts = [array_of(p, g.shape) for p, g in zip(_parts(clipped, 3), gradients, strict=True)]
+    clipped, norm = values_of(student.call("clip_by_norm", gradients, 2.0), 2)
+    parts = [array_of(p, g.shape) for p, g in zip(values_of(clipped, 3), gradients, strict=True)]
     together = np.concatenate([np.ravel(part) for part in parts])
     agree(float(np.linalg.norm(together)), 2.0, "the common norm")
     before = np.concatenate([np.ravel(each) for each in gradients])
     agree(norm, float(np.linalg.norm(before)), "the norm before")
     agree(together * np.linalg.norm(before) / 2, before, "the direction")
-    _same(student, reference, "clip_by_norm", [np.zeros((2, 2)), np.zeros(3)], 1.0)
-    _same(student, reference, "clip_by_norm", [np.array([3.0, 4.0])], 5.0)
-    _same(student, reference, "clip_by_norm", [np.array([3.0]), np.array([[4.0]])], 4.5)
+    same_answer(student, reference, "clip_by_norm", [np.zeros((2, 2)), np.zeros(3)], 1.0)
+    same_answer(student, reference, "clip_by_norm", [np.array([3.0, 4.0])], 5.0)
+    same_answer(student, reference, "clip_by_norm", [np.array([3.0]), np.array([[4.0]])], 4.5)
 
 
 @check("schedule", public=True)
 def a_whole_schedule(student: Code, reference: Code, rng: Generator) -> None:
     for step in range(23):
         what = f"the rate at step {step} of 20 with 5 of warm-up"
-        _same(student, reference, "learning_rate", step, 20, 5, 0.3, what=what)
+        same_answer(student, reference, "learning_rate", step, 20, 5, 0.3, what=what)
 
 
 @check("schedule", points=2)
@@ -200,4 +187,6 @@ def its_ends_and_its_middle(student: Code, reference: Code, rng: Generator) -> N
         agree(found, expected, f"the rate at step {step} of 10 with 4 of warm-up")
     for step, steps, warmup in ((0, 8, 0), (3, 8, 0), (8, 8, 0), (9, 8, 1), (2, 3, 3), (3, 3, 3)):
         what = f"the rate at step {step} of {steps} with {warmup} of warm-up"
-        _same(student, reference, "learning_rate", step, steps, warmup, peak, lowest, what=what)
+        same_answer(
+            student, reference, "learning_rate", step, steps, warmup, peak, lowest, what=what
+        )

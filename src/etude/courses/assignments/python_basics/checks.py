@@ -6,15 +6,7 @@ import math
 
 from numpy.random import Generator
 
-from etude.courses.checks import Code, Value, agree, check, require
-
-
-def _same(student: Code, reference: Code, function: str, *arguments: Value, what: str) -> Value:
-    """Compare an answer with the reference's, and return it."""
-    expected = reference.call(function, *arguments)
-    found = student.call(function, *arguments)
-    agree(found, expected, what)
-    return found
+from etude.courses.checks import Code, agree, check, require, same_answer
 
 
 def _name(rng: Generator, length: int) -> str:
@@ -27,7 +19,7 @@ def _name(rng: Generator, length: int) -> str:
 @check("summary", public=True)
 def help_on_a_function(student: Code, reference: Code, rng: Generator) -> None:
     for name in ("len", "print", "sorted", "dict", "zip"):
-        _same(student, reference, "summary", name, 200, what=f"the summary of {name}")
+        same_answer(student, reference, "summary", name, 200, what=f"the summary of {name}")
     agree(student.call("summary", "no_such_name"), "", "the summary of no_such_name")
 
 
@@ -35,7 +27,7 @@ def help_on_a_function(student: Code, reference: Code, rng: Generator) -> None:
 def a_long_line_is_shortened(student: Code, reference: Code, rng: Generator) -> None:
     line = reference.call("summary", "abs", 1000)
     for width in (1, 2, len(line) - 1, len(line), len(line) + 1):
-        _same(
+        same_answer(
             student, reference, "summary", "abs", width, what=f"the summary of abs, width {width}"
         )
 
@@ -51,7 +43,7 @@ def lines_of_all_kinds(student: Code, reference: Code, rng: Generator) -> None:
     kinds = ["x = 1", "\t# a", "    ", "", "x = '#'", "x  # why", "  #", "\t", "'# no comment'"]
     for count in (0, 1, 30):
         source = "\n".join(rng.choice(kinds, count))
-        _same(student, reference, "count_lines", source, what=f"the counts of {count} lines")
+        same_answer(student, reference, "count_lines", source, what=f"the counts of {count} lines")
 
 
 # -- printing --------------------------------------------------------------------------------------
@@ -65,7 +57,7 @@ def two_results(student: Code, reference: Code, rng: Generator) -> None:
 
 @check("table")
 def tables_of_any_width(student: Code, reference: Code, rng: Generator) -> None:
-    _same(student, reference, "results_table", {}, what="the table of nothing")
+    same_answer(student, reference, "results_table", {}, what="the table of nothing")
     for rows in (1, 2, 6):
         results = {
             _name(rng, int(rng.integers(3, 12))) + str(row): float(rng.normal() * 10**row)
@@ -73,8 +65,8 @@ def tables_of_any_width(student: Code, reference: Code, rng: Generator) -> None:
         }
         digits = int(rng.integers(1, 5))
         what = f"the table of {rows} results"
-        _same(student, reference, "results_table", results, digits, what=what)
-        _same(student, reference, "results_table", results, what=what)
+        same_answer(student, reference, "results_table", results, digits, what=what)
+        same_answer(student, reference, "results_table", results, what=what)
 
 
 # -- conditional statements and loops --------------------------------------------------------------
@@ -95,11 +87,11 @@ def equal_losses_and_losses_that_are_not_finite(
     for losses in ([], [1.0], [1.0, 1.0, 1.0, 0.5], [math.inf] * 3, [math.nan, 1.0, math.nan]):
         for patience in (1, 2, 3):
             what = f"the number of epochs for the losses {losses} with patience {patience}"
-            _same(student, reference, "stops_after", losses, patience, what=what)
+            same_answer(student, reference, "stops_after", losses, patience, what=what)
     for patience in (1, 2, 3, 5):
         losses = [float(loss) for loss in rng.integers(0, 9, 30)]
         what = f"the number of epochs with patience {patience}"
-        _same(student, reference, "stops_after", losses, patience, what=what)
+        same_answer(student, reference, "stops_after", losses, patience, what=what)
 
 
 # -- variables and functions -----------------------------------------------------------------------
@@ -118,9 +110,11 @@ def any_curve(student: Code, reference: Code, rng: Generator) -> None:
         values = [float(value) for value in rng.normal(size=length)]
         for decay in (0.0, 0.3, 0.99):
             what = f"the mean of {length} values for β = {decay}"
-            _same(student, reference, "smooth", values, decay, what=what)
+            same_answer(student, reference, "smooth", values, decay, what=what)
     values = [float(value) for value in rng.normal(size=9)]
-    _same(student, reference, "smooth", values, what="the mean for the decay that is the default")
+    same_answer(
+        student, reference, "smooth", values, what="the mean for the decay that is the default"
+    )
 
 
 # -- reading and writing files ---------------------------------------------------------------------
@@ -151,8 +145,10 @@ def the_first_of_equals(student: Code, reference: Code, rng: Generator) -> None:
         log = "step,loss\n"
         for row in range(rows):
             log += f"{100 - row},{float(rng.integers(-9, 12)) / 4!r}\n"
-        _same(student, reference, "best_of", log, what=f"the best of {rows}")
-    _same(student, reference, "best_of", "step,loss\n1,1e-05\n2,0.001\n", what="the best of 1e-05")
+        same_answer(student, reference, "best_of", log, what=f"the best of {rows}")
+    same_answer(
+        student, reference, "best_of", "step,loss\n1,1e-05\n2,0.001\n", what="the best of 1e-05"
+    )
 
 
 # -- error handling --------------------------------------------------------------------------------
@@ -170,7 +166,7 @@ def lines_of_any_kind(student: Code, reference: Code, rng: Generator) -> None:
     for count in (0, 1, 40):
         text = "\n".join(rng.choice(kinds, count))
         what = f"the numbers and the wrong lines of {count}"
-        _same(student, reference, "numbers_in", text, what=what)
+        same_answer(student, reference, "numbers_in", text, what=what)
 
 
 @check("fraction", public=True)

@@ -7,16 +7,7 @@ import statistics
 
 from numpy.random import Generator
 
-from etude.courses.checks import Code, Failure, Value, agree, check, require
-
-
-def _same(student: Code, reference: Code, function: str, *arguments: Value, what: str) -> Value:
-    """Compare an answer with the reference's, and return it."""
-    expected = reference.call(function, *arguments)
-    found = student.call(function, *arguments)
-    agree(found, expected, what)
-    return found
-
+from etude.courses.checks import Code, Failure, agree, check, require, same_answer
 
 # -- list comprehension ----------------------------------------------------------------------------
 
@@ -34,7 +25,7 @@ def rare_words_and_their_order(student: Code, reference: Code, rng: Generator) -
         texts = [" ".join(rng.choice(words, length)) for _ in range(3)]
         for least in (1, 2, 3, 5):
             what = f"the vocabulary of words that occur {least} times"
-            found = _same(student, reference, "vocabulary", texts, least, what=what)
+            found = same_answer(student, reference, "vocabulary", texts, least, what=what)
             require(list(found) == sorted(found), f"{what} is not in the order of its words")
 
 
@@ -102,11 +93,11 @@ def at_any_place_and_relative(student: Code, reference: Code, rng: Generator) ->
         "import zlib, abc.x.y as y",
         "from math import *",
     ]
-    _same(student, reference, "imported_modules", "", what="the modules of an empty program")
+    same_answer(student, reference, "imported_modules", "", what="the modules of an empty program")
     for line in lines:
-        _same(student, reference, "imported_modules", line, what=f"the modules of {line!r}")
+        same_answer(student, reference, "imported_modules", line, what=f"the modules of {line!r}")
     source = "\n".join(rng.permutation(lines))
-    _same(student, reference, "imported_modules", source, what="the modules of all lines")
+    same_answer(student, reference, "imported_modules", source, what="the modules of all lines")
 
 
 # -- lambda functions ------------------------------------------------------------------------------
@@ -125,7 +116,7 @@ def equal_results(student: Code, reference: Code, rng: Generator) -> None:
             str(name): (float(rng.integers(0, 3)) / 4, int(rng.integers(1, 4)))
             for name in rng.permutation(number)
         }
-        _same(student, reference, "ranking", results, what=f"the ranking of {number} models")
+        same_answer(student, reference, "ranking", results, what=f"the ranking of {number} models")
 
 
 # -- decorators ------------------------------------------------------------------------------------
@@ -133,8 +124,8 @@ def equal_results(student: Code, reference: Code, rng: Generator) -> None:
 
 @check("retried", public=True)
 def a_second_call_helps(student: Code, reference: Code, rng: Generator) -> None:
-    _same(student, reference, "download", 3, 1, what="one failure and three calls")
-    _same(student, reference, "download", 3, 0, what="no failure and three calls")
+    same_answer(student, reference, "download", 3, 1, what="one failure and three calls")
+    same_answer(student, reference, "download", 3, 0, what="no failure and three calls")
 
 
 @check("retried")
@@ -142,9 +133,9 @@ def no_call_helps_or_the_error_is_another(student: Code, reference: Code, rng: G
     for times in (1, 2, 4):
         for failures in (0, times - 1, times, times + 1):
             what = f"{failures} failures and {times} calls"
-            _same(student, reference, "download", times, failures, what=what)
+            same_answer(student, reference, "download", times, failures, what=what)
             what = f"a KeyError after {failures} failures, and {times} calls"
-            _same(student, reference, "download", times, failures, "KeyError", what=what)
+            same_answer(student, reference, "download", times, failures, "KeyError", what=what)
 
 
 # -- async IO --------------------------------------------------------------------------------------
@@ -204,10 +195,10 @@ def marks_and_what_is_no_version(student: Code, reference: Code, rng: Generator)
     versions = [_version(rng) for _ in range(25)] + ["0", "0.0", "0a1", "1.0.0", "1rc1", "1"]
     for a in versions:
         for b in ("1", "1.0b2", "1.0.0rc10", "0.0", "10.1", a, str(rng.choice(versions))):
-            _same(student, reference, "compared", a, b, what=f"{a} beside {b}")
+            same_answer(student, reference, "compared", a, b, what=f"{a} beside {b}")
     for wrong in ("", "1.", "one", "1.x", "1c1", "-1", "1 "):
-        _same(student, reference, "compared", wrong, "1", what=f"{wrong!r} beside 1")
-        _same(student, reference, "compared", "1", wrong, what=f"1 beside {wrong!r}")
+        same_answer(student, reference, "compared", wrong, "1", what=f"{wrong!r} beside 1")
+        same_answer(student, reference, "compared", "1", wrong, what=f"1 beside {wrong!r}")
 
 
 @check("requirement", public=True)
@@ -232,6 +223,6 @@ def every_part_of_a_line(student: Code, reference: Code, rng: Generator) -> None
         line = "".join(
             str(rng.choice(parts)) for parts in (names, extras, versions, markers, comments)
         )
-        _same(student, reference, "requirement", line, what=f"the requirement {line!r}")
+        same_answer(student, reference, "requirement", line, what=f"the requirement {line!r}")
     for line in ("", "   ", "#x", "\t# x", "  numpy  ", "numpy[a]"):
-        _same(student, reference, "requirement", line, what=f"the requirement {line!r}")
+        same_answer(student, reference, "requirement", line, what=f"the requirement {line!r}")

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.random import Generator
 
 from etude.courses.checks import (
     Code,
-    Failure,
-    Value,
     agree,
     array_of,
     check,
     numeric_gradient,
     require,
+    same_answer,
+    values_of,
 )
-
-
-def _same(
-    student: Code, reference: Code, function: str, *arguments: Value, what: str = "the answer"
-) -> None:
-    expected = reference.call(function, *arguments)
-    agree(student.call(function, *arguments), expected, what)
-
-
-def _parts(found: Value, count: int) -> Sequence[Value]:
-    if not isinstance(found, list | tuple) or len(found) != count:
-        raise Failure(f"the answer is a {type(found).__name__}; expected {count} values")
-    return found
-
 
 # -- returns ---------------------------------------------------------------------------------------
 
@@ -39,7 +23,9 @@ def _parts(found: Value, count: int) -> Sequence[Value]:
 def three_rewards(student: Code, reference: Code, rng: Generator) -> None:
     found = student.call("discounted_returns", np.array([1.0, 2, 3]), 0.5)
     agree(found, np.array([2.75, 3.5, 3]), "the returns of 1, 2, 3 with a discount of ½")
-    _same(student, reference, "discounted_returns", rng.normal(size=9), 0.9, what="the returns")
+    same_answer(
+        student, reference, "discounted_returns", rng.normal(size=9), 0.9, what="the returns"
+    )
 
 
 @check("returns")
@@ -47,7 +33,7 @@ def long_episodes_and_extreme_discounts(student: Code, reference: Code, rng: Gen
     rewards = rng.normal(size=400)
     for gamma in (0.01, 0.5, 1.0):
         what = f"the returns of 400 steps with a discount of {gamma}"
-        _same(student, reference, "discounted_returns", rewards, gamma, what=what)
+        same_answer(student, reference, "discounted_returns", rewards, gamma, what=what)
     agree(student.call("discounted_returns", rewards, 0.0), rewards, "with a discount of 0, it")
     agree(student.call("discounted_returns", np.empty(0), 0.9), np.empty(0), "without steps, it")
 
@@ -60,7 +46,7 @@ def _steps(rng: Generator, n: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 @check("td", public=True)
 def targets_of_some_steps(student: Code, reference: Code, rng: Generator) -> None:
-    _same(student, reference, "td_target", *_steps(rng), 0.9, what="the targets")
+    same_answer(student, reference, "td_target", *_steps(rng), 0.9, what="the targets")
 
 
 @check("td")
@@ -70,7 +56,9 @@ def nothing_follows_an_end(student: Code, reference: Code, rng: Generator) -> No
     next_values[3] = 1e9
     found = student.call("td_target", rewards, next_values, all_of_them, 0.7)
     agree(found, rewards, "the targets where all has ended")
-    _same(student, reference, "td_target", *_steps(rng), 1.0, what="the targets without discount")
+    same_answer(
+        student, reference, "td_target", *_steps(rng), 1.0, what="the targets without discount"
+    )
 
 
 @check("n-step", public=True)
@@ -79,7 +67,9 @@ def two_steps_ahead(student: Code, reference: Code, rng: Generator) -> None:
     found = student.call("n_step_returns", np.array([1.0, 2, 3]), values, 2, 0.5)
     agree(found, np.array([4, 4.5, 5]), "the returns of two steps")
     rewards, values = rng.normal(size=7), rng.normal(size=8)
-    _same(student, reference, "n_step_returns", rewards, values, 3, 0.9, what="of three steps, it")
+    same_answer(
+        student, reference, "n_step_returns", rewards, values, 3, 0.9, what="of three steps, it"
+    )
 
 
 @check("n-step", points=2)
@@ -93,8 +83,8 @@ def one_step_and_more_than_there_are(student: Code, reference: Code, rng: Genera
         expected = reference.call("discounted_returns", np.array(whole), 0.8)
         agree(found, expected, f"the returns of {n} steps where there are 6")
     for n in (2, 5):
-        _same(student, reference, "n_step_returns", rewards, values, n, 1.0)
-        _same(student, reference, "n_step_returns", rewards, values, n, 0.0)
+        same_answer(student, reference, "n_step_returns", rewards, values, n, 1.0)
+        same_answer(student, reference, "n_step_returns", rewards, values, n, 0.0)
 
 
 # -- advantages ------------------------------------------------------------------------------------
@@ -104,7 +94,7 @@ def one_step_and_more_than_there_are(student: Code, reference: Code, rng: Genera
 def one_episode(student: Code, reference: Code, rng: Generator) -> None:
     rewards, values, going = rng.normal(size=6), rng.normal(size=7), np.zeros(6, bool)
     arguments = (rewards, values, going, 0.9, 0.8)
-    _same(student, reference, "advantages", *arguments, what="the estimates")
+    same_answer(student, reference, "advantages", *arguments, what="the estimates")
     found = student.call("advantages", rewards, values, going, 0.9, 0.0)
     agree(found, rewards + 0.9 * values[1:] - values[:-1], "the estimates where λ is 0")
 
@@ -115,7 +105,7 @@ def several_episodes(student: Code, reference: Code, rng: Generator) -> None:
     values = rng.normal(size=9)
     for gamma, lam in ((0.9, 0.8), (1.0, 1.0), (0.7, 0.3)):
         arguments = (rewards, values, ended, gamma, lam)
-        _same(student, reference, "advantages", *arguments, what="the estimates")
+        same_answer(student, reference, "advantages", *arguments, what="the estimates")
     first = array_of(student.call("advantages", rewards, values, ended, 0.9, 0.8), (8,))[:2]
     rewards[2:] += 5
     values[2:] -= 3
@@ -140,7 +130,7 @@ def mostly_the_best(student: Code, reference: Code, rng: Generator) -> None:
     q = np.array([[1.0, 3, 2, 0]])
     found = student.call("epsilon_greedy", q, 0.2)
     agree(found, np.array([[0.05, 0.85, 0.05, 0.05]]), "the probabilities")
-    _same(student, reference, "epsilon_greedy", rng.normal(size=(5, 3)), 0.3)
+    same_answer(student, reference, "epsilon_greedy", rng.normal(size=(5, 3)), 0.3)
 
 
 @check("epsilon-greedy")
@@ -168,7 +158,7 @@ def targets_of_many_steps(student: Code, reference: Code, rng: Generator) -> Non
         rewards, _, ended = _steps(rng, 20)
         online, target = rng.integers(0, 4, (20, actions)), rng.normal(size=(20, actions))
         arguments = (rewards, ended, online.astype(float), target, 0.9)
-        _same(student, reference, "double_q_target", *arguments, what="the targets")
+        same_answer(student, reference, "double_q_target", *arguments, what="the targets")
 
 
 def _world(rng: Generator, states: int = 5, actions: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -185,7 +175,7 @@ def one_look_ahead(student: Code, reference: Code, rng: Generator) -> None:
     found = student.call("value_iteration_step", np.array([2.0, 8]), moves, rewards, 0.5)
     agree(found, (np.array([3.0, 5]), np.array([1, 0])), "values and actions")
     world = _world(rng)
-    _same(student, reference, "value_iteration_step", rng.normal(size=5), *world, 0.9)
+    same_answer(student, reference, "value_iteration_step", rng.normal(size=5), *world, 0.9)
 
 
 @check("value-iteration")
@@ -193,7 +183,7 @@ def many_steps_find_what_stays(student: Code, reference: Code, rng: Generator) -
     moves, rewards = _world(rng)
     values = np.zeros(5)
     for _ in range(60):
-        found = _parts(student.call("value_iteration_step", values, moves, rewards, 0.6), 2)
+        found = values_of(student.call("value_iteration_step", values, moves, rewards, 0.6), 2)
         values = array_of(found[0], (5,), "the values")
     best = found[1]
     agree(best, reference.call("value_iteration_step", values, moves, rewards, 0.6)[1], "the best")
@@ -209,7 +199,9 @@ def two_guesses_come_closer(student: Code, reference: Code, rng: Generator) -> N
     one, other = 5 * rng.normal(size=(2, 6))
     far = np.abs(one - other).max()
     new = [
-        array_of(_parts(student.call("value_iteration_step", v, moves, rewards, 0.7), 2)[0], (6,))
+        array_of(
+            values_of(student.call("value_iteration_step", v, moves, rewards, 0.7), 2)[0], (6,)
+        )
         for v in (one, other)
     ]
     near = np.abs(new[0] - new[1]).max()
@@ -235,7 +227,7 @@ def _policies(rng: Generator, n: int = 14) -> tuple[np.ndarray, np.ndarray, np.n
 def the_loss(student: Code, reference: Code, rng: Generator) -> None:
     for clip in (0.2, 0.3):
         arguments = (*_policies(rng), clip)
-        loss = _parts(student.call("ppo_loss", *arguments), 2)[0]
+        loss = values_of(student.call("ppo_loss", *arguments), 2)[0]
         agree(loss, reference.call("ppo_loss", *arguments)[0], f"the loss for a clip of {clip}")
 
 
@@ -244,11 +236,11 @@ def its_gradient(student: Code, reference: Code, rng: Generator) -> None:
     new, old, gain = _policies(rng)
 
     def loss(new: np.ndarray) -> float:
-        found = _parts(student.call("ppo_loss", new, old, gain, 0.2), 2)[0]
+        found = values_of(student.call("ppo_loss", new, old, gain, 0.2), 2)[0]
         require(isinstance(found, float | np.generic), "the loss is no number")
         return float(found)
 
-    gradient = array_of(_parts(student.call("ppo_loss", new, old, gain, 0.2), 2)[1], (14,))
+    gradient = array_of(values_of(student.call("ppo_loss", new, old, gain, 0.2), 2)[1], (14,))
     expected = numeric_gradient(loss, new)
     what = "the gradient, beside differences of your own loss"
     agree(gradient, expected, what, rtol=1e-4, atol=1e-6)

@@ -17,21 +17,9 @@ from etude.courses.checks import (
     check,
     numeric_gradient,
     require,
+    same_answer,
+    values_of,
 )
-
-
-def _same(
-    student: Code, reference: Code, function: str, *arguments: Value, what: str = "the answer"
-) -> None:
-    expected = reference.call(function, *arguments)
-    agree(student.call(function, *arguments), expected, what)
-
-
-def _parts(found: Value, count: int) -> Sequence[Value]:
-    if not isinstance(found, list | tuple) or len(found) != count:
-        raise Failure(f"the answer is a {type(found).__name__}; expected {count} values")
-    return found
-
 
 # -- recurrent steps -------------------------------------------------------------------------------
 
@@ -51,13 +39,13 @@ def _cell(
 
 @check("rnn", public=True)
 def a_recurrent_step(student: Code, reference: Code, rng: Generator) -> None:
-    _same(student, reference, "rnn_step", *_cell(rng).values(), what="the new states")
+    same_answer(student, reference, "rnn_step", *_cell(rng).values(), what="the new states")
 
 
 @check("rnn")
 def examples_do_not_meet(student: Code, reference: Code, rng: Generator) -> None:
     cell = _cell(rng, n=4, d=4)
-    _same(student, reference, "rnn_step", *cell.values(), what="the new states")
+    same_answer(student, reference, "rnn_step", *cell.values(), what="the new states")
     whole = array_of(student.call("rnn_step", *cell.values()), (4, 4), "the new states")
     cell["x"], cell["h"] = cell["x"][2:3], cell["h"][2:3]
     found = student.call("rnn_step", *cell.values())
@@ -96,7 +84,7 @@ def gradients_of_many_examples(student: Code, reference: Code, rng: Generator) -
     for n, d, h in ((5, 3, 4), (1, 1, 1), (3, 3, 3)):
         cell = _cell(rng, 1, n, d, h)
         arguments = (rng.normal(size=(n, h)), *cell.values())
-        _same(student, reference, "rnn_step_backward", *arguments, what="the gradients")
+        same_answer(student, reference, "rnn_step_backward", *arguments, what="the gradients")
 
 
 def _lstm(rng: Generator) -> list[np.ndarray]:
@@ -106,7 +94,7 @@ def _lstm(rng: Generator) -> list[np.ndarray]:
 
 @check("lstm", public=True)
 def an_lstm_step(student: Code, reference: Code, rng: Generator) -> None:
-    _same(student, reference, "lstm_step", *_lstm(rng), what="states and cells")
+    same_answer(student, reference, "lstm_step", *_lstm(rng), what="states and cells")
 
 
 @check("lstm", points=2)
@@ -115,20 +103,22 @@ def gates_that_are_open_or_closed(student: Code, reference: Code, rng: Generator
     shut, open_ = np.full(4, -1e4), np.full(4, 1e4)
     free = np.zeros(4)
     keeps = np.concatenate([shut, open_, open_, free])
-    new, cell = _parts(student.call("lstm_step", x, h, c, wx, wh, keeps), 2)
+    new, cell = values_of(student.call("lstm_step", x, h, c, wx, wh, keeps), 2)
     agree(cell, c, "the cell where all is kept and nothing taken in")
     agree(new, np.tanh(c), "the state where all is shown")
     takes = np.concatenate([open_, shut, shut, free])
-    new, cell = _parts(student.call("lstm_step", x, h, c, wx, wh, takes), 2)
+    new, cell = values_of(student.call("lstm_step", x, h, c, wx, wh, takes), 2)
     agree(cell, np.tanh((x @ wx + h @ wh)[:, 12:]), "the cell where only the candidate is taken in")
     agree(new, np.zeros((3, 4)), "the state where nothing is shown")
     half = np.zeros((2, 16)), np.zeros((4, 16)), np.zeros(16)
-    _same(student, reference, "lstm_step", x, h, c, *half, what="states and cells without weights")
+    same_answer(
+        student, reference, "lstm_step", x, h, c, *half, what="states and cells without weights"
+    )
 
 
 @check("gru", public=True)
 def a_gru_step(student: Code, reference: Code, rng: Generator) -> None:
-    _same(student, reference, "gru_step", *_cell(rng, 3).values(), what="the new states")
+    same_answer(student, reference, "gru_step", *_cell(rng, 3).values(), what="the new states")
 
 
 @check("gru", points=2)
@@ -142,7 +132,9 @@ def what_it_keeps_and_what_it_resets(student: Code, reference: Code, rng: Genera
     ):
         found = student.call("gru_step", x, h, wx, wh, np.concatenate([reset, update, free]))
         agree(found, expected, f"the state {what}")
-    _same(student, reference, "gru_step", *_cell(rng, 3, 1, 4, 5).values(), what="the new states")
+    same_answer(
+        student, reference, "gru_step", *_cell(rng, 3, 1, 4, 5).values(), what="the new states"
+    )
 
 
 # -- attention -------------------------------------------------------------------------------------
@@ -154,7 +146,7 @@ def queries_that_see_all_or_only_what_came_before(
 ) -> None:
     q, k, v = (rng.normal(size=(2, 5, width)) for width in (3, 3, 4))
     for mask in (np.ones((5, 5), bool), np.tri(5, dtype=bool)):
-        _same(student, reference, "attention", q, k, v, mask)
+        same_answer(student, reference, "attention", q, k, v, mask)
     found = array_of(student.call("attention", q, k, v, np.tri(5, dtype=bool)), (2, 5, 4))
     agree(found[:, 0], v[:, 0], "the answer to a query that sees one key")
 
@@ -166,7 +158,7 @@ def masks_of_any_kind_and_many_axes(student: Code, reference: Code, rng: Generat
     mask[..., 0] = True
     agree(student.call("attention", q, k, v, mask), np.ones((2, 3, 4, 2)), "a mean of equal values")
     v = rng.normal(size=(2, 3, 5, 2))
-    _same(student, reference, "attention", q, k, v, mask)
+    same_answer(student, reference, "attention", q, k, v, mask)
     mask[0, 0, 1] = False
     found = student.call("attention", q, k, v, mask)
     agree(
@@ -179,7 +171,7 @@ def large_scores_and_the_order_of_keys(student: Code, reference: Code, rng: Gene
     q, k, v = 200 * rng.normal(size=(4, 9)), 200 * rng.normal(size=(6, 9)), rng.normal(size=(6, 3))
     scores = q @ k.T
     mask = scores < scores.max(1, keepdims=True)  # the best is far above the rest, and is not seen
-    _same(student, reference, "attention", q, k, v, mask, what="the answer for large scores")
+    same_answer(student, reference, "attention", q, k, v, mask, what="the answer for large scores")
     q, k = q / 200, k / 200
     order = rng.permutation(6)
     agree(
@@ -199,7 +191,7 @@ def a_table_of_positions(student: Code, reference: Code, rng: Generator) -> None
 @check("positions")
 def only_distances_matter(student: Code, reference: Code, rng: Generator) -> None:
     for length, width in ((1, 2), (30, 16), (2, 40)):
-        _same(student, reference, "positional_encoding", length, width, what="the table")
+        same_answer(student, reference, "positional_encoding", length, width, what="the table")
     found = array_of(student.call("positional_encoding", 30, 16), (30, 16), "the table")
     products = found @ found.T
     for distance in (0, 3, 11):
@@ -221,7 +213,7 @@ def a_beam_of_one_and_of_three(student: Code, reference: Code, rng: Generator) -
     for width in (1, 3):
         table = _table(rng, 5)
         what = f"the sentence and its sum for a width of {width}"
-        _same(student, reference, "beam_search", table, 0, 4, width, 6, what=what)
+        same_answer(student, reference, "beam_search", table, 0, 4, width, 6, what=what)
 
 
 @check("beam")
@@ -230,10 +222,12 @@ def what_a_greedy_search_misses(student: Code, reference: Code, rng: Generator) 
         p = [[0.0, 0.6, 0.4, 0.0], [0.4, 0.3, 0.2, 0.1], [0.0, 0.0, 0.1, 0.9], [0.0, 0.0, 0.0, 1.0]]
         table = np.log(np.array(p))
     for width, words, best in ((1, [1, 0], 0.24), (2, [2, 3], 0.36)):
-        found, total = _parts(student.call("beam_search", table, 0, 3, width, 2), 2)
+        found, total = values_of(student.call("beam_search", table, 0, 3, width, 2), 2)
         agree(found, words, f"the sentence for a width of {width}")
         agree(total, float(np.log(best)), f"its sum for a width of {width}")
-    _same(student, reference, "beam_search", table, 2, 3, 1, 9, what="a sentence that ends early")
+    same_answer(
+        student, reference, "beam_search", table, 2, 3, 1, 9, what="a sentence that ends early"
+    )
 
 
 @check("beam", points=2)
@@ -249,14 +243,14 @@ def a_beam_that_forgets_nothing_finds_the_best(
                 sentence = sentence[: sentence.index(end) + 1]
             total = sum(table[a, b] for a, b in zip([start, *sentence], sentence, strict=False))
             best = max(best, (float(total), sentence))
-        found, total = _parts(student.call("beam_search", table, start, end, 81, 4), 2)
+        found, total = values_of(student.call("beam_search", table, start, end, 81, 4), 2)
         agree(found, best[1], "the best of all sentences")
         agree(total, best[0], "its sum")
         for width in (1, 2, 4):
             for first in (0, 2):  # a sentence may begin after its own last word
                 arguments = (_table(rng, 6), first, 2, width, 5)
                 what = f"the sentence and its sum for a width of {width}"
-                _same(student, reference, "beam_search", *arguments, what=what)
+                same_answer(student, reference, "beam_search", *arguments, what=what)
 
 
 # -- a measure -------------------------------------------------------------------------------------
@@ -285,7 +279,7 @@ def a_word_that_is_repeated(student: Code, reference: Code, rng: Generator) -> N
     references = ["the cat is on the mat".split(), "there is a cat on the mat".split()]
     found = student.call("matches", ["the"] * 7, references, 1)
     agree(found, (2, 7), "matches and runs of Papineni's seven words")
-    _same(student, reference, "matches", "a cat is on a mat".split(), references, 2)
+    same_answer(student, reference, "matches", "a cat is on a mat".split(), references, 2)
 
 
 @check("matches")
@@ -294,14 +288,14 @@ def runs_of_any_length(student: Code, reference: Code, rng: Generator) -> None:
         for length in (1, 4, 12):
             arguments = (_sentence(rng, length), [_sentence(rng, 10) for _ in range(3)], n)
             what = f"matches and runs of {n} words in a sentence of {length}"
-            _same(student, reference, "matches", *arguments, what=what)
+            same_answer(student, reference, "matches", *arguments, what=what)
     agree(student.call("matches", [], [["a"]], 1), (0, 0), "matches and runs of an empty sentence")
 
 
 @check("bleu", public=True)
 def a_corpus(student: Code, reference: Code, rng: Generator) -> None:
     corpus = _corpus(rng, (9, 12, 11), (0, 2))
-    _same(student, reference, "bleu", *corpus, what="BLEU")
+    same_answer(student, reference, "bleu", *corpus, what="BLEU")
     sentences, _ = corpus
     same = student.call("bleu", sentences, [[sentence] for sentence in sentences])
     agree(same, 1.0, "BLEU of the references themselves")
@@ -312,7 +306,7 @@ def short_translations(student: Code, reference: Code, rng: Generator) -> None:
     for by in ((3,), (1, 4), (-1, 1), (-2, 2, 3), (-3, 1), (-3,)):
         corpus = _corpus(rng, (14, 11, 16), by)
         differences = ", ".join(f"{each:+d}" for each in by)
-        _same(
+        same_answer(
             student, reference, "bleu", *corpus, what=f"BLEU for references of {differences} words"
         )
     sentence = _sentence(rng, 8)
@@ -337,4 +331,4 @@ def nothing_in_common(student: Code, reference: Code, rng: Generator) -> None:
     found = student.call("bleu", sentences, references)
     require(isinstance(found, float | np.generic), "BLEU is no number")
     agree(found, reference.call("bleu", sentences, references), "BLEU with a sentence of one word")
-    _same(student, reference, "bleu", sentences, references, 2, what="BLEU of runs up to two")
+    same_answer(student, reference, "bleu", sentences, references, 2, what="BLEU of runs up to two")
