@@ -418,7 +418,7 @@ def test_an_attack_scores_nothing_and_leaves_nothing_behind(name: str, place: Pl
 @pytest.mark.parametrize("name", sorted(SLOW))
 def test_an_attack_on_time_ends_in_time(name: str, place: Place) -> None:
     result = judged(place, name, Tier.A)
-    assert result.seconds < 60
+    assert result.seconds < 300
 
 
 @pytest.mark.parametrize("name", BY_LANDLOCK)

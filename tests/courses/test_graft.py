@@ -6,6 +6,7 @@ import ast
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -134,6 +135,38 @@ def softmax(x):
         *("np", "softmax", "relu", "Momentum"),
         *("math", "joined", "BASE", "helper", "deeper"),
     }
+
+
+def test_all_assignments_of_a_name_come_with_it_in_their_order() -> None:
+    found = grafted("""
+SCALE = 2
+SCALE = SCALE / 4
+LOW, (HIGH, *REST) = 0, (1, 5, 6)
+A = B = 3
+A += 1
+UNUSED = LOW / 0
+def relu(x):
+    return [SCALE, LOW, HIGH, REST, A, B]
+""")
+    assert not found.notes
+    assert "UNUSED" not in found.text
+    module: dict[str, Any] = {}
+    exec(found.text, module)
+    assert module["relu"](0) == [0.5, 0, 1, [5, 6], 4, 3]
+
+
+def test_a_value_that_is_not_taken_is_said() -> None:
+    found = grafted("""
+if True:
+    SCALE = 2
+softmax, LIMIT = None, 3
+def relu(x):
+    return SCALE * x + LIMIT
+""")
+    assert [note.split()[3] for note in found.notes] == ["LIMIT", "SCALE"]
+    module: dict[str, Any] = {}
+    exec(found.text, module)
+    assert module["softmax"] is not None
 
 
 def test_names_of_the_starters_are_not_replaced() -> None:

@@ -135,26 +135,28 @@ def test_what_never_ends_is_found() -> None:
     ("found", "expected", "sentence"),
     [
         (np.zeros(3), np.zeros((3, 1)), "has shape (3,); expected (3, 1)"),
-        (np.ones(3), 2 * np.ones(3), "off by 0.5"),
-        (np.array([1.0, np.nan]), np.ones(2), "not a number in 1 entries"),
-        (np.array([1.0, np.inf]), np.ones(2), "off by inf"),
+        (np.ones(3), 2 * np.ones(3), "wrong in 3 of 3 entries: at [0] it is 1; expected 2"),
+        (np.array([1.0, np.nan]), np.ones(2), "at [1] it is nan; expected 1"),
+        (np.array([1.0, np.inf]), np.ones(2), "at [1] it is inf; expected 1"),
         (np.ones(2), np.ones(2, int), "expected whole numbers"),
-        (np.array([1, 2]), np.array([1, 3]), "wrong in 1 of 2 entries"),
+        (np.array([1, 2]), np.array([1, 3]), "wrong in 1 of 2 entries: at [1] it is 2; expected 3"),
         (np.array(["a"]), np.ones(1), "expected numbers"),
         (None, 1.0, "is None; expected"),
         ("1", 1.0, "is a str; expected"),
         ([1.0], [1.0, 2.0], "expected 2 values"),
         ("12", [1.0, 2.0], "expected 2 values"),
         ({"a": 1}, {"a": 1, "b": 2}, "expected a table of a, b"),
-        ({"a": 1}, {"a": 2}, "a is wrong in 1 of 1"),
+        ({"a": 1}, {"a": 2}, "a is 1; expected 2"),
         ("yes", "no", "'yes'; expected 'no'"),
-        (1, True, "expected"),
+        (3, 4, "is 3; expected 4"),
+        (float("nan"), 2.5, "is nan; expected 2.5"),
+        ([1.0, 2.0, 3.0], [1.0], "is a list of 3 values; expected 1 value"),
+        ("1", 2, "is a str; expected a number"),
+        ({1: 2}, {1: 2, 3: 4}, "expected a table of 1, 3"),
+        ("a" * 80 + "b" + "c" * 80, "a" * 80 + "d" + "c" * 80, "differs from place 81 on"),
     ],
 )
 def test_what_does_not_agree(found: object, expected: object, sentence: str) -> None:
-    if expected is True:
-        agree(True, True)
-        return
     with pytest.raises(Failure) as caught:
         agree(found, expected)
     assert sentence in str(caught.value)
@@ -219,11 +221,21 @@ def test_the_assignments_are_listed_and_begun(
         "two-layers/scores"
     }
     (tmp_path / "classifiers.py").write_text("def softmax(:\n")
+    assert main(["assignment", "check", "classifiers.py"]) == 2
+    assert "is not Python" in capsys.readouterr().err
+    text = pack("classifiers").starter.replace(
+        'raise NotImplementedError("softmax-loss")', "return softmax(x @ w), 0"
+    )
+    (tmp_path / "classifiers.py").write_text(text)
     assert main(["assignment", "check", "classifiers.py"]) == 1
-    assert "0 of 17 points" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "it asks for another task, too (softmax)" in said
     for words, sentence in (
         (["start", "classifiers", "--out", "mine"], "is there already"),
-        (["check", "solved.py"], "no assignment 'solved'"),
+        (["check", "solved.py"], "--of names the assignment"),
+        (["check", "nofile.py"], "can't be read"),
+        (["check", "mine"], "this is no file"),
+        (["list", "layers"], "'etude assignment start layers' begins one"),
         (["check", "none/classifiers.py"], "can't be read"),
         (["start", "clasifiers"], "did you mean 'classifiers'?"),
         (["start"], "start which assignment?"),

@@ -185,7 +185,7 @@ def test_the_clock_is_the_graders(tier: Tier, tmp_path: Path) -> None:
         with pytest.raises(TimeoutError):
             box.exchange(b"", 1)
         assert time.monotonic() - begun >= 2
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 300
 
 
 OUTLIVING = """

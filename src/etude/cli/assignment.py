@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from etude.cli.tables import Column, Row, print_table
 from etude.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    from etude.courses.grading import Outcome
     from etude.courses.packs import Pack
 
 ACTIONS = ("list", "start", "check", "gate")
@@ -43,6 +45,10 @@ def main(options: argparse.Namespace) -> int:
             f"etude assignment can't '{options.action}'{nearest(options.action, ACTIONS)}"
         )
     if options.action == "list":
+        if options.name:
+            raise UserError(
+                f"list shows all assignments; 'etude assignment start {options.name}' begins one"
+            )
         list_all(options)
         return 0
     if not options.name:
@@ -131,11 +137,14 @@ def check(options: argparse.Namespace) -> int:
     from etude.courses.sandbox import choose
 
     path = Path(options.name)
-    chosen = pack(options.of or path.stem)
     try:
         content = content_of(path)
     except Invalid as error:
         raise UserError(f"{path}: {error}") from None
+    try:
+        chosen = pack(options.of or path.stem)
+    except UserError as error:
+        raise UserError(f"{error}{'' if options.of else '; --of names the assignment'}") from None
     result = grade(
         chosen.exercise(),
         path.name,
@@ -144,24 +153,18 @@ def check(options: argparse.Namespace) -> int:
         student="",
         tier=choose(unsafe=True),
     )
-    right = all(each.verdict == Verdict.PASS for each in result.outcomes)
+    verdicts = {each.verdict for each in result.outcomes}
+    right = verdicts == {Verdict.PASS}
+    if verdicts == {Verdict.INVALID_SUBMISSION} and not options.json:
+        raise UserError(f"{path}: {result.outcomes[0].sentence}")
     if options.json:
         echo(result.encoded().decode(), lines=True)
         return 0 if right else 1 if result.scored else 3
     marks = {Verdict.PASS: "✓", Verdict.NOT_ATTEMPTED: "·"}
     rows = []
     for each in result.outcomes:
-        attempted = each.verdict != Verdict.NOT_ATTEMPTED
-        said = each.sentence if attempted and each.sentence else each.verdict.value
-        lines = "; ".join(each.lines if attempted else [])
-        rows.append(
-            [
-                marks.get(each.verdict, "✗"),
-                each.check,
-                f"{each.earned} of {each.points}",
-                "" if each.verdict == Verdict.PASS else f"{said}{f' ({lines})' if lines else ''}",
-            ]
-        )
+        mark = marks.get(each.verdict, "✗")
+        rows.append([mark, each.check, f"{each.earned} of {each.points}", why(each)])
     columns = [
         Column(""),
         Column("check", wrap=True),
@@ -174,6 +177,22 @@ def check(options: argparse.Namespace) -> int:
     earned = result.public.earned + result.hidden.earned
     echo(f"{earned} of {result.public.possible + result.hidden.possible} points")
     return 0 if right else 1 if result.scored else 3
+
+
+def why(outcome: Outcome) -> str:
+    """Why a check has not passed, in a cell of a table."""
+    from etude.courses.grading import Verdict
+
+    sentence, verdict = outcome.sentence, outcome.verdict
+    if verdict == Verdict.PASS:
+        return ""
+    if verdict == Verdict.NOT_ATTEMPTED:
+        missing = sentence.removeprefix("NotImplementedError: ")
+        if missing in ("", outcome.task):
+            return verdict.value
+        return f"{verdict.value}: it asks for another task, too ({missing})"
+    lines = f" ({'; '.join(outcome.lines)})" if outcome.lines else ""
+    return re.sub(r" {2,}", lambda run: "\xa0" * len(run[0]), sentence or verdict.value) + lines
 
 
 def try_gate(options: argparse.Namespace) -> int:

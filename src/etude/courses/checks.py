@@ -101,26 +101,28 @@ def agree(
 ) -> None:
     """Whether an answer is the expected one.
 
-    Numbers and arrays agree in shape and kind, and in every entry within ``atol`` and ``rtol`` of
-    the expected value. Lists and tables agree entry by entry; all else must be equal.
+    Numbers and arrays agree in shape, and in every entry within ``atol`` and ``rtol`` of the
+    expected value; whole numbers, and truth values as such, exactly. Lists and tables agree entry
+    by entry; all else must be equal.
 
     Raises:
-        Failure: it is not; with shape, type, or the largest relative error.
+        Failure: it is not; with what was found and expected, where they differ most.
     """
     if isinstance(expected, Mapping):
         if not isinstance(found, Mapping) or found.keys() != expected.keys():
-            raise Failure(f"{what} is {_kind(found)}; expected a table of {', '.join(expected)}")
+            names = ", ".join(map(str, expected))
+            raise Failure(f"{what} is {_kind(found)}; expected a table of {names}")
         for name, value in expected.items():
             agree(found[name], value, f"{what}, {name}", rtol=rtol, atol=atol)
     elif isinstance(expected, Sequence) and not isinstance(expected, str):
         if not isinstance(found, Sequence) or isinstance(found, str) or len(found) != len(expected):
-            raise Failure(f"{what} is {_kind(found)}; expected {len(expected)} values")
+            raise Failure(f"{what} is {_kind(found)}; expected {_values(len(expected))}")
         for number, value in enumerate(expected):
             agree(found[number], value, f"{what}, value {number + 1}", rtol=rtol, atol=atol)
     elif isinstance(expected, np.ndarray | np.generic | int | float | complex):
         _agree_in_numbers(found, np.asarray(expected), what, rtol, atol)
     elif type(found) is not type(expected) or found != expected:
-        raise Failure(f"{what} is {_short(found)}; expected {_short(expected)}")
+        raise Failure(f"{what} {_different(found, expected)}")
 
 
 def _agree_in_numbers(
@@ -136,19 +138,23 @@ def _agree_in_numbers(
     if expected.dtype.kind in "biu":
         if array.dtype.kind not in "biu":
             raise Failure(f"{what} holds {array.dtype}; expected whole numbers")
-        wrong = int((array != expected).sum())
-        if wrong:
-            raise Failure(f"{what} is wrong in {wrong} of {expected.size} entries")
+        distances = (array != expected).astype(float)
+    else:
+        with np.errstate(all="ignore"):
+            near = np.isclose(array, expected, rtol=rtol, atol=atol, equal_nan=True)
+            distances = np.where(np.isnan(array), np.inf, np.abs(array - expected))
+            distances = np.where(near, 0.0, np.nan_to_num(distances, nan=np.inf))
+    wrong = int(np.count_nonzero(distances))
+    if not wrong:
         return
-    with np.errstate(all="ignore"):
-        if np.isnan(array).any() and not np.isnan(expected).any():
-            raise Failure(f"{what} is not a number in {int(np.isnan(array).sum())} entries")
-        if not np.allclose(array, expected, rtol=rtol, atol=atol, equal_nan=True):
-            error = np.abs(array - expected) / np.maximum(
-                np.abs(expected), atol / max(rtol, 1e-300)
-            )
-            worst = float(np.nanmax(np.where(np.isfinite(error), error, np.inf)))
-            raise Failure(f"{what} is off by {worst:.2g} of what is expected, where it is worst")
+    place = np.unravel_index(int(distances.argmax()), expected.shape)
+    values = f"{_number(array[place])}; expected {_number(expected[place])}"
+    if not expected.shape:
+        raise Failure(f"{what} is {values}")
+    at = ", ".join(str(int(number)) for number in place)
+    raise Failure(
+        f"{what} is wrong in {wrong} of {_entries(expected.size)}: at [{at}] it is {values}"
+    )
 
 
 def same_answer(
@@ -175,7 +181,7 @@ def values_of(found: Value, count: int) -> Sequence[Value]:
         Failure: it does not, or not of so many.
     """
     if not isinstance(found, list | tuple) or len(found) != count:
-        raise Failure(f"the answer is {_kind(found)}; expected {count} values")
+        raise Failure(f"the answer is {_kind(found)}; expected {_values(count)}")
     return found
 
 
@@ -199,16 +205,43 @@ def array_of(found: Value, shape: tuple[int, ...], what: str = "the answer") -> 
 
 
 def _kind(value: Value) -> str:
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
+    if isinstance(value, np.ndarray | np.generic):
+        return f"an array of shape {value.shape}" if value.shape else "a number"
     if value is None:
         return "None"
-    return f"a {type(value).__name__}"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {_values(len(value))}"
+    name = type(value).__name__
+    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
+
+
+def _values(count: int) -> str:
+    return f"{count} value{'s' * (count != 1)}"
+
+
+def _entries(count: int) -> str:
+    return f"{count} entr{'ies' if count != 1 else 'y'}"
+
+
+def _number(value: Value) -> str:
+    plain = value.item()
+    return repr(plain) if isinstance(plain, bool | int) else f"{plain:.6g}"
+
+
+def _different(found: Value, expected: Value) -> str:
+    """How two things differ; of long texts, from where on."""
+    if isinstance(found, str) and isinstance(expected, str) and max(len(found), len(expected)) > 60:
+        pairs = enumerate(zip(found, expected, strict=False))
+        same = next((i for i, (a, b) in pairs if a != b), min(len(found), len(expected)))
+        begin = max(0, same - 10)
+        parts = [f"…{text[begin : same + 40]}" for text in (found, expected)]
+        return f"differs from place {same + 1} on: {parts[0]!r}; expected {parts[1]!r}"
+    return f"is {_short(found)}; expected {_short(expected)}"
 
 
 def _short(value: Value) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return text if len(text) <= 70 else f"{text[:67]}…"
 
 
 def numeric_gradient(

@@ -7,8 +7,10 @@ in the student's file can't matter:
   its class. The signature, the decorators and all other code are the starter's.
 - of its class, methods that the starter has not.
 - at the level of the module, what these bodies use, and what that uses: imports, functions,
-  classes, and names to which a value is assigned once. What the starter has is never replaced. An
-  import that fails is passed over, because a notebook imports much that no task needs.
+  classes, and all assignments of a value, in their order. What the starter has is never replaced.
+  A value that is given in a block (``if``, ``for``) or beside a name of the starter's is passed
+  over, and said. An import that fails is passed over, because a notebook imports much that no task
+  needs.
 
 Nothing is executed here. What is taken runs in a sandbox only.
 """
@@ -37,6 +39,7 @@ from etude.errors import UserError, printable
 LARGEST = 1_000_000  # bytes of a file that is handed in
 LARGEST_ARCHIVE = 20_000_000
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
 
 
 class Invalid(Exception):
@@ -377,7 +380,8 @@ def _add_used(tree: ast.Module, own: ast.Module, taken: Sequence[ast.stmt]) -> l
     notes = []
     known = {each for statement in tree.body for each in _bound(statement)}
     imports: dict[str, ast.stmt] = {}
-    defined: dict[str, ast.stmt] = {}
+    defined: dict[str, list[ast.stmt]] = {}  # of each name what gives it its value, in order
+    elsewhere: set[str] = set()  # names that get a value where it can't be taken from
     for statement in own.body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
@@ -393,11 +397,14 @@ def _add_used(tree: ast.Module, own: ast.Module, taken: Sequence[ast.stmt]) -> l
                 alone.names = [alias]
                 imports[alias.asname or alias.name.partition(".")[0]] = alone
         elif isinstance(statement, Function | ast.ClassDef):
-            defined.pop(statement.name, None)  # the last one counts, where it stands
-            defined[statement.name] = statement
-        elif (name := _assigned(statement)) is not None:
-            defined.pop(name, None)
-            defined[name] = statement
+            defined[statement.name] = [statement]  # the last one counts
+        else:
+            names = set(_bound(statement))
+            if isinstance(statement, Assignment) and not names & known:
+                for name in names:
+                    defined.setdefault(name, []).append(statement)
+            else:
+                elsewhere |= names
 
     wanted: set[str] = set()
     waiting: list[ast.stmt] = [*taken]
@@ -405,25 +412,19 @@ def _add_used(tree: ast.Module, own: ast.Module, taken: Sequence[ast.stmt]) -> l
         for name in _needed(waiting.pop()) - known - wanted:
             if not name.startswith("__"):
                 wanted.add(name)
-                if name in defined:
-                    waiting.append(defined[name])
+                waiting += defined.get(name, [])
     first = _after_docstring(tree.body)
     tree.body[first:first] = [
         _tried(copy.deepcopy(statement)) for name, statement in imports.items() if name in wanted
     ]
-    tree.body += [copy.deepcopy(each) for name, each in defined.items() if name in wanted]
+    used = {id(each) for name in wanted for each in defined.get(name, [])}
+    tree.body += [copy.deepcopy(each) for each in own.body if id(each) in used]
+    for name in sorted(wanted & elsewhere):
+        notes.append(
+            f"a value of {name} was passed over: it is not given by an assignment at the level of"
+            " the module, or beside a name of the starter's"
+        )
     return list(dict.fromkeys(notes))
-
-
-def _assigned(statement: ast.stmt) -> str | None:
-    """The one name to which a statement assigns a value."""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        target: ast.expr = statement.targets[0]
-    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        target = statement.target
-    else:
-        return None
-    return target.id if isinstance(target, ast.Name) else None
 
 
 def _after_docstring(body: Sequence[ast.stmt]) -> int:
