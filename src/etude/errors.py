@@ -87,7 +87,10 @@ def memory_trouble(error: BaseException, fields: Iterable[str] = ()) -> UserErro
 def nearest(name: str, choices: Iterable[str]) -> str:
     """``"; did you mean 'digits'?"``, or the choices where none is near."""
     choices = sorted(choices)
-    match = difflib.get_close_matches(name, choices, n=1)
+    lower = {choice.lower(): choice for choice in choices}
+    match = difflib.get_close_matches(name, choices, n=1) or difflib.get_close_matches(
+        name.lower(), lower, n=1
+    )
     if match:
-        return f"; did you mean '{match[0]}'?"
+        return f"; did you mean '{lower.get(match[0], match[0])}'?"
     return f"; there is {', '.join(choices)}" if choices else ""

@@ -53,6 +53,16 @@ def test_a_week_is_shown_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("Tue\xa018\xa0Jan")
 
 
+def test_what_an_assignment_demands_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = course(capsys, "show", "CU", "--assignment", "A3")
+    assert code == 0
+    assert "a program" in out
+    assert "instructor" in out
+    assert "etude assignment start evaluation" in out
+    _, out, _ = course(capsys, "show", "CU", "--assignment", "midterm")
+    assert "  1. Find a paper." in out
+
+
 def test_an_edition_is_made_shown_and_put_into_a_calendar(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +88,9 @@ def test_an_edition_is_made_shown_and_put_into_a_calendar(
         (["show"], "show which course?"),
         (["show", "CUHKK"], "did you mean 'CUHK'?"),
         (["list", "OU"], "'etude course show OU'"),
+        (["show", "OU", "--start", "2027-01-19"], "--start is an option of 'etude course new'"),
+        (["list", "--week", "2"], "--week is an option of 'etude course show'"),
+        (["show", "CU", "--assignment", "A9"], "CU has no assignment 'A9'; there is A1"),
         (["new", "OU"], "expected etude course new OU --start DATE --out DIR"),
         (["new", "OU", "--start", "soon", "--out", "x"], "expected a day like 2027-01-19"),
         (["new", "./x.toml", "--start", "2027-01-19", "--out", "x"], "no course './x.toml'"),

@@ -57,5 +57,10 @@ def test_the_path_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert found["study"] == "gpt"
     assert found["before"][-1] == "transformer"
-    assert main(["path", "gtp"]) == 2
-    assert "did you mean 'gpt'?" in capsys.readouterr().err
+    for word, sentence in (
+        ("gtp", "did you mean 'gpt'?"),
+        ("GPT", "did you mean 'gpt'?"),
+        ("wavenet", "is planned, and not built yet"),
+    ):
+        assert main(["path", word]) == 2
+        assert sentence in capsys.readouterr().err

@@ -44,6 +44,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("course", nargs="?", help="a name from 'etude course list', or a path")
     parser.add_argument("--week", type=int, metavar="N", help="show: one week of it")
+    parser.add_argument(
+        "--assignment", metavar="ID", help="show: what one assignment demands, step by step"
+    )
     parser.add_argument("--start", metavar="DATE", help="new: the first day of classes, 2027-01-19")
     parser.add_argument(
         "--out", metavar="PATH", type=Path, help="new: a folder; calendar: a file, '-' to print it"
@@ -55,6 +58,9 @@ def main(options: argparse.Namespace) -> int:
     """List, show, make, or write a calendar."""
     if options.action not in ACTIONS:
         raise UserError(f"etude course can't '{options.action}'{nearest(options.action, ACTIONS)}")
+    for option, action in (("start", "new"), ("week", "show"), ("assignment", "show")):
+        if getattr(options, option) is not None and options.action != action:
+            raise UserError(f"--{option} is an option of 'etude course {action}'")
     if options.action == "list":
         if options.course:
             raise UserError(f"list shows all courses; 'etude course show {options.course}' one")
@@ -127,6 +133,9 @@ def show(edition: Edition, options: argparse.Namespace) -> None:
     course = edition.course
     if options.week is not None:
         show_week(edition, options.week)
+        return
+    if options.assignment is not None:
+        show_assignment(edition, options.assignment)
         return
     begins = f", from {edition.start} on" if edition.start else ""
     echo(f"{course.id} · {course.title} · {course.school}, {course.term}{begins}")
@@ -250,6 +259,36 @@ def show_week(edition: Edition, number: int) -> None:
             for line in lines:
                 say(f"· {line}", indent="    " if heading else "  ")
         echo()
+
+
+def show_assignment(edition: Edition, name: str) -> None:
+    """All that an assignment demands, beside the syllabus's words.
+
+    Raises:
+        UserError: the course has none of that name.
+    """
+    there = {each.id: each for each in edition.course.assignments}
+    if name not in there:
+        raise UserError(f"{edition.course.id} has no assignment '{name}'{nearest(name, there)}")
+    found = there[name]
+    echo(f"{found.id} · {found.title} · due: {when(edition, found)}")
+    say(found.task)
+    for number, step in enumerate(found.steps, 1):
+        say(f"{number}. {step.text}", indent="  ")
+    if found.conditions:
+        echo()
+        judged = {"program": "a program", "instructor": "the instructor"}
+        rows = [[each.text, judged[each.by], f"“{each.words}”"] for each in found.conditions]
+        columns = [
+            Column("condition", wrap=True),
+            Column("judged by", wrap=True),
+            Column("the syllabus", wrap=True, drop=1),
+        ]
+        print_table(columns, rows)
+    if found.studies:
+        say(f"Studies: {', '.join(map(marked, found.studies))}")
+    for pack in found.packs:
+        echo(f"To write: etude assignment start {pack}")
 
 
 def marked(study: str) -> str:

@@ -8,7 +8,9 @@ from etude.catalogue import Catalogue
 from etude.cli.list import seconds
 from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, print_table
+from etude.courses.library import planned
 from etude.courses.paths import after, before
+from etude.errors import UserError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +24,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Print the way, the study last."""
     catalogue = Catalogue()
+    if options.study in planned():
+        raise UserError(
+            f"{options.study} ({planned()[options.study]}) is planned, and not built yet"
+        )
     entry = catalogue[options.study]
     entries = [each for each in catalogue.all() if each.name != entry.name] + [entry]
     way, next_ones = before(entry.name, entries), after(entry.name, entries)

@@ -18,6 +18,7 @@ import inspect
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -97,15 +98,16 @@ class Exercise:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the checks: of their code, their points, and who may see them."""
-        parts = []
+        """SHA-256 of all that judges: the checks, the files in which they stand, the reference."""
+        parts: list[object] = [self.reference.source()]
+        files: dict[str, str] = {}
         for each in self.checks:
-            try:
-                text = inspect.getsource(each.run)
-            except (OSError, TypeError):
-                text = each.run.__code__.co_code.hex()
-            parts.append([each.id, each.points, each.public, text])
-        return _digest(msgspec.json.encode(parts))
+            parts.append([each.id, each.points, each.public, each.run.__code__.co_code.hex()])
+            module = inspect.getmodule(each.run)
+            if module is not None:
+                with suppress(OSError, TypeError):
+                    files[module.__name__] = inspect.getsource(module)
+        return _digest(msgspec.json.encode([*parts, sorted(files.items())]))
 
 
 # -- results ---------------------------------------------------------------------------------------

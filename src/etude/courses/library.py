@@ -50,7 +50,8 @@ def find(name: str) -> Edition:
         if is_edition(path):
             return read_edition(path, course_named)
         return edition_of(read(path))
-    raise UserError(f"no course '{name}'{nearest(name.upper(), NAMES)}, or give a file's path")
+    near = nearest(name.upper(), NAMES)
+    raise UserError(f"no course '{name}'{near}{'' if near.endswith('?') else '; or a file'}")
 
 
 def as_it_was(path: Path, content: bytes) -> Edition:

@@ -104,10 +104,16 @@ def overview(entries: Sequence[Entry]) -> str:
 
 
 def _holding(quick: Sequence[tuple[Entry, Claim, dict[str, Any], dict[str, Any]]]) -> str:
+    """How many claims hold of those that were measured, and how many were not."""
     marks = [_mark(claim, found) for _, claim, _, found in quick]
-    return (
-        marks[0] if len(marks) == 1 else f"{marks.count('✓')} of {len(marks)}" if any(marks) else ""
-    )
+    if len(marks) == 1:
+        return marks[0]
+    measured = [mark for mark in marks if mark]
+    if not measured:
+        return ""
+    waiting = len(marks) - len(measured)
+    held = f"{measured.count('✓')} of {len(measured)}"
+    return f"{held}; {waiting} not yet measured" if waiting else held
 
 
 def _mark(claim: Claim, found: dict[str, Any]) -> str:

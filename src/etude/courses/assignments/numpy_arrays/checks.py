@@ -55,7 +55,14 @@ def padding_that_is_no_number(student: Code, reference: Code, rng: Generator) ->
         lengths[:1] = 0
         for n in range(number):
             x[n, lengths[n] :] = rng.choice([np.nan, np.inf, 1e300])
-        same_answer(student, reference, "masked_mean", x, lengths, what=f"the means of {number}")
+        same_answer(
+            student,
+            reference,
+            "masked_mean",
+            x,
+            lengths,
+            what=f"the table of means of {number} sequences",
+        )
 
 
 # -- shapes ----------------------------------------------------------------------------------------

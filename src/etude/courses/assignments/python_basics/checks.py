@@ -145,7 +145,7 @@ def the_first_of_equals(student: Code, reference: Code, rng: Generator) -> None:
         log = "step,loss\n"
         for row in range(rows):
             log += f"{100 - row},{float(rng.integers(-9, 12)) / 4!r}\n"
-        same_answer(student, reference, "best_of", log, what=f"the best of {rows}")
+        same_answer(student, reference, "best_of", log, what=f"the best of {rows} rows")
     same_answer(
         student, reference, "best_of", "step,loss\n1,1e-05\n2,0.001\n", what="the best of 1e-05"
     )
@@ -165,7 +165,7 @@ def lines_of_any_kind(student: Code, reference: Code, rng: Generator) -> None:
     kinds = ["2", " -3.5e2 ", "", "1,5", "# 4", "   ", "5 6", "7#8", "x # 9", "\t10", "--1", "#"]
     for count in (0, 1, 40):
         text = "\n".join(rng.choice(kinds, count))
-        what = f"the numbers and the wrong lines of {count}"
+        what = f"what was read of {count} lines"
         same_answer(student, reference, "numbers_in", text, what=what)
 
 

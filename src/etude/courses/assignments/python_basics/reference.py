@@ -42,7 +42,7 @@ def count_lines(source: str) -> tuple[int, int, int]:
     Args:
         source: the program; no text in it goes over several lines.
     """
-    # task count-lines, 2 points: Go through the lines, and raise one of three counters for each.
+    # task count-lines, 2 points: Go through the lines, and add 1 to one of three counters for each.
     code = comments = blank = 0
     for line in source.splitlines():
         bare = line.strip()

@@ -126,7 +126,7 @@ class Logistic(Study):
         ]
         run.result({"hessian/smallest": min(smallest)})
 
-        measure = "log-likelihood of an example, less the penalty"
+        measure = "mean log-likelihood − penalty"
         run.figure("climb", convergence(climbs, "maximum", "step", measure))
         run.figure("spectrum", spectra(eigenvalues))
         run.figure("tumours", coefficients_of_tumours(weights["breast_cancer"]))
