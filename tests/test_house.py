@@ -54,6 +54,7 @@ MAY_IMPORT = {
         "known",
     },
     "courses": BASE | {"results", "catalogue", "entry", "study"},
+    "exercises": BASE,
     "cli": BASE
     | {
         "results",
@@ -64,6 +65,7 @@ MAY_IMPORT = {
         "runs",
         "data",
         "courses",
+        "exercises",
         "app",
         "sources",
     },

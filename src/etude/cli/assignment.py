@@ -17,8 +17,8 @@ from etude.cli.tables import Column, Row, print_table
 from etude.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from etude.courses.grading import Outcome
-    from etude.courses.packs import Pack
+    from etude.exercises.grading import Outcome
+    from etude.exercises.packs import Pack
 
 ACTIONS = ("list", "start", "check", "gate")
 
@@ -64,7 +64,7 @@ def main(options: argparse.Namespace) -> int:
 
 def list_all(options: argparse.Namespace) -> None:
     """One row a task."""
-    from etude.courses.packs import names, pack
+    from etude.exercises.packs import names, pack
 
     packs = [pack(name) for name in names()]
     if options.json:
@@ -99,7 +99,7 @@ def begin(options: argparse.Namespace) -> None:
     Raises:
         UserError: one of them is there already, or can't be written.
     """
-    from etude.courses.packs import pack
+    from etude.exercises.packs import pack
 
     chosen = pack(options.name)
     folder = options.out or Path()
@@ -131,10 +131,10 @@ def check(options: argparse.Namespace) -> int:
     Raises:
         UserError: the file is of no assignment, or can't be read.
     """
-    from etude.courses.grading import Verdict, grade
-    from etude.courses.graft import Invalid, content_of
-    from etude.courses.packs import pack
-    from etude.courses.sandbox import choose
+    from etude.exercises.grading import Verdict, grade
+    from etude.exercises.graft import Invalid, content_of
+    from etude.exercises.packs import pack
+    from etude.exercises.tiers import choose
 
     path = Path(options.name)
     try:
@@ -181,7 +181,7 @@ def check(options: argparse.Namespace) -> int:
 
 def why(outcome: Outcome) -> str:
     """Why a check has not passed, in a cell of a table."""
-    from etude.courses.grading import Verdict
+    from etude.exercises.grading import Verdict
 
     sentence, verdict = outcome.sentence, outcome.verdict
     if verdict == Verdict.PASS:
@@ -197,8 +197,8 @@ def why(outcome: Outcome) -> str:
 
 def try_gate(options: argparse.Namespace) -> int:
     """Say what keeps an assignment from being handed out; 1 if anything does."""
-    from etude.courses.gate import gate
-    from etude.courses.packs import pack
+    from etude.exercises.gate import gate
+    from etude.exercises.packs import pack
 
     chosen: Pack = pack(options.name)
     report = gate(chosen)

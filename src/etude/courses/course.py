@@ -57,7 +57,7 @@ class Meeting(Record, frozen=True, kw_only=True):
     out: tuple[Id, ...] = ()  # assignments that are handed out
     due: tuple[Id, ...] = ()  # and those that are handed in
     studies: tuple[Id, ...] = ()
-    packs: tuple[PackName, ...] = ()  # exercises to write (see etude.courses.packs)
+    packs: tuple[PackName, ...] = ()  # exercises to write (see etude.exercises.packs)
     words: str = ""  # the syllabus's own, where they say more
 
 
@@ -102,7 +102,7 @@ class Assignment(Record, frozen=True, kw_only=True):
     optional: bool = False
     either: Id | Literal[""] = ""  # of those that name the same, one is handed in
     studies: tuple[Id, ...] = ()
-    packs: tuple[PackName, ...] = ()  # which it is made of (see etude.courses.packs)
+    packs: tuple[PackName, ...] = ()  # which it is made of (see etude.exercises.packs)
     words: str = ""
 
 

@@ -1,0 +1,1 @@
+"""Exercises: tasks cut out of references that run, the checks that judge them, the sandbox."""

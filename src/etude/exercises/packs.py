@@ -1,0 +1,118 @@
+"""Packs: the assignments that come with Etude, each made from a reference that runs."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from etude.errors import UserError, nearest
+from etude.exercises.checks import Check, Local, checks_of
+from etude.exercises.grading import Exercise
+from etude.exercises.regions import Region, regions_of, starter
+from etude.exercises.sandbox import Limits
+
+HERE = Path(__file__).parent / "assignments"
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One assignment: its text, its reference, its checks.
+
+    Attributes:
+        name: of its folder.
+    """
+
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return HERE / self.name
+
+    @cached_property
+    def text(self) -> str:
+        """What is to be done, as Markdown; the title is its first line."""
+        return (self.folder / "README.md").read_text(encoding="utf-8")
+
+    @property
+    def title(self) -> str:
+        """The first line of its text."""
+        return self.text.partition("\n")[0].removeprefix("# ")
+
+    @cached_property
+    def source(self) -> str:
+        """The reference, with its regions."""
+        return (self.folder / "reference.py").read_text(encoding="utf-8")
+
+    @cached_property
+    def regions(self) -> list[Region]:
+        """The tasks, in their order."""
+        return regions_of(self.source, f"{self.name}/reference.py")
+
+    @property
+    def points(self) -> int:
+        """What it is worth."""
+        return sum(region.points for region in self.regions)
+
+    @cached_property
+    def starter(self) -> str:
+        """The file that a student begins with."""
+        return starter(self.source, f"{self.name}/reference.py")
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        """What the student's code is asked."""
+        return checks_of(importlib.import_module(f"etude.exercises.assignments.{self.name}.checks"))
+
+    def exercise(self) -> Exercise:
+        """What it is for the grader."""
+        packages: tuple[str, ...] = ("numpy",)
+        limits = Limits()
+        if re.search(r"^(?:import|from) torch\b", self.source, re.MULTILINE):
+            packages = ("torch", "numpy")
+            limits = Limits(
+                wall=120.0, cpu=120, memory=4 << 30
+            )  # PyTorch is large, and slow to load
+        return Exercise(self.name, self.reference(), tuple(self.checks), packages, limits)
+
+    def reference(self) -> Local:
+        """The reference, as code that can be called."""
+        return Local(importlib.import_module(f"etude.exercises.assignments.{self.name}.reference"))
+
+    def troubles(self) -> Iterator[str]:
+        """What contradicts itself: a task without a check, points that don't add up."""
+        tasks = {region.id: region for region in self.regions}
+        ids = [check.id for check in self.checks]
+        for name in sorted({name for name in ids if ids.count(name) > 1}):
+            yield f"two checks are called {name}"
+        for check in self.checks:
+            if check.task not in tasks:
+                near = nearest(check.task, tasks)
+                yield f"the check '{check.name}' is about '{check.task}'{near}"
+        for name, region in tasks.items():
+            of = [check for check in self.checks if check.task == name]
+            if sum(check.points for check in of) != region.points:
+                found = sum(check.points for check in of)
+                yield f"task {name} has {region.points} points and checks of {found}"
+            if not any(check.public for check in of):
+                yield f"task {name} has no public check; a student could not see how to begin"
+
+
+def names() -> list[str]:
+    """The packs there are."""
+    return sorted(path.parent.name for path in HERE.glob("*/reference.py"))
+
+
+def pack(name: str) -> Pack:
+    """One of them.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name not in names():
+        raise UserError(f"no assignment '{name}'{nearest(name, names())}")
+    return Pack(name)
