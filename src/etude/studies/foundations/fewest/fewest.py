@@ -148,10 +148,8 @@ class Fewest(Study):
         logits = training.outputs(net, test)
         after = training.accuracy(logits, labels)
 
-        curves: dict[str, list[tuple[float, float]]] = {
-            "convolutional": [],
-            "softmax regression": [],
-        }
+        curves: dict[str, list[tuple[float, float]]]
+        curves = {"convolutional": [], "softmax regression": []}
         for family, learning_rate, other in self.ordinary():
             name = f"{family}/{parameters(other)}"
             self.train_ordinary(run, name, run.place(other), learning_rate, batches)
