@@ -36,7 +36,6 @@ def test_larger_batches_make_fewer_updates_and_a_goal_that_is_missed_gives_no_ra
     assert run.metrics["larger batches/updates"] == 50 + 25 // 5 + 25 // 25
     assert run.metrics["one-cycle/updates"] == 20
     assert "short/steps ratio" not in run.metrics
-    assert not run.verdicts[0].holds
     assert {path.stem for path in run.folder.pictures()} == {
         "comparison",
         "validation",

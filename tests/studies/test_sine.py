@@ -114,3 +114,16 @@ def test_many_fits_at_once_are_each_what_one_is_alone() -> None:
     fits(x)[0].sum().backward()
     gradients = [stacked.grad for stacked in fits.parameters()]
     assert all(g is not None and g[0].any() and not g[1:].any() for g in gradients)
+
+
+def test_the_weights_of_least_squares_leave_no_error_that_a_basis_could_take_up() -> None:
+    torch.manual_seed(0)
+    fits = Fits(Sine().network(bandwidth) for bandwidth in (0.1, 0.7))
+    x, y = drawn(20, 0.1, 2)
+    solved = fits.solved(x, y)
+    assert torch.equal(solved.sigma, fits.sigma.double())
+    x, y = x.double(), y.double()
+    with torch.no_grad():
+        error = y - solved(x)
+        assert (error[:, None] @ solved.phi(x)).abs().max() < 1e-6
+        assert (error**2).sum() < ((y - fits(x)) ** 2).sum()

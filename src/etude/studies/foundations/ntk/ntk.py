@@ -99,7 +99,7 @@ class NTK(Study):
     points: Count = 16  # training points on the circle, of the generated problem
     rows: Count = 100  # training images of the digits 0 and 1
     steps: Count = 300  # steps of full-batch gradient descent
-    learning_rate: Positive = 0.5  # step in units of N / λ_max; above 2 it diverges
+    learning_rate: Positive = 0.5  # step in units of N / λ_max; above 2 the formula diverges
     repeats: Count = 3  # networks of each width, from different seeds
 
     claims = [

@@ -57,7 +57,7 @@ class Regularization(Study):
     learning_rate: Positive = 0.03  # η of every step
     repeats: Count = 8  # draws of images, wrong labels and initial weights for each method
     weight_decay: Amount = 0.03  # λ of the L2 penalty
-    l1: Amount = 0.05  # λ of L1: a step moves each weight by ηλ towards 0
+    l1: Amount = 0.05  # λ of L1: a step moves each weight by ηλ towards 0, without momentum
     l0: Amount = 0.002  # λ of L0, the price of a gate that is open
     gates_rate: Positive = 6.0  # learning rate of log α, the parameters of the gates of L0
     nuclear: Amount = 0.03  # λ of the nuclear norm

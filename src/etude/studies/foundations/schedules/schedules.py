@@ -78,7 +78,6 @@ class Schedules(Study):
     repeats: Count = 5  # runs with each schedule, from different seeds
 
     claims = [
-        Claim("short/steps ratio", at_most=0.5, source="Etude"),
         Claim("cosine/test/accuracy", at_least=0.974, source="Etude"),
         Control(
             "constant/test/accuracy",

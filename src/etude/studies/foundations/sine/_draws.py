@@ -4,6 +4,7 @@ as they begin.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 
@@ -28,12 +29,26 @@ class Fits(nn.Module):
         self.mu = nn.Parameter(torch.stack([net["mu"].detach() for net in nets]))
         self.sigma = nn.Parameter(torch.stack([net["sigma"].detach() for net in nets]))
 
+    def phi(self, x: Tensor) -> Tensor:
+        """The bases of each model at its own points: (fits, rows) → (fits, rows, bases)."""
+        distances = (x[:, :, None] - self.mu[:, None]) ** 2
+        return torch.exp(-distances / self.sigma[:, None] ** 2)
+
     def forward(self, x: Tensor) -> Tensor:
         """The fitted values of each model at its own points: (fits, rows) → (fits, rows)."""
-        distances = (x[:, :, None] - self.mu[:, None]) ** 2
-        phi = torch.exp(-distances / self.sigma[:, None] ** 2)  # (fits, rows, bases)
-        values: Tensor = (phi @ self.w[:, :, None]).squeeze(2) + self.b[:, None]
+        values: Tensor = (self.phi(x) @ self.w[:, :, None]).squeeze(2) + self.b[:, None]
         return values
+
+    def solved(self, x: Tensor, y: Tensor) -> Fits:
+        """The same shapes with the weights of least squares: x and y (fits, rows)."""
+        exact = copy.deepcopy(self).double()
+        with torch.no_grad():
+            phi = exact.phi(x.double())
+            columns = torch.cat([phi, torch.ones_like(phi[:, :, :1])], 2)  # the last one for b
+            best = torch.linalg.lstsq(columns, y.double()[:, :, None]).solution.squeeze(2)
+            exact.w.copy_(best[:, :-1])
+            exact.b.copy_(best[:, -1])
+        return exact
 
     def distances(self) -> Tensor:
         """The root mean square distance of each fit from the sine, (fits,)."""

@@ -127,8 +127,7 @@ class SVM(Study):
         picture = margins(machine, machine.rows, labels, alpha, self.C)
         run.figure("margins", picture, cover=True)
         run.keep(machine)
-        train, test = moons
-        self.descend(run, "moons", train, test, outputs=1)
+        self.maximise_dual(run, "linear/moons", *moons, kernel="linear")
 
     def descend(self, run: Run, name: str, train: Rows, test: Rows, outputs: int) -> nn.Linear:
         """Train a linear machine by stochastic subgradient descent on the primal."""
@@ -179,12 +178,14 @@ class SVM(Study):
         squared = net.weight.square().sum()  # ‖w‖²
         return slack.mean() + squared / (2 * self.C * n)
 
-    def maximise_dual(self, run: Run, name: str, train: Rows, test: Rows) -> KernelMachine:
-        """Train a kernel machine by sequential minimal optimisation of the dual."""
+    def maximise_dual(
+        self, run: Run, name: str, train: Rows, test: Rows, kernel: str = ""
+    ) -> KernelMachine:
+        """Train a kernel machine, by default of the field's kernel, by SMO of the dual."""
         x, label = map(run.place, train)
         x_test, label_test = map(run.place, test)
         x = x.double()
-        machine = run.place(KernelMachine(x, self.kernel, self.gamma, self.degree))
+        machine = run.place(KernelMachine(x, kernel or self.kernel, self.gamma, self.degree))
         y = 2 * label.double() - 1  # ±1
         smo = SMO(machine.k(x, x), y, self.C)
         tens = range(math.ceil(self.smo_steps / 10))
