@@ -86,12 +86,7 @@ class Translation(Study):
     }
     claims = [
         Claim("test/exact", at_least=0.99, source="Etude"),
-        Control(
-            "no attention/test/exact",
-            at_most=0.8,
-            of="test/exact",
-            without="attention, in as many steps",
-        ),
+        Control("no attention/test/exact", at_most=0.8, of="test/exact", without="attention"),
         Claim(
             "test/bleu",
             at_least=35,
