@@ -73,7 +73,7 @@ class GAN(Study):
             "ring/non-saturating/modes",
             at_most=4,
             of="ring/wgan-gp/modes",
-            without="Wasserstein's distance",
+            without="Wasserstein's distance, its penalty and a second step of the critic",
         ),
         Claim("ring/wgan-gp/near a mode", at_least=0.43, source="Etude"),
         Control(

@@ -184,7 +184,10 @@ def smoothing(
         means = [statistics.fmean(values) for values in found[: len(depths)]]
         cell.plot(depths, means, "o-", color=PALETTE[0], label="trained without dropout")
         for name, values, look in zip(
-            [*measured][-2:], found[-2:], ((1, "D", 1.15), (2, "^", 1.35)), strict=True
+            [*measured][len(depths) :],
+            found[len(depths) :],
+            ((1, "D", 1.15), (2, "^", 1.35), (3, "v", 1.6)),
+            strict=True,
         ):
             colour, marker, aside = look
             cell.scatter(

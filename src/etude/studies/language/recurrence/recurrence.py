@@ -54,10 +54,14 @@ class Recurrence(Study):
 
     claims = [
         Claim(
-            "lstm/test/mse", at_most=0.003, source="Hochreiter & Schmidhuber (1997), experiment 4"
+            "lstm/test/mse",
+            at_most=0.003,
+            source="Etude; task after Hochreiter & Schmidhuber (1997)",
         ),
         Claim(
-            "gru/test/mse", at_most=0.001, source="Hochreiter & Schmidhuber (1997), experiment 4"
+            "gru/test/mse",
+            at_most=0.001,
+            source="Etude; task after Hochreiter & Schmidhuber (1997)",
         ),
         Control(
             "rnn/test/mse",

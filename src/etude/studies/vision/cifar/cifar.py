@@ -53,7 +53,7 @@ class Cifar(Study):
     padding: Natural = 2  # augmentation: the largest shift in pixels, into a mirrored border
     mirror: bool = False  # augmentation: mirrors each image in every other epoch; not for letters
     bias_epochs: Natural = 3  # epochs in which the biases of the whitening layer are learned
-    lookahead: Count = 5  # steps between two returns to the slow weights
+    lookahead: Natural = 5  # steps between two returns to the slow weights; 0: there are none
     held_out: Fraction = 0.0833  # fraction of the training data that is kept for validation
 
     scales = {
@@ -134,12 +134,13 @@ class Cifar(Study):
             loss = cross_entropy(logits, labels, label_smoothing=self.smoothing, reduction="sum")
             run.minimise(loss, optimizer, schedule)
             run.log(loss=loss / len(labels))
-            if run.every(self.lookahead):
+            if self.lookahead and run.every(self.lookahead):
                 slow.update(0.95**5 * run.progress**3)
             if run.every(epoch):
                 logits = training.outputs(net, standardise(validation.inputs))
                 run.log(**{"validation/accuracy": training.accuracy(logits, validation.labels)})
-        slow.update(1.0)  # the network ends on the slow weights
+        if self.lookahead:
+            slow.update(1.0)  # the network ends on the slow weights
 
         logits = self.mean_logits(net, validation.inputs)
         accuracy = training.accuracy(logits, validation.labels)
