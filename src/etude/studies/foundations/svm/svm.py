@@ -120,14 +120,16 @@ class SVM(Study):
         picture = figures.filter_grid(templates, title, 10, list("0123456789"), one_scale=True)
         run.figure("templates", picture)
 
-        self.maximise_dual(run, "breast_cancer", *tumours)
-        machine = self.maximise_dual(run, "moons", *moons)
-        labels = run.place(moons[0][1])
+        train, test = tumours
+        self.maximise_dual(run, "breast_cancer", train, test)
+        train, test = moons
+        machine = self.maximise_dual(run, "moons", train, test)
+        labels = run.place(train[1])
         alpha = machine.beta.detach().abs()
         picture = margins(machine, machine.rows, labels, alpha, self.C)
         run.figure("margins", picture, cover=True)
         run.keep(machine)
-        self.maximise_dual(run, "linear/moons", *moons, kernel="linear")
+        self.maximise_dual(run, "linear/moons", train, test, kernel="linear")
 
     def descend(self, run: Run, name: str, train: Rows, test: Rows, outputs: int) -> nn.Linear:
         """Train a linear machine by stochastic subgradient descent on the primal."""
