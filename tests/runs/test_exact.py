@@ -422,6 +422,38 @@ def test_a_loader_with_generators_of_its_own_is_resumed(tmp_path: Path, kept: bo
         assert_resumed_alike(script, tmp_path / str(number), number, whole)
 
 
+class Counted(Dataset[torch.Tensor]):
+    """Items that are counted as they are read."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        self.read += 1
+        return torch.tensor(float(index))
+
+
+def test_what_a_loop_that_ended_has_read_is_not_read_again(tmp_path: Path) -> None:
+    read = []
+
+    def script(run: Run) -> None:
+        first, second = Counted(), Counted()
+        for items in (first, second):
+            for batch in run.steps(DataLoader(items, batch_size=2, shuffle=True), 5):
+                run.log(first=batch[0], chance=torch.rand(()))
+            read.append(items.read)
+        run.result({"after": torch.rand(())})
+
+    whole = perform(script, tmp_path / "whole")
+    assert read == [10, 10]
+    read.clear()
+    assert_resumed_alike(script, tmp_path / "cut", 8, whole)
+    assert read[-2:] == [0, 10]
+
+
 def test_workers_that_outlive_a_pass_are_refused(tmp_path: Path) -> None:
     loader = DataLoader(Noisy(), num_workers=1, persistent_workers=True)
     with (

@@ -362,8 +362,9 @@ class Stage(Generic[T]):
                 self.number, self.step, self._state() | self._log_state()
             )
 
-    def put_back(self, saved: dict[str, Any], *, last: bool) -> None:
-        """Take the state that was saved; ``last``: the run goes on from here.
+    def put_back(self, saved: dict[str, Any], *, last: bool, ended: bool = False) -> None:
+        """Take the state that was saved; ``last``: the run goes on from here; ``ended``: with what
+        comes after this stage.
 
         Raises:
             UserError: it is that of other code.
@@ -378,7 +379,7 @@ class Stage(Generic[T]):
                 f"its checkpoint holds {len(states)} states, the code gives {len(self.parts.parts)}"
             )
         # The batches first: to draw them again may change what is in the state, a generator, say.
-        self._stream.load_state_dict(plain.unpack(saved["batches"]))
+        self._stream.load_state_dict(plain.unpack(saved["batches"]), ended=ended)
         states = shards.scatter(states, self.services.workers, self.services.device)
         try:
             self.parts.put_back(states)
@@ -448,7 +449,7 @@ class Past:
         """Put a stage back to where it was, if it had begun; whether it had ended."""
         if stage.number < len(self.ended):
             last = stage.number + 1 == len(self.ended) and self.partial is None
-            stage.put_back(self.ended[stage.number], last=last)
+            stage.put_back(self.ended[stage.number], last=last, ended=True)
             return True
         if stage.number == len(self.ended) and self.partial:
             stage.put_back(self.partial, last=True)

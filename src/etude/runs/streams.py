@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from etude.errors import UserError
 from etude.runs.plain import GENERATORS, generator_state, put_back_generator
@@ -86,11 +86,11 @@ class Stream(Iterator[T]):
             return {"own": self.batches.state_dict()}  # type: ignore[attr-defined]
         return {"taken": self.taken, "random": self.pass_random}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to where the stream was."""
+    def load_state_dict(self, state: dict[str, Any], *, ended: bool = False) -> None:
+        """Go to where the stream was; ``ended``: nothing more is drawn from it."""
         if "own" in state:
             self.batches.load_state_dict(state["own"])  # type: ignore[attr-defined]
-        elif state["random"] is not None:
+        elif state["random"] is not None and not (ended and self._keeps_nothing()):
             restore_random_state(state["random"])
             for generator, saved in zip(
                 self._generators, state["random"].get("held", ()), strict=False
@@ -99,6 +99,16 @@ class Stream(Iterator[T]):
             self._begin()
             for _ in range(state["taken"]):
                 self.draw(again=False)
+
+    def _keeps_nothing(self) -> bool:
+        """Whether a pass leaves the batches as they were, so that one that is over need not be
+        drawn again for the sake of what comes after it.
+        """
+        plain = isinstance(self.batches, list | tuple | range) or (
+            isinstance(self.batches, DataLoader)
+            and not isinstance(self.batches.dataset, IterableDataset)
+        )
+        return plain and not self._generators
 
     def _begin(self) -> None:
         self.pass_random = None
