@@ -123,6 +123,7 @@ def test_the_weights_of_least_squares_leave_no_error_that_a_basis_could_take_up(
     solved = fits.solved(x, y)
     assert torch.equal(solved.sigma, fits.sigma.double())
     x, y = x.double(), y.double()
+    fits.double()
     with torch.no_grad():
         error = y - solved(x)
         assert (error[:, None] @ solved.phi(x)).abs().max() < 1e-6
