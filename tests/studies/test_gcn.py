@@ -88,9 +88,10 @@ def believed(graph: LabelledGraph, within: float, between: float, rounds: int = 
 def test_the_claim_is_beyond_what_edges_alone_can_give() -> None:
     """Whatever uses them: belief propagation even knows how probable each edge was."""
     reached = []
+    between = 2 * 8 / (3.5 * 400)
     for seed in range(10):
         graph = data.block_model(torch.Generator().manual_seed(seed))
-        right = (believed(graph, 0.03, 0.01) > 0) == graph.labels.bool()
+        right = (believed(graph, 2.5 * between, between) > 0) == graph.labels.bool()
         reached.append(float(right[graph.test].double().mean()))
     claim = next(c for c in GraphConvolution.claims if c.metric == "both/test/accuracy")
     assert sum(reached) / 10 > 0.8
@@ -111,7 +112,7 @@ def test_a_block_model_has_friends_within_classes_and_no_edge_when_they_are_take
     assert len(graph) == 400
     assert 7 < graph.edges.shape[1] / 400 < 9
     same = (graph.labels[graph.edges[0]] == graph.labels[graph.edges[1]]).double().mean()
-    assert 0.70 < same < 0.80, "three times as probable within a class"
+    assert 0.66 < same < 0.77, "2.5 times as probable within a class"
     assert torch.equal(graph.edges.flip(0).unique(dim=1), graph.edges.unique(dim=1)), "both ways"
     x = graph.features.to_dense()
     apart = x[graph.labels == 1].mean(0) - x[graph.labels == 0].mean(0)

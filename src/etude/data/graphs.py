@@ -102,8 +102,8 @@ def karate_club() -> LabelledGraph:
 def block_model(generator: torch.Generator | None = None) -> LabelledGraph:
     """400 nodes of two classes, whose edges say something of the class, and whose features do too.
 
-    Two nodes of one class are joined with three times the probability of two of different ones, so
-    that a node has 8 neighbours on average. The 16 features of a node are the mean of its class
+    Two nodes of one class are joined with 2.5 times the probability of two of different ones, and a
+    node has 8 neighbours on average. The 16 features of a node are the mean of its class
     plus noise N(0, I); the means are u and -u, and u has length 1 and a random direction. Twenty
     nodes a class are labelled, and the others are the test.
 
@@ -114,7 +114,8 @@ def block_model(generator: torch.Generator | None = None) -> LabelledGraph:
     """
     nodes, neighbours, width, labelled = 400, 8, 16, 40
     labels = torch.arange(nodes) % 2
-    among = 2 * neighbours / (4 * nodes) * (1 + 2 * (labels[:, None] == labels))  # (nodes, nodes)
+    between = 2 * neighbours / (3.5 * nodes)
+    among = between * (1 + 1.5 * (labels[:, None] == labels))  # (nodes, nodes)
     joined = torch.rand(nodes, nodes, generator=generator).triu(1) > 1 - among.triu(1)
     one_way = joined.nonzero().T  # (2, edges)
 
