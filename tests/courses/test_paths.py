@@ -29,11 +29,12 @@ def test_a_study_needs_studies_that_are_there_and_never_itself(entry: Entry) -> 
 
 
 @each_study
-def test_what_its_lesson_builds_on_is_needed(entry: Entry) -> None:
+def test_its_lesson_links_what_it_needs(entry: Entry) -> None:
     text = (entry.path.with_name("README.md")).read_text(encoding="utf-8")
     sentence = re.search(r"^Builds on .*?(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
     said = set(LINK.findall(sentence[0].partition(";")[0])) if sentence else set()
     assert said <= {each.name for each in before(entry.name, ENTRIES)}
+    assert said >= set(entry.needs), "a sentence that begins with 'Builds on'"
 
 
 def test_what_follows_is_what_names_it() -> None:
