@@ -9,6 +9,7 @@ import pytest
 import etude
 from etude.catalogue import Catalogue
 from etude.claims import Claim, Control, check_controls
+from etude.entry import Entry
 from etude.errors import UserError
 
 REACHED = Claim("test/accuracy", at_least=0.98)
@@ -20,9 +21,28 @@ def control(**bounds: float) -> Control:
 
 def test_a_control_is_judged_as_a_claim_is() -> None:
     verdict = control(at_most=0.7).judge([0.6, 0.7, 0.5])
-    assert (verdict.mark, verdict.measured) == ("✓", "0.6 ± 0.1")
+    assert (verdict.mark, verdict.measured) == ("✓", "0.6 ± 0.25")
     assert control(at_most=0.7).judge([0.99, 0.99, 0.98]).mark == "✗"
     assert control(at_most=0.7).judge([None]).mark == "✗"
+
+
+def test_what_was_measured_is_told_with_its_interval() -> None:
+    def told(*values: float | None) -> str:
+        return REACHED.judge(values).measured
+
+    assert told() == told(None) == "not measured"
+    assert told(0.5) == "0.5"
+    assert told(0.5, 0.6) == "0.55"  # of two values it would say nothing
+    assert told(0.6, 0.7, 0.5) == "0.6 ± 0.25"  # 4.303 · 0.1 / √3
+    assert told(1.0, 1.0, 1.0) == "1 in all 3"
+
+
+@pytest.mark.parametrize("entry", Catalogue().all(), ids=lambda entry: entry.name)
+def test_what_is_recorded_is_what_its_values_say(entry: Entry) -> None:
+    for found in entry.measured.values():
+        for each in found["claims"]:
+            claim = Claim(each["metric"], at_least=0)
+            assert claim.judge(each["values"]).measured == each["measured"]
 
 
 def test_a_control_says_what_it_is() -> None:

@@ -254,15 +254,15 @@ def test_what_was_measured_is_kept(place: Path, monkeypatch: pytest.MonkeyPatch)
         "✓",
         3,
     )
-    assert a["measured"] == "0.7 ± 0.1"
+    assert a["measured"] == "0.7 ± 0.25"
     assert (b["mark"], b["mean"]) == ("✗", pytest.approx(0.1))
 
 
 def test_the_table_says_what_is_not_measured(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1})
     assert table([entry]).splitlines()[2:] == [
-        "| `tiny` | quick | a ≥ 0.5, mean of 3 | 0.6 ± 0 | ✓ | 1 s | A paper \\| 1 |",
-        "| `tiny` | quick | b ≥ 0.5, mean of 3 | 0.1 ± 0 | ✗ | 1 s |  |",
+        "| `tiny` | quick | a ≥ 0.5, mean of 3 | 0.6 in all 3 | ✓ | 1 s | A paper \\| 1 |",
+        "| `tiny` | quick | b ≥ 0.5, mean of 3 | 0.1 in all 3 | ✗ | 1 s |  |",
         "| `tiny` | full | c ≤ 1, mean of 3 | not yet measured |  |  |  |",
     ]
     assert "the command" in results_page([entry])
@@ -275,7 +275,7 @@ def test_the_table_says_what_is_not_measured(place: Path, monkeypatch: pytest.Mo
 def test_the_overview_has_one_row_a_study(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1})
     assert overview([entry]).splitlines()[2:] == [
-        f"| `tiny` | {entry.title} | a 0.6 ± 0 (≥ 0.5) | 1 of 2 | 1 s | full: not yet |"
+        f"| `tiny` | {entry.title} | a 0.6 in all 3 (≥ 0.5) | 1 of 2 | 1 s | full: not yet |"
     ]
     entry.path.with_name("record.json").unlink()
     entry = Catalogue()[str(entry.path)]
@@ -311,7 +311,7 @@ def test_more_seeds_are_not_replaced_by_fewer(place: Path, monkeypatch: pytest.M
 def test_a_lesson_holds_its_claims(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = recorded(place, monkeypatch, lambda seed: {"a": 0.6, "b": 0.1})
     part = lesson_part(entry)
-    assert "| quick | `a` ≥ 0.5 | 0.6 ± 0 | ✓ | 1 s |" in part.splitlines()
+    assert "| quick | `a` ≥ 0.5 | 0.6 in all 3 | ✓ | 1 s |" in part.splitlines()
     assert "| full | `c` ≤ 1 | not yet measured |  |  |" in part.splitlines()
     assert "`the command`" in part
     assert "cover.webp" not in part

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from etude.catalogue import in_order
-from etude.claims import Claim, Control
+from etude.claims import INTERVAL, Claim, Control
 from etude.entry import Entry
 
 FEATURED = (  # what the README shows: of each topic one at least
@@ -141,10 +141,9 @@ def results_page(entries: Sequence[Entry]) -> str:
             "# Results",
             "",
             (
-                "Every claim beside what was measured: mean ± standard deviation over seeds 0, 1,"
-                " …; ✓ holds, ✗ does not, ? is suspiciously perfect. The time is that of the"
-                " fastest run. This page is written by `etude check … --record`; nothing in it is"
-                " typed by hand."
+                f"Every claim beside what was measured with seeds 0, 1, …: {INTERVAL}. ✓ holds,"
+                " ✗ does not, ? is suspiciously perfect. The time is that of the fastest run. This"
+                " page is written by `etude check … --record`; nothing in it is typed by hand."
             ),
             "",
             table(entries),
@@ -181,7 +180,7 @@ def lesson_part(entry: Entry) -> str:
     lines += ["", _how_to_run(entry)]
     commands = [f"`{found['command']}`" for found in entry.measured.values()]
     if commands:
-        lines += ["", f"Measured by {', '.join(commands)}; ± is one standard deviation over seeds."]
+        lines += ["", f"Measured by {', '.join(commands)}: {INTERVAL}."]
     return "\n".join(lines)
 
 

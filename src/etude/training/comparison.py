@@ -4,14 +4,12 @@ figure.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-import numpy as np
-
+from etude.claims import half_interval
 from etude.figures.intervals import Interval, confidence_intervals
 from etude.runs.run import Run
 
@@ -110,17 +108,5 @@ def compare(
 
 
 def interval(values: list[float]) -> Interval:
-    """The mean and its 95 % interval by Student's t; half its width is NaN for one or two values.
-
-    Of two values the interval is 12.7 standard errors wide, each way: it says nothing, and often
-    contains what can't be, such as an error below 0.
-    """
-    from scipy.special import stdtrit  # its quantile; scipy.stats takes a second to import
-
-    n = len(values)
-    half = (
-        float(stdtrit(n - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(n)
-        if n > 2
-        else math.nan
-    )
-    return Interval(statistics.fmean(values), half, values)
+    """The mean and its 95 % interval; see :func:`etude.claims.half_interval`."""
+    return Interval(statistics.fmean(values), half_interval(values), values)
