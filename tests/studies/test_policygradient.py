@@ -10,12 +10,9 @@ from etude.errors import UserError
 from etude.runs.run import Run
 from etude.studies.agents._environments import Environments
 from etude.studies.agents._rollouts import play
-from etude.studies.agents.policygradient._losses import (
-    advantages,
-    clipped_objective,
-    log_probability,
-)
+from etude.studies.agents.policygradient._losses import advantages, log_probability
 from etude.studies.agents.policygradient.policygradient import PolicyGradient
+from etude.studies.agents.policygradient.ppo import clipped_objective
 
 pytest.importorskip("gymnasium")
 

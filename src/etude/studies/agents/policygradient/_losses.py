@@ -1,4 +1,4 @@
-"""The parts of the losses: advantages, PPO's clipped objective, errors of values, entropy."""
+"""What the methods share: advantages, errors of values, log-probabilities, entropy."""
 
 from __future__ import annotations
 
@@ -37,28 +37,6 @@ def advantages(
         later = torch.addcmul(δ[t], factor[t], later)  # A_t = δ_t + γλ A_{t+1}
         A[t] = later
     return A
-
-
-def clipped_objective(log_new: Tensor, log_old: Tensor, advantage: Tensor, ε: float) -> Tensor:
-    r"""PPO's objective: $\min(\rho A, \mathrm{clip}(\rho, 1 - \epsilon, 1 + \epsilon) A)$.
-
-    ρ is the new probability of an action over the old one. Where a good action has already become
-    so much more probable, or a bad one so much less, that ρ is outside of the clip, the gradient is
-    zero. The minimum leaves changes for the worse unclipped, so that they can be undone.
-
-    Args:
-        log_new: log-probabilities of the actions by the policy that learns, (rows,).
-        log_old: log-probabilities by the policy that chose the actions, (rows,).
-        advantage: (rows,).
-        ε: the clip.
-
-    Returns:
-        What is to be raised for each action, (rows,).
-
-    Source: Schulman, Wolski, Dhariwal, Radford & Klimov (2017), equation 7.
-    """
-    ρ = (log_new - log_old).exp()
-    return torch.minimum(ρ * advantage, ρ.clamp(1 - ε, 1 + ε) * advantage)
 
 
 def value_loss(value: Tensor, old: Tensor, target: Tensor, ε: float = 0.0) -> Tensor:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from etude import (
@@ -34,13 +33,16 @@ from etude.studies.agents._environments import (
     spaces,
 )
 from etude.studies.agents._figures import learning_curves, over_steps
-from etude.studies.agents._rollouts import Rollout, evaluate, play, play_episodes
+from etude.studies.agents._rollouts import Rollout, evaluate
 
 from ._batch import Batch
 from ._diagnostics import diagnostics, diagnostics_figure
 from ._figures import draw_policy
-from ._losses import advantages, clipped_objective, entropy, log_probability, value_loss
+from ._losses import advantages, entropy, value_loss
 from ._noise import measure_noise
+from .a2c import a2c
+from .ppo import ppo
+from .reinforce import reinforce
 
 
 @dataclass
@@ -149,57 +151,15 @@ class PolicyGradient(Study[ActorCritic]):
         net = run.place(self.network())
         optimizer = training.descent(self.optimizer, net, self.learning_rate)
         schedule = LambdaLR(optimizer, lambda _: max(0.0, 1 - envs.steps / steps))
-        iterate = {"ppo": self.ppo, "a2c": self.a2c, "reinforce": self.reinforce}[self.method]
+        iterate = {"ppo": ppo, "a2c": a2c, "reinforce": reinforce}[self.method]
 
         for _ in run.steps(count(), state=(net, optimizer, schedule, envs), name=name):
-            batch = iterate(run, net, optimizer, envs)
+            batch = iterate(self, run, net, optimizer, envs)
             schedule.step()
             run.log(steps=envs.steps, **diagnostics(net, batch, envs, self.clip_ratio))
             if envs.steps >= steps:
                 break
         return net
-
-    def reinforce(
-        self, run: Run, net: ActorCritic, optimizer: Optimizer, envs: Environments
-    ) -> Batch:
-        """Play whole episodes, and make one step along the gradient of the expected return."""
-        rollout = play_episodes(net.sample, envs)
-        batch = self.batch_of(net, rollout, λ=1.0)
-        self.step(run, net, optimizer, batch)
-        return batch
-
-    def a2c(self, run: Run, net: ActorCritic, optimizer: Optimizer, envs: Environments) -> Batch:
-        """Step all copies for a short while, and make one step along the gradient."""
-        rollout = play(net.sample, envs, self.horizon)
-        batch = self.batch_of(net, rollout, self.gae_lambda)
-        self.step(run, net, optimizer, batch)
-        return batch
-
-    def step(self, run: Run, net: ActorCritic, optimizer: Optimizer, batch: Batch) -> None:
-        """One step along the policy gradient: raise log π(a|s) A of the actions that were taken."""
-        steps = batch[torch.randperm(len(batch))]
-        log_policy = net.log_policy(steps.observations)  # (rows, actions)
-        objective = log_probability(log_policy, steps.actions) * steps.advantages
-        losses = self.losses(net, steps, log_policy, objective)
-        run.minimise(losses["loss"], optimizer, clip=self.gradient_clip)
-        run.log(**losses)
-
-    def ppo(self, run: Run, net: ActorCritic, optimizer: Optimizer, envs: Environments) -> Batch:
-        """Step all copies for a while, and make many steps along the clipped objective."""
-        rollout = play(net.sample, envs, self.horizon)
-        batch = self.batch_of(net, rollout, self.gae_lambda)
-
-        for _ in range(self.rollout_epochs):
-            for rows in torch.split(torch.randperm(len(batch)), self.batch):
-                steps = batch[rows]
-                log_policy = net.log_policy(steps.observations)  # (rows, actions)
-                log_new = log_probability(log_policy, steps.actions)
-                log_old = log_probability(steps.log_policy, steps.actions)
-                objective = clipped_objective(log_new, log_old, steps.advantages, self.clip_ratio)
-                losses = self.losses(net, steps, log_policy, objective)
-                run.minimise(losses["loss"], optimizer, clip=self.gradient_clip)
-                run.log(**losses)
-        return batch
 
     @torch.no_grad()
     def batch_of(self, net: ActorCritic, rollout: Rollout, λ: float) -> Batch:
