@@ -59,7 +59,7 @@ def negative_entropy(logits: Tensor) -> Tensor:
 class HardConcrete(nn.Module):
     r"""A random gate from 0 to 1 for each weight, whose probability to be open is learned.
 
-    The gate is $s = \sigma((\log u - \log(1 - u) + \log \alpha) / \beta)$ with $u$ drawn evenly
+    The gate is $s = \sigma((\log u - \log(1 - u) + \log \alpha) / \beta)$ with $u$ uniform
     from 0 to 1, stretched to $(\gamma, \zeta) = (-0.1, 1.1)$ and clipped to 0 and 1. So it is
     exactly 0 or exactly 1 with a positive probability. In evaluation mode
     $s = \sigma(\log \alpha)$.

@@ -61,7 +61,7 @@ class GaussianBases(nn.Module):
 class Sine(Study):
     """Regress a noisy sine on Gaussian bases, by stochastic gradient descent."""
 
-    points: Count = 50  # N, training examples with x drawn evenly at random from 0 to 1
+    points: Count = 50  # N, training examples with x drawn uniformly from 0 to 1
     noise: Amount = 0.1  # σ_noise, standard deviation of what is added to the sine
     bases: Count = 8  # M, number of Gaussians that are added up
     bandwidth: Positive = 0.5  # σ_j of every basis at the start
