@@ -190,3 +190,47 @@ def test_a_closed_file_is_one_sentence(
     monkeypatch.setattr("etude.cli.data.main", closed)
     assert main(["data"]) == 2
     assert capsys.readouterr().err.startswith("etude: /closed/file: Permission denied; expected")
+
+
+LONG = "a" * 300  # more than a file system takes
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["course", "show", f"./{LONG}"],
+        ["course", "new", "OU", "--start", "2027-01-19", "--out", f"deep/{LONG}"],
+        ["course", "calendar", "OU", "--out", LONG],
+        ["assignment", "start", "layers", "--out", LONG],
+        ["assignment", "check", LONG],
+        ["grades", f"./{LONG}"],
+        ["new", LONG],
+        ["show", f"./{LONG}.py"],
+        ["run", f"./{LONG}.py"],
+        ["report", LONG],
+        ["compare", LONG, LONG],
+    ],
+    ids=lambda words: " ".join(words[:2])[:20],
+)
+def test_a_name_that_no_file_can_have_is_one_sentence(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("etude: ")
+    assert LONG in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout", Full())
+    assert main(["path", "gpt"]) == 2
+    assert capsys.readouterr().err == "etude: No space left on device\n"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, Row, print_table
 from etude.errors import UserError, nearest
+from etude.results.files import create
 
 if TYPE_CHECKING:
     from etude.exercises.grading import Outcome
@@ -103,18 +104,11 @@ def begin(options: argparse.Namespace) -> None:
 
     chosen = pack(options.name)
     folder = options.out or Path()
-    files = {f"{chosen.name}.py": chosen.starter, f"{chosen.name}.md": chosen.text}
-    for name in files:
-        if (folder / name).exists():
-            raise UserError(f"{folder / name} is there already; --out names another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            with (folder / name).open("x", encoding="utf-8") as file:
-                file.write(text)
-            echo(folder / name)
-    except OSError as error:
-        raise UserError(f"{folder} can't be written to: {error.strerror}") from None
+    texts = {".py": chosen.starter, ".md": chosen.text}
+    files = {folder / f"{chosen.name}{ending}": text for ending, text in texts.items()}
+    create(files, "--out names another folder")
+    for path in files:
+        echo(path)
     tasks = len(chosen.regions)
     echo(
         f"{tasks} tasks, {chosen.points} points; then"
