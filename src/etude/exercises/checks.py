@@ -12,6 +12,7 @@ of it only the arrays that it returns, so it can't decide its own verdict::
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -172,6 +173,34 @@ def same_answer(
     found = student.call(function, *arguments)
     agree(found, expected, what)
     return found
+
+
+LOOPS = ast.For | ast.AsyncFor | ast.While | ast.comprehension
+DISGUISED = {"map", "filter", "vectorize", "frompyfunc", "apply_along_axis", "apply_over_axes"}
+
+
+def without_loops(student: Code, function: str) -> None:
+    """Require that a function has no loop, nor what it uses of its own file.
+
+    Raises:
+        Failure: it has a ``for``, a ``while``, a comprehension, or a function like ``map``.
+    """
+    parts: dict[str, list[ast.stmt]] = {}
+    for statement in ast.parse(student.source()).body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            parts.setdefault(statement.name, []).append(statement)
+        elif isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                parts.setdefault(ast.unparse(target), []).append(statement)
+    waiting, seen = [function], {function}
+    while waiting:
+        for node in (each for part in parts[waiting.pop()] for each in ast.walk(part)):
+            name = getattr(node, "id", getattr(node, "attr", ""))
+            loops = isinstance(node, LOOPS) or name in DISGUISED
+            require(not loops, f"{function} has a loop; expected array operations only")
+            if name in parts and name not in seen:
+                seen.add(name)
+                waiting.append(name)
 
 
 def values_of(found: Value, count: int) -> Sequence[Value]:

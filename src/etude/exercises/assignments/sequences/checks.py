@@ -77,6 +77,7 @@ def the_gradients_of_your_step(student: Code, reference: Code, rng: Generator) -
             rtol=1e-4,
             atol=1e-6,
         )
+    agree(found, reference.call("rnn_step_backward", by_new, *cell.values()), "the gradients")
 
 
 @check("rnn-backward", points=2)
