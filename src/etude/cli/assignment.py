@@ -120,7 +120,8 @@ def begin(options: argparse.Namespace) -> None:
 def check(options: argparse.Namespace) -> int:
     """Say which tasks of a file are right; 1 where one is not.
 
-    The file is the user's own, so it is run without a sandbox where the machine has none.
+    The file is the user's own, so it is run without a sandbox where the machine has none; that is
+    said.
 
     Raises:
         UserError: the file is of no assignment, or can't be read.
@@ -128,6 +129,7 @@ def check(options: argparse.Namespace) -> int:
     from etude.exercises.grading import Verdict, grade
     from etude.exercises.graft import Invalid, content_of
     from etude.exercises.packs import pack
+    from etude.exercises.sandbox import Tier
     from etude.exercises.tiers import choose
 
     path = Path(options.name)
@@ -147,6 +149,12 @@ def check(options: argparse.Namespace) -> int:
         student="",
         tier=choose(unsafe=True),
     )
+    if result.tier == Tier.C:
+        echo(
+            "There was no sandbox on this machine: the file ran with your own rights, and could do"
+            " whatever you can.",
+            error=True,
+        )
     verdicts = {each.verdict for each in result.outcomes}
     right = verdicts == {Verdict.PASS}
     if verdicts == {Verdict.INVALID_SUBMISSION} and not options.json:
