@@ -257,7 +257,8 @@ def test_what_never_ends_is_found() -> None:
         ([1.0], [1.0, 2.0], "expected 2 values"),
         ("12", [1.0, 2.0], "expected 2 values"),
         ({"a": 1}, {"a": 1, "b": 2}, "expected a table of a, b"),
-        ({"a": 1}, {"a": 2}, "a is 1; expected 2"),
+        ({"a": 1}, {"a": 2}, "'a' of the answer is 1; expected 2"),
+        ([1, 2], [1, 3], "value 2 of the answer is 2; expected 3"),
         ("yes", "no", "'yes'; expected 'no'"),
         (3, 4, "is 3; expected 4"),
         (float("nan"), 2.5, "is nan; expected 2.5"),
@@ -272,6 +273,21 @@ def test_what_does_not_agree(found: object, expected: object, sentence: str) -> 
         agree(found, expected)
     assert sentence in str(caught.value)
     agree(expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (np.zeros(3), "the weights are wrong in 3 of 3 entries"),
+        (np.zeros(2), "the weights have shape"),
+        (None, "the weights are None"),
+        (np.array(["a", "b", "c"]), "the weights hold"),
+    ],
+    ids=range(4),
+)
+def test_several_things_are_wrong(found: object, sentence: str) -> None:
+    with pytest.raises(Failure, match=sentence):
+        agree(found, np.ones(3), "the weights")
 
 
 def test_an_array_is_asked_for() -> None:

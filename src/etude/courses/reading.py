@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from etude.courses.course import Course, Item, LateCap, no_day
-from etude.errors import UserError, nearest
+from etude.errors import UserError, nearest, verb
 
 LARGEST = 1_000_000  # bytes of a course's file
 MOST_DOTS = 50  # of a line: the time that a dotted key takes grows with their square
@@ -171,7 +171,8 @@ def _weights(course: Course) -> Iterator[str]:
 def _sum(name: str, items: list[Item], total: object) -> Iterator[str]:
     missing = [item.id for item in items if item.weight is None]
     if missing:
-        yield f"{name}: {', '.join(missing)} has no weight; expected one, or a decision on it"
+        ids = " and ".join(missing)
+        yield f"{name}: {ids} {verb(ids, 'has')} no weight; expected one, or a decision on it"
     else:
         found = sum(item.weight for item in items if item.weight is not None)
         if found != total:

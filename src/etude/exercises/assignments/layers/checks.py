@@ -86,7 +86,15 @@ def far_from_zero_and_batches_of_one(student: Code, reference: Code, rng: Genera
     )
     same_answer(student, reference, "batch_norm", x[:1], *rest, True, what="a batch of one example")
     same_answer(
-        student, reference, "batch_norm", x, *rest, True, 0.25, 0.3, what="with other numbers,"
+        student,
+        reference,
+        "batch_norm",
+        x,
+        *rest,
+        True,
+        0.25,
+        0.3,
+        what="the answer with other numbers",
     )
 
 
