@@ -84,6 +84,24 @@ def memory_trouble(error: BaseException, fields: Iterable[str] = ()) -> UserErro
     )
 
 
+PLURAL = {"is": "are", "has": "have", "holds": "hold", "differs": "differ"}
+BEHIND = re.compile(  # what stands behind a subject's noun
+    r",| (?:of|for|where|with|without|by|after|before|at|beside|from|to|in|that|along|when)\b"
+)
+
+
+def verb(subject: str, singular: str) -> str:
+    """The verb of a sentence: ``"are"`` for ``"the weights of the layer"`` and ``"is"``.
+
+    Args:
+        subject: in English; its first noun says whether it is one or several.
+        singular: the verb, one of :data:`PLURAL`.
+    """
+    noun = BEHIND.split(subject)[0]
+    several = " and " in noun or re.search(r"(?<![su])(?<!bia)(?<!axi)(?<!basi)s$", noun)
+    return PLURAL[singular] if several else singular
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """``"; did you mean 'digits'?"``, or the choices where none is near."""
     choices = sorted(choices)

@@ -1,12 +1,27 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from etude.cli import main
 from etude.courses.library import NAMES, SYLLABI
+
+OWN = """
+id = "OWN"
+title = "Mine"
+school = "Here"
+term = "Now"
+about = "It is mine."
+"""
+CLASS = """
+[[schedule]]
+title = "Begin"
+dates = [2027-01-18]
+"""
+EDITION = 'base = "OU"\nstart = 2027-01-19\n'
 
 
 def course(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -95,7 +110,7 @@ def test_an_edition_is_made_shown_and_put_into_a_calendar(
         (["new", "OU", "--start", "soon", "--out", "x"], "expected a day like 2027-01-19"),
         (["new", "./x.toml", "--start", "2027-01-19", "--out", "x"], "no course './x.toml'"),
         (["calendar", "NCKU"], "makes an edition that has"),
-        (["calendar", "OU", "--out", "/nowhere/x.ics"], "can't be written"),
+        (["calendar", "OU", "--out", "/dev/null/x.ics"], "can't be written"),
     ],
 )
 def test_mistakes_are_told(
@@ -105,3 +120,71 @@ def test_mistakes_are_told(
     assert (code, out) == (2, "")
     assert sentence in err
     assert err.count("\n") == 1
+
+
+DOTS = ".".join("a" * 50)
+DEEP = "zone = " + f"[\n{{{DOTS} = " * 60 + "1" + "}\n]" * 60  # 3,000 tables within one another
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "sentence"),
+    [
+        (OWN + CLASS.replace("2027", "9999"), ["calendar"], "'Begin': 9999-01-18 is no day of a"),
+        (OWN + CLASS.replace("2027", "0001"), ["show"], "0001-01-18 is no day of a course"),
+        (EDITION.replace("2027", "9999"), ["show"], "the start: 9999-01-19 is no day of a course"),
+        (EDITION + "[due]\nvideo = 9999-01-01T00:00:00", ["show"], "[due] video: 9999-01-01 is"),
+        (EDITION + "[days]\n1 = 0001-01-01", ["show"], "[days] 1: 0001-01-01 is no day"),
+        (EDITION + f"[days]\n{'1' * 5_000} = 2027-01-01", ["show"], "[days]: no class '1"),
+        (EDITION + f"[days]\n1 = 0x{'1' * 5_000}", ["show"], "a number of thousands of digits"),
+        (EDITION + f"[decisions]\n{DEEP}", ["show"], "expected a time zone"),
+        (EDITION + f"[decisions]\nzone = {{ {'a.' * 51}a = 1 }}", ["show"], "line 4 has 51 dots"),
+        ("a.b = 1\n" * 130_000, ["show"], "is too large; expected a course of at most"),
+        (OWN + "schedule = []", ["show", "--week", "3"], "OWN has no week 3; expected a course"),
+    ],
+    ids=range(11),
+)
+def test_a_strangers_course_is_refused_in_a_sentence(
+    text: str, words: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "course.toml").write_text(text)
+    code, out, err = course(capsys, words[0], str(tmp_path), *words[1:])
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_a_file_that_is_too_large_is_not_taken_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def parsed(text: str) -> dict[str, object]:
+        raise AssertionError("it was")
+
+    monkeypatch.setattr("tomllib.loads", parsed)
+    (tmp_path / "course.toml").write_bytes(b"#" * 1_000_001)
+    assert "is too large" in course(capsys, "show", str(tmp_path))[2]
+    (tmp_path / "course.toml").write_bytes(b"a." * 100 + b"b = 1")
+    assert "has 100 dots" in course(capsys, "show", str(tmp_path))[2]
+
+
+def test_a_calendar_holds_nothing_that_a_terminal_obeys(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    evil = r'"a\r\nb\u001b[2J\u202e\u009b"'
+    text = OWN.replace('"Mine"', evil) + CLASS.replace('"Begin"', evil) + f"topics = [{evil}]\n"
+    text += f'[[assignments]]\nid = "A1"\ntitle = {evil}\ntask = {evil}\ndue = 2027-01-20\n'
+    (tmp_path / "course.toml").write_text(text)
+    assert main(["course", "calendar", str(tmp_path), "--out", "-"]) == 0
+    shown = capfdbinary.readouterr().out.decode()
+    assert shown.startswith("BEGIN:VCALENDAR\r\n")
+    assert [sign for sign in shown.replace("\r\n", "") if not sign.isprintable()] == []
+    assert re.search(r"SUMMARY:OWN: a b\\+x1b", shown)
+
+
+@pytest.mark.parametrize("start", ["9999-12-01", "2199-12-30"])
+def test_no_edition_is_left_of_a_year_without_courses(
+    start: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = course(capsys, "new", "OU", "--start", start, "--out", str(tmp_path / "far"))
+    assert code == 2
+    assert "is no day of a course" in err
+    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ import etude
 from etude.cli import main, output
 from etude.cli.output import echo
 from etude.cli.tables import Column, table_lines
-from etude.errors import UserError, printable
+from etude.errors import UserError, printable, verb
 from etude.runs.progress import Progress
 
 CLEAR, TITLE, HIDE = "\x1b[2J", "\x1b]0;owned\x07", "\x9b8m"  # the last: one sign for ESC [
@@ -190,3 +190,78 @@ def test_a_closed_file_is_one_sentence(
     monkeypatch.setattr("etude.cli.data.main", closed)
     assert main(["data"]) == 2
     assert capsys.readouterr().err.startswith("etude: /closed/file: Permission denied; expected")
+
+
+LONG = "a" * 300  # more than a file system takes
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["course", "show", f"./{LONG}"],
+        ["course", "new", "OU", "--start", "2027-01-19", "--out", f"deep/{LONG}"],
+        ["course", "calendar", "OU", "--out", LONG],
+        ["assignment", "start", "layers", "--out", LONG],
+        ["assignment", "check", LONG],
+        ["grades", f"./{LONG}"],
+        ["new", LONG],
+        ["show", f"./{LONG}.py"],
+        ["run", f"./{LONG}.py"],
+        ["report", LONG],
+        ["compare", LONG, LONG],
+    ],
+    ids=lambda words: " ".join(words[:2])[:20],
+)
+def test_a_name_that_no_file_can_have_is_one_sentence(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("etude: ")
+    assert LONG in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout", Full())
+    assert main(["path", "gpt"]) == 2
+    assert capsys.readouterr().err == "etude: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "the weights after step 3",
+        "the distances",
+        "loss and gradient of the old policy",
+        "counts, means and variances",
+        "7 folds of 30",
+        "the gradients, beside differences",
+    ],
+)
+def test_a_plural_has_its_verb(subject: str) -> None:
+    assert [verb(subject, each) for each in ("is", "has", "holds")] == ["are", "have", "hold"]
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "the answer for windows of 3 and stride 2",
+        "the loss of 50 points",
+        "the bias",
+        "value 2 of the weights",
+        "the gradient by x, beside differences of your own layer",
+        "the mean of 2 and 5",
+        "position 0",
+    ],
+)
+def test_a_singular_has_its_verb(subject: str) -> None:
+    assert [verb(subject, each) for each in ("is", "has", "differs")] == ["is", "has", "differs"]

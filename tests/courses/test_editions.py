@@ -159,11 +159,11 @@ def test_what_an_edition_can_not_say(line: str, sentence: str, tmp_path: Path) -
 def test_what_a_course_can_not_say(before: str, after: str, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(OWN)
-    assert read(path).id == "OWN"
+    assert read(path, path.read_bytes()).id == "OWN"
     assert before in OWN
     path.write_text(OWN.replace(before, after))
     with pytest.raises(UserError) as caught:
-        read(path)
+        read(path, path.read_bytes())
     assert sentence in str(caught.value)
     assert str(path) in str(caught.value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -304,3 +305,22 @@ def test_numpy_of_the_grader_is_the_one_it_was() -> None:
     assert issubclass(Failure, Exception)
     assert not issubclass(Trouble, Failure)
     assert RIGHT.keys() == {"softmax", "relu", "momentum"}
+
+
+def test_the_example_for_instructors_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "before-grading.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "reference.py").write_text(REFERENCE, encoding="utf-8")
+    of_small = "from tests.exercises.small import as_the_reference_has_it, rows_sum_to_one\n"
+    (tmp_path / "mine" / "checks.py").write_text(of_small, encoding="utf-8")
+    (tmp_path / "ada.py").write_bytes(handed_in())
+    (tmp_path / "key").write_bytes(b"a key")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    best()
+    exec(code, {})
+    points = "Points(earned=1, possible=1) Points(earned=2, possible=2)"
+    assert capsys.readouterr().out.split(maxsplit=1)[1].strip() == points

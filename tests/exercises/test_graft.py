@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etude.exercises import graft as graft_module
 from etude.exercises.graft import LARGEST, Grafted, Invalid, content_of, graft, parsed, read
 from etude.exercises.regions import frame, regions_of, starter
 from tests.exercises.small import REFERENCE, RIGHT, handed_in
@@ -268,7 +269,11 @@ def test_any_text_is_grafted_or_told_to_be_invalid(text: str) -> None:
     assert {*found.missing, *found.other} <= {"softmax", "relu", "momentum"}
 
 
-def test_a_file_is_read_only_where_it_is_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [graft_module.CAREFULLY, 0], ids=["here", "as on Windows"])
+def test_a_file_is_read_only_where_it_is_one(
+    flags: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graft_module, "CAREFULLY", flags)
     file = tmp_path / "a.py"
     file.write_bytes(b"x = 1")
     assert content_of(file) == b"x = 1"
@@ -281,4 +286,16 @@ def test_a_file_is_read_only_where_it_is_one(tmp_path: Path) -> None:
     with file.open("wb") as opened:
         opened.truncate(1 << 30)
     with pytest.raises(Invalid, match=f"more than {LARGEST:,} bytes"):
+        content_of(file)
+
+
+def test_a_file_that_is_exchanged_while_it_is_opened_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, other = tmp_path / "a.py", tmp_path / "b.py"
+    file.write_bytes(b"x = 1")
+    other.write_bytes(b"a secret")
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest: opened(other, *rest))
+    with pytest.raises(Invalid, match="has changed while it was opened"):
         content_of(file)

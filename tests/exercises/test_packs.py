@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,13 @@ from etude.exercises.checks import (
     check,
     checks_of,
     numeric_gradient,
+    require,
+    without_loops,
 )
 from etude.exercises.gate import NOT_ATTEMPTED, code_of, gate, outcomes
 from etude.exercises.packs import Pack, names, pack
+from etude.exercises.sandbox import Tier
+from etude.exercises.tiers import Choice
 
 each_pack = pytest.mark.parametrize("name", names())
 
@@ -99,6 +104,12 @@ def test_the_gate_refuses() -> None:
     def asks_nothing(student: Code, reference: Code, rng: np.random.Generator) -> None:
         pass
 
+    def is_positive(student: Code, reference: Code, rng: np.random.Generator) -> None:
+        require(student.call("double", 3.0) > 0, "no")
+
+    def is_the_same(student: Code, reference: Code, rng: np.random.Generator) -> None:
+        agree(student.call("double", 0.0), 0.0)
+
     def hidden(student: Code, reference: Code, rng: np.random.Generator) -> None:
         of_a_number.run(student, reference, rng)
 
@@ -112,11 +123,111 @@ def test_the_gate_refuses() -> None:
         asked = Check("double", run.__name__, points, public, run)
         report = gate(Small("small", code=DOUBLE, asked=(asked,)))
         assert any(sentence in trouble for trouble in report.troubles), report.troubles
+    shams = [
+        (sees_nothing, "'double/sees nothing' passes where double returns nothing"),
+        (is_positive, "'double/is positive' passes where double returns ones of the right shape"),
+        (is_the_same, "'double/is the same' passes where double returns argument 1"),
+    ]
+    for run, sentence in shams:
+        asked = Check("double", run.__name__.replace("_", " "), 2, True, run)
+        report = gate(Small("small", code=DOUBLE, asked=(asked,)))
+        assert sentence in report.troubles, report.troubles
     text = "# Small\n\nWrite `twice_of_x = 2 * x`.\n"
     report = gate(Small("small", code=DOUBLE, given=text, asked=(of_a_number,)))
     assert report.troubles == [
         "the text holds a line of the solution of double: twice_of_x = 2 * x"
     ]
+
+
+PAIR = (
+    DOUBLE
+    + '''
+
+def half(x):
+    """Half of x."""
+    # task half, 2 points: Halve it.
+    return x / 2
+    # end of task
+
+
+class Angle:
+    """A full turn is 1."""
+
+    @staticmethod
+    def sine(x):
+        """Its sine."""
+
+        def inner(x):
+            # task sine, 2 points: Call it.
+            return np.sin(2 * np.pi * x)
+            # end of task
+
+        return inner(x)
+'''
+)
+
+
+def test_two_wrong_functions_may_not_agree_with_each_other() -> None:
+    def there_and_back(student: Code, reference: Code, rng: np.random.Generator) -> None:
+        x = float(rng.normal())
+        agree(student.call("half", student.call("double", x)), x)
+
+    def of_any_angle(student: Code, reference: Code, rng: np.random.Generator) -> None:
+        require(student.call("Angle.sine", 0.1) > 0.5, "it is too small")
+
+    asked = (
+        of_a_number,
+        Check("half", "there and back", 2, True, there_and_back),
+        Check("sine", "of any angle", 2, True, of_any_angle),
+    )
+    found = gates.passed_by_shams(Small("small", code="import numpy as np\n" + PAIR, asked=asked))
+    assert [*found] == [
+        "'sine/of any angle' passes where Angle.sine.inner returns ones of the right shape",
+        "'half/there and back' passes where each function returns argument 1",
+        "'sine/of any angle' passes where each function returns ones of the right shape",
+    ]
+
+
+LOOPS = """
+import numpy as np
+def plain(x): return np.exp(x).sum()
+def by_for(x):
+    for each in x: pass
+def by_while(x):
+    while x: x -= 1
+def by_list(x): return [each for each in x]
+def by_generator(x): return sum(each for each in x)
+def by_map(x): return list(map(abs, x))
+def by_vectorize(x): return np.vectorize(abs)(x)
+def by_other(x): return by_for(x)
+def by_inner(x):
+    def inner():
+        return {each: 1 for each in x}
+    return inner()
+short = lambda x: [0 for _ in x]
+def by_lambda(x): return short(x)
+def same(x): return same(plain(x))
+"""
+
+
+@pytest.mark.parametrize("name", re.findall(r"def (\w+)\(x\)", LOOPS))
+def test_loops_are_found(name: str) -> None:
+    code = code_of(LOOPS, "loops")
+    if name in ("plain", "same"):
+        without_loops(code, name)
+        return
+    with pytest.raises(Failure, match=f"{name} has a loop; expected array operations only"):
+        without_loops(code, name)
+
+
+def test_no_array_task_may_be_solved_by_a_loop() -> None:
+    chosen = pack("numpy_arrays")
+    lines = chosen.source.splitlines()
+    for region in reversed(chosen.regions):
+        lines.insert(region.first - 1, " " * region.indent + "for _ in ():\n        pass")
+    found = outcomes(chosen, code_of("\n".join(lines), "loops"))
+    looped = {name.partition("/")[0] for name, said in found.items() if "a loop" in (said or "")}
+    assert looped == {region.id for region in chosen.regions}
 
 
 def test_what_never_ends_is_found() -> None:
@@ -146,7 +257,8 @@ def test_what_never_ends_is_found() -> None:
         ([1.0], [1.0, 2.0], "expected 2 values"),
         ("12", [1.0, 2.0], "expected 2 values"),
         ({"a": 1}, {"a": 1, "b": 2}, "expected a table of a, b"),
-        ({"a": 1}, {"a": 2}, "a is 1; expected 2"),
+        ({"a": 1}, {"a": 2}, "'a' of the answer is 1; expected 2"),
+        ([1, 2], [1, 3], "value 2 of the answer is 2; expected 3"),
         ("yes", "no", "'yes'; expected 'no'"),
         (3, 4, "is 3; expected 4"),
         (float("nan"), 2.5, "is nan; expected 2.5"),
@@ -161,6 +273,21 @@ def test_what_does_not_agree(found: object, expected: object, sentence: str) -> 
         agree(found, expected)
     assert sentence in str(caught.value)
     agree(expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (np.zeros(3), "the weights are wrong in 3 of 3 entries"),
+        (np.zeros(2), "the weights have shape"),
+        (None, "the weights are None"),
+        (np.array(["a", "b", "c"]), "the weights hold"),
+    ],
+    ids=range(4),
+)
+def test_several_things_are_wrong(found: object, sentence: str) -> None:
+    with pytest.raises(Failure, match=sentence):
+        agree(found, np.ones(3), "the weights")
 
 
 def test_an_array_is_asked_for() -> None:
@@ -243,3 +370,14 @@ def test_the_assignments_are_listed_and_begun(
     ):
         assert main(["assignment", *words]) == 2
         assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tier", [Tier.C, Tier.A])
+def test_it_is_said_where_there_was_no_sandbox(
+    tier: Tier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("etude.exercises.tiers.choose", lambda **_: Choice(tier))
+    (tmp_path / "layers.py").write_text("x = 1\n")
+    assert main(["assignment", "check", str(tmp_path / "layers.py")]) == 1
+    err = capsys.readouterr().err
+    assert ("no sandbox on this machine: the file ran with your own rights" in err) == (tier == "C")

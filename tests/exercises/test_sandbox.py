@@ -287,6 +287,22 @@ def test_a_package_that_is_not_there_leaves_nothing_open(tier: Tier, temporary: 
 
 
 @walls
+def test_no_file_gets_another_owner_length_time_or_right(tier: Tier, tmp_path: Path) -> None:
+    held(tier)
+    code = """
+        import os
+        for name, rest in (("chmod", [0]), ("chown", [1, 1]), ("utime", [(1, 1)]),
+                           ("setxattr", [b"user.x", b"y"]), ("lchown", [1, 1]), ("truncate", [0])):
+            try: getattr(os, name)("/nothing", *rest)
+            except OSError as error: print(name, type(error).__name__)
+    """
+    with started(tmp_path, code, tier) as box:
+        said = all_of(box).decode()
+    refused = {line.split()[1] for line in said.splitlines()}
+    assert (len(said.splitlines()), refused) == (6, {"PermissionError"}), said
+
+
+@walls
 def test_code_is_a_user_that_nobody_is(tier: Tier, tmp_path: Path) -> None:
     held(tier)
     if os.geteuid() != 0:

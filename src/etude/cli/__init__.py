@@ -66,8 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except PermissionError as error:
-        complain(f"{error.filename or 'a file'}: {error.strerror}; expected one that you may use")
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        may = "; expected one that you may use" if isinstance(error, PermissionError) else ""
+        complain(f"{what}{error.strerror or error}{may}")
         return 2
     except KeyboardInterrupt:
         return 130

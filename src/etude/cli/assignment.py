@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, Row, print_table
 from etude.errors import UserError, nearest
+from etude.results.files import create
 
 if TYPE_CHECKING:
     from etude.exercises.grading import Outcome
@@ -103,18 +104,11 @@ def begin(options: argparse.Namespace) -> None:
 
     chosen = pack(options.name)
     folder = options.out or Path()
-    files = {f"{chosen.name}.py": chosen.starter, f"{chosen.name}.md": chosen.text}
-    for name in files:
-        if (folder / name).exists():
-            raise UserError(f"{folder / name} is there already; --out names another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            with (folder / name).open("x", encoding="utf-8") as file:
-                file.write(text)
-            echo(folder / name)
-    except OSError as error:
-        raise UserError(f"{folder} can't be written to: {error.strerror}") from None
+    texts = {".py": chosen.starter, ".md": chosen.text}
+    files = {folder / f"{chosen.name}{ending}": text for ending, text in texts.items()}
+    create(files, "--out names another folder")
+    for path in files:
+        echo(path)
     tasks = len(chosen.regions)
     echo(
         f"{tasks} tasks, {chosen.points} points; then"
@@ -126,7 +120,8 @@ def begin(options: argparse.Namespace) -> None:
 def check(options: argparse.Namespace) -> int:
     """Say which tasks of a file are right; 1 where one is not.
 
-    The file is the user's own, so it is run without a sandbox where the machine has none.
+    The file is the user's own, so it is run without a sandbox where the machine has none; that is
+    said.
 
     Raises:
         UserError: the file is of no assignment, or can't be read.
@@ -134,6 +129,7 @@ def check(options: argparse.Namespace) -> int:
     from etude.exercises.grading import Verdict, grade
     from etude.exercises.graft import Invalid, content_of
     from etude.exercises.packs import pack
+    from etude.exercises.sandbox import Tier
     from etude.exercises.tiers import choose
 
     path = Path(options.name)
@@ -153,6 +149,12 @@ def check(options: argparse.Namespace) -> int:
         student="",
         tier=choose(unsafe=True),
     )
+    if result.tier == Tier.C:
+        echo(
+            "There was no sandbox on this machine: the file ran with your own rights, and could do"
+            " whatever you can.",
+            error=True,
+        )
     verdicts = {each.verdict for each in result.outcomes}
     right = verdicts == {Verdict.PASS}
     if verdicts == {Verdict.INVALID_SUBMISSION} and not options.json:

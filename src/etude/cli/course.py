@@ -33,6 +33,7 @@ from etude.courses.words import (
     when,
 )
 from etude.errors import UserError, nearest
+from etude.results.files import create
 
 ACTIONS = ("list", "show", "new", "calendar")
 
@@ -232,10 +233,8 @@ def show_week(edition: Edition, number: int) -> None:
     """
     weeks = by_week(edition.course)
     if number not in weeks:
-        raise UserError(
-            f"{edition.course.id} has no week {number}; expected one from {min(weeks)} to"
-            f" {max(weeks)}"
-        )
+        there = f"one from {min(weeks)} to {max(weeks)}" if weeks else "a course with a schedule"
+        raise UserError(f"{edition.course.id} has no week {number}; expected {there}")
     papers = {paper.id: paper for paper in edition.course.papers}
     for row in weeks[number]:
         echo(f"{days(row)}  {titled(row)}".strip())
@@ -370,15 +369,9 @@ def write_calendar(edition: Edition, options: argparse.Namespace) -> None:
 
     content = calendar(edition)
     if str(options.out) == "-":
-        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.write(content)  # with its own line ends; else nothing in it is obeyed
         sys.stdout.flush()
         return
     path = options.out or Path(f"{edition.course.id.lower()}.ics")
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise UserError(f"{path} is there already; --out names another file") from None
-    except OSError as error:
-        raise UserError(f"{path} can't be written: {error.strerror}") from None
+    create({path: content}, "--out names another file")
     echo(path)

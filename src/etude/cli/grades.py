@@ -50,6 +50,7 @@ from etude.courses.sheet import Change, changes, grades
 from etude.courses.standing import Record, Standing
 from etude.courses.summing import Grade
 from etude.errors import UserError, nearest
+from etude.results.files import create
 
 ACTIONS = ("list", "show", "export", "log", "policy", "reviews", "add")
 
@@ -233,13 +234,7 @@ def write(place: Place, book: Gradebook, options: argparse.Namespace) -> None:
     if str(path) == "-":
         echo(content.decode("utf-8-sig").replace("\r\n", "\n"), lines=True, end="")
         return
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise UserError(f"{path} is there already; --out names another file") from None
-    except OSError as error:
-        raise UserError(f"{path} can't be written: {error.strerror}") from None
+    create({path: content}, "--out names another file")
     echo(path)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from etude.catalogue import Catalogue
 from etude.cli.output import echo
 from etude.errors import UserError
+from etude.results.files import create
 
 TITLE = "A sine through one hidden layer"
 
@@ -122,9 +123,8 @@ def main(options: argparse.Namespace) -> int:
     for taken in (Path(name), Path(f"{name}.py")):
         if taken.exists():
             raise UserError(f"{taken} is there already; expected a name that is free here")
-    for path, text in files.items():
-        Path(path).parent.mkdir(exist_ok=True)
-        Path(path).write_text(text, encoding="utf-8")
+    create({Path(path): text for path, text in files.items()}, "expected a name that is free here")
+    for path in files:
         echo(path)
     place = f"./{name}/" if options.folder else f"./{name}.py"
     echo(

@@ -8,7 +8,7 @@ from icalendar import Calendar, Event
 
 from etude.courses.course import Assignment, Meeting
 from etude.courses.edition import Edition
-from etude.errors import UserError
+from etude.errors import UserError, printable
 
 BY_WORDS = {"cancelled": "No class", "make-up": "Make-up class", "break": "No class"}
 
@@ -17,7 +17,7 @@ def calendar(edition: Edition) -> bytes:
     """The classes and deadlines of an edition, the same bytes each time.
 
     A cancelled class stands there as cancelled. A deadline whose hour or zone is open is a whole
-    day.
+    day. But for line ends there is no sign in it that a terminal would obey.
 
     Raises:
         UserError: no row of its schedule has a date.
@@ -35,12 +35,12 @@ def calendar(edition: Edition) -> bytes:
     file = Calendar()
     file.add("version", "2.0")
     file.add("prodid", "-//Etude//courses//EN")
-    file.add("x-wr-calname", f"{course.id} {course.title}")
+    file.add("x-wr-calname", _line(f"{course.id} {course.title}"))
     for number, row in enumerate(course.schedule, 1):
         for part, day in enumerate(row.dates, 1):
             several = f" ({part} of {len(row.dates)})" if len(row.dates) > 1 else ""
             event = _event(f"{course.id}-{number}-{part}", stamp, day, None)
-            event.add("summary", f"{course.id}: {_summary(row)}{several}")
+            event.add("summary", _line(f"{course.id}: {_summary(row)}{several}"))
             event.add("description", _description(row))
             if row.kind == "cancelled":
                 event.add("status", "CANCELLED")
@@ -49,8 +49,8 @@ def calendar(edition: Edition) -> bytes:
         due = edition.due(assignment)
         if due is not None:
             event = _event(f"{course.id}-{assignment.id}", stamp, _day(due), due)
-            event.add("summary", f"{course.id} {assignment.id} due: {assignment.title}")
-            event.add("description", _hour(assignment, edition))
+            event.add("summary", _line(f"{course.id} {assignment.id} due: {assignment.title}"))
+            event.add("description", _line(_hour(assignment, edition)))
             file.add_component(event)
     days = [day for row in dated for day in row.dates]
     file.add_missing_timezones(min(days), max(days) + timedelta(days=366))  # and not since 1970
@@ -90,7 +90,14 @@ def _description(row: Meeting) -> str:
         "Due": row.due,
         "Studies": row.studies,
     }
-    return "\n".join(f"{name}: {'; '.join(values)}" for name, values in parts.items() if values)
+    return "\n".join(
+        _line(f"{name}: {'; '.join(values)}") for name, values in parts.items() if values
+    )
+
+
+def _line(text: str) -> str:
+    """A text in one line, whoever wrote it."""
+    return printable(" ".join(text.split()))
 
 
 def _hour(assignment: Assignment, edition: Edition) -> str:

@@ -32,6 +32,15 @@ Kind = Literal[
     "make-up",  # a class in place of a cancelled one
 ]
 HELD = ("lecture", "tutorial", "papers", "project", "presentation", "exam", "make-up")
+YEARS = range(1990, 2200)  # in which there are courses
+
+
+def no_day(day: date) -> str:
+    """Why a day can be none of a course's, in a sentence; ``""`` where it can."""
+    if day.year in YEARS:
+        return ""
+    years = f"{YEARS[0]} to {YEARS[-1]}"
+    return f"{day.isoformat()[:10]} is no day of a course; expected a year from {years}"
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

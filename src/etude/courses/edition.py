@@ -23,6 +23,7 @@ An edition is a small file that names the course, the first day and the decision
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
 import zoneinfo
 from collections.abc import Callable, Mapping
@@ -44,8 +45,9 @@ from etude.courses.course import (
     Letter,
     Meeting,
     Record,
+    no_day,
 )
-from etude.courses.reading import decoded, troubles
+from etude.courses.reading import check_size, decoded, troubles
 from etude.errors import UserError, nearest
 
 Value = str | Decimal | Mapping[str, Decimal]
@@ -105,24 +107,26 @@ class _File(Record, frozen=True, kw_only=True):
     late: tuple[Late, ...] = ()  # late rules that the instructor adds
 
 
-def is_edition(path: Path, content: bytes | None = None) -> bool:
-    """Whether a file names a course as its base, and so is no course itself."""
+def is_edition(path: Path, content: bytes) -> bool:
+    """Whether a file names a course as its base, and so is no course itself.
+
+    Raises:
+        UserError: it is too large to be taken apart.
+    """
+    check_size(path, content)
     try:
-        text = path.read_text(encoding="utf-8") if content is None else content.decode()
-        return "base" in tomllib.loads(text)
-    except (OSError, ValueError, RecursionError):
+        return "base" in tomllib.loads(content.decode())
+    except (ValueError, RecursionError):
         return False  # reading it as a course says what is wrong
 
 
-def read_edition(
-    path: Path, course_named: Callable[[str], Course], content: bytes | None = None
-) -> Edition:
-    """An edition from its file.
+def read_edition(path: Path, course_named: Callable[[str], Course], content: bytes) -> Edition:
+    """An edition from what its file holds, or held at another time.
 
     Args:
         path: of the file.
         course_named: finds the course that it is based on.
-        content: what the file held at another time, in place of what it holds now.
+        content: of the file.
 
     Raises:
         UserError: it is none; it decides what is not to be decided; a value is none of its kind.
@@ -169,6 +173,8 @@ def edition_of(
     Raises:
         UserError: a decision, an assignment or a value is none.
     """
+    if start is not None and (said := no_day(start)):
+        raise UserError(f"the start: {said}")
     made: dict[str, Value] = {}
     known = {each.id: each for each in course.decisions}
     for name, value in (decisions or {}).items():
@@ -226,15 +232,17 @@ def _week(row: Meeting, start: date) -> Meeting:
 def _moved(course: Course, days: Mapping[str, Any]) -> Course:
     """A course of which some classes are on other days; in the order of the days."""
     schedule = list(course.schedule)
+    places = {str(number): number - 1 for number in range(1, len(schedule) + 1)}
     for name, value in days.items():
-        if not name.isdecimal() or not 1 <= int(name) <= len(schedule):
+        if name not in places:
             raise UserError(
                 f"[days]: no class '{name}'; expected its number, from 1 to {len(schedule)}"
             )
         day = _day(f"[days] {name}", value)
         if isinstance(day, datetime):
             raise UserError(f"[days] {name} has an hour; expected a day")
-        schedule[int(name) - 1] = msgspec.structs.replace(schedule[int(name) - 1], dates=(day,))
+        row = schedule[places[name]]
+        schedule[places[name]] = msgspec.structs.replace(row, dates=(day,))
     order = [*range(len(schedule))]
     if all(row.dates for row in schedule):
         order.sort(key=lambda number: schedule[number].dates[0])
@@ -290,7 +298,7 @@ def checked(decision: Decision, value: Any) -> Value:
             ):
                 raise UserError(f"{where}: the marks don't fall; expected the best letter first")
             return numbers
-    raise UserError(f"{where} is {value!r}; expected {EXPECTED[decision.kind]}")
+    raise UserError(f"{where} is {_said(value)}; expected {EXPECTED[decision.kind]}")
 
 
 EXPECTED = {
@@ -305,8 +313,16 @@ EXPECTED = {
 
 def _number(where: str, value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"{where} is {value!r}; expected a number")
+        raise UserError(f"{where} is {_said(value)}; expected a number")
     return Decimal(str(value))
+
+
+def _said(value: Any) -> str:
+    """A value of any size and depth, as a sentence may quote it."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _day(where: str, value: Any) -> date | datetime:
@@ -314,9 +330,11 @@ def _day(where: str, value: Any) -> date | datetime:
         raise UserError(f"{where} has a time zone of its own; expected the hour in the course's")
     if not isinstance(value, date):
         raise UserError(
-            f"{where} is {value!r}; expected a day like 2027-02-01, or with its"
+            f"{where} is {_said(value)}; expected a day like 2027-02-01, or with its"
             " hour 2027-02-01T23:59:00"
         )
+    if said := no_day(value):
+        raise UserError(f"{where}: {said}")
     return value
 
 

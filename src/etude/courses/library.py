@@ -9,7 +9,7 @@ import msgspec
 
 from etude.courses.course import Course
 from etude.courses.edition import Edition, edition_of, is_edition, read_edition
-from etude.courses.reading import read
+from etude.courses.reading import content_of, read
 from etude.errors import UserError, nearest
 
 HERE = Path(__file__).parent
@@ -22,7 +22,8 @@ PLANNED = HERE / "planned.toml"  # studies that courses name and that are not bu
 @cache
 def course(name: str) -> Course:
     """One of Etude's own courses, by its id."""
-    return read(HERE / f"{name.lower()}.toml")
+    path = HERE / f"{name.lower()}.toml"
+    return read(path, content_of(path))
 
 
 def all_courses() -> list[Course]:
@@ -47,18 +48,16 @@ def find(name: str) -> Edition:
     if path.suffix == ".toml" or "/" in name:
         if not path.is_file():
             raise UserError(f"there is no course in {path}; 'etude course new' makes one")
-        if is_edition(path):
-            return read_edition(path, course_named)
-        return edition_of(read(path))
+        return as_it_was(path, content_of(path))
     near = nearest(name.upper(), NAMES)
     raise UserError(f"no course '{name}'{near}{'' if near.endswith('?') else '; or a file'}")
 
 
 def as_it_was(path: Path, content: bytes) -> Edition:
-    """A course from what its file held at another time.
+    """A course from what its file holds, or held at another time.
 
     Raises:
-        UserError: that was no course.
+        UserError: that is no course.
     """
     if is_edition(path, content):
         return read_edition(path, course_named, content)

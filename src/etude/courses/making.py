@@ -8,7 +8,9 @@ from pathlib import Path
 
 from etude.courses.course import Course, Decision
 from etude.courses.edition import edition_of
+from etude.courses.reading import troubles
 from etude.errors import UserError
+from etude.results.files import create
 
 EXAMPLES = {
     "zone": '"Europe/Berlin"',
@@ -25,23 +27,23 @@ def make(course: Course, start: date, folder: Path) -> Path:
     words and the answers there are; nothing is decided.
 
     Raises:
-        UserError: the folder has a ``course.toml`` already, or can't be written.
+        UserError: the folder has a ``course.toml`` already, or can't be written; there are no
+            such days.
     """
     path = folder / "course.toml"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text_of(course, start))
-    except FileExistsError:
-        raise UserError(f"{path} is there already; expected a new folder") from None
-    except OSError as error:
-        raise UserError(f"{path} can't be written: {error.strerror}") from None
+    create({path: text_of(course, start)}, "expected a new folder")
     return path
 
 
 def text_of(course: Course, start: date) -> str:
-    """The file's text."""
+    """The file's text.
+
+    Raises:
+        UserError: there are no such days.
+    """
     edition = edition_of(course, start)
+    for trouble in troubles(edition.course):
+        raise UserError(trouble)
     lines = [
         f"# {course.id} · {course.title}, from {start} on.",
         f"# 'etude course show {course.id}' says what its syllabus states; here stands what you"

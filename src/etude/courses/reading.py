@@ -10,17 +10,18 @@ from typing import TypeVar
 
 import msgspec
 
-from etude.courses.course import Course, Item, LateCap
-from etude.errors import UserError, nearest
+from etude.courses.course import Course, Item, LateCap, no_day
+from etude.errors import UserError, nearest, verb
 
 LARGEST = 1_000_000  # bytes of a course's file
+MOST_DOTS = 50  # of a line: the time that a dotted key takes grows with their square
 
 
 T = TypeVar("T")
 
 
-def read(path: Path, content: bytes | None = None) -> Course:
-    """A course from its file, or from what it held at another time.
+def read(path: Path, content: bytes) -> Course:
+    """A course from what its file holds, or held at another time.
 
     Raises:
         UserError: it is no course; with the place in the file and what was expected.
@@ -31,26 +32,46 @@ def read(path: Path, content: bytes | None = None) -> Course:
     return course
 
 
-def decoded(path: Path, kind: type[T], content: bytes | None = None) -> T:
+def content_of(path: Path) -> bytes:
+    """What a course's file holds, as far as it may be of any use.
+
+    Raises:
+        UserError: it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST + 1)
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+
+
+def check_size(path: Path, content: bytes) -> None:
+    """Whether a file can be taken apart in a moment.
+
+    Raises:
+        UserError: it is too large, or has a line that would take too long.
+    """
+    if len(content) > LARGEST:
+        raise UserError(f"{path} is too large; expected a course of at most {LARGEST:,} bytes")
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if (dots := line.count(b".")) > MOST_DOTS:
+            raise UserError(
+                f"{path}, line {number} has {dots:,} dots; expected at most {MOST_DOTS}"
+            )
+
+
+def decoded(path: Path, kind: type[T], content: bytes) -> T:
     """What a TOML file holds, as a record.
 
     Args:
         path: of the file.
         kind: the record.
-        content: what the file held at another time, in place of what it holds now.
+        content: of the file.
 
     Raises:
-        UserError: it can't be read, is no TOML, or lacks or has a key that it should not.
+        UserError: it is too large, no TOML, or lacks or has a key that it should not.
     """
-    if content is None:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{path} can't be read: {error.strerror}") from None
-    if len(content) > LARGEST:
-        raise UserError(
-            f"{path} has {len(content):,} bytes; expected a course of at most {LARGEST:,}"
-        )
+    check_size(path, content)
     try:
         return msgspec.toml.decode(content, type=kind)
     except msgspec.ValidationError as error:
@@ -150,7 +171,8 @@ def _weights(course: Course) -> Iterator[str]:
 def _sum(name: str, items: list[Item], total: object) -> Iterator[str]:
     missing = [item.id for item in items if item.weight is None]
     if missing:
-        yield f"{name}: {', '.join(missing)} has no weight; expected one, or a decision on it"
+        ids = " and ".join(missing)
+        yield f"{name}: {ids} {verb(ids, 'has')} no weight; expected one, or a decision on it"
     else:
         found = sum(item.weight for item in items if item.weight is not None)
         if found != total:
@@ -169,9 +191,16 @@ def _letters(course: Course) -> Iterator[str]:
 
 
 def _order(course: Course) -> Iterator[str]:
-    """Whether the schedule goes forward: rows by their first day, days of a row, weeks."""
+    """Whether the days can be, and the schedule goes forward: rows by their first day, days of a
+    row, weeks.
+    """
+    for assignment in course.assignments:
+        if assignment.due and (said := no_day(assignment.due)):
+            yield f"{assignment.id}: {said}"
     before = None
     for row in course.schedule:
+        for said in filter(None, map(no_day, row.dates)):
+            yield f"'{row.title}': {said}"
         if list(row.dates) != sorted(set(row.dates)):
             yield f"the days of '{row.title}' are out of order"
         if row.dates:

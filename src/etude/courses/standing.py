@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from etude.courses.course import no_day
 from etude.courses.events import (
     Adjusted,
     Drawn,
@@ -32,7 +33,6 @@ from etude.courses.pieces import Pieces
 from etude.courses.student_work import Adjustment, Mark, StudentWork
 from etude.errors import UserError, nearest
 
-YEARS = range(1990, 2200)  # in which there are courses
 MOST_ADDED = 1_000  # marks of an adjustment
 NEXT = {  # states of a proposal, and those that may follow
     "": ("draft", "proposed"),
@@ -165,11 +165,8 @@ class Standing:
                         f"{event.by} marks can't be added; expected at most {MOST_ADDED}"
                     )
             case Submission(at=at) | Extension(until=datetime() as at):
-                if at.year not in YEARS:
-                    raise UserError(
-                        f"{at:%Y-%m-%d} is no day of a course; expected a year from {YEARS[0]} to"
-                        f" {YEARS[-1]}"
-                    )
+                if said := no_day(at):
+                    raise UserError(said)
             case Team():
                 self._check_team(event, pieces)
             case Proposal():

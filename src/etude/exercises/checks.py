@@ -12,6 +12,7 @@ of it only the arrays that it returns, so it can't decide its own verdict::
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
+
+from etude.errors import verb
 
 Value = Any  # an array, a number, a text, None, or a list, tuple or table of such
 
@@ -111,33 +114,35 @@ def agree(
     if isinstance(expected, Mapping):
         if not isinstance(found, Mapping) or found.keys() != expected.keys():
             names = ", ".join(map(str, expected))
-            raise Failure(f"{what} is {_kind(found)}; expected a table of {names}")
+            raise Failure(f"{what} {verb(what, 'is')} {_kind(found)}; expected a table of {names}")
         for name, value in expected.items():
-            agree(found[name], value, f"{what}, {name}", rtol=rtol, atol=atol)
+            agree(found[name], value, f"'{name}' of {what}", rtol=rtol, atol=atol)
     elif isinstance(expected, Sequence) and not isinstance(expected, str):
         if not isinstance(found, Sequence) or isinstance(found, str) or len(found) != len(expected):
-            raise Failure(f"{what} is {_kind(found)}; expected {_values(len(expected))}")
+            raise Failure(
+                f"{what} {verb(what, 'is')} {_kind(found)}; expected {_values(len(expected))}"
+            )
         for number, value in enumerate(expected):
-            agree(found[number], value, f"{what}, value {number + 1}", rtol=rtol, atol=atol)
+            agree(found[number], value, f"value {number + 1} of {what}", rtol=rtol, atol=atol)
     elif isinstance(expected, np.ndarray | np.generic | int | float | complex):
         _agree_in_numbers(found, np.asarray(expected), what, rtol, atol)
     elif type(found) is not type(expected) or found != expected:
-        raise Failure(f"{what} {_different(found, expected)}")
+        raise Failure(_different(found, expected, what))
 
 
 def _agree_in_numbers(
     found: Value, expected: np.ndarray, what: str, rtol: float, atol: float
 ) -> None:
     if not isinstance(found, np.ndarray | np.generic | int | float | complex):
-        raise Failure(f"{what} is {_kind(found)}; expected {_kind(expected)}")
+        raise Failure(f"{what} {verb(what, 'is')} {_kind(found)}; expected {_kind(expected)}")
     array = np.asarray(found)
     if array.shape != expected.shape:
-        raise Failure(f"{what} has shape {array.shape}; expected {expected.shape}")
+        raise Failure(f"{what} {verb(what, 'has')} shape {array.shape}; expected {expected.shape}")
     if array.dtype.kind not in "biufc":
-        raise Failure(f"{what} holds {array.dtype}; expected numbers")
+        raise Failure(f"{what} {verb(what, 'holds')} {array.dtype}; expected numbers")
     if expected.dtype.kind in "biu":
         if array.dtype.kind not in "biu":
-            raise Failure(f"{what} holds {array.dtype}; expected whole numbers")
+            raise Failure(f"{what} {verb(what, 'holds')} {array.dtype}; expected whole numbers")
         distances = (array != expected).astype(float)
     else:
         with np.errstate(all="ignore"):
@@ -150,10 +155,11 @@ def _agree_in_numbers(
     place = np.unravel_index(int(distances.argmax()), expected.shape)
     values = f"{_number(array[place])}; expected {_number(expected[place])}"
     if not expected.shape:
-        raise Failure(f"{what} is {values}")
+        raise Failure(f"{what} {verb(what, 'is')} {values}")
     at = ", ".join(str(int(number)) for number in place)
     raise Failure(
-        f"{what} is wrong in {wrong} of {_entries(expected.size)}: at [{at}] it is {values}"
+        f"{what} {verb(what, 'is')} wrong in {wrong} of {_entries(expected.size)}: at [{at}] it is"
+        f" {values}"
     )
 
 
@@ -172,6 +178,34 @@ def same_answer(
     found = student.call(function, *arguments)
     agree(found, expected, what)
     return found
+
+
+LOOPS = ast.For | ast.AsyncFor | ast.While | ast.comprehension
+DISGUISED = {"map", "filter", "vectorize", "frompyfunc", "apply_along_axis", "apply_over_axes"}
+
+
+def without_loops(student: Code, function: str) -> None:
+    """Require that a function has no loop, nor what it uses of its own file.
+
+    Raises:
+        Failure: it has a ``for``, a ``while``, a comprehension, or a function like ``map``.
+    """
+    parts: dict[str, list[ast.stmt]] = {}
+    for statement in ast.parse(student.source()).body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            parts.setdefault(statement.name, []).append(statement)
+        elif isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                parts.setdefault(ast.unparse(target), []).append(statement)
+    waiting, seen = [function], {function}
+    while waiting:
+        for node in (each for part in parts[waiting.pop()] for each in ast.walk(part)):
+            name = getattr(node, "id", getattr(node, "attr", ""))
+            loops = isinstance(node, LOOPS) or name in DISGUISED
+            require(not loops, f"{function} has a loop; expected array operations only")
+            if name in parts and name not in seen:
+                seen.add(name)
+                waiting.append(name)
 
 
 def values_of(found: Value, count: int) -> Sequence[Value]:
@@ -198,9 +232,9 @@ def array_of(found: Value, shape: tuple[int, ...], what: str = "the answer") -> 
         Failure: it is not.
     """
     if not isinstance(found, np.ndarray | np.generic) or found.dtype.kind not in "biufc":
-        raise Failure(f"{what} is {_kind(found)}; expected an array of numbers")
+        raise Failure(f"{what} {verb(what, 'is')} {_kind(found)}; expected an array of numbers")
     if found.shape != shape:
-        raise Failure(f"{what} has shape {found.shape}; expected {shape}")
+        raise Failure(f"{what} {verb(what, 'has')} shape {found.shape}; expected {shape}")
     return np.asarray(found)
 
 
@@ -228,15 +262,16 @@ def _number(value: Value) -> str:
     return repr(plain) if isinstance(plain, bool | int) else f"{plain:.6g}"
 
 
-def _different(found: Value, expected: Value) -> str:
+def _different(found: Value, expected: Value, what: str) -> str:
     """How two things differ; of long texts, from where on."""
     if isinstance(found, str) and isinstance(expected, str) and max(len(found), len(expected)) > 60:
         pairs = enumerate(zip(found, expected, strict=False))
         same = next((i for i, (a, b) in pairs if a != b), min(len(found), len(expected)))
         begin = max(0, same - 10)
         parts = [f"…{text[begin : same + 40]}" for text in (found, expected)]
-        return f"differs from place {same + 1} on: {parts[0]!r}; expected {parts[1]!r}"
-    return f"is {_short(found)}; expected {_short(expected)}"
+        place = f"from place {same + 1} on: {parts[0]!r}; expected {parts[1]!r}"
+        return f"{what} {verb(what, 'differs')} {place}"
+    return f"{what} {verb(what, 'is')} {_short(found)}; expected {_short(expected)}"
 
 
 def _short(value: Value) -> str:

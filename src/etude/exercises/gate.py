@@ -1,8 +1,9 @@
 """The release gate: what must hold of a pack before a student gets it.
 
 The reference scores everything. The starter scores nothing, and each of its tasks counts as not
-attempted. With one task taken out, a check of it fails. No line of a solution stands in what a
-student gets. Of small mistakes that are put into the solutions, at least four in five are found.
+attempted. With one task taken out, a check of it fails. No check passes a function that only
+returns an argument, zeros or nothing. No line of a solution stands in what a student gets. Of small
+mistakes that are put into the solutions, at least four in five are found.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from etude.exercises.checks import Check, Code, Failure, Local
 from etude.exercises.packs import Pack
 from etude.exercises.regions import Region, starter
+from etude.exercises.shams import in_place, parameters, shams
 
 ENOUGH = 0.8  # of the mistakes are found
 PATIENCE = 5.0  # seconds of the processor's that a check of a wrong solution may take
@@ -69,6 +71,7 @@ def gate(pack: Pack) -> Report:
         found = outcomes(pack, without)
         if all(found[check.id] is None for check in pack.checks if check.task == region.id):
             report.troubles.append(f"no check of task {region.id} fails without its solution")
+    report.troubles += passed_by_shams(pack)
     report.troubles += leaks(pack)
     for region, what, text in mutants(pack):
         if fails(pack, code_of(text, pack.name)):
@@ -87,7 +90,7 @@ def gate(pack: Pack) -> Report:
 NOT_ATTEMPTED = "not attempted"
 
 
-def code_of(text: str, name: str) -> Code:
+def code_of(text: str, name: str) -> Variant:
     """A text of ours as code that can be called. It is executed here: never a student's."""
     module = types.ModuleType(f"{name}_variant")
     exec(compile(text, f"<{name}>", "exec", dont_inherit=True), vars(module))
@@ -134,6 +137,23 @@ def outcome(pack: Pack, check: Check, code: Code) -> str | None:
 def fails(pack: Pack, code: Code) -> bool:
     """Whether any check does not pass; the first that does not is enough."""
     return any(outcome(pack, check, code) is not None for check in pack.checks)
+
+
+def passed_by_shams(pack: Pack) -> Iterator[str]:
+    """Checks that pass what solves nothing."""
+    code = code_of(pack.source, pack.name)
+    alone = [[each] for each in pack.regions]
+    for regions in [*alone, pack.regions] if len(alone) > 1 else alone:
+        tasks = {each.id for each in regions}
+        checks = [check for check in pack.checks if check.task in tasks]
+        who = regions[0].function if len(regions) == 1 else "each function"
+        for sham in shams(parameters(code, regions)):
+            with in_place(code, regions, sham):
+                for check in checks:
+                    sham.right.clear()
+                    passed = outcome(pack, check, code) is None
+                    if passed and not (sham.right and all(sham.right)):
+                        yield f"'{check.id}' passes where {who} {sham.words}"
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import hashlib
 import io
 import os
 import stat
@@ -38,6 +37,12 @@ from etude.exercises.regions import Region
 
 LARGEST = 1_000_000  # bytes of a file that is handed in
 LARGEST_ARCHIVE = 20_000_000
+CAREFULLY = (  # of these, Windows has the last alone
+    getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
 
@@ -52,14 +57,12 @@ class Submission:
 
     Attributes:
         name: of the file.
-        digest: SHA-256 of its bytes.
         text: its Python; of a notebook, its code cells one after the other.
         cells: of a notebook, the line at which each cell begins, and its number.
         notes: what was passed over.
     """
 
     name: str
-    digest: str
     text: str
     cells: tuple[tuple[int, int], ...] = ()
     notes: tuple[str, ...] = ()
@@ -82,12 +85,15 @@ def content_of(path: Path) -> bytes:
         Invalid: it is no file, or too large.
     """
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        about = os.lstat(path)
+        if not stat.S_ISREG(about.st_mode):  # nor is a pipe or a device opened
+            raise Invalid("this is no file; expected a .py, .ipynb or .zip")
+        opened = os.open(path, os.O_RDONLY | CAREFULLY)
     except OSError as error:
         raise Invalid(f"the file can't be read: {error.strerror}") from None
     try:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise Invalid("this is no file; expected a .py, .ipynb or .zip")
+        if not os.path.samestat(about, os.fstat(opened)):
+            raise Invalid("the file has changed while it was opened; try again")
         most = LARGEST_ARCHIVE if path.suffix.lower() == ".zip" else LARGEST
         with os.fdopen(opened, "rb", closefd=False) as file:
             content = file.read(most + 1)
@@ -108,7 +114,6 @@ def read(name: str, content: bytes) -> Submission:
     Raises:
         Invalid: it can't be graded.
     """
-    digest = hashlib.sha256(content).hexdigest()
     said = printable(PurePosixPath(name).name)[:200]
     if name.lower().endswith(".zip"):
         name, content = _of_archive(content)
@@ -128,7 +133,7 @@ def read(name: str, content: bytes) -> Submission:
         text, cells, notes = _of_notebook(text)
     elif not name.lower().endswith(".py"):
         raise Invalid(f"'{said}' is of an unknown kind; expected a .py, .ipynb or .zip")
-    found = Submission(said, digest, text, cells, notes)
+    found = Submission(said, text, cells, notes)
     try:
         parsed(text)
     except SyntaxError as error:

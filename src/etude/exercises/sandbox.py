@@ -184,11 +184,6 @@ class Boxed:
         self._open = True
 
     @property
-    def pid(self) -> int:
-        """The process that is ours: the sandbox's outermost."""
-        return self._process.pid
-
-    @property
     def log(self) -> str:
         """What was printed, as far as it is kept, and may be shown."""
         return printable(self._log.decode(errors="replace"), keep="\n\t")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from etude.errors import UserError
@@ -29,3 +30,46 @@ def whole(path: Path) -> Iterator[Path]:
             part.replace(path)
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror or error}") from error
+
+
+def create(files: Mapping[Path, str | bytes], instead: str) -> None:
+    """Write files that are not there yet, with the folders that they need: all of them whole, or
+    none.
+
+    Args:
+        files: what each is to hold; texts are written in UTF-8.
+        instead: what to do where one of them is there already, for the error.
+
+    Raises:
+        UserError: one is there already, or can't be written; nothing of them stays behind.
+    """
+    with ExitStack() as undone:
+        for path, content in files.items():
+            try:
+                for folder in [each for each in reversed(path.parents) if not each.exists()]:
+                    folder.mkdir()
+                    undone.callback(folder.rmdir)
+                with temporary(path, ".{mark}.part") as part:
+                    part.write_bytes(content.encode() if isinstance(content, str) else content)
+                    _name(part, path)
+                undone.callback(path.unlink)
+            except FileExistsError:
+                raise UserError(f"{path} is there already; {instead}") from None
+            except OSError as error:
+                raise UserError(f"{path} can't be written: {error.strerror or error}") from None
+        undone.pop_all()
+
+
+def _name(part: Path, path: Path) -> None:
+    """Give a file a name that nothing has.
+
+    Raises:
+        FileExistsError: something has it.
+    """
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        path.touch(exist_ok=False)
+        part.replace(path)

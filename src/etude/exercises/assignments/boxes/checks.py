@@ -105,10 +105,17 @@ def many_boxes_equal_scores_none(student: Code, reference: Code, rng: Generator)
         again = student.call("suppress", boxes[kept], scores[kept], threshold)
         agree(again, np.arange(len(expected)), "the places when what was kept is given again")
     half = np.array([[0.0, 0, 2, 1], [0, 0, 1, 1]])
-    agree(student.call("suppress", half, np.ones(2), 0.5), np.arange(2), "at the threshold itself")
-    found = array_of(student.call("suppress", NONE, np.empty(0), 0.5), (0,), "of no boxes, it")
+    agree(
+        student.call("suppress", half, np.ones(2), 0.5),
+        np.arange(2),
+        "the places at the threshold itself",
+    )
+    found = array_of(
+        student.call("suppress", NONE, np.empty(0), 0.5), (0,), "the answer for no boxes"
+    )
     require(
-        found.dtype.kind in "iu", f"of no boxes, it holds {found.dtype}; expected whole numbers"
+        found.dtype.kind in "iu",
+        f"the answer for no boxes holds {found.dtype}; expected whole numbers",
     )
 
 
@@ -185,7 +192,7 @@ def crowds_and_empty_images(student: Code, reference: Code, rng: Generator) -> N
         boxes = truths[rng.integers(0, 6, 25)] + 0.5 * rng.normal(size=(25, 4))
         boxes = np.concatenate([np.minimum(boxes[:, :2], boxes[:, 2:] - 0.1), boxes[:, 2:]], axis=1)
         arguments = (boxes, rng.random(25).round(1), truths, threshold)
-        same_answer(student, reference, "correct_detections", *arguments, what="which are right")
+        same_answer(student, reference, "correct_detections", *arguments, what="the answer")
     half = np.array([[0.0, 0, 1, 1], [0, 0, 2, 1]])
     found = student.call("correct_detections", half[:1], np.ones(1), half[1:], 0.5)
     agree(found, np.array([True]), "a detection at the threshold itself")
@@ -196,7 +203,7 @@ def crowds_and_empty_images(student: Code, reference: Code, rng: Generator) -> N
     agree(found, np.array([True, True]), "two detections of two boxes that are close together")
     for boxes, truths in ((NONE, half), (half, NONE), (NONE, NONE)):
         found = student.call("correct_detections", boxes, np.ones(len(boxes)), truths, 0.5)
-        found = array_of(found, (len(boxes),), "where there is nothing, it")
+        found = array_of(found, (len(boxes),), "the answer for nothing")
         require(not found.any(), "a detection is right where nothing is")
 
 

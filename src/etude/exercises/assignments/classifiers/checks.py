@@ -25,6 +25,7 @@ def a_point_is_at_no_distance_from_itself(student: Code, reference: Code, rng: G
     found = array_of(student.call("distances", a, a), (20, 20), "the distances")
     require(bool(np.isfinite(found).all()), "some distances are no numbers")
     agree(found.diagonal(), np.zeros(20), "the distance of a point from itself", atol=1e-2)
+    agree(found, reference.call("distances", a, a), "the distances of points far apart", atol=1e-2)
 
 
 @check("neighbours", public=True)
@@ -54,13 +55,17 @@ def several_neighbours_and_the_smallest_label_of_equals(
         )
 
 
-def _loss_and_gradient(student: Code, function: str, rng: Generator, penalty: float) -> None:
+def _loss_and_gradient(
+    student: Code, reference: Code, function: str, rng: Generator, penalty: float
+) -> None:
     x, y = _data(rng)
     w = rng.normal(size=(5, 4))
     _, gradient = _pair(student.call(function, w, x, y, penalty))
     found = array_of(gradient, (5, 4), "the gradient")
     expected = numeric_gradient(lambda v: _pair(student.call(function, v, x, y, penalty))[0], w)
     agree(found, expected, "the gradient, beside differences of your loss", rtol=1e-4, atol=1e-6)
+    true = reference.call(function, w, x, y, penalty)[1]
+    agree(found, true, "the gradient, beside that of the true loss,")
 
 
 def _pair(found: object) -> tuple[float, object]:
@@ -89,8 +94,8 @@ def the_loss(student: Code, reference: Code, rng: Generator) -> None:
 
 @check("margin", points=2)
 def the_gradient(student: Code, reference: Code, rng: Generator) -> None:
-    _loss_and_gradient(student, "margin_loss", rng, 0.0)
-    _loss_and_gradient(student, "margin_loss", rng, 0.2)
+    _loss_and_gradient(student, reference, "margin_loss", rng, 0.0)
+    _loss_and_gradient(student, reference, "margin_loss", rng, 0.2)
 
 
 @check("softmax", public=True)
@@ -119,8 +124,8 @@ def the_mean_of_the_logarithms(student: Code, reference: Code, rng: Generator) -
 
 @check("softmax-loss", points=2)
 def its_gradient(student: Code, reference: Code, rng: Generator) -> None:
-    _loss_and_gradient(student, "softmax_loss", rng, 0.0)
-    _loss_and_gradient(student, "softmax_loss", rng, 0.2)
+    _loss_and_gradient(student, reference, "softmax_loss", rng, 0.0)
+    _loss_and_gradient(student, reference, "softmax_loss", rng, 0.2)
 
 
 def _network(rng: Generator) -> tuple[np.ndarray, ...]:

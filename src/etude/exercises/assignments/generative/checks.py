@@ -139,7 +139,9 @@ def with_all_its_noise_it_is_the_posterior(student: Code, reference: Code, rng: 
 def neither_nor_both(student: Code, reference: Code, rng: Generator) -> None:
     with_label, without = rng.normal(size=(2, 3, 4))
     agree(student.call("guided", with_label, without, 0.0), without, "the answer for a scale of 0")
-    agree(student.call("guided", with_label, without, 1.0), with_label, "for a scale of 1, it")
+    agree(
+        student.call("guided", with_label, without, 1.0), with_label, "the answer for a scale of 1"
+    )
 
 
 @check("guidance")

@@ -19,9 +19,13 @@ from etude.exercises.checks import (
     values_of,
 )
 
+TRUE = "the gradient, beside that of the true layer,"
+
 
 def _gradient(found: Value, loss: Callable[[np.ndarray], float], at: np.ndarray, what: str) -> None:
-    """Whether an answer is the gradient of a loss, which the student's own code computes."""
+    """Whether an answer is the gradient of a loss, which the student's own code computes. That
+    alone proves little: a layer that does nothing has a gradient, too.
+    """
     gradient = array_of(found, at.shape, f"the gradient by {what}")
     expected = numeric_gradient(loss, at)
     moves = bool(np.isfinite(expected).all() and expected.any())
@@ -82,7 +86,15 @@ def far_from_zero_and_batches_of_one(student: Code, reference: Code, rng: Genera
     )
     same_answer(student, reference, "batch_norm", x[:1], *rest, True, what="a batch of one example")
     same_answer(
-        student, reference, "batch_norm", x, *rest, True, 0.25, 0.3, what="with other numbers,"
+        student,
+        reference,
+        "batch_norm",
+        x,
+        *rest,
+        True,
+        0.25,
+        0.3,
+        what="the answer with other numbers",
     )
 
 
@@ -99,6 +111,7 @@ def the_gradients_of_your_layer(student: Code, reference: Code, rng: Generator) 
     _gradient(by_x, lambda v: loss(v, gamma, beta), x, "x")
     _gradient(by_gamma, lambda v: loss(x, v, beta), gamma, "gamma")
     _gradient(by_beta, lambda v: loss(x, gamma, v), beta, "beta")
+    same_answer(student, reference, "batch_norm_backward", by_out, x, gamma, what=TRUE)
 
 
 @check("batch-norm-backward", points=2)
@@ -172,6 +185,7 @@ def the_expectation_stays(student: Code, reference: Code, rng: Generator) -> Non
 @check("dropout-backward", public=True)
 def the_gradient_of_your_dropout(student: Code, reference: Code, rng: Generator) -> None:
     x, draws, by_out = rng.normal(size=(3, 4)), rng.random((3, 4)), rng.normal(size=(3, 4))
+    draws[0, 0] = 0.9  # so that something is dropped
     for training in (True, False):
         _gradient(
             student.call("dropout_backward", by_out, draws, 0.7, training),
@@ -181,6 +195,7 @@ def the_gradient_of_your_dropout(student: Code, reference: Code, rng: Generator)
             x,
             "x",
         )
+        same_answer(student, reference, "dropout_backward", by_out, draws, 0.7, training, what=TRUE)
 
 
 @check("dropout-backward")
@@ -247,6 +262,7 @@ def the_gradients_of_your_convolution(student: Code, reference: Code, rng: Gener
     _gradient(by_x, lambda v: loss(v, w, b), x, "x")
     _gradient(by_w, lambda v: loss(x, v, b), w, "w")
     _gradient(by_b, lambda v: loss(x, w, v), b, "the biases")
+    same_answer(student, reference, "conv2d_backward", by_out, x, w, 1, 0, what=TRUE)
 
 
 @check("conv2d-backward", points=3)
@@ -286,6 +302,7 @@ def the_gradient_of_your_pooling(student: Code, reference: Code, rng: Generator)
         return float((out * by_out).sum())
 
     _gradient(student.call("max_pool_backward", by_out, x, 2, 2), loss, x, "x")
+    same_answer(student, reference, "max_pool_backward", by_out, x, 2, 2, what=TRUE)
 
 
 @check("max-pool-backward", points=2)

@@ -121,7 +121,7 @@ def new_centres(points: Array, labels: Integers, centres: Array) -> Array:
     Returns:
         A new array (K, D); a centre without points stays where it is.
     """
-    # task new-centres, 2 points: Do what new_centres_by_loop does without "for". np.add.at adds
+    # task new-centres, 2 points: Do what new_centres_by_loop does without a loop. np.add.at adds
     #   also where an index occurs twice, np.bincount counts.
     sums = np.zeros_like(centres)
     np.add.at(sums, labels, points)

@@ -150,8 +150,10 @@ def any_parameters(student: Code, reference: Code, rng: Generator) -> None:
         agree(student.call("loss_of", parameters, x, y), expected, f"the loss of {n} points")
 
 
-def _gradients(student: Code, parameters: dict[str, np.ndarray], n: int, rng: Generator) -> None:
-    """Compare each gradient with differences of the student's own loss."""
+def _gradients(
+    student: Code, reference: Code, parameters: dict[str, np.ndarray], n: int, rng: Generator
+) -> None:
+    """Compare each gradient with differences of the student's own loss, and with the true one."""
     x, y = _points(rng, n)
     found = student.call("gradients", parameters, x, y)
     if not isinstance(found, dict) or sorted(found) != sorted(SHAPES):
@@ -171,11 +173,12 @@ def _gradients(student: Code, parameters: dict[str, np.ndarray], n: int, rng: Ge
             rtol=1e-4,
             atol=1e-7,
         )
+    agree(found, reference.call("gradients", parameters, x, y), "the gradients")
 
 
 @check("gradients", points=2, public=True)
 def beside_differences(student: Code, reference: Code, rng: Generator) -> None:
-    _gradients(student, _parameters(rng), 9, rng)
+    _gradients(student, reference, _parameters(rng), 9, rng)
 
 
 @check("gradients", points=2)
@@ -183,7 +186,7 @@ def one_point_one_function_and_more_functions_than_points(
     student: Code, reference: Code, rng: Generator
 ) -> None:
     for n, m in ((1, 1), (1, 4), (4, 9), (50, 1), (5, 5)):
-        _gradients(student, _parameters(rng, m), n, rng)
+        _gradients(student, reference, _parameters(rng, m), n, rng)
     x, y = _points(rng, 40)
     parameters = _parameters(rng, 6)
     expected = reference.call("gradients", parameters, x, y)

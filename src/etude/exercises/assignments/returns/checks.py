@@ -34,8 +34,16 @@ def long_episodes_and_extreme_discounts(student: Code, reference: Code, rng: Gen
     for gamma in (0.01, 0.5, 1.0):
         what = f"the returns of 400 steps with a discount of {gamma}"
         same_answer(student, reference, "discounted_returns", rewards, gamma, what=what)
-    agree(student.call("discounted_returns", rewards, 0.0), rewards, "with a discount of 0, it")
-    agree(student.call("discounted_returns", np.empty(0), 0.9), np.empty(0), "without steps, it")
+    agree(
+        student.call("discounted_returns", rewards, 0.0),
+        rewards,
+        "the returns with a discount of 0",
+    )
+    agree(
+        student.call("discounted_returns", np.empty(0), 0.9),
+        np.empty(0),
+        "the returns without steps",
+    )
 
 
 def _steps(rng: Generator, n: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -68,7 +76,14 @@ def two_steps_ahead(student: Code, reference: Code, rng: Generator) -> None:
     agree(found, np.array([4, 4.5, 5]), "the returns of two steps")
     rewards, values = rng.normal(size=7), rng.normal(size=8)
     same_answer(
-        student, reference, "n_step_returns", rewards, values, 3, 0.9, what="of three steps, it"
+        student,
+        reference,
+        "n_step_returns",
+        rewards,
+        values,
+        3,
+        0.9,
+        what="the returns of three steps",
     )
 
 

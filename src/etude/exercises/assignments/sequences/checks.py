@@ -77,6 +77,7 @@ def the_gradients_of_your_step(student: Code, reference: Code, rng: Generator) -
             rtol=1e-4,
             atol=1e-6,
         )
+    agree(found, reference.call("rnn_step_backward", by_new, *cell.values()), "the gradients")
 
 
 @check("rnn-backward", points=2)
@@ -161,9 +162,7 @@ def masks_of_any_kind_and_many_axes(student: Code, reference: Code, rng: Generat
     same_answer(student, reference, "attention", q, k, v, mask)
     mask[0, 0, 1] = False
     found = student.call("attention", q, k, v, mask)
-    agree(
-        found, reference.call("attention", q, k, v, mask), "where a query sees no key, the answer"
-    )
+    agree(found, reference.call("attention", q, k, v, mask), "the answer where a query sees no key")
 
 
 @check("attention")
