@@ -247,6 +247,56 @@ def test_a_late_team_is_late_for_all_its_members(path: Path) -> None:
         assert [g.marks for g in grades(book.standing, edition).values()] == [40, 40, 40, 40]
 
 
+def test_a_mark_never_goes_to_another_team_of_that_name(path: Path) -> None:
+    """Of two teams 1 and two teams 2, of A1 and of the project, each mark finds its own."""
+    runs = [HandMark(team=t, work="runs", earned=Decimal(e)) for t, e in (("1", 80), ("2", 60))]
+    with Gradebook(path, CUHK) as book:
+        book.append([Enrolment(student=s) for s in "abcdef"], who="me")
+        teams = {
+            ("A1", "1"): "ab",
+            ("A1", "2"): "cd",
+            ("project", "1"): "cd",
+            ("project", "2"): "e",
+        }
+        made = [Team(team=t, members=tuple(who), of=of) for (of, t), who in teams.items()]
+        book.append(made, who="me")
+        book.append([*runs, HandMark(team="1", work="A1", earned=Decimal(50))], who="me")
+        for work in ("midterm", "outside", "A2"):  # handed in by none of the two
+            with pytest.raises(UserError, match="team '1' is one of A1 and of project, and which"):
+                book.append([HandMark(team="1", work=work, earned=Decimal(9))], who="me")
+        with pytest.raises(UserError, match="team '2' is one of A1 and of project, and which"):
+            book.append([Submission(team="2", work="A2", at=NOW)], who="me")
+        expected = {"a": {"A1": 50}, "b": {"A1": 50}, "c": {"runs": 80}, "d": {"runs": 80}}
+        expected |= {"e": {"runs": 60}, "f": {}}
+        for pieces in (CUHK, None):  # what was kept means the same without the course's pieces
+            with Gradebook(path, pieces) as again:
+                assert {
+                    student: {work: each.mark.earned for work, each in record.marks.items()}
+                    for student, record in again.standing.students.items()
+                } == expected
+        book.append([Team(team="3", members=("f",))], who="me")  # one for all assignments
+        book.append([HandMark(team="3", work="outside", earned=Decimal(70))], who="me")
+        assert book.standing.students["f"].marks["outside"].mark.earned == 70
+
+
+def test_a_team_of_a_chosen_project_is_marked_by_the_choice(path: Path) -> None:
+    """CU's final project is final-1 or final-2; OU's progress is no part of the proposal."""
+    with Gradebook(path, CU) as book:
+        book.append([Enrolment(student=s) for s in "ab"], who="me")
+        book.append([Team(team="1", members=("a",), of="final-2")], who="me")
+        book.append([HandMark(team="1", work="final", earned=Decimal(80))], who="me")
+        with pytest.raises(UserError, match="team '1' is one of final-2, and which"):
+            book.append([HandMark(team="1", work="final-1", earned=Decimal(80))], who="me")
+        assert [len(book.standing.students[s].marks) for s in "ab"] == [1, 0]
+        with pytest.raises(UserError, match="team '1' is one of final-2, and which"):
+            book.preview([HandMark(team="1", work="midterm", earned=Decimal(80))], who="me")
+    with Gradebook(path.with_name("ou.db"), Pieces(course("OU"))) as book:
+        book.append([Enrolment(student="a")], who="me")
+        book.append([Team(team="1", members=("a",), of="proposal")], who="me")
+        with pytest.raises(UserError, match="team '1' is one of proposal, and which"):
+            book.append([HandMark(team="1", work="progress", earned=Decimal(80))], who="me")
+
+
 def test_a_regrade_is_seen_before_it_is_kept(book: Gradebook) -> None:
     edition = decided("CU")
     book.append([mark(s, "A1", "50") for s in ("s1", "s2")], who="me")

@@ -27,6 +27,7 @@ from etude.courses.events import (
     Team,
 )
 from etude.courses.gradebook import Gradebook
+from etude.courses.pieces import Pieces
 from etude.courses.roster import enrolled, mark_of, read_marks, read_roster
 from etude.courses.standing import Standing
 from etude.errors import UserError
@@ -59,12 +60,13 @@ def makers_of(
     }
 
 
-def changes_marks(events: Sequence[Event], standing: Standing) -> bool:
+def changes_marks(events: Sequence[Event], standing: Standing, pieces: Pieces) -> bool:
     """Whether events change marks that are there."""
     for event in events:
         if isinstance(event, Grading | HandMark):
             team = event.team
-            for student in standing.members(team, event.work) if team else [event.student]:
+            students = standing.members(team, event.work, pieces) if team else [event.student]
+            for student in students:
                 record = standing.students.get(student)
                 before = record.marks.get(event.work) if record else None
                 if before and (before.mark.earned, before.mark.most) != (event.earned, event.most):

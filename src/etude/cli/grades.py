@@ -288,7 +288,7 @@ def log(place: Place, book: Gradebook, options: argparse.Namespace) -> None:
 def named_in(event: dict[str, Any], standing: Standing) -> Sequence[str]:
     """The students that an event is about."""
     if event.get("team") and event["kind"] != "team":
-        return standing.members(event["team"], event.get("work", ""))
+        return standing.members(event["team"], event.get("teams_of") or event.get("work", ""))
     return [event.get("student", ""), event.get("of", ""), *event.get("members", ())]
 
 
@@ -382,7 +382,7 @@ def add(place: Place, book: Gradebook, options: argparse.Namespace) -> None:
         echo("Nothing new.", error=True)
         return
     standing = book.standing
-    if changes_marks(events, standing) and not options.keep:
+    if changes_marks(events, standing, place.pieces) and not options.keep:
         after = book.preview(events, who=who(options), why=why)
         edition = told(place, standing, options)
         before = grades(standing, edition, final=options.final)

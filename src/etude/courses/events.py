@@ -53,6 +53,7 @@ class Grading(Base, frozen=True, kw_only=True, tag_field="kind", tag="grading"):
 
     student: Name | Literal[""] = ""
     team: Name | Literal[""] = ""
+    teams_of: Work | Literal[""] = ""  # whose team it is, where the work is a part of that
     work: Work
     earned: Decimal | None
     most: Decimal = Decimal(100)
@@ -67,6 +68,7 @@ class HandMark(Base, frozen=True, kw_only=True, tag_field="kind", tag="mark"):
 
     student: Name | Literal[""] = ""
     team: Name | Literal[""] = ""
+    teams_of: Work | Literal[""] = ""  # whose team it is, where the work is a part of that
     work: Work
     earned: Decimal | None
     most: Decimal = Decimal(100)
@@ -142,6 +144,7 @@ class Proposal(Base, frozen=True, kw_only=True, tag_field="kind", tag="proposal"
 
     student: Name | Literal[""] = ""
     team: Name | Literal[""] = ""
+    teams_of: Work | Literal[""] = ""  # whose team it is, where the work is a part of that
     work: Work
     state: ProposalState
     text: Words = ""

@@ -178,7 +178,8 @@ class Gradebook:
             UserError: one of them can't be here.
         """
         standing = self.read().copy()
-        for number, event in enumerate(events, len(self.entries) + 1):
+        for number, each in enumerate(events, len(self.entries) + 1):
+            event = standing.settled(each, self.pieces)
             standing.check(event, why.strip(), self.pieces)
             standing.apply(Entry(number, self._clock(), who, why, event))
         return standing
@@ -221,6 +222,7 @@ class Gradebook:
                 return
 
     def _add(self, event: Event, who: str, why: str) -> None:
+        event = self.standing.settled(event, self.pieces)
         text = _kept_as(event, who, why)
         self.standing.check(event, why, self.pieces)
         number, at = len(self.entries) + 1, self._clock().astimezone(UTC)
@@ -244,7 +246,8 @@ class Gradebook:
         """Whether an event that was there before still holds, so that it need not be kept again."""
         if not isinstance(event, Grading):
             return True
-        students = self.standing.members(event.team, event.work) if event.team else (event.student,)
+        of = event.teams_of or event.work
+        students = self.standing.members(event.team, of) if event.team else (event.student,)
         for student in students:
             marked = self.standing.students[student].marks.get(event.work)
             if marked is None or event.earned != marked.mark.earned:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
 from etude.courses.events import (
     Adjusted,
     Drawn,
@@ -147,14 +149,14 @@ class Standing:
             UserError: it names nobody, or no work of the course; it changes a mark and does not say
                 why; it is a step that a proposal can't take.
         """
-        for student in self._named(event):
+        for student in self._named(event, pieces):
             if student not in self.students:
                 raise UserError(f"no student '{student}'{nearest(student, [*self.students][:500])}")
         if pieces is not None:
             self._check_work(event, pieces)
         match event:
             case Grading() | HandMark():
-                self._check_mark(event, why)
+                self._check_mark(event, why, pieces)
             case Adjusted():
                 if not why:
                     raise UserError(
@@ -182,31 +184,62 @@ class Standing:
                         f"{event.student} was not drawn to review {event.of} of {event.work}"
                     )
 
-    def _named(self, event: Event) -> Sequence[str]:
+    def _named(self, event: Event, pieces: Pieces | None = None) -> Sequence[str]:
         if isinstance(event, Enrolment | PolicyVersion | Drawn):
             return ()
         if isinstance(event, Team):
             return event.members
         team = getattr(event, "team", "")
         if team:
-            return self.members(team, getattr(event, "work", ""))
+            work = getattr(event, "teams_of", "") or getattr(event, "work", "")
+            return self.members(team, work, pieces)
         if not event.student:
             raise UserError(f"whose {event.work} is it? expected a student or a team")  # type: ignore[union-attr]
         return (event.student,)
 
-    def members(self, team: str, work: str) -> tuple[str, ...]:
-        """The members of a team, for an assignment.
+    def members(self, team: str, work: str, pieces: Pieces | None = None) -> tuple[str, ...]:
+        """The members of a team, for a work.
 
         Raises:
-            UserError: there is no such team.
+            UserError: there is no such team for it.
+        """
+        return self.teams[self.teams_of(team, work, pieces), team]
+
+    def teams_of(self, team: str, work: str, pieces: Pieces | None = None) -> str:
+        """The assignment whose team is meant where one is named for a work; "" where it is one for
+        all assignments.
+
+        Teams of two assignments may have one name, so it is never another assignment's. Without the
+        pieces of the course nothing says by which assignment a part is handed in; then it is the
+        only team of that name.
+
+        Raises:
+            UserError: there is no such team for it, or there are several.
         """
         for of in (work, ""):
             if (of, team) in self.teams:
-                return self.teams[of, team]
-        for (_, name), members in self.teams.items():  # named for the whole that a part is in
-            if name == team:
-                return members
-        raise UserError(f"no team '{team}'{nearest(team, {name for _, name in self.teams})}")
+                return of
+        others = [of for of, name in self.teams if name == team]
+        if not others:
+            raise UserError(f"no team '{team}'{nearest(team, {name for _, name in self.teams})}")
+        found = [of for of in others if pieces is None or work in pieces.marked_by(of)]
+        if len({self.teams[of, team] for of in found}) == 1:
+            return found[0]
+        raise UserError(
+            f"team '{team}' is one of {' and of '.join(others)}, and which of them {work} means is"
+            f" not known; expected a team of {work}, one for all assignments, or each student"
+        )
+
+    def settled(self, event: Event, pieces: Pieces | None) -> Event:
+        """An event with the assignment whose team it names, so that it means the same ever after.
+
+        Raises:
+            UserError: there is no such team for its work.
+        """
+        if isinstance(event, Grading | HandMark | Proposal) and event.team:
+            of = self.teams_of(event.team, event.work, pieces)
+            return msgspec.structs.replace(event, teams_of="" if of in ("", event.work) else of)
+        return event
 
     def team_of(self, student: str, work: str) -> str:
         """A student's team in an assignment; "" where there is none."""
@@ -236,7 +269,7 @@ class Standing:
                 raise UserError(f"{work} counts towards no part of the grade; nothing marks it")
             raise UserError(f"no work '{work}'{nearest(work, pieces.markable())}")
 
-    def _check_mark(self, event: Grading | HandMark, why: str) -> None:
+    def _check_mark(self, event: Grading | HandMark, why: str, pieces: Pieces | None) -> None:
         mark = None if event.earned is None else Mark(event.earned, event.most)
         if isinstance(event, HandMark) and event.rubric:
             total = sum(event.rubric.values())
@@ -244,7 +277,7 @@ class Standing:
                 raise UserError(
                     f"the criteria of {event.work} sum to {total}; expected {event.earned}"
                 )
-        for student in self._named(event):
+        for student in self._named(event, pieces):
             before = self.students[student].marks.get(event.work)
             if before is not None and before.mark != mark and not why:
                 raise UserError(
