@@ -194,10 +194,23 @@ def test_marks_come_in(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("heading", ["class", "class /10"])
+def test_a_work_may_be_called_like_a_column_of_a_roster(heading: str, tmp_path: Path) -> None:
+    """ITU marks participation in class; a column Section or Group says nothing of marks."""
+    path = tmp_path / "marks.csv"
+    path.write_text(f"id,Section,{heading}\ns1,X,9\n")
+    (mark,) = read_marks(path, standing("s1"), Pieces(course("ITU")))
+    assert isinstance(mark, HandMark)
+    assert (mark.work, mark.earned, mark.most) == ("class", 9, 10 if "/" in heading else 100)
+    path.write_text("id,class\ns1,Group A\n")  # none of CU's works
+    assert read_marks(path, standing("s1"), CU) == []
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("id,A9\ns1,3", "no work 'A9'"),
+        ("id,class /10\ns1,3", "no work 'class'"),
         ("id,A1\ns9,3", "line 2: no student 's9'"),
         ("id,A1\ns1,good", "line 2, A1: 'good' is no mark"),
         ("id,A1\ns1,1.2.3", "is no mark"),

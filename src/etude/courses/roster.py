@@ -114,12 +114,14 @@ def read_marks(path: Path, standing: Standing, pieces: Pieces) -> list[Event]:
         raise UserError(f"{path} has no column of ids; its columns are {_list(table.columns)}")
     works: dict[str, tuple[str, Decimal]] = {}
     for column in table.columns:
-        if _plain(column) in ABOUT or not column:
+        if not column or column == columns["id"]:
             continue
-        works[column] = _heading(column)
-        if pieces.leaf_of(works[column][0]) is None:
-            expected = nearest(works[column][0], pieces.markable())
-            raise UserError(f"{path}: no work '{works[column][0]}'{expected}")
+        work, most = _heading(column)
+        if pieces.leaf_of(work) is not None:  # asked first: a work may be called class, too
+            works[column] = work, most
+        elif work != column or _plain(column) not in ABOUT:
+            expected = nearest(work, pieces.markable())
+            raise UserError(f"{path}: no work '{work}'{expected}")
     events: list[Event] = []
     for line, cells in table.rows:
         where = f"{path}, line {line}"
