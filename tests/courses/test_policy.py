@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
-from etude.courses.course import Course
+from etude.courses.course import Course, Decision, LateCap
+from etude.courses.edition import edition_of
 from etude.courses.library import SYLLABI, course, find
 from etude.courses.policy import Policy
 from etude.courses.student_work import Adjustment, Mark, StudentWork
@@ -533,6 +536,58 @@ def test_cuhk_late_assignments_as_it_is_decided() -> None:
         assert grade.undecided[0].startswith("late-assignments is ")
 
 
+def with_caps(name: str, *of: str, most: int = 50, **made: Any) -> Policy:
+    """A course to which its instructor adds a cap on late work."""
+    edition = decided(name, **made)
+    cap = LateCap(most=Decimal(most), of=of, words="Late is half.")
+    late = (*edition.course.late, cap)
+    return Policy(replace(edition, course=structs.replace(edition.course, late=late)))
+
+
+@pytest.mark.parametrize("of", [("assignments",), ("A1", "A2"), ("A1",), ("assignments", "A1")])
+def test_a_cap_on_a_part_meets_the_work_that_is_late_alone(of: tuple[str, ...]) -> None:
+    policy = with_caps("CUHK", *of)
+    full = {"A1": 100, "A2": 100}
+    late = only(policy, full, handed_in={"A1": hours_late(1)})
+    assert graded(policy, late) == Fraction("22.5")
+    assert graded(policy, only(policy, full)) == 30
+    both = only(policy, full, handed_in=dict.fromkeys(full, hours_late(1)))
+    assert graded(policy, both) == (Fraction("22.5") if of == ("A1",) else 15)
+    assert graded(policy, only(policy, full, handed_in=both.handed_in, excused=["A1"])) == (
+        30 if of == ("A1",) else Fraction("22.5")
+    )
+
+
+def test_a_cap_on_a_part_of_several_works_meets_each() -> None:
+    zone = Decision(id="zone", question="Where?", kind="zone", words="It is not said.")
+    base = structs.replace(own(), decisions=(zone,))
+    edition = edition_of(base, decisions={"zone": "UTC"}, due={"W1": DUE, "W2": DUE})
+    cap = LateCap(most=Decimal(50), of=("work",), words="Late is half.")
+    policy = Policy(replace(edition, course=structs.replace(edition.course, late=(cap,))))
+    handed = {"W1": DUE.replace(tzinfo=UTC) + timedelta(hours=1), "W2": DUE.replace(tzinfo=UTC)}
+    work = StudentWork(marks({"W1": 100, "W2": 100, "W3": 100, "exam": 0}), handed)
+    assert graded(policy, work) == 50  # of 60, a sixth is lost
+
+
+@pytest.mark.parametrize("of", ["final", "projects", "final-1"])
+def test_a_cap_meets_the_choice_that_counts(of: str) -> None:
+    """CU's final project is one of two; who is late with one and hands in the other is not late."""
+    policy = with_caps("CU", of)
+    base = {k: v for k, v in everything(policy, 0).items() if k != "final"}
+    one, two = hours_late(1), hours_late(2)
+    cases = [  # times of final-1 and final-2; what is marked; whether final-1, final-2 is what counts
+        (one, hours_late(-1), "final-2", 20),
+        (one, hours_late(-1), "final-1", 10),
+        (hours_late(-1), one, "final-1", 20),
+        (one, two, "final", 20 if of == "final-1" else 10),
+        (hours_late(-2), hours_late(-1), "final", 20),
+    ]
+    for first, second, marked, expected in cases:
+        handed = all_in(policy) | {"final-1": first, "final-2": second}
+        work = StudentWork(base | marks({marked: 100}), handed)
+        assert graded(policy, work) == expected, (first, second, marked)
+
+
 def test_cuhk_teams_that_copy_fail() -> None:
     said("CUHK", "all members of the corresponding two teams will fail the course")
     policy = Policy(decided("CUHK"))
@@ -663,8 +718,6 @@ def own(**item: object) -> Course:
 
 
 def test_assignments_of_one_part_count_alike_and_the_worst_can_be_dropped() -> None:
-    from etude.courses.edition import edition_of
-
     work = StudentWork(marks({"W1": 100, "W2": 50, "W3": 0, "exam": 100}))
     for item, expected in (
         ({}, 70),

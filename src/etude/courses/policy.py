@@ -111,7 +111,7 @@ class Policy:
     def late_rules(self, assignment: str) -> list[Late | str]:
         """What an assignment loses that is late: rules, ``all``, or a sentence on what is open.
 
-        A cap on an item whose parts are marked each is not among them: it meets the whole item.
+        A cap on an item that is handed in as a whole is not among them: it meets the whole item.
         """
         if assignment not in self._late:
             self._late[assignment] = [*self._rules(assignment)]
@@ -119,11 +119,14 @@ class Policy:
 
     def _rules(self, name: str) -> Iterator[Late | str]:
         found = False
+        of_items = []  # caps on the items that it is in; they come last, as those on whole items do
         for rule in self.course.late:
             if self.pieces.covers(rule.of, name):
                 found = True
-                if not (isinstance(rule, LateCap) and self._on_item(rule, name)):
+                if not isinstance(rule, LateCap) or not self.on_item(rule, name):
                     yield rule
+                elif not self.pieces.whole(name):
+                    of_items.append(rule)
             elif isinstance(rule, LateByLetter) and "projects-too" in rule.decisions:
                 too = self.decisions.get("projects-too")
                 if too is not None and too.of and self.pieces.covers([too.of], name):
@@ -146,9 +149,10 @@ class Policy:
         for decision in self.decisions.values():
             if decision.id == "late" and decision.kind == "text" and self.made("late") is None:
                 yield self.sentence("late")
+        yield from of_items
 
-    def _on_item(self, rule: LateCap, assignment: str) -> bool:
-        """Whether a cap meets a whole item, and not the assignment alone."""
-        return any(each in self.pieces.items for each in rule.of) and bool(
-            set(rule.of) & set(self.pieces.meant_by(assignment)) & self.pieces.items.keys()
+    def on_item(self, rule: LateCap, assignment: str) -> bool:
+        """Whether a cap is one of an assignment by an item that it is in."""
+        return not self.pieces.items.keys().isdisjoint(
+            set(rule.of) & set(self.pieces.meant_by(assignment))
         )

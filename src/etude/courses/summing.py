@@ -281,7 +281,7 @@ class Sum:
         """A part of the grade, by its parts or by its marks."""
         part = self.summed(item) if item.parts else self.marked(item)
         for rule in self.policy.course.late:
-            if isinstance(rule, LateCap) and item.id in rule.of and part.counted:
+            if isinstance(rule, LateCap) and part.counted:
                 self.cap(part, rule)
         if part.state == "marked" and part.counted and not item.parts:
             if item.least is not None and part.earned < Fraction(item.least) / WHOLE:
@@ -463,10 +463,22 @@ class Sum:
             return None
         return max(there, key=lambda each: self.work.handed_in[each]) if there else None
 
+    def handed_whole(self, item: str) -> Iterator[str]:
+        """The assignments by which an item was handed in as a whole; of those of which one is
+        chosen, the last.
+        """
+        counts: dict[str, str] = {}
+        for name in self.pieces.wholes.get(item, ()):
+            if name in self.work.handed_in:
+                group = self.pieces.assignments[name].either or name
+                before = counts.get(group, name)
+                counts[group] = max(before, name, key=lambda each: self.work.handed_in[each])
+        yield from counts.values()
+
     def cap(self, part: Part, rule: LateCap) -> None:
         """Apply a cap to a whole item that was handed in late."""
-        for assignment in self.pieces.within(part.item.id):
-            if assignment not in self.work.handed_in:
+        for assignment in self.handed_whole(part.item.id):
+            if not self.policy.on_item(rule, assignment):
                 continue
             days = self.late.days_late(assignment, rule.grace)
             if days is None:
