@@ -170,6 +170,7 @@ class LateCap(Record, frozen=True, kw_only=True, tag_field="kind", tag="cap"):
 
     most: Decimal  # percent
     of: tuple[Id, ...]
+    decisions: tuple[Id, ...] = ()  # what it leaves open
     grace: Annotated[int, Meta(ge=0)] = 0  # minutes after the deadline that are not late
     words: Text
 
@@ -245,6 +246,11 @@ class Course(Record, frozen=True, kw_only=True):
     late: tuple[Late, ...] = ()
     rules: tuple[Rule, ...] = ()
     decisions: tuple[Decision, ...] = ()
+
+    @property
+    def bounds(self) -> list[Decimal]:
+        """The marks at which letters change."""
+        return [each.above for each in self.letters if each.above is not None]
 
     def items(self) -> Iterator[Item]:
         """All parts of the grade, each before its parts."""

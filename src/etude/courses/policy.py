@@ -40,7 +40,7 @@ class Policy:
         self.of = {
             leaf: self.pieces.named(leaf, named.get(leaf, ())) for leaf in self.pieces.leaves
         }
-        self.bounds = [each.above for each in self.course.letters if each.above is not None]
+        self.bounds = self.course.bounds
         self.spread: dict[tuple[str, tuple[str, ...]], list[Fraction] | None] = {}
         self.left: dict[Fraction, Fraction] = {}
         self._due: dict[str, datetime | str] = {}
@@ -123,9 +123,15 @@ class Policy:
         for rule in self.course.late:
             if self.pieces.covers(rule.of, name):
                 found = True
-                if not isinstance(rule, LateCap) or not self.on_item(rule, name):
+                if not isinstance(rule, LateCap):
                     yield rule
-                elif not self.pieces.whole(name):
+                elif self.pieces.whole(name):
+                    continue  # it meets the whole item
+                elif self.pieces.items.keys().isdisjoint(
+                    set(rule.of) & set(self.pieces.meant_by(name))
+                ):
+                    yield rule
+                else:
                     of_items.append(rule)
             elif isinstance(rule, LateByLetter) and "projects-too" in rule.decisions:
                 too = self.decisions.get("projects-too")
@@ -150,9 +156,3 @@ class Policy:
             if decision.id == "late" and decision.kind == "text" and self.made("late") is None:
                 yield self.sentence("late")
         yield from of_items
-
-    def on_item(self, rule: LateCap, assignment: str) -> bool:
-        """Whether a cap is one of an assignment by an item that it is in."""
-        return not self.pieces.items.keys().isdisjoint(
-            set(rule.of) & set(self.pieces.meant_by(assignment))
-        )

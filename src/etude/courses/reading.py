@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from etude.courses.course import Course, Item, LateCap
+from etude.courses.course import Course, Item
 from etude.errors import UserError, nearest
 
 LARGEST = 1_000_000  # bytes of a course's file
@@ -95,8 +95,7 @@ def troubles(course: Course) -> Iterator[str]:
             )
     for late in course.late:
         yield from _unknown("part of the grade or assignment", late.of, known, "a late rule")
-        if not isinstance(late, LateCap):
-            yield from _unknown("decision", late.decisions, decisions, "a late rule")
+        yield from _unknown("decision", late.decisions, decisions, "a late rule")
     for rule in course.rules:
         yield from _unknown(
             "part of the grade or assignment", rule.of, known, f"the rule '{rule.kind}'"
