@@ -212,16 +212,75 @@ def test_the_submission_counts_that_was_marked(path: Path) -> None:
     with Gradebook(path, CU) as book:
         book.append([Enrolment(student="s1")], who="me")
         record = book.standing.students["s1"]
+
+        def counts() -> datetime | None:
+            return record.work(CU).handed_in.get("A1")
+
         book.append([Submission(student="s1", work="A1", digest="a", at=early)], who="s1")
-        assert record.counts("A1", CU) == early
+        assert counts() == early
         book.append([mark("s1", "A1", "50")], who="me")
         book.append([Submission(student="s1", work="A1", digest="b", at=late)], who="s1")
-        assert record.counts("A1", CU) == early  # which is the one that is marked
+        assert counts() == early  # which is the one that is marked
+        assert record.submission("A1", CU) == "a"
         book.append([mark("s1", "A1", "90")], who="me", why="handed in again")
-        assert record.counts("A1", CU) == late
+        assert counts() == late
         first = Grading(student="s1", work="A1", earned=Decimal(60), submission="a", tests="t")
         book.append([first], who="grader", why="the first one again")
-        assert record.counts("A1", CU) == early
+        assert counts() == early
+        book.append([Submission(student="s1", work="A1", digest="a", at=late)], who="s1")
+        assert counts() == early  # the same file again is no later work
+
+
+def test_an_earlier_grading_that_comes_again_counts_again(path: Path) -> None:
+    """Whether it has the marks of the one that came between, or only the share of them."""
+    early, late = hours_late(-1), hours_late(30)
+    with Gradebook(path, CU) as book:
+        book.append([Enrolment(student="s1")], who="me")
+        record = book.standing.students["s1"]
+        times = {"a": early, "b": late}
+        handed = [
+            Submission(student="s1", work="A1", digest=each, at=at) for each, at in times.items()
+        ]
+        book.append(handed, who="s1")
+
+        def grading(digest: str, most: int) -> Grading:
+            return Grading(
+                student="s1",
+                work="A1",
+                earned=Decimal(8),
+                most=Decimal(most),
+                submission=digest,
+                tests="t",
+            )
+
+        first, second, other = grading("a", 10), grading("b", 10), grading("a", 20)
+        for event, kept, at in (
+            (first, 1, early),
+            (second, 1, late),
+            (first, 1, early),
+            (first, 0, early),
+            (other, 1, early),
+            (first, 1, early),
+        ):
+            assert book.append([event], who="grader", why="again") == kept
+            assert record.work(CU).handed_in["A1"] == at
+            assert record.marks["A1"].mark.most == event.most
+
+
+def test_a_choice_that_is_made_after_the_mark_is_not_what_was_marked(path: Path) -> None:
+    """CU's final project is final-1 or final-2, and a mark for it may be called final."""
+    with Gradebook(path, CU) as book:
+        book.append([Enrolment(student="s1")], who="me")
+        work = book.standing.students["s1"].work
+        early, late = hours_late(-1), hours_late(30)
+        book.append([Submission(student="s1", work="final-1", digest="a", at=early)], who="s1")
+        book.append([mark("s1", "final", "90")], who="me")
+        book.append([Submission(student="s1", work="final-2", digest="b", at=late)], who="s1")
+        assert work(CU).handed_in == {"final-1": early}
+        assert book.standing.students["s1"].submission("final", CU) == "a"
+        again = HandMark(student="s1", work="final", earned=Decimal(95), submission="b")
+        book.append([again], who="me", why="the second option is better")
+        assert work(CU).handed_in == {"final-2": late}
 
 
 def test_a_late_team_is_late_for_all_its_members(path: Path) -> None:

@@ -250,7 +250,10 @@ class Gradebook:
         students = self.standing.members(event.team, of) if event.team else (event.student,)
         for student in students:
             marked = self.standing.students[student].marks.get(event.work)
-            if marked is None or event.earned != marked.mark.earned:
+            if event.earned is None or marked is None:
+                return False
+            there = marked.mark.earned, marked.mark.most, marked.submission
+            if there != (event.earned, event.most, event.submission):
                 return False
         return True
 

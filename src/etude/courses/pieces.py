@@ -113,6 +113,17 @@ class Pieces:
         """The names under which marks stand for what was handed in by an assignment."""
         return self._marked.get(assignment, ())
 
+    def handed_by(self, work: str) -> tuple[str, ...]:
+        """The assignments by which a work is handed in; several where one of them is chosen."""
+        return tuple(each for each, keys in self._marked.items() if work in keys)
+
+    def choices(self, assignment: str) -> tuple[str, ...]:
+        """An assignment, and those of which one is handed in in place of it."""
+        there = self.assignments.get(assignment)
+        if there is None or not there.either:
+            return (assignment,)
+        return tuple(a.id for a in self.assignments.values() if a.either == there.either)
+
     def whole(self, assignment: str) -> str:
         """The item that an assignment hands in as a whole; "" where it is one of several works of
         an item, or one of those of which one is chosen.

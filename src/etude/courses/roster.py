@@ -103,7 +103,8 @@ def read_marks(path: Path, standing: Standing, pieces: Pieces) -> list[Event]:
 
     A heading is a work's name, with ``/30`` behind it where it is marked out of 30 and not of 100:
     ``quizzes/3 /30``. A row whose name is "Points Possible", as Canvas writes it, says the same. A
-    cell may say ``8/10`` itself. An empty cell says nothing.
+    cell may say ``8/10`` itself. An empty cell says nothing. A mark is one for the submission that
+    counts now, so a corrected one is not for what was handed in since.
 
     Raises:
         UserError: a column names no work, a row no student, a cell no mark.
@@ -136,8 +137,15 @@ def read_marks(path: Path, standing: Standing, pieces: Pieces) -> list[Event]:
         for column, (work, most) in works.items():
             if cells[column]:
                 earned, most = mark_of(f"{where}, {column}", cells[column], most)
-                event = HandMark(student=student, work=work, earned=earned, most=most)
-                before = standing.students[student].marks.get(work)
+                record = standing.students[student]
+                event = HandMark(
+                    student=student,
+                    work=work,
+                    earned=earned,
+                    most=most,
+                    submission=record.submission(work, pieces),
+                )
+                before = record.marks.get(work)
                 same = before and (before.mark.earned, before.mark.most) == (earned, most)
                 events += [] if same else [event]
     return events

@@ -7,9 +7,11 @@ not say in this place is refused with a sentence before it is kept.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
@@ -55,13 +57,24 @@ class Entry(NamedTuple):
     event: Event
 
 
+class Handed(NamedTuple):
+    """Something that was handed in: the number of its event, its digest, and when."""
+
+    number: int
+    digest: str
+    at: datetime
+
+
 @dataclass
 class Marked:
-    """A mark, the event that gave it, and the submission that it is for, where that is said."""
+    """A mark, the event that gave it, and the submission that it is for, where that is said; of a
+    mark by hand what was said with it.
+    """
 
     mark: Mark
     number: int
     submission: str
+    rubric: Mapping[str, Decimal] = field(default_factory=dict)
     comment: str = ""
 
 
@@ -75,7 +88,7 @@ class Record:
     section: str = ""
     left: bool = False
     marks: dict[str, Marked] = field(default_factory=dict)
-    submissions: dict[str, list[tuple[int, str, datetime]]] = field(default_factory=dict)
+    submissions: dict[str, list[Handed]] = field(default_factory=dict)
     extended: dict[str, datetime] = field(default_factory=dict)
     excused: dict[str, None] = field(default_factory=dict)
     missed: dict[str, None] = field(default_factory=dict)
@@ -83,32 +96,41 @@ class Record:
 
     def work(self, pieces: Pieces) -> StudentWork:
         """What the policy is given."""
+        handed = {name: self.counts(name, pieces) for name in self.submissions}
         return StudentWork(
             {name: marked.mark for name, marked in self.marks.items()},
-            {name: self.counts(name, pieces) for name in self.submissions},
+            {name: each.at for name, each in handed.items() if each is not None},
             self.extended,
             self.excused.keys(),
             self.missed.keys(),
             tuple(self.adjustments),
         )
 
-    def counts(self, assignment: str, pieces: Pieces) -> datetime:
-        """When the submission was handed in that counts.
+    def counts(self, assignment: str, pieces: Pieces) -> Handed | None:
+        """The submission of an assignment that counts; None where what counts was handed in by
+        another assignment, in place of which this one was chosen later.
 
-        It is the one that was marked: the one that the last mark names, else the last before that
-        mark. As long as nothing is marked it is the last one.
+        It is the one that was marked: the one that the last mark names, and of several alike the
+        first; else the last before that mark. As long as nothing is marked it is the last one.
         """
         there = self.submissions[assignment]
         marked = [self.marks[key] for key in pieces.marked_by(assignment) if key in self.marks]
         if marked:
             last = max(marked, key=lambda each: each.number)
-            for _, digest, at in reversed(there):
-                if digest and digest == last.submission:
-                    return at
-            before = [at for number, _, at in there if number < last.number]
-            if before:
-                return before[-1]
-        return there[-1][2]
+            chosen = (self.submissions.get(each, ()) for each in pieces.choices(assignment))
+            every = sorted(itertools.chain(*chosen))
+            named = [each for each in every if each.digest and each.digest == last.submission]
+            before = [each for each in every if each.number < last.number]
+            if named or before:
+                found = named[0] if named else before[-1]
+                return found if found in there else None
+        return there[-1]
+
+    def submission(self, work: str, pieces: Pieces) -> str:
+        """The digest of what was handed in for a work and counts; "" where there is none."""
+        names = [each for each in pieces.handed_by(work) if each in self.submissions]
+        found = [each for name in names if (each := self.counts(name, pieces)) is not None]
+        return max(found, key=lambda each: each.at).digest if found else ""
 
 
 @dataclass
@@ -342,7 +364,7 @@ class Standing:
             case Submission():
                 for student in self._named(event):
                     there = self.students[student].submissions.setdefault(event.work, [])
-                    there.append((entry.number, event.digest, event.at))
+                    there.append(Handed(entry.number, event.digest, event.at))
             case Grading() | HandMark():
                 self._mark(event, entry.number)
             case Adjusted():
@@ -375,8 +397,9 @@ class Standing:
                 marks.pop(event.work, None)
             else:
                 mark = Mark(event.earned, event.most)
-                comment = event.comment if isinstance(event, HandMark) else ""
-                marks[event.work] = Marked(mark, number, event.submission, comment)
+                marks[event.work] = marked = Marked(mark, number, event.submission)
+                if isinstance(event, HandMark):
+                    marked.rubric, marked.comment = event.rubric, event.comment
 
     def strange(self, pieces: Pieces) -> list[str]:
         """The works that have marks and are none of the course, as it is now."""
