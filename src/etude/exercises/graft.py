@@ -21,7 +21,6 @@ import ast
 import copy
 import hashlib
 import io
-import os
 import stat
 import symtable
 import warnings
@@ -33,6 +32,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from etude import files
 from etude.errors import UserError, printable
 from etude.exercises.regions import Region
 
@@ -82,20 +82,9 @@ def content_of(path: Path) -> bytes:
         Invalid: it is no file, or too large.
     """
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise Invalid(f"the file can't be read: {error.strerror}") from None
-    try:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise Invalid("this is no file; expected a .py, .ipynb or .zip")
-        most = LARGEST_ARCHIVE if path.suffix.lower() == ".zip" else LARGEST
-        with os.fdopen(opened, "rb", closefd=False) as file:
-            content = file.read(most + 1)
-    finally:
-        os.close(opened)
-    if len(content) > most:
-        raise Invalid(f"the file has more than {most:,} bytes")
-    return content
+        return files.content_of(path, LARGEST_ARCHIVE if path.suffix.lower() == ".zip" else LARGEST)
+    except files.Unreadable as why:
+        raise Invalid(f"the file {why}; expected a .py, .ipynb or .zip") from None
 
 
 def read(name: str, content: bytes) -> Submission:
