@@ -648,7 +648,7 @@ def test_a_cap_meets_the_choice_that_counts(of: str) -> None:
     policy = with_caps("CU", of)
     base = {k: v for k, v in everything(policy, 0).items() if k != "final"}
     one, two = hours_late(1), hours_late(2)
-    cases = [  # times of final-1 and final-2; what is marked; whether final-1, final-2 is what counts
+    cases = [  # times of final-1 and final-2; what is marked; the marks of 20
         (one, hours_late(-1), "final-2", 20),
         (one, hours_late(-1), "final-1", 10),
         (hours_late(-1), one, "final-1", 20),

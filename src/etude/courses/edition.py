@@ -23,6 +23,7 @@ An edition is a small file that names the course, the first day and the decision
 
 from __future__ import annotations
 
+import re
 import tomllib
 import zoneinfo
 from collections.abc import Callable, Mapping
@@ -34,7 +35,9 @@ from typing import Any
 
 import msgspec
 
+from etude.courses.amounts import number
 from etude.courses.course import (
+    LETTER,
     Assignment,
     Course,
     Decision,
@@ -279,18 +282,21 @@ def checked(decision: Decision, value: Any) -> Value:
             return value
         case "text", str():
             return value
-        case "number", int() | float() if not isinstance(value, bool):
-            return Decimal(str(value))
+        case "number", int() | float():
+            return _number(where, value)
         case "date" | "time", _:
             raise UserError(f"{where}: a day or an hour is decided in [due], for {decision.of}")
         case "weights" | "letters", dict() if value:
             numbers = {name: _number(f"{where}.{name}", each) for name, each in value.items()}
+            for name in numbers:
+                if decision.kind == "letters" and not re.search(LETTER, name):
+                    raise UserError(f"{where}: '{name}' is no letter; expected ones like A, B+, F")
             if decision.kind == "letters" and list(numbers.values()) != sorted(
                 set(numbers.values()), reverse=True
             ):
                 raise UserError(f"{where}: the marks don't fall; expected the best letter first")
             return numbers
-    raise UserError(f"{where} is {value!r}; expected {EXPECTED[decision.kind]}")
+    raise UserError(f"{where} is {_said(value)}; expected {EXPECTED[decision.kind]}")
 
 
 EXPECTED = {
@@ -305,8 +311,19 @@ EXPECTED = {
 
 def _number(where: str, value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"{where} is {value!r}; expected a number")
-    return Decimal(str(value))
+        raise UserError(f"{where} is {_said(value)}; expected a number")
+    try:
+        return number(value)
+    except ValueError as error:
+        raise UserError(f"{where} is {_said(value)}; {error}") from None
+
+
+def _said(value: Any) -> str:
+    """A value as a sentence quotes it."""
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return "a number of too many digits"
 
 
 def _day(where: str, value: Any) -> date | datetime:

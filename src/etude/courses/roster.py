@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
+from etude.courses.amounts import number
 from etude.courses.csvs import Table, read_table
 from etude.courses.events import Enrolment, Event, HandMark
 from etude.courses.pieces import Pieces
@@ -154,23 +155,33 @@ def read_marks(path: Path, standing: Standing, pieces: Pieces) -> list[Event]:
 def mark_of(where: str, text: str, most: Decimal | None) -> tuple[Decimal, Decimal]:
     """``(earned, most)`` of a mark like ``8``, ``7.5/10`` or ``85%``.
 
+    Args:
+        where: the mark stands.
+        text: the mark.
+        most: what it is out of, where the text does not say; None: of 100.
+
     Raises:
         UserError: it is none.
     """
-    match = re.fullmatch(r"\s*([\d.]+)\s*(?:/\s*([\d.]+)|(%))?\s*", text)
+    earned, slash, of = text.partition("/")
+    percent = earned.rstrip().endswith("%") and not slash
     try:
-        if match is None:
-            raise InvalidOperation
-        of = Decimal(match[2]) if match[2] else Decimal(100) if match[3] else most
-        return Decimal(match[1]), of if of is not None else Decimal(100)
-    except InvalidOperation:
-        expected = "expected one like 8, 7.5/10 or 85%"
+        found = number(earned.rstrip().removesuffix("%") if percent else earned)
+        whole = number(of) if slash else Decimal(100) if most is None else most
+        return found * whole / 100 if percent else found, whole
+    except ValueError as error:
+        expected = f"{error}, like 8, 7.5/10 or 85%"
         raise UserError(f"{where}: '{text}' is no mark; {expected}") from None
 
 
 def _heading(column: str) -> tuple[str, Decimal]:
-    match = re.fullmatch(r"(.+?)\s+/\s*(\d+(?:\.\d+)?)", column)
-    return (match[1], Decimal(match[2])) if match else (column, Decimal(100))
+    work, slash, most = column.rpartition("/")
+    try:
+        if slash and work[-1:].isspace():
+            return work.rstrip(), number(most)
+    except ValueError:
+        pass
+    return column, Decimal(100)
 
 
 def _known(table: Table) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from etude.courses.amounts import DIGITS, is_number
 from etude.courses.events import (
     Adjusted,
     Drawn,
@@ -184,9 +186,10 @@ class Standing:
                     raise UserError(
                         f"an adjustment for {event.student} says why; expected a reason"
                     )
-                if not event.by.is_finite() or abs(event.by) > MOST_ADDED:
+                if not is_number(event.by) or abs(event.by) > MOST_ADDED:
                     raise UserError(
-                        f"{event.by} marks can't be added; expected at most {MOST_ADDED}"
+                        f"{event.by} marks can't be added; expected at most {MOST_ADDED}, with at"
+                        f" most {DIGITS} digits"
                     )
             case Submission(at=at) | Extension(until=datetime() as at):
                 if at.year not in YEARS:
@@ -294,6 +297,8 @@ class Standing:
     def _check_mark(self, event: Grading | HandMark, why: str, pieces: Pieces | None) -> None:
         mark = None if event.earned is None else Mark(event.earned, event.most)
         if isinstance(event, HandMark) and event.rubric:
+            for points in event.rubric.values():
+                Mark(points, event.most)
             total = sum(event.rubric.values())
             if total != event.earned:
                 raise UserError(
@@ -310,8 +315,8 @@ class Standing:
                 raise UserError(f"{event.work} of {student} has no mark that could be taken back")
 
     def _check_team(self, event: Team, pieces: Pieces | None) -> None:
-        for student in event.members:
-            if event.members.count(student) > 1:
+        for student, count in Counter(event.members).items():
+            if count > 1:
                 raise UserError(f"{student} stands twice in team {event.team}")
             other = next(
                 (t for (o, t), m in self.teams.items() if o == event.of and student in m),
