@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -128,12 +129,131 @@ def test_nothing_is_changed_or_deleted_or_replaced(book: Gradebook, path: Path) 
 def test_who_goes_around_the_triggers_is_found(book: Gradebook, path: Path) -> None:
     book.append(EVENTS, who="ada", why="because")
     book.close()
-    base = sqlite3.connect(path, isolation_level=None)
-    base.execute("DROP TRIGGER events_stay")
-    base.execute("UPDATE events SET event = replace(event, '7.25', '9.25')")
-    base.close()
+    with around(path) as base:
+        base.execute("UPDATE events SET event = replace(event, '7.25', '9.25')")
     with pytest.raises(UserError, match="is damaged \\(event 8 is not what was written\\)"):
         Gradebook(path)
+
+
+@contextmanager
+def around(path: Path) -> Iterator[sqlite3.Connection]:
+    """A gradebook's file without its triggers, which are there again afterwards."""
+    base = sqlite3.connect(path, isolation_level=None)
+    triggers = base.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        base.execute(f"DROP TRIGGER {name}")
+    yield base
+    for _, sql in triggers:
+        base.execute(sql)
+    base.close()
+
+
+FORGED = [  # an event as JSON, and what is wrong with it
+    ('{"kind":"mark","student":"s9","work":"A1","earned":"1"}', "no student 's9'"),
+    ('{"kind":"mark","student":"s1","work":"A1","earned":"11","most":"10"}', "are no marks"),
+    ('{"kind":"mark","student":"s1","work":"A1","earned":"1e-999999"}', "are no marks"),
+    (f'{{"kind":"mark","student":"s1","work":"A1","earned":"{"1" * 5000}"}}', "are no marks"),
+    ('{"kind":"mark","student":"s1","work":"A1","earned":null}', "no mark that could be taken"),
+    ('{"kind":"mark","team":"t","work":"A1","earned":"1"}', "no team 't'"),
+    ('{"kind":"mark","student":"s1","work":"A1","earned":"1","rubric":{"a":"nan"}}', "no marks"),
+    ('{"kind":"grading","team":"t","teams_of":"A2","work":"A1","earned":"1"}', "no team 't'"),
+    ('{"kind":"adjustment","student":"s1","by":"1e-999999"}', "can't be added"),
+    ('{"kind":"adjustment","student":"s9","by":"1"}', "no student 's9'"),
+    ('{"kind":"submission","student":"s9","work":"A1","at":"2027-03-01T12:00:00Z"}', "no student"),
+    ('{"kind":"submission","student":"s1","work":"A1","at":"0001-01-01T00:00:00Z"}', "no day of"),
+    ('{"kind":"extension","student":"s9","work":"A1","until":null}', "no student"),
+    ('{"kind":"excuse","student":"s9","work":"A1"}', "no student"),
+    ('{"kind":"submission","work":"A1","at":"2027-03-01T12:00:00Z"}', "whose A1 is it"),
+    ('{"kind":"team","team":"t","members":["s9"]}', "no student 's9'"),
+    ('{"kind":"drawn","work":"A1","seed":1,"each":1,"pairs":{"s9":["s1"]}}', "no student 's9'"),
+    ('{"kind":"proposal","student":"s1","work":"A1","state":"approved"}', "is not there yet"),
+    ('{"kind":"proposal","student":"s1","work":"A1","state":"eaten"}', "Invalid enum value"),
+    ('{"kind":"nothing"}', "Invalid value"),
+    ("[[[[", "event 2"),
+]
+
+
+@pytest.mark.parametrize(("event", "sentence"), FORGED)
+def test_an_event_that_nobody_could_have_written_is_named(
+    path: Path, event: str, sentence: str
+) -> None:
+    """Whoever makes a gradebook by hand can make its digests, too."""
+    with Gradebook(path, CU) as book:
+        book.append([Enrolment(student="s1")], who="me")
+        chain = book._chain
+    forge(path, 2, chain, event=event)
+    with pytest.raises(UserError) as caught:
+        Gradebook(path)
+    assert "is damaged (event 2: " in str(caught.value)
+    assert sentence in str(caught.value)
+
+
+def forge(path: Path, number: int, chain: bytes, **given: str) -> None:
+    """Add an event to a gradebook's file without its code."""
+    from etude.courses.gradebook import _link
+
+    row = {"at": NOW.isoformat(), "who": "eve", "why": "so", "event": '{"kind":"student"}'} | given
+    digest = _link(chain, number, row["at"], row["who"], row["why"], row["event"])
+    with sqlite3.connect(path) as base:
+        base.execute(
+            "INSERT INTO events VALUES (?, ?, ?, ?, NULL, ?, ?)",
+            (number, row["at"], row["who"], row["why"], row["event"], digest),
+        )
+    base.close()
+
+
+@pytest.mark.parametrize(
+    "given", [{"at": "2027-03-01T12:00:00"}, {"at": "yesterday"}, {"who": " "}]
+)
+def test_an_event_without_a_time_or_a_cause_is_named(path: Path, given: dict[str, str]) -> None:
+    Gradebook(path).close()
+    forge(path, 1, b"", event='{"kind":"student","student":"s1"}', **given)
+    with pytest.raises(UserError, match="is damaged \\(event 1: "):
+        Gradebook(path)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["DROP TRIGGER events_stay"],
+        ["CREATE TABLE more (x)"],
+        ["CREATE TRIGGER t AFTER INSERT ON events BEGIN SELECT 1; END"],
+        ["CREATE INDEX i ON events (who)"],
+        [
+            "ALTER TABLE events RENAME TO hidden",
+            "CREATE VIEW events AS SELECT number, at, upper(who) AS who, why, event, chain"
+            " FROM hidden",
+        ],
+    ],
+)
+def test_a_database_with_other_tables_is_no_gradebook(
+    book: Gradebook, path: Path, statements: list[str]
+) -> None:
+    book.close()
+    base = sqlite3.connect(path)
+    for statement in statements:
+        base.execute(statement)
+    base.commit()
+    base.close()
+    for make in (True, False):
+        with pytest.raises(UserError, match="is not a gradebook of Etude"):
+            Gradebook(path, make=make)
+
+
+def test_a_gradebook_that_is_only_looked_at_is_not_made(tmp_path: Path) -> None:
+    for name, content in (("none.db", None), ("empty.db", b"")):
+        path = tmp_path / name
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(UserError, match="there is no gradebook in"):
+            Gradebook(path, make=False)
+        assert path.exists() is (content is not None)
+    bare = tmp_path / "bare.db"
+    base = sqlite3.connect(bare)
+    base.execute("VACUUM")
+    base.close()
+    Gradebook(bare).close()
+    Gradebook(bare, make=False).close()
 
 
 @pytest.mark.parametrize(
@@ -558,7 +678,7 @@ def test_a_gradebook_that_is_killed_as_it_is_made_can_be_made_again(tmp_path: Pa
 
 
 def test_adjustments_are_numbers_with_a_reason(book: Gradebook) -> None:
-    for by in ("nan", "inf", "1e9"):
+    for by in ("nan", "inf", "1e9", "1e-999999", "0.1234567890123"):
         with pytest.raises(UserError, match="can't be added"):
             book.append([Adjusted(student="s1", by=Decimal(by))], who="me", why="x")
     book.append([Adjusted(student="s1", by=Decimal(2))], who="me", why="x")
