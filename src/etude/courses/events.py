@@ -10,7 +10,8 @@ from msgspec import Meta, Struct
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Work = Annotated[str, Meta(min_length=1, max_length=100)]  # a part, an assignment, ``quizzes/3``
-Words = Annotated[str, Meta(max_length=20_000)]
+LONGEST = 20_000  # signs of a text
+Words = Annotated[str, Meta(max_length=LONGEST)]
 Digest = Annotated[str, Meta(max_length=200)]
 Moment = Annotated[datetime, Meta(tz=True)]
 ProposalState = Literal["draft", "proposed", "returned", "approved"]
