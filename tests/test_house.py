@@ -17,10 +17,11 @@ from etude.entry import Entry
 from etude.sources import imported_files
 
 SOURCE = STUDIES.parent
-BASE = {"errors", "claims", "demos"}
+BASE = {"errors", "files", "claims", "demos"}
 LEAVES = {"autodiff", "layers", "networks", "data", "figures", "training", "runs", "study"}
 MAY_IMPORT = {
     "errors": set(),
+    "files": set(),
     "claims": set(),
     "demos": {"errors"},
     "sources": {"errors"},

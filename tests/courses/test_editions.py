@@ -50,6 +50,11 @@ words = "Exam 40"
 """
 
 
+LATE = "[[late]]\nwords = 'x'\nkind = "
+LETTERS_OF = "[[letters]]\nletter = 'A'\nwords = 'x'\nabove = "
+LAST = "[[letters]]\nletter = 'F'\nwords = 'x'"
+
+
 @given(st.dates(date(1990, 1, 1), date(2100, 1, 1)), st.sampled_from(["OU", "ITU", "CUHK"]))
 def test_classes_keep_their_days_of_the_week(start: date, name: str) -> None:
     before, after = course(name), edition_of(course(name), start).course
@@ -120,6 +125,15 @@ def test_decisions_are_written_into_the_course(tmp_path: Path) -> None:
         ("[decisions]\nhomework = { H1 = 1, H2 = 2, H3 = 3 }", "sums to 6; expected 30"),
         ("[decisions]\nhomework = { H1 = true, H2 = 2, H3 = 3 }", "expected a number"),
         ("[decisions]\nhomework = { H1 = -10, H2 = 20, H3 = 20 }", "expected one from 0 to 100"),
+        ("[decisions]\nhomework = { H1 = nan, H2 = 10, H3 = 20 }", "expected a number up to"),
+        ("[decisions]\nhomework = { H1 = 1e-300, H2 = 10, H3 = 20 }", "homework.H1 is 1e-300"),
+        (f"[decisions]\nhomework = {{ H1 = 0x{'f' * 9000}, H2 = 1, H3 = 2 }}", "too many digits"),
+        (f"[decisions]\nlate-day = 0x{'f' * 9000}", "too many digits"),
+        (f"{LATE}'percent'\nper_day = -5\ndays = 10", "per_day of a late rule is -5"),
+        (f"{LATE}'percent'\nper_day = nan\ndays = 10", "per_day of a late rule is NaN"),
+        (f"{LATE}'percent'\nper_day = 5\ndays = 10\ngrace = 99999999999999", "grace"),
+        (f"{LATE}'cap'\nmost = inf\nof = ['H1']", "most of a late rule is Infinity"),
+        (f"{LATE}'cap'\nmost = 101\nof = ['H1']", "expected one from 0 to 100"),
         ("[decisions]\nvideo-hour = 12:00:00", "is decided in [due], for video"),
         ("[due]\nH9 = 2027-02-01", "no assignment 'H9'"),
         ('[due]\nH1 = "soon"', "expected a day like 2027-02-01"),
@@ -145,6 +159,12 @@ def test_what_an_edition_can_not_say(line: str, sentence: str, tmp_path: Path) -
         ("weight = 60", "weight = 50", "the weights of the grade sum to 90; expected 100"),
         ("weight = 60", "weight = -60", "expected one from 0 to 100"),
         ("weight = 60", 'weight = "much"', "grade 1, weight"),
+        ("weight = 60", "weight = nan", "the weight of work is NaN; expected one from 0 to 100"),
+        ("weight = 60", "weight = 60\nleast = 101", "the least of work is 101"),
+        ("weight = 60", "weight = 60\nmost = -1", "the most of work is -1"),
+        ("weight = 60", "weight = 59.9999999999999", "with at most 12 digits"),
+        ("[[grade]]", f"{LETTERS_OF}nan\n{LAST}\n[[grade]]", "the bound of the letter A is NaN"),
+        ("[[grade]]", f"{LETTERS_OF}-1\n{LAST}\n[[grade]]", "the bound of the letter A is -1"),
         ("weight = 60\n", "", "work has no weight"),
         ("[2027-01-20]", "[2027-01-10]", "expected the days in order"),
         ("[2027-01-20]", "[2027-01-20, 2027-01-19]", "are out of order"),
@@ -161,11 +181,43 @@ def test_what_a_course_can_not_say(before: str, after: str, sentence: str, tmp_p
     path.write_text(OWN)
     assert read(path, path.read_bytes()).id == "OWN"
     assert before in OWN
-    path.write_text(OWN.replace(before, after))
+    path.write_text(OWN.replace(before, after, 1))
     with pytest.raises(UserError) as caught:
         read(path, path.read_bytes())
     assert sentence in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_parts_of_a_grade_lie_in_others_as_deep_as_ten(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    for depth, fits in ((10, True), (11, False), (60, False)):
+        text = OWN
+        for n in range(1, depth):
+            part = f"id = 'p{n}'\ntitle = 'x'\nwords = 'x'\nweight = 40\n"
+            text += f"[[grade{'.parts' * n}]]\n{part}"
+        path.write_text(text)
+        if fits:
+            assert len([*read(path).items()]) == 11
+        else:
+            with pytest.raises(UserError, match="more than 10 deep"):
+                read(path)
+
+
+@pytest.mark.parametrize(
+    ("letters", "sentence"),
+    [
+        ("{ A = nan, F = 0 }", "letters.A is nan; expected a number"),
+        ("{ AA = 90, F = 0 }", "'AA' is no letter"),
+        ('{ "A\\n" = 90, F = 0 }', "is no letter"),
+        ("{ A = 2000, F = 0 }", "the bound of the letter A is 2000; expected one from 0 to 1000"),
+    ],
+)
+def test_letters_that_are_decided_are_letters(letters: str, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "course.toml"
+    path.write_text(f'base = "CU"\nstart = 2027-01-19\n[decisions]\nletters = {letters}\n')
+    with pytest.raises(UserError) as caught:
+        find(str(path))
+    assert sentence in str(caught.value)
 
 
 def test_what_is_no_file_of_a_course(tmp_path: Path) -> None:
@@ -203,6 +255,20 @@ def test_a_deadline_has_its_hour_once_the_zone_is_decided() -> None:
         file = Calendar.from_ical(calendar(edition_of(course("CUHK"), start, decisions)))
         (event,) = [e for e in file.walk("VEVENT") if str(e["SUMMARY"]).startswith("CUHK A1 due")]
         assert event.decoded("DTSTART") == expected
+        assert ("DTEND" in event) is not decisions  # an instant has no end
+
+
+def test_editions_of_a_course_stand_side_by_side_in_a_calendar() -> None:
+    uids = [
+        {
+            str(event["UID"])
+            for event in Calendar.from_ical(calendar(edition_of(course("CUHK"), start))).walk(
+                "VEVENT"
+            )
+        }
+        for start in (None, date(2023, 1, 4), date(2024, 1, 3))
+    ]
+    assert len(set.union(*uids)) == sum(map(len, uids))
 
 
 def test_a_course_without_days_makes_no_calendar() -> None:

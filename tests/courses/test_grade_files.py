@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etude.courses.csvs import masked, read_table, unmasked, written
-from etude.courses.events import Enrolment, HandMark, Submission
+from etude.courses.events import Adjusted, Enrolment, Event, HandMark, Submission
 from etude.courses.explaining import as_text, lines, total
 from etude.courses.exporting import FORMATS, export
 from etude.courses.library import course
@@ -142,6 +143,9 @@ def test_two_students_may_have_one_name(tmp_path: Path) -> None:
         (b'id,name\ns1,"A', "unexpected end of data"),
         (b"PK\x03\x04\x00\x00\x00\x00\x00\x01" * 9, "is "),
         (b"id,name\ns1,\x81\x8d", "no known encoding"),
+        (b"id," * 501 + b"name\n", "502 columns; expected at most 500"),
+        (b"id," + b" a" * 400 + b"\ns1,A", "line 1: a cell has more than 500 signs"),
+        (b"id,name\ns1," + b"A" * 20_001, "line 2: a cell has more than 20,000 signs"),
     ],
 )
 def test_what_is_no_roster(content: bytes, sentence: str, tmp_path: Path) -> None:
@@ -154,6 +158,21 @@ def test_what_is_no_roster(content: bytes, sentence: str, tmp_path: Path) -> Non
     for missing in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(UserError, match="can't be read"):
             read_roster(missing)
+
+
+@pytest.mark.parametrize(("rows", "cells", "most"), [(3, 100, 3), (100, 9, 4)])
+def test_a_table_has_no_more_than_a_course_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, cells: int, most: int
+) -> None:
+    monkeypatch.setattr("etude.courses.csvs.MOST_ROWS", rows)
+    monkeypatch.setattr("etude.courses.csvs.MOST_CELLS", cells)
+    path = tmp_path / "x.csv"
+    for number in (most, most + 1):
+        path.write_text("id,name\n" + "".join(f"s{n},N\n\n" for n in range(number)))
+        if number == most:
+            assert len(read_roster(path)) == most
+    with pytest.raises(UserError, match=f"expected at most {most} rows of 2 cells"):
+        read_roster(path)
 
 
 @given(st.binary(max_size=300))
@@ -194,14 +213,29 @@ def test_marks_come_in(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("heading", ["class", "class /10"])
+def test_a_work_may_be_called_like_a_column_of_a_roster(heading: str, tmp_path: Path) -> None:
+    """ITU marks participation in class; a column Section or Group says nothing of marks."""
+    path = tmp_path / "marks.csv"
+    path.write_text(f"id,Section,{heading}\ns1,X,9\n")
+    (mark,) = read_marks(path, standing("s1"), Pieces(course("ITU")))
+    assert isinstance(mark, HandMark)
+    assert (mark.work, mark.earned, mark.most) == ("class", 9, 10 if "/" in heading else 100)
+    path.write_text("id,class\ns1,Group A\n")  # none of CU's works
+    assert read_marks(path, standing("s1"), CU) == []
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("id,A9\ns1,3", "no work 'A9'"),
+        ("id,class /10\ns1,3", "no work 'class'"),
         ("id,A1\ns9,3", "line 2: no student 's9'"),
         ("id,A1\ns1,good", "line 2, A1: 'good' is no mark"),
         ("id,A1\ns1,1.2.3", "is no mark"),
         ("A1\n3", "no column of ids"),
+        ("id,A1\ns1,1_0", "is no mark"),
+        ("id,A1\ns1,85%/10", "is no mark"),
         ("id,assignments\ns1,3", "no work 'assignments'"),
     ],
 )
@@ -214,9 +248,27 @@ def test_what_are_no_marks(text: str, sentence: str, tmp_path: Path) -> None:
 
 
 def test_a_mark_as_one_writes_it() -> None:
-    for text, of, expected in (("8", 10, "8 10"), ("7.5/10", 20, "7.5 10"), ("85%", 10, "85 100")):
-        earned, most = mark_of("x", text, Decimal(of))
-        assert f"{earned} {most}" == expected
+    for text, of, expected in (
+        ("8", 10, ("8", 10)),
+        (" 7.5 / 10 ", 20, ("7.5", 10)),
+        ("85%", 30, ("25.5", 30)),
+        ("33.33 %", 10, ("3.333", 10)),
+        ("85%", None, ("85", 100)),
+        ("8", None, ("8", 100)),
+    ):
+        most = None if of is None else Decimal(of)
+        assert mark_of("x", text, most) == tuple(map(Decimal, expected))
+
+
+def test_a_percent_counts_as_much_as_the_marks_beside_it(tmp_path: Path) -> None:
+    """Where quizzes divide by their points, 85 % of one out of 30 is 25.5 of 30."""
+    path = tmp_path / "marks.csv"
+    path.write_text("id,quizzes/1 /30,quizzes/2 /30\ns1,85%,0\n")
+    there = standing("s1")
+    for number, event in enumerate(read_marks(path, there, CU), 2):
+        there.apply(Entry(number, hours_late(0), "me", "", event))
+    (grade,) = grades(there, decided("CU", quiz_weights="points")).values()
+    assert grade.marks == 30 * Decimal("25.5") / 60
 
 
 # -- grades out ------------------------------------------------------------------------------------
@@ -259,11 +311,36 @@ def test_grades_go_out_and_are_read_back(form: str, tmp_path: Path) -> None:
         assert points["Homework"] == "30"
         assert points["Written report"] == "0"
         assert sum(int(points[item.title]) for item in course("OU").grade) == 100
+        assert points["Adjustments"] == "0"
+        assert [row["Adjustments"] for row in rows] == ["0", "0"]
     if form == "moodle":
         assert table.columns[:3] == ("ID number", "Full name", "Email address")
         assert rows[0]["Course total"] == "103.6"
     if form == "plain":
         assert (rows[0]["marks"], rows[0]["letter"], rows[1]["letter"]) == ("103.6", "A", "")
+
+
+@pytest.mark.parametrize("participation", ["within", "make-up"])
+def test_canvas_sums_to_what_the_grade_is(participation: str, tmp_path: Path) -> None:
+    """With an adjustment, a third of a mark, and what makes up for marks that were lost."""
+    edition = decided("CUHK", participation=participation)
+    found = standing("s1", "s2")
+    events: list[Event] = [
+        HandMark(student="s1", work=leaf, earned=Decimal(2), most=Decimal(3))
+        for leaf in Policy(edition).pieces.leaves
+    ]
+    events += [Adjusted(student="s1", by=Decimal("-1.5")), Adjusted(student="s2", by=Decimal(2))]
+    for number, event in enumerate(events, 3):
+        found.apply(Entry(number, hours_late(0), "me", "why", event))
+    path = tmp_path / "grades.csv"
+    reckoned = grades(found, edition)
+    path.write_bytes(export(reckoned, found.students, edition.course, "canvas"))
+    columns = [*(item.title for item in edition.course.grade), "Adjustments"]
+    for _, row in read_table(path).rows[1:]:
+        sums = sum(Fraction(row[column] or 0) for column in columns)
+        marks = reckoned[row["SIS User ID"]].marks
+        assert marks is not None
+        assert abs(sums - marks) < Fraction(1, 10**25)
 
 
 # -- the explanation -------------------------------------------------------------------------------

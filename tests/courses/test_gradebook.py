@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -128,12 +129,131 @@ def test_nothing_is_changed_or_deleted_or_replaced(book: Gradebook, path: Path) 
 def test_who_goes_around_the_triggers_is_found(book: Gradebook, path: Path) -> None:
     book.append(EVENTS, who="ada", why="because")
     book.close()
-    base = sqlite3.connect(path, isolation_level=None)
-    base.execute("DROP TRIGGER events_stay")
-    base.execute("UPDATE events SET event = replace(event, '7.25', '9.25')")
-    base.close()
+    with around(path) as base:
+        base.execute("UPDATE events SET event = replace(event, '7.25', '9.25')")
     with pytest.raises(UserError, match="is damaged \\(event 8 is not what was written\\)"):
         Gradebook(path)
+
+
+@contextmanager
+def around(path: Path) -> Iterator[sqlite3.Connection]:
+    """A gradebook's file without its triggers, which are there again afterwards."""
+    base = sqlite3.connect(path, isolation_level=None)
+    triggers = base.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        base.execute(f"DROP TRIGGER {name}")
+    yield base
+    for _, sql in triggers:
+        base.execute(sql)
+    base.close()
+
+
+FORGED = [  # an event as JSON, and what is wrong with it
+    ('{"kind":"mark","student":"s9","work":"A1","earned":"1"}', "no student 's9'"),
+    ('{"kind":"mark","student":"s1","work":"A1","earned":"11","most":"10"}', "are no marks"),
+    ('{"kind":"mark","student":"s1","work":"A1","earned":"1e-999999"}', "are no marks"),
+    (f'{{"kind":"mark","student":"s1","work":"A1","earned":"{"1" * 5000}"}}', "are no marks"),
+    ('{"kind":"mark","student":"s1","work":"A1","earned":null}', "no mark that could be taken"),
+    ('{"kind":"mark","team":"t","work":"A1","earned":"1"}', "no team 't'"),
+    ('{"kind":"mark","student":"s1","work":"A1","earned":"1","rubric":{"a":"nan"}}', "no marks"),
+    ('{"kind":"grading","team":"t","teams_of":"A2","work":"A1","earned":"1"}', "no team 't'"),
+    ('{"kind":"adjustment","student":"s1","by":"1e-999999"}', "can't be added"),
+    ('{"kind":"adjustment","student":"s9","by":"1"}', "no student 's9'"),
+    ('{"kind":"submission","student":"s9","work":"A1","at":"2027-03-01T12:00:00Z"}', "no student"),
+    ('{"kind":"submission","student":"s1","work":"A1","at":"0001-01-01T00:00:00Z"}', "no day of"),
+    ('{"kind":"extension","student":"s9","work":"A1","until":null}', "no student"),
+    ('{"kind":"excuse","student":"s9","work":"A1"}', "no student"),
+    ('{"kind":"submission","work":"A1","at":"2027-03-01T12:00:00Z"}', "whose A1 is it"),
+    ('{"kind":"team","team":"t","members":["s9"]}', "no student 's9'"),
+    ('{"kind":"drawn","work":"A1","seed":1,"each":1,"pairs":{"s9":["s1"]}}', "no student 's9'"),
+    ('{"kind":"proposal","student":"s1","work":"A1","state":"approved"}', "is not there yet"),
+    ('{"kind":"proposal","student":"s1","work":"A1","state":"eaten"}', "Invalid enum value"),
+    ('{"kind":"nothing"}', "Invalid value"),
+    ("[[[[", "event 2"),
+]
+
+
+@pytest.mark.parametrize(("event", "sentence"), FORGED)
+def test_an_event_that_nobody_could_have_written_is_named(
+    path: Path, event: str, sentence: str
+) -> None:
+    """Whoever makes a gradebook by hand can make its digests, too."""
+    with Gradebook(path, CU) as book:
+        book.append([Enrolment(student="s1")], who="me")
+        chain = book._chain
+    forge(path, 2, chain, event=event)
+    with pytest.raises(UserError) as caught:
+        Gradebook(path)
+    assert "is damaged (event 2: " in str(caught.value)
+    assert sentence in str(caught.value)
+
+
+def forge(path: Path, number: int, chain: bytes, **given: str) -> None:
+    """Add an event to a gradebook's file without its code."""
+    from etude.courses.gradebook import _link
+
+    row = {"at": NOW.isoformat(), "who": "eve", "why": "so", "event": '{"kind":"student"}'} | given
+    digest = _link(chain, number, row["at"], row["who"], row["why"], row["event"])
+    with sqlite3.connect(path) as base:
+        base.execute(
+            "INSERT INTO events VALUES (?, ?, ?, ?, NULL, ?, ?)",
+            (number, row["at"], row["who"], row["why"], row["event"], digest),
+        )
+    base.close()
+
+
+@pytest.mark.parametrize(
+    "given", [{"at": "2027-03-01T12:00:00"}, {"at": "yesterday"}, {"who": " "}]
+)
+def test_an_event_without_a_time_or_a_cause_is_named(path: Path, given: dict[str, str]) -> None:
+    Gradebook(path).close()
+    forge(path, 1, b"", event='{"kind":"student","student":"s1"}', **given)
+    with pytest.raises(UserError, match="is damaged \\(event 1: "):
+        Gradebook(path)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["DROP TRIGGER events_stay"],
+        ["CREATE TABLE more (x)"],
+        ["CREATE TRIGGER t AFTER INSERT ON events BEGIN SELECT 1; END"],
+        ["CREATE INDEX i ON events (who)"],
+        [
+            "ALTER TABLE events RENAME TO hidden",
+            "CREATE VIEW events AS SELECT number, at, upper(who) AS who, why, event, chain"
+            " FROM hidden",
+        ],
+    ],
+)
+def test_a_database_with_other_tables_is_no_gradebook(
+    book: Gradebook, path: Path, statements: list[str]
+) -> None:
+    book.close()
+    base = sqlite3.connect(path)
+    for statement in statements:
+        base.execute(statement)
+    base.commit()
+    base.close()
+    for make in (True, False):
+        with pytest.raises(UserError, match="is not a gradebook of Etude"):
+            Gradebook(path, make=make)
+
+
+def test_a_gradebook_that_is_only_looked_at_is_not_made(tmp_path: Path) -> None:
+    for name, content in (("none.db", None), ("empty.db", b"")):
+        path = tmp_path / name
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(UserError, match="there is no gradebook in"):
+            Gradebook(path, make=False)
+        assert path.exists() is (content is not None)
+    bare = tmp_path / "bare.db"
+    base = sqlite3.connect(bare)
+    base.execute("VACUUM")
+    base.close()
+    Gradebook(bare).close()
+    Gradebook(bare, make=False).close()
 
 
 @pytest.mark.parametrize(
@@ -212,16 +332,75 @@ def test_the_submission_counts_that_was_marked(path: Path) -> None:
     with Gradebook(path, CU) as book:
         book.append([Enrolment(student="s1")], who="me")
         record = book.standing.students["s1"]
+
+        def counts() -> datetime | None:
+            return record.work(CU).handed_in.get("A1")
+
         book.append([Submission(student="s1", work="A1", digest="a", at=early)], who="s1")
-        assert record.counts("A1", CU) == early
+        assert counts() == early
         book.append([mark("s1", "A1", "50")], who="me")
         book.append([Submission(student="s1", work="A1", digest="b", at=late)], who="s1")
-        assert record.counts("A1", CU) == early  # which is the one that is marked
+        assert counts() == early  # which is the one that is marked
+        assert record.submission("A1", CU) == "a"
         book.append([mark("s1", "A1", "90")], who="me", why="handed in again")
-        assert record.counts("A1", CU) == late
+        assert counts() == late
         first = Grading(student="s1", work="A1", earned=Decimal(60), submission="a", tests="t")
         book.append([first], who="grader", why="the first one again")
-        assert record.counts("A1", CU) == early
+        assert counts() == early
+        book.append([Submission(student="s1", work="A1", digest="a", at=late)], who="s1")
+        assert counts() == early  # the same file again is no later work
+
+
+def test_an_earlier_grading_that_comes_again_counts_again(path: Path) -> None:
+    """Whether it has the marks of the one that came between, or only the share of them."""
+    early, late = hours_late(-1), hours_late(30)
+    with Gradebook(path, CU) as book:
+        book.append([Enrolment(student="s1")], who="me")
+        record = book.standing.students["s1"]
+        times = {"a": early, "b": late}
+        handed = [
+            Submission(student="s1", work="A1", digest=each, at=at) for each, at in times.items()
+        ]
+        book.append(handed, who="s1")
+
+        def grading(digest: str, most: int) -> Grading:
+            return Grading(
+                student="s1",
+                work="A1",
+                earned=Decimal(8),
+                most=Decimal(most),
+                submission=digest,
+                tests="t",
+            )
+
+        first, second, other = grading("a", 10), grading("b", 10), grading("a", 20)
+        for event, kept, at in (
+            (first, 1, early),
+            (second, 1, late),
+            (first, 1, early),
+            (first, 0, early),
+            (other, 1, early),
+            (first, 1, early),
+        ):
+            assert book.append([event], who="grader", why="again") == kept
+            assert record.work(CU).handed_in["A1"] == at
+            assert record.marks["A1"].mark.most == event.most
+
+
+def test_a_choice_that_is_made_after_the_mark_is_not_what_was_marked(path: Path) -> None:
+    """CU's final project is final-1 or final-2, and a mark for it may be called final."""
+    with Gradebook(path, CU) as book:
+        book.append([Enrolment(student="s1")], who="me")
+        work = book.standing.students["s1"].work
+        early, late = hours_late(-1), hours_late(30)
+        book.append([Submission(student="s1", work="final-1", digest="a", at=early)], who="s1")
+        book.append([mark("s1", "final", "90")], who="me")
+        book.append([Submission(student="s1", work="final-2", digest="b", at=late)], who="s1")
+        assert work(CU).handed_in == {"final-1": early}
+        assert book.standing.students["s1"].submission("final", CU) == "a"
+        again = HandMark(student="s1", work="final", earned=Decimal(95), submission="b")
+        book.append([again], who="me", why="the second option is better")
+        assert work(CU).handed_in == {"final-2": late}
 
 
 def test_a_late_team_is_late_for_all_its_members(path: Path) -> None:
@@ -245,6 +424,56 @@ def test_a_late_team_is_late_for_all_its_members(path: Path) -> None:
         until = Extension(team="t", work="project", until=hours_late(2))
         book.append([until], who="me", why="the server was down")
         assert [g.marks for g in grades(book.standing, edition).values()] == [40, 40, 40, 40]
+
+
+def test_a_mark_never_goes_to_another_team_of_that_name(path: Path) -> None:
+    """Of two teams 1 and two teams 2, of A1 and of the project, each mark finds its own."""
+    runs = [HandMark(team=t, work="runs", earned=Decimal(e)) for t, e in (("1", 80), ("2", 60))]
+    with Gradebook(path, CUHK) as book:
+        book.append([Enrolment(student=s) for s in "abcdef"], who="me")
+        teams = {
+            ("A1", "1"): "ab",
+            ("A1", "2"): "cd",
+            ("project", "1"): "cd",
+            ("project", "2"): "e",
+        }
+        made = [Team(team=t, members=tuple(who), of=of) for (of, t), who in teams.items()]
+        book.append(made, who="me")
+        book.append([*runs, HandMark(team="1", work="A1", earned=Decimal(50))], who="me")
+        for work in ("midterm", "outside", "A2"):  # handed in by none of the two
+            with pytest.raises(UserError, match="team '1' is one of A1 and of project, and which"):
+                book.append([HandMark(team="1", work=work, earned=Decimal(9))], who="me")
+        with pytest.raises(UserError, match="team '2' is one of A1 and of project, and which"):
+            book.append([Submission(team="2", work="A2", at=NOW)], who="me")
+        expected = {"a": {"A1": 50}, "b": {"A1": 50}, "c": {"runs": 80}, "d": {"runs": 80}}
+        expected |= {"e": {"runs": 60}, "f": {}}
+        for pieces in (CUHK, None):  # what was kept means the same without the course's pieces
+            with Gradebook(path, pieces) as again:
+                assert {
+                    student: {work: each.mark.earned for work, each in record.marks.items()}
+                    for student, record in again.standing.students.items()
+                } == expected
+        book.append([Team(team="3", members=("f",))], who="me")  # one for all assignments
+        book.append([HandMark(team="3", work="outside", earned=Decimal(70))], who="me")
+        assert book.standing.students["f"].marks["outside"].mark.earned == 70
+
+
+def test_a_team_of_a_chosen_project_is_marked_by_the_choice(path: Path) -> None:
+    """CU's final project is final-1 or final-2; OU's progress is no part of the proposal."""
+    with Gradebook(path, CU) as book:
+        book.append([Enrolment(student=s) for s in "ab"], who="me")
+        book.append([Team(team="1", members=("a",), of="final-2")], who="me")
+        book.append([HandMark(team="1", work="final", earned=Decimal(80))], who="me")
+        with pytest.raises(UserError, match="team '1' is one of final-2, and which"):
+            book.append([HandMark(team="1", work="final-1", earned=Decimal(80))], who="me")
+        assert [len(book.standing.students[s].marks) for s in "ab"] == [1, 0]
+        with pytest.raises(UserError, match="team '1' is one of final-2, and which"):
+            book.preview([HandMark(team="1", work="midterm", earned=Decimal(80))], who="me")
+    with Gradebook(path.with_name("ou.db"), Pieces(course("OU"))) as book:
+        book.append([Enrolment(student="a")], who="me")
+        book.append([Team(team="1", members=("a",), of="proposal")], who="me")
+        with pytest.raises(UserError, match="team '1' is one of proposal, and which"):
+            book.append([HandMark(team="1", work="progress", earned=Decimal(80))], who="me")
 
 
 def test_a_regrade_is_seen_before_it_is_kept(book: Gradebook) -> None:
@@ -449,7 +678,7 @@ def test_a_gradebook_that_is_killed_as_it_is_made_can_be_made_again(tmp_path: Pa
 
 
 def test_adjustments_are_numbers_with_a_reason(book: Gradebook) -> None:
-    for by in ("nan", "inf", "1e9"):
+    for by in ("nan", "inf", "1e9", "1e-999999", "0.1234567890123"):
         with pytest.raises(UserError, match="can't be added"):
             book.append([Adjusted(student="s1", by=Decimal(by))], who="me", why="x")
     book.append([Adjusted(student="s1", by=Decimal(2))], who="me", why="x")

@@ -361,7 +361,7 @@ def test_the_assignments_are_listed_and_begun(
         (["start", "classifiers", "--out", "mine"], "is there already"),
         (["check", "solved.py"], "--of names the assignment"),
         (["check", "nofile.py"], "can't be read"),
-        (["check", "mine"], "this is no file"),
+        (["check", "mine"], "it is no plain file"),
         (["list", "layers"], "'etude assignment start layers' begins one"),
         (["check", "none/classifiers.py"], "can't be read"),
         (["start", "clasifiers"], "did you mean 'classifiers'?"),

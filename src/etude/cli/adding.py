@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import get_args
 
 from etude.cli.gradebooks import Place, moment, student_of
-from etude.courses.csvs import LARGEST
+from etude.courses.amounts import number
 from etude.courses.events import (
+    LONGEST,
     Adjusted,
+    Enrolment,
     Event,
     Excuse,
     Extension,
@@ -27,9 +29,11 @@ from etude.courses.events import (
     Team,
 )
 from etude.courses.gradebook import Gradebook
+from etude.courses.pieces import Pieces
 from etude.courses.roster import enrolled, mark_of, read_marks, read_roster
 from etude.courses.standing import Standing
-from etude.errors import UserError
+from etude.errors import UserError, nearest
+from etude.files import Unreadable, content_of, opened
 
 Maker = Callable[..., list[Event]]
 
@@ -41,7 +45,7 @@ def makers_of(
     return {
         "roster": ("FILE", lambda file: enrolled(read_roster(Path(file)), book.standing)),
         "marks": ("FILE", lambda file: read_marks(Path(file), book.standing, place.pieces)),
-        "mark": ("WHO WORK MARK", lambda *given: add_mark(book.standing, *given)),
+        "mark": ("WHO WORK MARK", lambda *given: add_mark(place, book.standing, options, *given)),
         "submission": (
             "WHO WORK FILE",
             lambda *given: add_submission(place, book, options, *given),
@@ -50,6 +54,7 @@ def makers_of(
         "excuse": ("STUDENT WORK", lambda *given: add_excuse(book.standing, options, *given)),
         "missed": ("STUDENT WORK", lambda *given: add_missed(book.standing, options, *given)),
         "adjustment": ("STUDENT MARKS", lambda *given: add_adjustment(book.standing, *given)),
+        "left": ("STUDENT", lambda name: add_left(book.standing, options, name)),
         "team": ("NAME STUDENT …", lambda *given: add_team(book.standing, options, *given)),
         "proposal": (
             "WHO WORK STATE",
@@ -59,15 +64,19 @@ def makers_of(
     }
 
 
-def changes_marks(events: Sequence[Event], standing: Standing) -> bool:
-    """Whether events change marks that are there."""
+def changes_marks(events: Sequence[Event], standing: Standing, pieces: Pieces) -> bool:
+    """Whether events change marks that are there, or for which submission they are."""
     for event in events:
         if isinstance(event, Grading | HandMark):
             team = event.team
-            for student in standing.members(team, event.work) if team else [event.student]:
+            students = standing.members(team, event.work, pieces) if team else [event.student]
+            for student in students:
                 record = standing.students.get(student)
                 before = record.marks.get(event.work) if record else None
-                if before and (before.mark.earned, before.mark.most) != (event.earned, event.most):
+                if record is None or before is None:
+                    continue
+                there = before.mark.earned, before.mark.most, record.submission(event.work, pieces)
+                if there != (event.earned, event.most, event.submission):
                     return True
     return False
 
@@ -79,11 +88,132 @@ def subject(standing: Standing, name: str) -> tuple[str, str]:
     return student_of(standing, name).student, ""
 
 
-def add_mark(standing: Standing, name: str, work: str, text: str) -> list[Event]:
-    """A mark by hand, or that it is taken back."""
-    earned, most = (None, Decimal(100)) if text == "none" else mark_of("the mark", text, None)
+def add_mark(
+    place: Place,
+    standing: Standing,
+    options: argparse.Namespace,
+    name: str,
+    work: str,
+    text: str,
+) -> list[Event]:
+    """A mark by hand, or that it is taken back; with a rubric and a comment where they are given.
+
+    It is one for the submission that counts now, or for the one that is named.
+    """
+    pieces = place.pieces
     student, team = subject(standing, name)
-    return [HandMark(student=student, team=team, work=work, earned=earned, most=most)]
+    rubric = rubric_of(options.rubric)
+    item = pieces.items.get(work)
+    if item is not None and item.parts:
+        marks = by_parts(pieces, work, text, rubric)
+        rubric = {}
+    else:
+        earned, most = (None, Decimal(100)) if text == "none" else mark_of("the mark", text, None)
+        marks = {work: (earned, most)}
+    events: list[Event] = []
+    for each, (earned, most) in marks.items():
+        students = standing.members(team, each, pieces) if team else (student,)
+        marked = {who: submission_of(standing, who, each, pieces, options) for who in students}
+        alike = len(set(marked.values())) == 1
+        for who, digest in marked.items():
+            event = HandMark(
+                student="" if team and alike else who,
+                team=team if alike else "",
+                work=each,
+                earned=earned,
+                most=most,
+                submission=digest,
+                rubric=rubric,
+                comment=options.comment if each == next(iter(marks)) else "",
+            )
+            events += [] if event in events else [event]
+    return events
+
+
+def rubric_of(given: Sequence[str]) -> dict[str, Decimal]:
+    """What is typed as ``plots=3``, as marks of each criterion.
+
+    Raises:
+        UserError: it is none.
+    """
+    found: dict[str, Decimal] = {}
+    for each in given:
+        name, _, points = each.rpartition("=")
+        try:
+            if not name or name in found:
+                raise ValueError("expected each criterion once, like plots=3")
+            found[name] = number(points)
+        except ValueError as error:
+            raise UserError(f"--rubric {each} is no mark of a criterion; {error}") from None
+    return found
+
+
+def by_parts(
+    pieces: Pieces, work: str, text: str, rubric: Mapping[str, Decimal]
+) -> dict[str, tuple[Decimal | None, Decimal]]:
+    """``{part: (earned, most)}`` of a work whose parts are its rubric, each out of its weight.
+
+    Raises:
+        UserError: it is not all parts that are marked, one has more than its weight, or they sum to
+            another mark.
+    """
+    parts = [leaf for leaf in pieces.leaves if work in pieces.above[leaf]]
+    if not rubric:
+        expected = " ".join(f"--rubric {part}=…" for part in parts)
+        raise UserError(f"{work} is marked by its parts: {', '.join(parts)}; expected {expected}")
+    for name in rubric:
+        if name not in parts:
+            raise UserError(f"{work} has no part '{name}'{nearest(name, parts)}")
+    left = [part for part in parts if part not in rubric]
+    if left:
+        raise UserError(f"the rubric of {work} has no {', '.join(left)}; expected every part")
+    marks: dict[str, tuple[Decimal | None, Decimal]] = {}
+    for part in parts:
+        weight = pieces.items[part].weight
+        if weight is None:
+            raise UserError(f"what {part} gives of {work} is not decided in course.toml")
+        if not 0 <= rubric[part] <= weight:
+            raise UserError(f"{part} has {rubric[part]} marks; expected from 0 to {weight}")
+        marks[part] = (rubric[part], weight)
+    most = sum((weight for _, weight in marks.values()), Decimal(0))
+    total = sum(rubric.values(), Decimal(0))
+    if mark_of("the mark", text, most) != (total, most):
+        raise UserError(f"the parts of {work} sum to {total}/{most}; expected that, and not {text}")
+    return marks
+
+
+def submission_of(
+    standing: Standing, student: str, work: str, pieces: Pieces, options: argparse.Namespace
+) -> str:
+    """The digest of what a mark is for: what counts now, or the file that is named.
+
+    Raises:
+        UserError: the student did not hand in that file.
+    """
+    record = standing.students.get(student)
+    if options.submission is None or record is None:
+        return record.submission(work, pieces) if record else ""
+    digest = digest_of(options.submission)
+    handed = (record.submissions.get(each, ()) for each in pieces.handed_by(work))
+    if not any(digest == each.digest for those in handed for each in those):
+        raise UserError(
+            f"{options.submission} is nothing that {student} handed in for {work}; expected the"
+            " same file"
+        )
+    return digest
+
+
+def digest_of(path: Path) -> str:
+    """The digest of a file that was handed in.
+
+    Raises:
+        UserError: it is no file.
+    """
+    try:
+        with opened(path) as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except Unreadable as why:
+        raise UserError(f"{path} {why}; expected what was handed in, as one file") from None
 
 
 def add_submission(
@@ -91,11 +221,7 @@ def add_submission(
 ) -> list[Event]:
     """That a file was handed in; the file itself is not kept."""
     at = moment(place, options.at) if options.at else datetime.now(UTC)
-    path = Path(file)
-    if not path.is_file():
-        raise UserError(f"{path} is no file; expected what was handed in, as one file")
-    with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = digest_of(Path(file))
     student, team = subject(book.standing, name)
     return [Submission(student=student, team=team, work=work, digest=digest, at=at)]
 
@@ -129,14 +255,30 @@ def add_adjustment(standing: Standing, name: str, text: str) -> list[Event]:
     if text in ("fails", "passes"):
         return [Adjusted(student=student, fails=text == "fails")]
     try:
-        by = Decimal(text)
-        if not by.is_finite() or not by:
-            raise InvalidOperation
-    except InvalidOperation:
+        by = number(text)
+    except ValueError:
+        by = Decimal(0)
+    if not by:
         raise UserError(
             f"an adjustment is '{text}'; expected marks like 2 or -1.5, or 'fails' or 'passes'"
-        ) from None
+        )
     return [Adjusted(student=student, by=by)]
+
+
+def add_left(standing: Standing, options: argparse.Namespace, name: str) -> list[Event]:
+    """That a student has left the course, or is in it again."""
+    record = student_of(standing, name)
+    if record.left is not options.withdraw:
+        return []
+    return [
+        Enrolment(
+            student=record.student,
+            name=record.name,
+            email=record.email,
+            section=record.section,
+            left=not options.withdraw,
+        )
+    ]
 
 
 def add_team(
@@ -155,20 +297,39 @@ def add_proposal(
     for each in states:
         if each == state:
             student, team = subject(standing, name)
+            text = text_of(options.text) if options.text else ""
             return [
-                Proposal(student=student, team=team, work=work, state=each, feedback=options.why)
+                Proposal(
+                    student=student,
+                    team=team,
+                    work=work,
+                    state=each,
+                    text=text,
+                    feedback=options.why,
+                )
             ]
     raise UserError(f"a proposal can't be '{state}'; expected {', '.join(states)}")
 
 
 def add_review(standing: Standing, name: str, work: str, of: str, file: str) -> list[Event]:
     """A review that a student wrote."""
-    path = Path(file)
-    try:
-        if path.stat().st_size > LARGEST:
-            raise UserError(f"{path} has more than {LARGEST:,} bytes; expected a text")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} can't be read as a text: {error}") from None
     student = student_of(standing, name).student
+    text = text_of(Path(file))
     return [Review(student=student, work=work, of=of, text=text, at=datetime.now(UTC))]
+
+
+def text_of(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        UserError: it is none, or too long.
+    """
+    try:
+        text = content_of(path, LONGEST * 4).decode("utf-8-sig")
+    except Unreadable as why:
+        raise UserError(f"{path} {why}; expected a text of at most {LONGEST:,} signs") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8") from None
+    if len(text) > LONGEST:
+        raise UserError(f"{path} has {len(text):,} signs; expected at most {LONGEST:,}")
+    return text

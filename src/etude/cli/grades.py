@@ -11,15 +11,19 @@ grades.db. Nothing in a gradebook is ever changed: what is added later holds, an
   etude grades DIR reviews WORK --seed 1        draw who reviews whose work; again: add late ones
 
   etude grades DIR add roster FILE              students from a CSV file
+  etude grades DIR add left STUDENT             who has left the course; --withdraw: is in it again
   etude grades DIR add marks FILE               marks from a CSV file: ids, and a column a work
-  etude grades DIR add mark WHO WORK 7.5/10     one mark; 'none' takes it back
+  etude grades DIR add mark WHO WORK 7.5/10     one mark; 'none' takes it back; --comment TEXT
+          … --rubric plots=3 --rubric text=4.5  how it is made up; of a work with parts, each part's
+          … --submission FILE                   what was marked, if not what counts now
   etude grades DIR add submission WHO WORK FILE
   etude grades DIR add extension WHO WORK 2027-02-03T23:59
   etude grades DIR add excuse STUDENT WORK      --why is private; --withdraw takes it back
   etude grades DIR add missed STUDENT WORK
   etude grades DIR add adjustment STUDENT 2     marks on top; or 'fails', or 'passes'
   etude grades DIR add team NAME STUDENT …      --of WORK: for one assignment
-  etude grades DIR add proposal WHO WORK STATE  draft, proposed, returned (--why) or approved
+  etude grades DIR add proposal WHO WORK STATE  draft, proposed, returned (--why) or approved;
+                                                --text FILE: what is proposed
   etude grades DIR add review STUDENT WORK OF FILE
 
 WHO is a student or a team.
@@ -28,7 +32,8 @@ WHO is a student or a team.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,9 +42,9 @@ from etude.cli.adding import changes_marks, makers_of
 from etude.cli.gradebooks import Place, placed, student_of, who
 from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, print_table
-from etude.courses.amounts import shown
+from etude.courses.amounts import exact, shown
 from etude.courses.edition import Edition
-from etude.courses.events import Drawn, Event, Excuse, PolicyVersion
+from etude.courses.events import Drawn, Event, Excuse, PolicyVersion, Proposal
 from etude.courses.explaining import as_text, lines, marks_of
 from etude.courses.exporting import FORMATS, export
 from etude.courses.gradebook import Gradebook
@@ -75,6 +80,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--keep", action="store_true", help="keep what changes marks that are there already"
     )
     parser.add_argument("--at", help="add submission: when, 2027-02-01T23:59 (default: now)")
+    parser.add_argument(
+        "--rubric",
+        action="append",
+        default=[],
+        metavar="ID=MARKS",
+        help="add mark: the marks of one criterion; they sum to the mark",
+    )
+    parser.add_argument("--comment", default="", metavar="TEXT", help="add mark: for the student")
+    parser.add_argument(
+        "--submission",
+        type=Path,
+        metavar="FILE",
+        help="add mark: what was marked (default: what counts now)",
+    )
+    parser.add_argument("--text", type=Path, metavar="FILE", help="add proposal: what is proposed")
     parser.add_argument("--of", default="", metavar="WORK", help="add team: for one assignment")
     parser.add_argument("--withdraw", action="store_true", help="add excuse, missed: take it back")
     parser.add_argument("--seed", type=int, help="reviews: draw by this seed")
@@ -91,12 +111,13 @@ def main(options: argparse.Namespace) -> int:
     if options.action not in ACTIONS:
         raise UserError(f"etude grades can't '{options.action}'{nearest(options.action, ACTIONS)}")
     place = placed(options.dir)
-    if not place.book.exists() and options.action != "add":
+    is_new = not os.path.lexists(place.book)  # a link is there, wherever it leads
+    if is_new and options.action != "add":
         raise UserError(
             f"{place.path.parent} has no gradebook yet; 'etude grades {options.dir} add roster"
             " FILE' begins one"
         )
-    if not place.book.exists() and options.words[:1] != ["roster"]:
+    if is_new and options.words[:1] != ["roster"]:
         raise UserError(
             f"{place.path.parent} has no students yet; 'etude grades {options.dir} add roster FILE'"
             " adds them"
@@ -110,9 +131,9 @@ def main(options: argparse.Namespace) -> int:
         "reviews": reviews,
         "add": add,
     }[options.action]
-    if options.action == "add" and not place.book.exists():
+    if is_new:
         students_of(options.words)  # a roster that is none begins no gradebook
-    with Gradebook(place.book, place.pieces) as book:
+    with Gradebook(place.book, place.pieces, make=options.action == "add") as book:
         act(place, book, options)
     return 0
 
@@ -144,7 +165,8 @@ def list_all(place: Place, book: Gradebook, options: argparse.Namespace) -> None
     rows = []
     for student, grade in found.items():
         cells = [marks_of(part) for part in grade.parts]
-        rows.append([student, standing.students[student].name, *cells, *result(grade)])
+        end = result(grade, edition.course.bounds)
+        rows.append([student, standing.students[student].name, *cells, *end])
     columns = [
         Column("student", accent=True),
         Column("name", wrap=True),
@@ -164,9 +186,9 @@ def list_all(place: Place, book: Gradebook, options: argparse.Namespace) -> None
             echo(f"· {sentence}")
 
 
-def result(grade: Grade) -> list[str]:
-    """The last cells of a row."""
-    marks = "not decided" if grade.marks is None else shown(grade.marks)
+def result(grade: Grade, bounds: Sequence[Decimal]) -> list[str]:
+    """The last cells of a row; the marks on the side of each letter's bound where they are."""
+    marks = "not decided" if grade.marks is None else shown(grade.marks, bounds)
     letter = grade.letter or ("fails" if grade.fails else "")
     return [marks, shown(grade.of), letter]
 
@@ -188,20 +210,54 @@ def show(place: Place, book: Gradebook, options: argparse.Namespace) -> None:
     if options.json:
         echo_json(as_json(record, grade))
         return
-    echo(
-        f"{record.name} ({record.student}) · {edition.course.id} {edition.course.title}\n",
-        lines=True,
-    )
+    echo(f"{record.name} ({record.student}) · {edition.course.id} {edition.course.title}")
+    echo()
     echo(as_text(grade, edition.course), lines=True, end="")
+    for line in said_of(record, book.standing):
+        echo(line)
+
+
+def said_of(record: Record, standing: Standing) -> Iterator[str]:
+    """What was said with a student's marks, and where her proposals stand."""
+    for work, marked in record.marks.items():
+        points = ", ".join(f"{name} {shown(each)}" for name, each in marked.rubric.items())
+        comment = f"“{flat(marked.comment)}”" if marked.comment else ""
+        if points or comment:
+            yield f"{work}: {'; '.join(filter(None, (points, comment)))}"
+    for proposal in proposals_of(record, standing):
+        text = f" “{flat(proposal.text)}”" if proposal.text else ""
+        feedback = f" Feedback: “{flat(proposal.feedback)}”" if proposal.feedback else ""
+        yield f"The proposal for {proposal.work} is {proposal.state}.{text}{feedback}"
+
+
+def proposals_of(record: Record, standing: Standing) -> list[Proposal]:
+    """The proposals of a student and of her teams."""
+    return [
+        each
+        for each in standing.proposals.values()
+        if record.student
+        in (
+            standing.members(each.team, each.teams_of or each.work)
+            if each.team
+            else (each.student,)
+        )
+    ]
+
+
+def flat(text: str) -> str:
+    """A text on one line."""
+    return " ".join(text.split())
 
 
 def as_json(record: Record, grade: Grade) -> dict[str, Any]:
-    """A grade as plain values; numbers are texts, so that no digit is lost."""
+    """A grade as plain values; numbers are texts with all their digits, or thirty behind the point
+    where there is no end to them.
+    """
     return {
         "student": record.student,
         "name": record.name,
-        "marks": None if grade.marks is None else shown(grade.marks),
-        "of": shown(grade.of),
+        "marks": None if grade.marks is None else exact(grade.marks),
+        "of": exact(grade.of),
         "letter": grade.letter,
         "fails": list(grade.fails),
         "missing": list(grade.missing),
@@ -215,7 +271,16 @@ def as_json(record: Record, grade: Grade) -> dict[str, Any]:
                 "of": line.of or None,
                 "notes": list(line.notes),
             }
-            for line in lines(grade)
+            for line in lines(grade, as_shown=exact)
+        ],
+        "comments": [
+            {
+                "work": work,
+                "rubric": {name: exact(each) for name, each in marked.rubric.items()},
+                "comment": marked.comment,
+            }
+            for work, marked in record.marks.items()
+            if marked.rubric or marked.comment
         ],
     }
 
@@ -283,7 +348,7 @@ def log(place: Place, book: Gradebook, options: argparse.Namespace) -> None:
 def named_in(event: dict[str, Any], standing: Standing) -> Sequence[str]:
     """The students that an event is about."""
     if event.get("team") and event["kind"] != "team":
-        return standing.members(event["team"], event.get("work", ""))
+        return standing.members(event["team"], event.get("teams_of") or event.get("work", ""))
     return [event.get("student", ""), event.get("of", ""), *event.get("members", ())]
 
 
@@ -296,7 +361,7 @@ def policy(place: Place, book: Gradebook, options: argparse.Namespace) -> None:
         return
     before = grades(standing, place.in_force(standing), final=options.final)
     after = grades(standing, place.edition, final=options.final)
-    show_changes(changes(before, after), standing)
+    show_changes(changes(before, after), standing, place.edition.course.bounds)
     if options.keep:
         book.append([version], who=who(options), why=options.why)
         echo("Kept: grades are reckoned by it from now on.", error=True)
@@ -304,8 +369,8 @@ def policy(place: Place, book: Gradebook, options: argparse.Namespace) -> None:
         echo("Nothing is kept; --keep keeps it.", error=True)
 
 
-def show_changes(found: list[Change], standing: Standing) -> None:
-    """Whose grade becomes another."""
+def show_changes(found: list[Change], standing: Standing, bounds: Sequence[Decimal]) -> None:
+    """Whose grade becomes another; the marks on the side of each bound where they are."""
     if not found:
         echo("No grade changes.")
         return
@@ -313,7 +378,7 @@ def show_changes(found: list[Change], standing: Standing) -> None:
         [
             each.student,
             standing.students[each.student].name,
-            *("" if m is None else shown(m) for m in each.marks),
+            *("" if m is None else shown(m, bounds) for m in each.marks),
             *(letter or "" for letter in each.letter),
         ]
         for each in found
@@ -377,11 +442,12 @@ def add(place: Place, book: Gradebook, options: argparse.Namespace) -> None:
         echo("Nothing new.", error=True)
         return
     standing = book.standing
-    if changes_marks(events, standing) and not options.keep:
+    if changes_marks(events, standing, place.pieces) and not options.keep:
         after = book.preview(events, who=who(options), why=why)
         edition = told(place, standing, options)
         before = grades(standing, edition, final=options.final)
-        show_changes(changes(before, grades(after, edition, final=options.final)), standing)
+        found = changes(before, grades(after, edition, final=options.final))
+        show_changes(found, standing, edition.course.bounds)
         echo("This changes marks that are there. Nothing is kept; --keep keeps it.", error=True)
         return
     first: list[Event] = [place.version] if standing.policy is None else []

@@ -31,6 +31,7 @@ def calendar(edition: Edition) -> bytes:
             else f"'etude course new {course.id} --start DATE --out DIR' makes an edition that has"
         )
         raise UserError(f"no class of {course.id} has a day; {way}")
+    name = f"{course.id}-{edition.start}" if edition.start else course.id  # one edition's own
     stamp = datetime.combine(dated[0].dates[0], time(), UTC)
     file = Calendar()
     file.add("version", "2.0")
@@ -39,7 +40,7 @@ def calendar(edition: Edition) -> bytes:
     for number, row in enumerate(course.schedule, 1):
         for part, day in enumerate(row.dates, 1):
             several = f" ({part} of {len(row.dates)})" if len(row.dates) > 1 else ""
-            event = _event(f"{course.id}-{number}-{part}", stamp, day, None)
+            event = _event(f"{name}-{number}-{part}", stamp, day, None)
             event.add("summary", _line(f"{course.id}: {_summary(row)}{several}"))
             event.add("description", _description(row))
             if row.kind == "cancelled":
@@ -48,7 +49,7 @@ def calendar(edition: Edition) -> bytes:
     for assignment in course.assignments:
         due = edition.due(assignment)
         if due is not None:
-            event = _event(f"{course.id}-{assignment.id}", stamp, _day(due), due)
+            event = _event(f"{name}-{assignment.id}", stamp, _day(due), due)
             event.add("summary", _line(f"{course.id} {assignment.id} due: {assignment.title}"))
             event.add("description", _line(_hour(assignment, edition)))
             file.add_component(event)
@@ -62,8 +63,7 @@ def _event(uid: str, stamp: datetime, day: date, moment: datetime | date | None)
     event.add("uid", f"{uid}@etude")
     event.add("dtstamp", stamp)
     if isinstance(moment, datetime):
-        event.add("dtstart", moment)
-        event.add("dtend", moment)
+        event.add("dtstart", moment)  # and no end: RFC 5545 has none that is not later
     else:
         event.add("dtstart", day)
         event.add("dtend", day + timedelta(days=1))

@@ -18,6 +18,8 @@ Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
 PackName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Text = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Position = Annotated[int, Meta(ge=1)]
+Minutes = Annotated[int, Meta(ge=0, le=1_000_000)]
+LETTER = r"^[A-Z][+-]?\Z"
 
 Kind = Literal[
     "lecture",
@@ -145,7 +147,7 @@ class Item(Record, frozen=True, kw_only=True):
 class Letter(Record, frozen=True, kw_only=True):
     """A letter and the marks above which it is given."""
 
-    letter: Annotated[str, Meta(pattern=r"^[A-Z][+-]?$")]
+    letter: Annotated[str, Meta(pattern=LETTER)]
     above: Decimal | None = None  # None for the last
     includes: bool = False  # whether exactly that many marks get it
     words: Text
@@ -159,7 +161,7 @@ class LateByPercent(Record, frozen=True, kw_only=True, tag_field="kind", tag="pe
     of: tuple[Id, ...] = ()  # items; none named: all
     decisions: tuple[Id, ...] = ()  # what it leaves open: what part of a day counts for
     counts: Literal["", "begun", "whole", "exact"] = ""  # or what part of a day does count for
-    grace: Annotated[int, Meta(ge=0)] = 0  # minutes after the deadline that are not late
+    grace: Minutes = 0  # minutes after the deadline that are not late
     words: Text
 
 
@@ -170,7 +172,7 @@ class LateByLetter(Record, frozen=True, kw_only=True, tag_field="kind", tag="let
     most: str
     of: tuple[Id, ...]
     decisions: tuple[Id, ...]  # what it leaves open
-    grace: Annotated[int, Meta(ge=0)] = 0  # minutes after the deadline that are not late
+    grace: Minutes = 0  # minutes after the deadline that are not late
     words: Text
 
 
@@ -179,7 +181,8 @@ class LateCap(Record, frozen=True, kw_only=True, tag_field="kind", tag="cap"):
 
     most: Decimal  # percent
     of: tuple[Id, ...]
-    grace: Annotated[int, Meta(ge=0)] = 0  # minutes after the deadline that are not late
+    decisions: tuple[Id, ...] = ()  # what it leaves open
+    grace: Minutes = 0  # minutes after the deadline that are not late
     words: Text
 
 
@@ -254,6 +257,11 @@ class Course(Record, frozen=True, kw_only=True):
     late: tuple[Late, ...] = ()
     rules: tuple[Rule, ...] = ()
     decisions: tuple[Decision, ...] = ()
+
+    @property
+    def bounds(self) -> list[Decimal]:
+        """The marks at which letters change."""
+        return [each.above for each in self.letters if each.above is not None]
 
     def items(self) -> Iterator[Item]:
         """All parts of the grade, each before its parts."""

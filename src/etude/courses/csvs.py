@@ -12,13 +12,20 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from etude.errors import UserError
+from etude.files import Unreadable, content_of
 
 LARGEST = 20_000_000  # bytes of a file that is read
+MOST_COLUMNS = 500
+MOST_ROWS = 20_000
+MOST_CELLS = 1_000_000
+LONGEST_HEADING = 500  # signs
+LONGEST = 20_000  # signs of a cell
 SEPARATORS = ",;\t"
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20\u2212"  # also as wide as a Chinese sign, and a minus
 _BEGINS = '(^|[,;\\t\\r\\n\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029|"])'
@@ -70,29 +77,33 @@ def read_table(path: Path) -> Table:
         UserError: it can't be read or is no table; with the line.
     """
     text = _text(path)
-    first = text.lstrip("\r\n").splitlines()[:1]
+    first = re.split("[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
     if not first:
         raise UserError(f"{path} is empty; expected a line of headings and a line a student")
-    separator = max(SEPARATORS, key=first[0].count)
+    separator = max(SEPARATORS, key=first.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     columns: tuple[str, ...] = ()
-    rows = []
+    rows: list[tuple[int, dict[str, str]]] = []
+    most = 0
     try:
         for cells in lines:
             if not any(cell.strip() for cell in cells):
                 continue
-            cells = [unmasked(cell).strip() for cell in cells]
+            where = f"{path}, line {lines.line_num}"
+            longest = LONGEST if columns else LONGEST_HEADING
+            if max(map(len, cells)) > longest:
+                raise UserError(f"{where}: a cell has more than {longest:,} signs; expected fewer")
             if not columns:
-                columns = tuple(cells)
-                doubled = {name for name in columns if name and columns.count(name) > 1}
-                if doubled:
-                    raise UserError(f"{path} has two columns '{min(doubled)}'; expected one")
+                columns = _headings(path, [unmasked(cell).strip() for cell in cells])
+                most = min(MOST_ROWS, MOST_CELLS // len(columns))
                 continue
+            if len(rows) == most:
+                raise UserError(f"{where}: expected at most {most:,} rows of {len(columns)} cells")
             if len(cells) > len(columns) and any(cells[len(columns) :]):
                 raise UserError(
-                    f"{path}, line {lines.line_num}: {len(cells)} cells; expected {len(columns)},"
-                    " as there are headings"
+                    f"{where}: {len(cells)} cells; expected {len(columns)}, as there are headings"
                 )
+            cells = [unmasked(cell).strip() for cell in cells[: len(columns)]]
             cells += [""] * (len(columns) - len(cells))
             rows.append((lines.line_num, dict(zip(columns, cells, strict=False))))
     except csv.Error as error:
@@ -100,14 +111,20 @@ def read_table(path: Path) -> Table:
     return Table(path, columns, tuple(rows))
 
 
+def _headings(path: Path, columns: list[str]) -> tuple[str, ...]:
+    if len(columns) > MOST_COLUMNS:
+        raise UserError(f"{path} has {len(columns):,} columns; expected at most {MOST_COLUMNS}")
+    doubled = [name for name, count in Counter(columns).items() if name and count > 1]
+    if doubled:
+        raise UserError(f"{path} has two columns '{min(doubled)}'; expected one")
+    return tuple(columns)
+
+
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}") from None
-    if len(content) > LARGEST:
-        raise UserError(f"{path} has more than {LARGEST:,} bytes; expected a table of a course")
+        content = content_of(path, LARGEST)
+    except Unreadable as why:
+        raise UserError(f"{path} {why}; expected a table of a course") from None
     try:
         text = content.decode(_encoding(content))
     except UnicodeError as error:

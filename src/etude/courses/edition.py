@@ -23,6 +23,7 @@ An edition is a small file that names the course, the first day and the decision
 
 from __future__ import annotations
 
+import re
 import reprlib
 import tomllib
 import zoneinfo
@@ -35,7 +36,9 @@ from typing import Any
 
 import msgspec
 
+from etude.courses.amounts import number
 from etude.courses.course import (
+    LETTER,
     Assignment,
     Course,
     Decision,
@@ -287,12 +290,15 @@ def checked(decision: Decision, value: Any) -> Value:
             return value
         case "text", str():
             return value
-        case "number", int() | float() if not isinstance(value, bool):
-            return Decimal(str(value))
+        case "number", int() | float():
+            return _number(where, value)
         case "date" | "time", _:
             raise UserError(f"{where}: a day or an hour is decided in [due], for {decision.of}")
         case "weights" | "letters", dict() if value:
             numbers = {name: _number(f"{where}.{name}", each) for name, each in value.items()}
+            for name in numbers:
+                if decision.kind == "letters" and not re.search(LETTER, name):
+                    raise UserError(f"{where}: '{name}' is no letter; expected ones like A, B+, F")
             if decision.kind == "letters" and list(numbers.values()) != sorted(
                 set(numbers.values()), reverse=True
             ):
@@ -314,7 +320,10 @@ EXPECTED = {
 def _number(where: str, value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UserError(f"{where} is {_said(value)}; expected a number")
-    return Decimal(str(value))
+    try:
+        return number(value)
+    except ValueError as error:
+        raise UserError(f"{where} is {_said(value)}; {error}") from None
 
 
 def _said(value: Any) -> str:

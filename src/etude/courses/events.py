@@ -10,7 +10,8 @@ from msgspec import Meta, Struct
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Work = Annotated[str, Meta(min_length=1, max_length=100)]  # a part, an assignment, ``quizzes/3``
-Words = Annotated[str, Meta(max_length=20_000)]
+LONGEST = 20_000  # signs of a text
+Words = Annotated[str, Meta(max_length=LONGEST)]
 Digest = Annotated[str, Meta(max_length=200)]
 Moment = Annotated[datetime, Meta(tz=True)]
 ProposalState = Literal["draft", "proposed", "returned", "approved"]
@@ -53,6 +54,7 @@ class Grading(Base, frozen=True, kw_only=True, tag_field="kind", tag="grading"):
 
     student: Name | Literal[""] = ""
     team: Name | Literal[""] = ""
+    teams_of: Work | Literal[""] = ""  # whose team it is, where the work is a part of that
     work: Work
     earned: Decimal | None
     most: Decimal = Decimal(100)
@@ -67,6 +69,7 @@ class HandMark(Base, frozen=True, kw_only=True, tag_field="kind", tag="mark"):
 
     student: Name | Literal[""] = ""
     team: Name | Literal[""] = ""
+    teams_of: Work | Literal[""] = ""  # whose team it is, where the work is a part of that
     work: Work
     earned: Decimal | None
     most: Decimal = Decimal(100)
@@ -142,6 +145,7 @@ class Proposal(Base, frozen=True, kw_only=True, tag_field="kind", tag="proposal"
 
     student: Name | Literal[""] = ""
     team: Name | Literal[""] = ""
+    teams_of: Work | Literal[""] = ""  # whose team it is, where the work is a part of that
     work: Work
     state: ProposalState
     text: Words = ""

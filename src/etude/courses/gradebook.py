@@ -8,11 +8,14 @@ Each event carries a digest of itself and of all before it, so a byte that was c
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +26,10 @@ from etude.courses.events import Event, Grading, Submission
 from etude.courses.pieces import Pieces
 from etude.courses.standing import Entry, Standing
 from etude.errors import UserError
+from etude.files import Unreadable, opened
 
+SIDES = ("-wal", "-shm", "-journal")  # files that SQLite keeps beside its own
+LONGEST = 16_000_000  # bytes of a row, of which the longest is a policy
 MAGIC = b"SQLite format 3\x00"
 APPLICATION = 0x45544742  # "ETGB"
 VERSION = 1
@@ -54,6 +60,8 @@ BEGIN SELECT RAISE(ABORT, 'an event is never replaced'); END""",
     f"PRAGMA user_version = {VERSION}",
 )
 
+CONTENTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+
 _encode = msgspec.json.Encoder(decimal_format="string", order="deterministic").encode
 _decode = msgspec.json.Decoder(Event).decode
 
@@ -62,14 +70,15 @@ class Gradebook:
     """A gradebook that is open. Close it, or use it in a ``with``.
 
     Args:
-        path: of the file; it is made where there is none.
+        path: of the file.
         pieces: of the course, so that an event that names a work which the course has not is
             refused.
+        make: whether it is made where there is none.
         clock: gives the time at which an event is kept.
         patience: seconds to wait for another program that writes.
 
     Raises:
-        UserError: the file is no gradebook, is damaged, or can't be used.
+        UserError: there is none; the file is no gradebook, is damaged, or can't be used.
     """
 
     def __init__(
@@ -77,6 +86,7 @@ class Gradebook:
         path: Path,
         pieces: Pieces | None = None,
         *,
+        make: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         patience: float = PATIENCE,
     ) -> None:
@@ -87,12 +97,15 @@ class Gradebook:
         self._clock = clock
         self._patience = patience
         self._chain = b""
-        _refuse_foreign(path)
+        there = _refuse_foreign(path)
+        if not there and not make:
+            raise UserError(f"there is no gradebook in {path} yet; expected one that Etude wrote")
+        address = f"{path.absolute().as_uri()}?mode={'rwc' if make else 'rw'}"
         with self._told():
-            self._base = sqlite3.connect(path, timeout=patience, isolation_level=None)
+            self._base = sqlite3.connect(address, patience, isolation_level=None, uri=True)
         try:
             with self._told():
-                self._prepare()
+                self._prepare(make)
             self.read()
         except BaseException:
             self._base.close()
@@ -126,7 +139,7 @@ class Gradebook:
                 (len(self.entries),),
             )
             for row in rows:
-                self._take(*row)
+                self._take(*row, read=True)
         return self.standing
 
     def append(self, events: Sequence[Event], *, who: str, why: str = "") -> int:
@@ -178,21 +191,23 @@ class Gradebook:
             UserError: one of them can't be here.
         """
         standing = self.read().copy()
-        for number, event in enumerate(events, len(self.entries) + 1):
+        for number, each in enumerate(events, len(self.entries) + 1):
+            event = standing.settled(each, self.pieces)
             standing.check(event, why.strip(), self.pieces)
             standing.apply(Entry(number, self._clock(), who, why, event))
         return standing
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
+    def _prepare(self, make: bool) -> None:
         base = self._base
+        base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
         base.execute("PRAGMA trusted_schema = OFF")
         base.execute("PRAGMA synchronous = FULL")
         (application,) = base.execute("PRAGMA application_id").fetchone()
         (version,) = base.execute("PRAGMA user_version").fetchone()
         (tables,) = base.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if application == 0 and version == 0 and tables == 0:
+        if make and application == 0 and version == 0 and tables == 0:
             self._patiently("PRAGMA journal_mode = WAL")
             base.execute("BEGIN IMMEDIATE")
             if not base.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
@@ -205,6 +220,11 @@ class Gradebook:
             raise UserError(
                 f"{self.path} was written by a newer Etude, in version {version}; this one reads"
                 f" {VERSION}"
+            )
+        if base.execute(CONTENTS).fetchall() != _contents():
+            raise UserError(
+                f"{self.path} is not a gradebook of Etude, for its tables are others; expected one"
+                " that Etude wrote"
             )
 
     def _patiently(self, statement: str) -> None:
@@ -221,6 +241,7 @@ class Gradebook:
                 return
 
     def _add(self, event: Event, who: str, why: str) -> None:
+        event = self.standing.settled(event, self.pieces)
         text = _kept_as(event, who, why)
         self.standing.check(event, why, self.pieces)
         number, at = len(self.entries) + 1, self._clock().astimezone(UTC)
@@ -244,18 +265,35 @@ class Gradebook:
         """Whether an event that was there before still holds, so that it need not be kept again."""
         if not isinstance(event, Grading):
             return True
-        students = self.standing.members(event.team, event.work) if event.team else (event.student,)
+        of = event.teams_of or event.work
+        students = self.standing.members(event.team, of) if event.team else (event.student,)
         for student in students:
             marked = self.standing.students[student].marks.get(event.work)
-            if marked is None or event.earned != marked.mark.earned:
+            if event.earned is None or marked is None:
+                return False
+            there = marked.mark.earned, marked.mark.most, marked.submission
+            if there != (event.earned, event.most, event.submission):
                 return False
         return True
 
-    def _take(self, number: int, at: str, who: str, why: str, event: str, chain: bytes) -> None:
+    def _take(
+        self,
+        number: int,
+        at: str,
+        who: str,
+        why: str,
+        event: str,
+        chain: bytes,
+        *,
+        read: bool = False,
+    ) -> None:
         """Go on by one row of the file.
 
+        One that was read may be anyone's, and is held to what one that is written is held to; but
+        not to the pieces of the course, which may be others by now.
+
         Raises:
-            UserError: it is not what was written.
+            UserError: it is not what was written, or nothing that could be.
         """
         right = all(isinstance(text, str) for text in (at, who, why, event))
         right = right and number == len(self.entries) + 1
@@ -263,7 +301,11 @@ class Gradebook:
             raise UserError(_damaged(self.path, f"event {number} is not what was written"))
         try:
             entry = Entry(number, datetime.fromisoformat(at), who, why, _decode(event))
-        except (msgspec.MsgspecError, ValueError) as error:
+            if read:
+                if entry.at.tzinfo is None or not who.strip():
+                    raise UserError("it does not say when it was kept, or by whom")
+                self.standing.check(entry.event, why.strip(), None)
+        except (msgspec.MsgspecError, ValueError, OverflowError, UserError) as error:
             raise UserError(_damaged(self.path, f"event {number}: {error}")) from None
         self.standing.apply(entry)
         self.entries.append(entry)
@@ -308,19 +350,47 @@ def _damaged(path: Path, what: str) -> str:
     return f"{path} is damaged ({what}); expected the gradebook as it was written, or a copy of it"
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Refuse what is no file of SQLite before it is opened, for SQLite would make it one."""
-    if not path.exists():
-        return
-    if not path.is_file():
-        raise UserError(f"{path} is no file; expected a gradebook")
+def _refuse_foreign(path: Path) -> bool:
+    """Refuse what is no file of SQLite before it is opened, for SQLite would make it one; and where
+    it or a file that SQLite keeps beside it leads elsewhere, for SQLite would write there.
+
+    Returns:
+        whether there is a file, and something in it.
+    """
+    for each in (path, *(path.with_name(path.name + side) for side in SIDES)):
+        try:
+            if not stat.S_ISREG(os.lstat(each).st_mode):
+                raise UserError(
+                    f"{each} is no file but a link, a folder or the like; expected a gradebook's"
+                    " own"
+                )
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise UserError(f"{each} can't be read: {error.strerror}") from None
+    if not os.path.lexists(path):
+        return False
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             head = file.read(len(MAGIC))
+    except Unreadable as why:
+        raise UserError(f"{path} {why}; expected a gradebook") from None
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}") from None
     if head and head != MAGIC:
         raise UserError(f"{path} is no gradebook; expected one that Etude wrote")
+    return bool(head)
+
+
+@cache
+def _contents() -> list[tuple[str, ...]]:
+    """The tables, indices and triggers of a gradebook, as SQLite writes them down."""
+    base = sqlite3.connect(":memory:", isolation_level=None)
+    for statement in SCHEMA:
+        base.execute(statement)
+    found = base.execute(CONTENTS).fetchall()
+    base.close()
+    return found
 
 
 def _kept_as(event: Event, who: str, why: str) -> str:

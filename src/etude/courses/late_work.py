@@ -130,7 +130,8 @@ class LateWork:
         else:
             new = capped(letters, fallen(letters, mark, fall, becomes), rule.most)
         notes.append(
-            f"{late}: its letter falls by {fall}, and is at most {rule.most}, so {shown(mark)} %"
-            f" becomes {shown(new)} %, the letter {letter_of(letters, new)}. “{rule.words}”"
+            f"{late}: its letter falls by {fall}, and is at most {rule.most}, so"
+            f" {shown(mark, policy.bounds)} % becomes {shown(new, policy.bounds)} %, the letter"
+            f" {letter_of(letters, new)}. “{rule.words}”"
         )
         return new / WHOLE

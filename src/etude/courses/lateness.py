@@ -29,7 +29,7 @@ def late_days(due: datetime, handed_in: datetime, grace: int = 0) -> Fraction:
     days = max(0, (moment - first).days - 1)  # clocks change by less than a day
     while _after(due, days + 1) <= moment:
         days += 1
-    begin, end = _after(due, days), _after(due, days + 1)
+    begin, end = _after(due, days) if days else first, _after(due, days + 1)
     return days + Fraction((moment - begin) // MICROSECOND, (end - begin) // MICROSECOND)
 
 

@@ -34,6 +34,7 @@ class Pieces:
         above: ``{item: itself and what it is a part of}``, from inside out.
         assignments: by their ids.
         of: ``{leaf: its pieces}``, without those that are only named in marks.
+        wholes: ``{item: the assignments that hand it in as a whole}``; see :meth:`whole`.
     """
 
     def __init__(self, course: Course) -> None:
@@ -43,6 +44,10 @@ class Pieces:
         self._enter(course.grade, ())
         self.leaves = [name for name, item in self.items.items() if not item.parts]
         self.of = {leaf: self._pieces(leaf) for leaf in self.leaves}
+        self.wholes: dict[str, tuple[str, ...]] = {}
+        for each in self.assignments:
+            item = self.whole(each)
+            self.wholes[item] = (*self.wholes.get(item, ()), each)
         self._leaf = {
             key: leaf for leaf, found in self.of.items() for piece in found for key in piece.keys
         }
@@ -108,9 +113,25 @@ class Pieces:
         """The names under which marks stand for what was handed in by an assignment."""
         return self._marked.get(assignment, ())
 
-    def within(self, name: str) -> tuple[str, ...]:
-        """The assignments that an item's or an assignment's id means."""
-        return tuple(each for each in self.assignments if name in self.meant_by(each))
+    def handed_by(self, work: str) -> tuple[str, ...]:
+        """The assignments by which a work is handed in; several where one of them is chosen."""
+        return tuple(each for each, keys in self._marked.items() if work in keys)
+
+    def choices(self, assignment: str) -> tuple[str, ...]:
+        """An assignment, and those of which one is handed in in place of it."""
+        there = self.assignments.get(assignment)
+        if there is None or not there.either:
+            return (assignment,)
+        return tuple(a.id for a in self.assignments.values() if a.either == there.either)
+
+    def whole(self, assignment: str) -> str:
+        """The item that an assignment hands in as a whole; "" where it is one of several works of
+        an item, or one of those of which one is chosen.
+        """
+        item = assignment if assignment in self.items else self.assignments[assignment].item
+        if item == assignment or (item in self.items and self.items[item].parts):
+            return item
+        return ""
 
     def meant_by(self, assignment: str) -> tuple[str, ...]:
         """The ids by which a rule can mean an assignment: its own, its choice's, its items'."""

@@ -40,7 +40,7 @@ class Policy:
         self.of = {
             leaf: self.pieces.named(leaf, named.get(leaf, ())) for leaf in self.pieces.leaves
         }
-        self.bounds = [each.above for each in self.course.letters if each.above is not None]
+        self.bounds = self.course.bounds
         self.spread: dict[tuple[str, tuple[str, ...]], list[Fraction] | None] = {}
         self.left: dict[Fraction, Fraction] = {}
         self._due: dict[str, datetime | str] = {}
@@ -111,7 +111,7 @@ class Policy:
     def late_rules(self, assignment: str) -> list[Late | str]:
         """What an assignment loses that is late: rules, ``all``, or a sentence on what is open.
 
-        A cap on an item whose parts are marked each is not among them: it meets the whole item.
+        A cap on an item that is handed in as a whole is not among them: it meets the whole item.
         """
         if assignment not in self._late:
             self._late[assignment] = [*self._rules(assignment)]
@@ -119,11 +119,20 @@ class Policy:
 
     def _rules(self, name: str) -> Iterator[Late | str]:
         found = False
+        of_items = []  # caps on the items that it is in; they come last, as those on whole items do
         for rule in self.course.late:
             if self.pieces.covers(rule.of, name):
                 found = True
-                if not (isinstance(rule, LateCap) and self._on_item(rule, name)):
+                if not isinstance(rule, LateCap):
                     yield rule
+                elif self.pieces.whole(name):
+                    continue  # it meets the whole item
+                elif self.pieces.items.keys().isdisjoint(
+                    set(rule.of) & set(self.pieces.meant_by(name))
+                ):
+                    yield rule
+                else:
+                    of_items.append(rule)
             elif isinstance(rule, LateByLetter) and "projects-too" in rule.decisions:
                 too = self.decisions.get("projects-too")
                 if too is not None and too.of and self.pieces.covers([too.of], name):
@@ -146,9 +155,4 @@ class Policy:
         for decision in self.decisions.values():
             if decision.id == "late" and decision.kind == "text" and self.made("late") is None:
                 yield self.sentence("late")
-
-    def _on_item(self, rule: LateCap, assignment: str) -> bool:
-        """Whether a cap meets a whole item, and not the assignment alone."""
-        return any(each in self.pieces.items for each in rule.of) and bool(
-            set(rule.of) & set(self.pieces.meant_by(assignment)) & self.pieces.items.keys()
-        )
+        yield from of_items

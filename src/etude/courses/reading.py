@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from etude.courses.course import Course, Item, LateCap, no_day
+from etude.courses.amounts import DIGITS, is_number
+from etude.courses.course import Course, Item, LateByPercent, LateCap, no_day
 from etude.errors import UserError, nearest, verb
 
 LARGEST = 1_000_000  # bytes of a course's file
 MOST_DOTS = 50  # of a line: the time that a dotted key takes grows with their square
+DEEPEST = 10  # parts of the grade in parts of the grade
+HIGHEST = 1_000  # marks at which a letter begins; there is extra credit
 
 
 T = TypeVar("T")
@@ -76,7 +80,9 @@ def decoded(path: Path, kind: type[T], content: bytes) -> T:
         return msgspec.toml.decode(content, type=kind)
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: {_placed(str(error))}") from None
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # not TOML, not UTF-8
+    except RecursionError:
+        raise UserError(f"{path} has tables too deep in others; expected a course") from None
+    except (msgspec.DecodeError, ValueError) as error:  # not TOML, not UTF-8
         raise UserError(f"{path} is no TOML: {error}") from None
 
 
@@ -93,6 +99,10 @@ def _placed(sentence: str) -> str:
 
 def troubles(course: Course) -> Iterator[str]:
     """What contradicts itself in a course, a sentence each."""
+    wrong = [*_depth(course), *_numbers(course)]
+    if wrong:  # which the rest can't be asked of
+        yield from wrong
+        return
     items = [*course.items()]
     known = {item.id for item in items} | {each.id for each in course.assignments}
     yield from _doubled("part of the grade", (item.id for item in items))
@@ -116,8 +126,7 @@ def troubles(course: Course) -> Iterator[str]:
             )
     for late in course.late:
         yield from _unknown("part of the grade or assignment", late.of, known, "a late rule")
-        if not isinstance(late, LateCap):
-            yield from _unknown("decision", late.decisions, decisions, "a late rule")
+        yield from _unknown("decision", late.decisions, decisions, "a late rule")
     for rule in course.rules:
         yield from _unknown(
             "part of the grade or assignment", rule.of, known, f"the rule '{rule.kind}'"
@@ -139,6 +148,40 @@ def troubles(course: Course) -> Iterator[str]:
             )
 
 
+def _depth(course: Course) -> Iterator[str]:
+    """Whether parts of the grade lie in others no deeper than a person would have them."""
+    inner, depth = list(course.grade), 0
+    while inner:
+        depth += 1
+        if depth > DEEPEST:
+            yield f"parts of the grade lie more than {DEEPEST} deep in others; expected fewer"
+            return
+        inner = [part for item in inner for part in item.parts]
+
+
+def _numbers(course: Course) -> Iterator[str]:
+    """Whether each number is one, and within what it can be."""
+    found: list[tuple[str, Decimal | None, int]] = []
+    for item in course.items():
+        found += [
+            (f"the weight of {item.id}", item.weight, 100),
+            (f"the least of {item.id}", item.least, 100),
+            (f"the most of {item.id}", item.most, 100),
+        ]
+    for letter in course.letters:
+        found.append((f"the bound of the letter {letter.letter}", letter.above, HIGHEST))
+    for late in course.late:
+        if isinstance(late, LateByPercent):
+            found.append(("per_day of a late rule", late.per_day, 100))
+        elif isinstance(late, LateCap):
+            found.append(("most of a late rule", late.most, 100))
+    for what, value, most in found:
+        if value is not None and not (is_number(value) and 0 <= value <= most):
+            yield (
+                f"{what} is {value}; expected one from 0 to {most}, with at most {DIGITS} digits"
+            )
+
+
 def _doubled(what: str, ids: Iterable[str]) -> Iterator[str]:
     for name, count in Counter(ids).items():
         if count > 1:
@@ -153,9 +196,6 @@ def _unknown(what: str, ids: Iterable[str], known: set[str], where: str) -> Iter
 
 def _weights(course: Course) -> Iterator[str]:
     """Whether weights add up: those of the whole to 100, those of parts to their sum's."""
-    for item in course.items():
-        if item.weight is not None and not 0 <= item.weight <= 100:
-            yield f"{item.id} has weight {item.weight}; expected one from 0 to 100"
     counted = [item for item in course.grade if not item.extra]
     if counted:
         yield from _sum("the grade", counted, 100)

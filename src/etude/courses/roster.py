@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
+from etude.courses.amounts import number
 from etude.courses.csvs import Table, read_table
 from etude.courses.events import Enrolment, Event, HandMark
 from etude.courses.pieces import Pieces
@@ -103,7 +104,8 @@ def read_marks(path: Path, standing: Standing, pieces: Pieces) -> list[Event]:
 
     A heading is a work's name, with ``/30`` behind it where it is marked out of 30 and not of 100:
     ``quizzes/3 /30``. A row whose name is "Points Possible", as Canvas writes it, says the same. A
-    cell may say ``8/10`` itself. An empty cell says nothing.
+    cell may say ``8/10`` itself. An empty cell says nothing. A mark is one for the submission that
+    counts now, so a corrected one is not for what was handed in since.
 
     Raises:
         UserError: a column names no work, a row no student, a cell no mark.
@@ -114,12 +116,14 @@ def read_marks(path: Path, standing: Standing, pieces: Pieces) -> list[Event]:
         raise UserError(f"{path} has no column of ids; its columns are {_list(table.columns)}")
     works: dict[str, tuple[str, Decimal]] = {}
     for column in table.columns:
-        if _plain(column) in ABOUT or not column:
+        if not column or column == columns["id"]:
             continue
-        works[column] = _heading(column)
-        if pieces.leaf_of(works[column][0]) is None:
-            expected = nearest(works[column][0], pieces.markable())
-            raise UserError(f"{path}: no work '{works[column][0]}'{expected}")
+        work, most = _heading(column)
+        if pieces.leaf_of(work) is not None:  # asked first: a work may be called class, too
+            works[column] = work, most
+        elif work != column or _plain(column) not in ABOUT:
+            expected = nearest(work, pieces.markable())
+            raise UserError(f"{path}: no work '{work}'{expected}")
     events: list[Event] = []
     for line, cells in table.rows:
         where = f"{path}, line {line}"
@@ -134,8 +138,15 @@ def read_marks(path: Path, standing: Standing, pieces: Pieces) -> list[Event]:
         for column, (work, most) in works.items():
             if cells[column]:
                 earned, most = mark_of(f"{where}, {column}", cells[column], most)
-                event = HandMark(student=student, work=work, earned=earned, most=most)
-                before = standing.students[student].marks.get(work)
+                record = standing.students[student]
+                event = HandMark(
+                    student=student,
+                    work=work,
+                    earned=earned,
+                    most=most,
+                    submission=record.submission(work, pieces),
+                )
+                before = record.marks.get(work)
                 same = before and (before.mark.earned, before.mark.most) == (earned, most)
                 events += [] if same else [event]
     return events
@@ -144,23 +155,33 @@ def read_marks(path: Path, standing: Standing, pieces: Pieces) -> list[Event]:
 def mark_of(where: str, text: str, most: Decimal | None) -> tuple[Decimal, Decimal]:
     """``(earned, most)`` of a mark like ``8``, ``7.5/10`` or ``85%``.
 
+    Args:
+        where: the mark stands.
+        text: the mark.
+        most: what it is out of, where the text does not say; None: of 100.
+
     Raises:
         UserError: it is none.
     """
-    match = re.fullmatch(r"\s*([\d.]+)\s*(?:/\s*([\d.]+)|(%))?\s*", text)
+    earned, slash, of = text.partition("/")
+    percent = earned.rstrip().endswith("%") and not slash
     try:
-        if match is None:
-            raise InvalidOperation
-        of = Decimal(match[2]) if match[2] else Decimal(100) if match[3] else most
-        return Decimal(match[1]), of if of is not None else Decimal(100)
-    except InvalidOperation:
-        expected = "expected one like 8, 7.5/10 or 85%"
+        found = number(earned.rstrip().removesuffix("%") if percent else earned)
+        whole = number(of) if slash else Decimal(100) if most is None else most
+        return found * whole / 100 if percent else found, whole
+    except ValueError as error:
+        expected = f"{error}, like 8, 7.5/10 or 85%"
         raise UserError(f"{where}: '{text}' is no mark; {expected}") from None
 
 
 def _heading(column: str) -> tuple[str, Decimal]:
-    match = re.fullmatch(r"(.+?)\s+/\s*(\d+(?:\.\d+)?)", column)
-    return (match[1], Decimal(match[2])) if match else (column, Decimal(100))
+    work, slash, most = column.rpartition("/")
+    try:
+        if slash and work[-1:].isspace():
+            return work.rstrip(), number(most)
+    except ValueError:
+        pass
+    return column, Decimal(100)
 
 
 def _known(table: Table) -> dict[str, str]:

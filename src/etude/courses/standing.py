@@ -7,11 +7,17 @@ not say in this place is refused with a sentence before it is kept.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
+from etude.courses.amounts import DIGITS, is_number
 from etude.courses.course import no_day
 from etude.courses.events import (
     Adjusted,
@@ -53,13 +59,24 @@ class Entry(NamedTuple):
     event: Event
 
 
+class Handed(NamedTuple):
+    """Something that was handed in: the number of its event, its digest, and when."""
+
+    number: int
+    digest: str
+    at: datetime
+
+
 @dataclass
 class Marked:
-    """A mark, the event that gave it, and the submission that it is for, where that is said."""
+    """A mark, the event that gave it, and the submission that it is for, where that is said; of a
+    mark by hand what was said with it.
+    """
 
     mark: Mark
     number: int
     submission: str
+    rubric: Mapping[str, Decimal] = field(default_factory=dict)
     comment: str = ""
 
 
@@ -73,7 +90,7 @@ class Record:
     section: str = ""
     left: bool = False
     marks: dict[str, Marked] = field(default_factory=dict)
-    submissions: dict[str, list[tuple[int, str, datetime]]] = field(default_factory=dict)
+    submissions: dict[str, list[Handed]] = field(default_factory=dict)
     extended: dict[str, datetime] = field(default_factory=dict)
     excused: dict[str, None] = field(default_factory=dict)
     missed: dict[str, None] = field(default_factory=dict)
@@ -81,32 +98,41 @@ class Record:
 
     def work(self, pieces: Pieces) -> StudentWork:
         """What the policy is given."""
+        handed = {name: self.counts(name, pieces) for name in self.submissions}
         return StudentWork(
             {name: marked.mark for name, marked in self.marks.items()},
-            {name: self.counts(name, pieces) for name in self.submissions},
+            {name: each.at for name, each in handed.items() if each is not None},
             self.extended,
             self.excused.keys(),
             self.missed.keys(),
             tuple(self.adjustments),
         )
 
-    def counts(self, assignment: str, pieces: Pieces) -> datetime:
-        """When the submission was handed in that counts.
+    def counts(self, assignment: str, pieces: Pieces) -> Handed | None:
+        """The submission of an assignment that counts; None where what counts was handed in by
+        another assignment, in place of which this one was chosen later.
 
-        It is the one that was marked: the one that the last mark names, else the last before that
-        mark. As long as nothing is marked it is the last one.
+        It is the one that was marked: the one that the last mark names, and of several alike the
+        first; else the last before that mark. As long as nothing is marked it is the last one.
         """
         there = self.submissions[assignment]
         marked = [self.marks[key] for key in pieces.marked_by(assignment) if key in self.marks]
         if marked:
             last = max(marked, key=lambda each: each.number)
-            for _, digest, at in reversed(there):
-                if digest and digest == last.submission:
-                    return at
-            before = [at for number, _, at in there if number < last.number]
-            if before:
-                return before[-1]
-        return there[-1][2]
+            chosen = (self.submissions.get(each, ()) for each in pieces.choices(assignment))
+            every = sorted(itertools.chain(*chosen))
+            named = [each for each in every if each.digest and each.digest == last.submission]
+            before = [each for each in every if each.number < last.number]
+            if named or before:
+                found = named[0] if named else before[-1]
+                return found if found in there else None
+        return there[-1]
+
+    def submission(self, work: str, pieces: Pieces) -> str:
+        """The digest of what was handed in for a work and counts; "" where there is none."""
+        names = [each for each in pieces.handed_by(work) if each in self.submissions]
+        found = [each for name in names if (each := self.counts(name, pieces)) is not None]
+        return max(found, key=lambda each: each.at).digest if found else ""
 
 
 @dataclass
@@ -147,22 +173,23 @@ class Standing:
             UserError: it names nobody, or no work of the course; it changes a mark and does not say
                 why; it is a step that a proposal can't take.
         """
-        for student in self._named(event):
+        for student in self._named(event, pieces):
             if student not in self.students:
                 raise UserError(f"no student '{student}'{nearest(student, [*self.students][:500])}")
         if pieces is not None:
             self._check_work(event, pieces)
         match event:
             case Grading() | HandMark():
-                self._check_mark(event, why)
+                self._check_mark(event, why, pieces)
             case Adjusted():
                 if not why:
                     raise UserError(
                         f"an adjustment for {event.student} says why; expected a reason"
                     )
-                if not event.by.is_finite() or abs(event.by) > MOST_ADDED:
+                if not is_number(event.by) or abs(event.by) > MOST_ADDED:
                     raise UserError(
-                        f"{event.by} marks can't be added; expected at most {MOST_ADDED}"
+                        f"{event.by} marks can't be added; expected at most {MOST_ADDED}, with at"
+                        f" most {DIGITS} digits"
                     )
             case Submission(at=at) | Extension(until=datetime() as at):
                 if said := no_day(at):
@@ -179,31 +206,62 @@ class Standing:
                         f"{event.student} was not drawn to review {event.of} of {event.work}"
                     )
 
-    def _named(self, event: Event) -> Sequence[str]:
+    def _named(self, event: Event, pieces: Pieces | None = None) -> Sequence[str]:
         if isinstance(event, Enrolment | PolicyVersion | Drawn):
             return ()
         if isinstance(event, Team):
             return event.members
         team = getattr(event, "team", "")
         if team:
-            return self.members(team, getattr(event, "work", ""))
+            work = getattr(event, "teams_of", "") or getattr(event, "work", "")
+            return self.members(team, work, pieces)
         if not event.student:
             raise UserError(f"whose {event.work} is it? expected a student or a team")  # type: ignore[union-attr]
         return (event.student,)
 
-    def members(self, team: str, work: str) -> tuple[str, ...]:
-        """The members of a team, for an assignment.
+    def members(self, team: str, work: str, pieces: Pieces | None = None) -> tuple[str, ...]:
+        """The members of a team, for a work.
 
         Raises:
-            UserError: there is no such team.
+            UserError: there is no such team for it.
+        """
+        return self.teams[self.teams_of(team, work, pieces), team]
+
+    def teams_of(self, team: str, work: str, pieces: Pieces | None = None) -> str:
+        """The assignment whose team is meant where one is named for a work; "" where it is one for
+        all assignments.
+
+        Teams of two assignments may have one name, so it is never another assignment's. Without the
+        pieces of the course nothing says by which assignment a part is handed in; then it is the
+        only team of that name.
+
+        Raises:
+            UserError: there is no such team for it, or there are several.
         """
         for of in (work, ""):
             if (of, team) in self.teams:
-                return self.teams[of, team]
-        for (_, name), members in self.teams.items():  # named for the whole that a part is in
-            if name == team:
-                return members
-        raise UserError(f"no team '{team}'{nearest(team, {name for _, name in self.teams})}")
+                return of
+        others = [of for of, name in self.teams if name == team]
+        if not others:
+            raise UserError(f"no team '{team}'{nearest(team, {name for _, name in self.teams})}")
+        found = [of for of in others if pieces is None or work in pieces.marked_by(of)]
+        if len({self.teams[of, team] for of in found}) == 1:
+            return found[0]
+        raise UserError(
+            f"team '{team}' is one of {' and of '.join(others)}, and which of them {work} means is"
+            f" not known; expected a team of {work}, one for all assignments, or each student"
+        )
+
+    def settled(self, event: Event, pieces: Pieces | None) -> Event:
+        """An event with the assignment whose team it names, so that it means the same ever after.
+
+        Raises:
+            UserError: there is no such team for its work.
+        """
+        if isinstance(event, Grading | HandMark | Proposal) and event.team:
+            of = self.teams_of(event.team, event.work, pieces)
+            return msgspec.structs.replace(event, teams_of="" if of in ("", event.work) else of)
+        return event
 
     def team_of(self, student: str, work: str) -> str:
         """A student's team in an assignment; "" where there is none."""
@@ -233,15 +291,17 @@ class Standing:
                 raise UserError(f"{work} counts towards no part of the grade; nothing marks it")
             raise UserError(f"no work '{work}'{nearest(work, pieces.markable())}")
 
-    def _check_mark(self, event: Grading | HandMark, why: str) -> None:
+    def _check_mark(self, event: Grading | HandMark, why: str, pieces: Pieces | None) -> None:
         mark = None if event.earned is None else Mark(event.earned, event.most)
         if isinstance(event, HandMark) and event.rubric:
+            for points in event.rubric.values():
+                Mark(points, event.most)
             total = sum(event.rubric.values())
             if total != event.earned:
                 raise UserError(
                     f"the criteria of {event.work} sum to {total}; expected {event.earned}"
                 )
-        for student in self._named(event):
+        for student in self._named(event, pieces):
             before = self.students[student].marks.get(event.work)
             if before is not None and before.mark != mark and not why:
                 raise UserError(
@@ -252,8 +312,8 @@ class Standing:
                 raise UserError(f"{event.work} of {student} has no mark that could be taken back")
 
     def _check_team(self, event: Team, pieces: Pieces | None) -> None:
-        for student in event.members:
-            if event.members.count(student) > 1:
+        for student, count in Counter(event.members).items():
+            if count > 1:
                 raise UserError(f"{student} stands twice in team {event.team}")
             other = next(
                 (t for (o, t), m in self.teams.items() if o == event.of and student in m),
@@ -306,7 +366,7 @@ class Standing:
             case Submission():
                 for student in self._named(event):
                     there = self.students[student].submissions.setdefault(event.work, [])
-                    there.append((entry.number, event.digest, event.at))
+                    there.append(Handed(entry.number, event.digest, event.at))
             case Grading() | HandMark():
                 self._mark(event, entry.number)
             case Adjusted():
@@ -339,8 +399,9 @@ class Standing:
                 marks.pop(event.work, None)
             else:
                 mark = Mark(event.earned, event.most)
-                comment = event.comment if isinstance(event, HandMark) else ""
-                marks[event.work] = Marked(mark, number, event.submission, comment)
+                marks[event.work] = marked = Marked(mark, number, event.submission)
+                if isinstance(event, HandMark):
+                    marked.rubric, marked.comment = event.rubric, event.comment
 
     def strange(self, pieces: Pieces) -> list[str]:
         """The works that have marks and are none of the course, as it is now."""

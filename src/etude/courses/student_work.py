@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
+from etude.courses.amounts import DIGITS, LARGEST, is_number
 from etude.errors import UserError
 
 
@@ -23,8 +24,11 @@ class Mark:
     most: Decimal = Decimal(100)
 
     def __post_init__(self) -> None:
-        if not (self.earned.is_finite() and self.most.is_finite() and self.most > 0):
-            raise UserError(f"{self.earned} of {self.most} are no marks; expected them like 8/10")
+        if not (is_number(self.earned) and is_number(self.most) and self.most > 0):
+            raise UserError(
+                f"{self.earned} of {self.most} are no marks; expected them like 8/10, up to"
+                f" {LARGEST:,} and with at most {DIGITS} digits"
+            )
         if not 0 <= self.earned <= self.most:
             raise UserError(
                 f"{self.earned} of {self.most} are no marks; expected from 0 to {self.most}"

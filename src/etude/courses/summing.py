@@ -208,12 +208,18 @@ class Sum:
         return rest + helped, of
 
     def hold_originality(self, parts: list[Part]) -> None:
-        """Apply the cap of a late project to the extra marks beside it, where it is decided so."""
+        """Apply the cap of a late project to the extra marks beside it, where it is decided so.
+
+        Only a cap that the course itself leaves open in this is meant, and none that an instructor
+        adds.
+        """
         for decision in self.policy.choosing({"beside", "within", "own-half"}):
             for extra in parts:
                 if extra.item.id != decision.of or not extra.earned or extra.weight is None:
                     continue
                 for part, rule in self.capped:
+                    if decision.id not in rule.decisions:
+                        continue
                     most = Fraction(rule.most) / WHOLE
                     made = self.policy.made(decision.id)
                     before = extra.earned
@@ -269,11 +275,10 @@ class Sum:
 
     def submitted(self, name: str) -> bool:
         """Whether an assignment was handed in, has marks, or is excused."""
-        assignment = self.pieces.assignments[name]
-        keys = (name, assignment.either or name)
         if name in self.work.handed_in or self.is_excused(self.pieces.meant_by(name)):
             return True
-        return any(key in self.work.marks and self.work.marks[key].earned > 0 for key in keys)
+        marks = self.work.marks
+        return any(key in marks and marks[key].earned > 0 for key in self.pieces.marked_by(name))
 
     # -- parts -------------------------------------------------------------------------------------
 
@@ -281,11 +286,12 @@ class Sum:
         """A part of the grade, by its parts or by its marks."""
         part = self.summed(item) if item.parts else self.marked(item)
         for rule in self.policy.course.late:
-            if isinstance(rule, LateCap) and item.id in rule.of and part.counted:
+            if isinstance(rule, LateCap) and part.counted:
                 self.cap(part, rule)
         if part.state == "marked" and part.counted and not item.parts:
-            if item.least is not None and part.earned < Fraction(item.least) / WHOLE:
-                part.earned = Fraction(item.least) / WHOLE
+            least = Fraction(item.least or 0) / WHOLE
+            if item.least is not None and part.earned < least and self.has_marks(item):
+                part.earned = least
                 part.notes.append(f"It gives at least {shown(item.least)} %. “{item.words}”")
             if item.most is not None and part.earned > Fraction(item.most) / WHOLE:
                 part.earned = Fraction(item.most) / WHOLE
@@ -353,7 +359,7 @@ class Sum:
         """An item by its marks."""
         part = Part(item)
         found: list[tuple[Fraction, Decimal]] = []
-        states = []
+        states: list[State] = []
         pieces = self.policy.of[item.id]
         for piece in pieces:
             notes: list[str] = []
@@ -365,6 +371,11 @@ class Sum:
                 self.missing.append(piece.id)
             prefix = f"{piece.id}: " if len(pieces) > 1 or piece.id != item.id else ""
             part.notes += [prefix + note for note in notes]
+        if "/" in pieces[0].id and item.id in self.work.marks:
+            self.open(
+                f"{item.id} is marked as a whole and in pieces; take the one or the others back."
+            )
+            states.append("undecided")
         if states and set(states) == {"excused"}:
             part.state = "excused"
         elif "undecided" in states:
@@ -374,6 +385,11 @@ class Sum:
             part.state, part.counted = "undecided" if average is None else "marked", ONE
             part.earned = average or ZERO
         return part
+
+    def has_marks(self, item: Item) -> bool:
+        """Whether anything in a part of the grade has marks."""
+        pieces = self.policy.of[item.id]
+        return any(key in self.work.marks for piece in pieces for key in piece.keys)
 
     def averaged(
         self, item: Item, found: list[tuple[Fraction, Decimal]], notes: list[str]
@@ -435,7 +451,8 @@ class Sum:
             notes.append("It is excused, and does not count.")
             return "excused", ZERO, ONE_HUNDRED
         most = ONE_HUNDRED
-        missed = piece.id in self.work.missed
+        names = {item.id, piece.id} if handed else {item.id, *piece.keys}
+        missed = not names.isdisjoint(self.work.missed)
         if missed or (self.final and not handed):
             for rule in self.policy.course.rules:
                 of_it = set(rule.of) & {piece.id, *self.pieces.above[item.id]}
@@ -463,10 +480,22 @@ class Sum:
             return None
         return max(there, key=lambda each: self.work.handed_in[each]) if there else None
 
+    def handed_whole(self, item: str) -> Iterator[str]:
+        """The assignments by which an item was handed in as a whole; of those of which one is
+        chosen, the last.
+        """
+        counts: dict[str, str] = {}
+        for name in self.pieces.wholes.get(item, ()):
+            if name in self.work.handed_in:
+                group = self.pieces.assignments[name].either or name
+                before = counts.get(group, name)
+                counts[group] = max(before, name, key=lambda each: self.work.handed_in[each])
+        yield from counts.values()
+
     def cap(self, part: Part, rule: LateCap) -> None:
         """Apply a cap to a whole item that was handed in late."""
-        for assignment in self.pieces.within(part.item.id):
-            if assignment not in self.work.handed_in:
+        for assignment in self.handed_whole(part.item.id):
+            if not self.pieces.covers(rule.of, assignment):
                 continue
             days = self.late.days_late(assignment, rule.grace)
             if days is None:

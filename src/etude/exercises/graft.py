@@ -20,7 +20,6 @@ from __future__ import annotations
 import ast
 import copy
 import io
-import os
 import stat
 import symtable
 import warnings
@@ -32,17 +31,12 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from etude import files
 from etude.errors import UserError, printable
 from etude.exercises.regions import Region
 
 LARGEST = 1_000_000  # bytes of a file that is handed in
 LARGEST_ARCHIVE = 20_000_000
-CAREFULLY = (  # of these, Windows has the last alone
-    getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
 
@@ -85,23 +79,9 @@ def content_of(path: Path) -> bytes:
         Invalid: it is no file, or too large.
     """
     try:
-        about = os.lstat(path)
-        if not stat.S_ISREG(about.st_mode):  # nor is a pipe or a device opened
-            raise Invalid("this is no file; expected a .py, .ipynb or .zip")
-        opened = os.open(path, os.O_RDONLY | CAREFULLY)
-    except OSError as error:
-        raise Invalid(f"the file can't be read: {error.strerror}") from None
-    try:
-        if not os.path.samestat(about, os.fstat(opened)):
-            raise Invalid("the file has changed while it was opened; try again")
-        most = LARGEST_ARCHIVE if path.suffix.lower() == ".zip" else LARGEST
-        with os.fdopen(opened, "rb", closefd=False) as file:
-            content = file.read(most + 1)
-    finally:
-        os.close(opened)
-    if len(content) > most:
-        raise Invalid(f"the file has more than {most:,} bytes")
-    return content
+        return files.content_of(path, LARGEST_ARCHIVE if path.suffix.lower() == ".zip" else LARGEST)
+    except files.Unreadable as why:
+        raise Invalid(f"the file {why}; expected a .py, .ipynb or .zip") from None
 
 
 def read(name: str, content: bytes) -> Submission:
