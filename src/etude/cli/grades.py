@@ -14,6 +14,7 @@ grades.db. Nothing in a gradebook is ever changed: what is added later holds, an
   etude grades DIR add marks FILE               marks from a CSV file: ids, and a column a work
   etude grades DIR add mark WHO WORK 7.5/10     one mark; 'none' takes it back
   etude grades DIR add submission WHO WORK FILE
+  etude grades DIR add grading RESULTS          what 'etude grade' found; --times says when it came
   etude grades DIR add extension WHO WORK 2027-02-03T23:59
   etude grades DIR add excuse STUDENT WORK      --why is private; --withdraw takes it back
   etude grades DIR add missed STUDENT WORK
@@ -74,6 +75,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--keep", action="store_true", help="keep what changes marks that are there already"
     )
     parser.add_argument("--at", help="add submission: when, 2027-02-01T23:59 (default: now)")
+    parser.add_argument(
+        "--times",
+        metavar="modified|FILE",
+        help="add grading: the files' own times, or a CSV with ids and times",
+    )
     parser.add_argument("--of", default="", metavar="WORK", help="add team: for one assignment")
     parser.add_argument("--withdraw", action="store_true", help="add excuse, missed: take it back")
     parser.add_argument("--seed", type=int, help="reviews: draw by this seed")
