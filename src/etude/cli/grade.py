@@ -243,8 +243,8 @@ def show(steps: list[Step], results: Path) -> None:
     fresh = sum(step.fresh for step in steps)
     failed = sum(not step.scored for step in steps)
     echo(
-        f"{len(steps)} submissions, {passed} pass; {fresh} graded now, {len(steps) - fresh} before;"
-        f" results in {results}"
+        f"{len(steps)} submission{'s' * (len(steps) != 1)}, {passed} pass{'es' * (passed == 1)};"
+        f" {fresh} graded now, {len(steps) - fresh} before; results in {results}"
     )
     if failed:
         echo(f"The grader failed in {failed}; they have no score, and the next call grades them.")
