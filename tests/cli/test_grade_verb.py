@@ -132,7 +132,7 @@ def test_the_table_says_what_is_wrong_and_the_code_who(quick: Typed) -> None:
     out = quick.grade("--feedback", "texts", code=1)
     total = pack("regression").points
     assert f"{total} of {total}" in out
-    assert "a secret" in out
+    assert "secret" in out
     assert "2 submissions, 1 passes; 1 graded now, 1 before" in out
     hidden = [each.id for each in pack("regression").checks if not each.public]
     assert hidden
@@ -145,6 +145,20 @@ def test_the_table_says_what_is_wrong_and_the_code_who(quick: Typed) -> None:
     assert "1 graded now, 2 before" in out
     quick.hand_in(s3="right")
     quick.grade(code=1)
+
+
+def test_what_resembles_each_other_is_listed_and_decides_nothing(typed: Typed) -> None:
+    """The texts have no function of a task, so that no sandbox is needed."""
+    copied = "".join(f"def own_{n}(x):\n    return x.a{n} ** x.b{n} + {n}\n" for n in range(20))
+    typed.hand_in(s1=copied, s2=copied.replace("x", "y"), s3="import numpy as np\n", s4="x = (")
+    best()
+    found = json.loads(typed.grade("--similar", "--json", code=1))
+    (pair,) = found["similar"]
+    assert (pair["exercise"], pair["students"]) == ("regression", ["s1", "s2"])
+    assert pair["share"] == 1
+    assert {each["points"]["earned"] for each in found["submissions"]} == {0}
+    assert "s1, s2" in typed.grade("--similar", code=1)
+    assert "similar" not in json.loads(typed.grade("--json", code=1))
 
 
 def test_without_a_sandbox_nothing_is_graded_unless_it_is_said(

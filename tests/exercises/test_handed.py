@@ -31,6 +31,8 @@ ROSTER = {
     "u-7": "Bob Ross",
     "u-8": "Bob Ross",
     "4711": "Hopper, Grace",
+    "1815": "Charles Babbage",
+    "2": "Two",
 }
 
 
@@ -77,6 +79,7 @@ def test_a_name_says_whose_it_is(name: str, student: str, tmp_path: Path) -> Non
         ("s1_layers.py", "s1"),
         ("u-7-layers (2).py", "u-7"),
         ("layers_4711_x.py", "4711"),
+        ("2_layers.py", "2"),
         ("lovelaceada_12345_67890_layers.py", "s1"),
         ("Ada Lovelace_815_assignsubmission_file_", "s1"),
         ("Ada Lovelace.py", "s1"),
@@ -90,13 +93,23 @@ def test_a_roster_says_whose_it_is(name: str, student: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["s2.py", "s13.py", "Bob Ross.py", "s1x.py", "layers_s1_s12.py", "layers.py"]
+    "name",
+    [
+        "s2.py",
+        "s13.py",
+        "Bob Ross.py",
+        "s1x.py",
+        "layers_4711_1815.py",
+        "layers_2.py",
+        "x.py",
+        "ada-lovelace.py",
+    ],
 )
 def test_what_is_nobodys_is_told_before_anything_is_graded(name: str, tmp_path: Path) -> None:
     for each in (name, "s12.py"):
         (tmp_path / each).write_text("")
     with pytest.raises(UserError, match=f"has 1 that belong to nobody of the roster: {name};"):
-        hand_ins(tmp_path, ROSTER)
+        hand_ins(tmp_path, {**ROSTER, "ada": "Ada Yonath"})
 
 
 def test_several_files_of_a_student_are_one_submission_and_clutter_is_none(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ request, 3 where the grader failed: what it failed in has no score and is graded
 from __future__ import annotations
 
 import argparse
-import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,8 @@ from etude.courses.library import NAMES, find
 from etude.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from etude.exercises.queue import Graded, Step
+    from etude.exercises.handed import HandIn
+    from etude.exercises.queue import Graded, Step, Work
     from etude.exercises.tiers import Choice
 
 
@@ -52,7 +53,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=count,
-        default=os.cpu_count() or 1,
         help="how many submissions are graded at a time (default: one a processor)",
     )
     parser.add_argument(
@@ -60,6 +60,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--feedback", type=Path, metavar="DIR", help="write a text for each student there"
+    )
+    parser.add_argument(
+        "--similar",
+        action="store_true",
+        help="list submissions that resemble each other, to be looked at: it decides nothing",
     )
     parser.add_argument("--again", action="store_true", help="grade all anew")
     parser.add_argument(
@@ -80,6 +85,7 @@ def main(options: argparse.Namespace) -> int:
         grade_all,
         key_of,
         only_one,
+        processors,
         unhurried,
         write_index,
     )
@@ -87,10 +93,12 @@ def main(options: argparse.Namespace) -> int:
 
     course, title, names, roster = assignment(options)
     found = hand_ins(options.dir, roster)
-    results: Path = options.results or Path(f"{os.path.normpath(options.dir)}-graded")
+    folder = options.dir if options.dir.name not in ("", "..") else options.dir.resolve()
+    results: Path = options.results or Path(f"{folder}-graded")
+    workers: int = options.workers or processors()
     if results.resolve().is_relative_to(options.dir.resolve()):
         raise UserError(f"{results} lies among the submissions; --results names another folder")
-    exercises = tuple(unhurried(pack(name).exercise(), options.workers) for name in names)
+    exercises = tuple(unhurried(pack(name).exercise(), workers) for name in names)
     tier = choose(unsafe=options.unsafe)
     tell_tier(tier)
     if roster is None:
@@ -101,19 +109,20 @@ def main(options: argparse.Namespace) -> int:
 
     with only_one(results, waits):
         work = Work(options.assignment, exercises, key_of(options.key, results), tier, results)
-        steps = []
-        for step in grade_all(work, found, workers=options.workers, again=options.again):
-            steps.append(step)
-            if step.fresh:
-                echo(
-                    f"[{len(steps):>{len(str(len(found)))}}/{len(found)}] {said(step)}", error=True
-                )
+        steps: list[Step] = []
+        with closing(grade_all(work, found, workers=workers, again=options.again)) as graded:
+            for step in graded:
+                steps.append(step)
+                if step.fresh:
+                    place = f"{len(steps):>{len(str(len(found)))}}/{len(found)}"
+                    echo(f"[{place}] {said(step)}", error=True)
         steps.sort(key=lambda step: step.hand_in.student)
         write_index(work, course, steps)
         if options.feedback:
             for step in steps:
                 if step.graded:
                     write_feedback(options.feedback, step.graded, title)
+    pairs = alike(work, found) if options.similar else []
     if options.json:
         echo_json(
             {
@@ -124,10 +133,13 @@ def main(options: argparse.Namespace) -> int:
                 "refused": {each.value: why for each, why in tier.refused.items()},
                 "results": str(results),
                 "submissions": [as_json(step) for step in steps],
+                **({"similar": pairs} if options.similar else {}),
             }
         )
     else:
         show(steps, results)
+        if options.similar:
+            show_alike(pairs)
     if not all(step.scored for step in steps):
         return 3
     return 0 if all(step.graded and step.graded.passed for step in steps) else 1
@@ -248,6 +260,41 @@ def show(steps: list[Step], results: Path) -> None:
     )
     if failed:
         echo(f"The grader failed in {failed}; they have no score, and the next call grades them.")
+
+
+def alike(work: Work, found: list[HandIn]) -> list[dict[str, Any]]:
+    """The pairs of submissions that resemble each other, exercise by exercise."""
+    from etude.exercises.similar import similar, texts_of
+
+    return [
+        {
+            "exercise": exercise.id,
+            "students": list(pair.students),
+            "share": round(pair.share, 2),
+            "passages": pair.common,
+        }
+        for exercise in work.exercises
+        for pair in similar(texts_of(work, found, exercise), exercise.starter)
+    ]
+
+
+def show_alike(pairs: list[dict[str, Any]]) -> None:
+    """One row a pair."""
+    if not pairs:
+        echo("No two submissions resemble each other beyond the starter and what many have.")
+        return
+    columns = [
+        Column("resemble each other", accent=True, wrap=True),
+        Column("exercise"),
+        Column("of the smaller", right=True),
+        Column("passages", right=True),
+    ]
+    rows = [
+        [", ".join(p["students"]), p["exercise"], f"{p['share']:.0%}", str(p["passages"])]
+        for p in pairs
+    ]
+    print_table(columns, rows)
+    echo("Look at both before you say anything: short tasks have few solutions.")
 
 
 def as_json(step: Step) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from etude.exercises.graft import (
 MOST_STUDENTS = 10_000
 DEEPEST = 8  # folders within a student's folder
 LONGEST_ID = 200
+SHORTEST = 4  # signs of an id that is looked for within a name: _1 may be the number of a task
 SYSTEM = ("thumbs.db", "desktop.ini")  # what a system leaves in folders
 KINDS = (".py", ".ipynb", ".zip")
 
@@ -92,12 +93,14 @@ def file_name(student: str) -> str:
 def hand_ins(folder: Path, roster: Mapping[str, str] | None = None) -> list[HandIn]:
     """What lies in a folder, student by student.
 
-    A name is a student's by the first of these that holds:
+    By a roster, a name is a student's if
 
-    - it is an id of the roster, or begins with one and goes on with a sign such as ``_``;
-    - one of its parts between ``_`` is an id of the roster;
-    - it begins with a name of the roster that one student has, in whatever order and spelling of
-      its words: ``Ada Lovelace_123_assignsubmission_file``, ``lovelaceada_123_456_a.py``.
+    - it is an id, or begins with one and goes on with a sign such as ``_``;
+    - or it is, or a program made it of, a name that one student has, in whatever order and spelling
+      of its words: ``Ada Lovelace_123_assignsubmission_file``, ``lovelaceada_123_456_a.py``;
+    - or else one of its parts between ``_`` is an id.
+
+    Where these say two things, it is nobody's.
 
     Without a roster it is what stands before ``_assign`` in a name that has it, the number of the
     student in one of Canvas's, and else the whole name without its ending. Several files of one
@@ -184,21 +187,22 @@ class Roster:
                 self.people.setdefault(spelled, set()).add(student)
 
     def student(self, path: Path) -> str | None:
-        """Whose a file is; None where the roster does not say."""
+        """Whose a file is; None where the roster does not say, or says two things."""
         stem = _stem(path).casefold()
         begins = [
             each
             for each in self.ids
             if stem.startswith(each) and not stem[len(each) : len(each) + 1].isalnum()
         ]
-        if begins:
-            return self.ids[max(begins, key=len)]
-        parts = {self.ids[part] for part in stem.split("_") if part in self.ids}
-        if len(parts) == 1:
-            return parts.pop()
         match = MOODLE.fullmatch(stem) or CANVAS.fullmatch(stem) or PLAIN.fullmatch(stem)
-        people = self.people.get(_squeezed(match["person"] if match else stem), set())
-        return min(people) if len(people) == 1 else None
+        found = self.people.get(_squeezed(match["person"] if match else stem), set())
+        found = found if len(found) == 1 else set()
+        if begins:
+            found = {*found, self.ids[max(begins, key=len)]}
+        if not found:
+            parts = [part for part in stem.split("_") if len(part) >= SHORTEST]
+            found = {self.ids[part] for part in parts if part in self.ids}
+        return min(found) if len(found) == 1 else None
 
 
 def _squeezed(text: str) -> str:

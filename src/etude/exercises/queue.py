@@ -21,9 +21,8 @@ import os
 import secrets
 import signal
 import sys
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +30,7 @@ from functools import cached_property
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -44,6 +44,7 @@ from etude.runs import files
 
 VERSION = 1  # of what a record holds
 TRIES = 2  # in one call, where the grader fails
+CLEARING = 10.0  # seconds in which a grader that is stopped ends its sandbox
 LEAST_KEY, LARGEST_KEY = 16, 65_536  # bytes
 INDEX, KEY, LOCK = "graded.json", "key", ".lock"  # files beside the records
 
@@ -189,13 +190,17 @@ class Work:
             return found if found.basis == basis else None
         return None
 
+    def file(self, content: Content, exercise: Exercise) -> tuple[str, bytes | Invalid]:
+        """The file of a submission that is for an exercise, with its name; or why there is none."""
+        if isinstance(content.files, Invalid):
+            return "", content.files
+        return for_exercise(content.files, exercise.id, only=len(self.exercises) == 1)
+
     def graded(self, hand_in: HandIn, content: Content) -> Graded:
         """Grade a submission."""
         results = []
         for exercise in self.exercises:
-            name, found = "", content.files
-            if not isinstance(found, Invalid):
-                name, found = for_exercise(found, exercise.id, only=len(self.exercises) == 1)
+            name, found = self.file(content, exercise)
             result = grade(
                 exercise, name, found, key=self.key, student=hand_in.student, tier=self.tier
             )
@@ -213,14 +218,21 @@ class Work:
 
     @property
     def patience(self) -> float:
-        """Seconds after which a grader of one submission is ended."""
+        """Seconds after which the grader of one submission is ended."""
         each = (START + e.limits.wall * len(e.regions) for e in self.exercises)
         return 60 + 2 * sum(each)
 
 
+def processors() -> int:
+    """How many processors there are for this process."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def unhurried(exercise: Exercise, workers: int) -> Exercise:
     """An exercise with more time on the clock where there are more workers than processors."""
-    share = workers / len(os.sched_getaffinity(0))
+    share = workers / processors()
     if share <= 1:
         return exercise
     limits = dataclasses.replace(exercise.limits, wall=exercise.limits.wall * share)
@@ -258,12 +270,11 @@ class _Running:
     basis: str
     process: ForkProcess
     said: Connection
-    until: float
 
 
 def grade_all(
     work: Work, hand_ins: Sequence[HandIn], *, workers: int, again: bool = False
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Grade submissions, some at a time; each is given back as soon as it is done with.
 
     Args:
@@ -288,8 +299,9 @@ def grade_all(
                 tried[hand_in.student] += 1
                 each = _started(work, hand_in, content, basis)
                 running[each.process.sentinel] = each
-            for each in _ended(running):
-                step = _step(work, each)
+            for number in multiprocessing.connection.wait([*running]) if running else []:
+                each = running.pop(cast("int", number))
+                step = _ended(work, each)
                 if step.scored or tried[each.hand_in.student] >= TRIES:
                     yield step
                 else:
@@ -298,6 +310,8 @@ def grade_all(
         for each in running.values():
             each.process.terminate()
         for each in running.values():
+            each.process.join(CLEARING)
+            each.process.kill()
             each.process.join()
 
 
@@ -307,49 +321,35 @@ def _started(work: Work, hand_in: HandIn, content: Content, basis: str) -> _Runn
     process = context.Process(target=_grade_apart, args=(work, hand_in, content, says))
     process.start()
     says.close()
-    return _Running(hand_in, basis, process, said, time.monotonic() + work.patience)
+    return _Running(hand_in, basis, process, said)
 
 
-def _ended(running: dict[int, _Running]) -> list[_Running]:
-    """Those that have ended, after waiting for one; taken out of those that run."""
-    if not running:
-        return []
-    left = min(each.until for each in running.values()) - time.monotonic()
-    ready = {*multiprocessing.connection.wait([*running], max(0.0, left))}
-    now = time.monotonic()
-    done = [each for number, each in running.items() if number in ready or each.until <= now]
-    for each in done:
-        del running[each.process.sentinel]
-        if each.process.sentinel not in ready:
-            each.process.kill()
-        each.process.join()
-    return done
-
-
-def _step(work: Work, each: _Running) -> Step:
+def _ended(work: Work, each: _Running) -> Step:
     """What a grader that has ended leaves."""
+    each.process.join()
     code = each.process.exitcode
     trouble = ""
     with suppress(EOFError, OSError):
         trouble = each.said.recv_bytes().decode() if each.said.poll() else ""
     each.said.close()
     each.process.close()
-    if code == 0 and not trouble:
-        graded = work.record(each.hand_in.student, each.basis)
-        return Step(
-            each.hand_in, graded, fresh=True, trouble="" if graded else "no record is there"
-        )
-    if not trouble and time.monotonic() >= each.until:
+    graded = None
+    if code == -signal.SIGALRM:
         trouble = f"the grader took longer than {work.patience:,.0f} s"
-    return Step(
-        each.hand_in, None, fresh=True, trouble=trouble or f"the grader has ended with code {code}"
-    )
+    elif code == 0 and not trouble:
+        graded = work.record(each.hand_in.student, each.basis)
+        trouble = "" if graded else "its record is gone"
+    elif not trouble:
+        trouble = f"the grader has ended with code {code}"
+    return Step(each.hand_in, graded, fresh=True, trouble=trouble)
 
 
 def _grade_apart(work: Work, hand_in: HandIn, content: Content, says: Connection) -> None:
     """Grade a submission in this process, and keep what came of it."""
     signal.signal(signal.SIGINT, lambda *_: None)  # of the terminal; the first process ends us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, work.patience)  # ends us, also where nobody waits for us
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     try:
