@@ -54,8 +54,8 @@ MAY_IMPORT = {
         "sources",
         "known",
     },
-    "courses": BASE | {"results", "catalogue", "entry", "study"},
-    "exercises": BASE,
+    "courses": BASE | {"results", "catalogue", "entry", "study", "exercises"},
+    "exercises": BASE | {"runs"},
     "cli": BASE
     | {
         "results",

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 
 from etude.runs.folder import machine
-from tests.faults import disks, hostile, strangers
+from tests.faults import disks, grading, hostile, strangers
 from tests.faults.disks import Bench, Trial
 from tests.faults.formats import FORMATS
 from tests.faults.fuzz import MEMORY, SECONDS, Found, fuzz
@@ -47,7 +47,13 @@ UNTRIED = """## What is not tried
 - More than two processes of one run that are killed together.
 """
 Part = Tally | Trial | Found
-KINDS: dict[str, type[Part]] = {"kills": Tally, "faults": Trial, "hostile": Trial, "formats": Found}
+KINDS: dict[str, type[Part]] = {
+    "kills": Tally,
+    "faults": Trial,
+    "grading": Trial,
+    "hostile": Trial,
+    "formats": Found,
+}
 
 
 @dataclass
@@ -98,7 +104,10 @@ def main() -> int:
         "--minutes", type=float, default=0.0, help="begin no further kill or format after so many"
     )
     parser.add_argument(
-        "--only", nargs="*", default=[], help="kills, faults, hostile, fuzz, or names of formats"
+        "--only",
+        nargs="*",
+        default=[],
+        help="kills, grading, faults, hostile, fuzz, or names of formats",
     )
     parser.add_argument(
         "--record", action="store_true", help="with --only: put these parts anew into the page"
@@ -149,6 +158,9 @@ def main() -> int:
                 trial = fault(bench, options.tries)
                 trial.seconds = time.monotonic() - since
                 say("faults", trial.name, f"{trial.name}: {trial.tried}", trial)
+        if wanted("grading"):
+            trial = grading.killed(place, options.kills // 4, options.seed, late)
+            say("grading", trial.name, f"{trial.name}: {trial.tried} kills", trial)
         if wanted("kills"):
             for number, case in enumerate(CASES):
                 share = options.kills // len(CASES) + (number < options.kills % len(CASES))
@@ -167,6 +179,7 @@ def main() -> int:
 def page_of(results: Results) -> str:
     """The page in Markdown."""
     tallies: list[Any] = [*results.parts["kills"].values()]
+    graders: list[Any] = [*results.parts["grading"].values()]
     trials: list[Any] = [*results.parts["faults"].values()]
     attacks: list[Any] = [*results.parts["hostile"].values()]
     read: list[Any] = [
@@ -221,6 +234,27 @@ def page_of(results: Results) -> str:
         ),
         "",
         f"Together {sum(t.exact for t in tallies)} of {sum(t.kills for t in tallies)}.",
+        "",
+        "## A grader killed at random instants",
+        "",
+        (
+            "A kill holds if no record that was there is another one afterwards, and if in the end"
+            " each submission has one record and one mark, the same as without kills."
+        ),
+        "",
+        *table(
+            ("what", "how", "kills", "held", "time"),
+            [
+                (
+                    t.name,
+                    t.how,
+                    t.tried,
+                    f"{t.tried - len(t.failed)} {mark(t.held)}",
+                    clock(t.seconds),
+                )
+                for t in graders
+            ],
+        ),
         "",
         "## Faults around a run",
         "",
@@ -293,7 +327,7 @@ def page_of(results: Results) -> str:
         "",
     ]
     failures = [f"- {t.study}: {each}" for t in tallies for each in t.failed]
-    failures += [f"- {t.name}: {each}" for t in [*trials, *attacks] for each in t.failed]
+    failures += [f"- {t.name}: {each}" for t in [*graders, *trials, *attacks] for each in t.failed]
     failures += [
         f"- {f.name}, input {number}: {each}" for f in read for number, each in f.failed[:5]
     ]

@@ -34,6 +34,7 @@ VERBS = {
     "path": "what to do before a study, in an order, and what it leads to",
     "course": "the courses: weeks, assignments, grades; begin one on your own first day",
     "assignment": "assignments to write: list them, start one, check what you wrote",
+    "grade": "grade a folder of submissions in a sandbox: each once, some at a time",
     "grades": "a course's gradebook: marks, late rules, sums explained, CSV in and out",
     "app": "the page in the browser: look at studies, run them, try them",
     "data": "data sets: which are here, where from; fetch and verify them",

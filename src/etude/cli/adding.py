@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from etude.cli.gradebooks import Place, moment, student_of
+from etude.cli.output import echo
 from etude.courses.amounts import number
 from etude.courses.events import (
     LONGEST,
@@ -50,6 +51,7 @@ def makers_of(
             "WHO WORK FILE",
             lambda *given: add_submission(place, book, options, *given),
         ),
+        "grading": ("RESULTS", lambda folder: add_grading(place, book, options, folder)),
         "extension": ("WHO WORK UNTIL", lambda *given: add_extension(place, book, *given)),
         "excuse": ("STUDENT WORK", lambda *given: add_excuse(book.standing, options, *given)),
         "missed": ("STUDENT WORK", lambda *given: add_missed(book.standing, options, *given)),
@@ -224,6 +226,35 @@ def add_submission(
     digest = digest_of(Path(file))
     student, team = subject(book.standing, name)
     return [Submission(student=student, team=team, work=work, digest=digest, at=at)]
+
+
+def add_grading(
+    place: Place, book: Gradebook, options: argparse.Namespace, folder: str
+) -> list[Event]:
+    """What 'etude grade' found: submissions, with their marks."""
+    from etude.courses.handing import handed_in, read_times
+    from etude.exercises.queue import read_index
+
+    if options.times is None:
+        raise UserError(
+            "when was it handed in? expected --times modified, which takes the times of the files"
+            " as they lay in the folder, or --times FILE, a CSV with ids and times"
+        )
+    index, records = read_index(Path(folder))
+    times = None
+    if options.times != "modified":
+        times = read_times(Path(options.times), lambda text: moment(place, text))
+    left = [each.student for each in records if not (each.attempt and each.scored)]
+    if left or index.missing:
+        names = ", ".join([*left, *index.missing])
+        echo(f"No mark for {names}: the submission is invalid, or the grader failed.", error=True)
+    standing = book.standing
+    events, differences = handed_in(
+        index.assignment, records, times, lambda name: subject(standing, name), book.entries
+    )
+    for difference in differences:
+        echo(difference, error=True)
+    return events
 
 
 def add_extension(place: Place, book: Gradebook, name: str, work: str, text: str) -> list[Event]:

@@ -126,6 +126,7 @@ def check(options: argparse.Namespace) -> int:
     Raises:
         UserError: the file is of no assignment, or can't be read.
     """
+    from etude.exercises.feedback import mark
     from etude.exercises.grading import Verdict, grade
     from etude.exercises.graft import Invalid, content_of
     from etude.exercises.packs import pack
@@ -162,11 +163,10 @@ def check(options: argparse.Namespace) -> int:
     if options.json:
         echo(result.encoded().decode(), lines=True)
         return 0 if right else 1 if result.scored else 3
-    marks = {Verdict.PASS: "✓", Verdict.NOT_ATTEMPTED: "·"}
-    rows = []
-    for each in result.outcomes:
-        mark = marks.get(each.verdict, "✗")
-        rows.append([mark, each.check, f"{each.earned} of {each.points}", why(each)])
+    rows = [
+        [mark(each), each.check, f"{each.earned} of {each.points}", why(each)]
+        for each in result.outcomes
+    ]
     columns = [
         Column(""),
         Column("check", wrap=True),
@@ -183,18 +183,9 @@ def check(options: argparse.Namespace) -> int:
 
 def why(outcome: Outcome) -> str:
     """Why a check has not passed, in a cell of a table."""
-    from etude.exercises.grading import Verdict
+    from etude.exercises.feedback import reason
 
-    sentence, verdict = outcome.sentence, outcome.verdict
-    if verdict == Verdict.PASS:
-        return ""
-    if verdict == Verdict.NOT_ATTEMPTED:
-        missing = sentence.removeprefix("NotImplementedError: ")
-        if missing in ("", outcome.task):
-            return verdict.value
-        return f"{verdict.value}: it asks for another task, too ({missing})"
-    lines = f" ({'; '.join(outcome.lines)})" if outcome.lines else ""
-    return re.sub(r" {2,}", lambda run: "\xa0" * len(run[0]), sentence or verdict.value) + lines
+    return re.sub(r" {2,}", lambda run: "\xa0" * len(run[0]), reason(outcome))
 
 
 def try_gate(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ grades.db. Nothing in a gradebook is ever changed: what is added later holds, an
           … --rubric plots=3 --rubric text=4.5  how it is made up; of a work with parts, each part's
           … --submission FILE                   what was marked, if not what counts now
   etude grades DIR add submission WHO WORK FILE
+  etude grades DIR add grading RESULTS          what 'etude grade' found; --times says when it came
   etude grades DIR add extension WHO WORK 2027-02-03T23:59
   etude grades DIR add excuse STUDENT WORK      --why is private; --withdraw takes it back
   etude grades DIR add missed STUDENT WORK
@@ -95,6 +96,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="add mark: what was marked (default: what counts now)",
     )
     parser.add_argument("--text", type=Path, metavar="FILE", help="add proposal: what is proposed")
+        "--times",
+        metavar="modified|FILE",
+        help="add grading: the files' own times, or a CSV with ids and times",
+    )
     parser.add_argument("--of", default="", metavar="WORK", help="add team: for one assignment")
     parser.add_argument("--withdraw", action="store_true", help="add excuse, missed: take it back")
     parser.add_argument("--seed", type=int, help="reviews: draw by this seed")

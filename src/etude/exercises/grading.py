@@ -164,7 +164,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         notes: what was passed over in the submission.
         tier: of the sandbox; ``""`` where nothing was run.
         refused: better tiers, and why they could not be used.
-        submission: SHA-256 of what was handed in.
+        submission: SHA-256 of what was handed in; ``""`` where it could not be read.
         starter: SHA-256 of the starter.
         checks: SHA-256 of the checks.
         limits: what the code was allowed.
@@ -224,7 +224,7 @@ def read_result(content: bytes) -> Result:
 def grade(
     exercise: Exercise,
     name: str,
-    content: bytes,
+    content: bytes | Invalid,
     *,
     key: bytes,
     student: str,
@@ -236,7 +236,7 @@ def grade(
     Args:
         exercise: what was to be written.
         name: of the file, with its ending.
-        content: its bytes.
+        content: its bytes; or why there are none that could be read.
         key: the instructor's; inputs of the checks come of it.
         student: an id.
         tier: of the sandbox, from ``tiers.choose``.
@@ -252,6 +252,8 @@ def grade(
     notes: Sequence[str] = ()
     used = ""
     try:
+        if isinstance(content, Invalid):
+            raise content
         submission = read(name, content)
         grafted = graft(submission, exercise.starter, exercise.regions)
     except Invalid as error:
@@ -277,7 +279,7 @@ def grade(
         notes=list(notes),
         tier=used,
         refused={each.value: reason for each, reason in tier.refused.items()},
-        submission=hashlib.sha256(content).hexdigest(),
+        submission="" if isinstance(content, Invalid) else _digest(content),
         starter=_digest(exercise.starter.encode()),
         checks=exercise.digest,
         limits=asdict(exercise.limits),

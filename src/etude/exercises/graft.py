@@ -37,6 +37,9 @@ from etude.exercises.regions import Region
 
 LARGEST = 1_000_000  # bytes of a file that is handed in
 LARGEST_ARCHIVE = 20_000_000
+MOST_FILES = 2_000  # that are handed in by one student
+MOST_CODE = 50  # of them, that may be graded
+CLUTTER = ("__MACOSX", "__pycache__")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
 
@@ -139,29 +142,64 @@ def parsed(text: str) -> ast.Module:
 
 
 def _of_archive(content: bytes) -> tuple[str, bytes]:
-    """The name and content of the one file of an archive. Nothing is unpacked to disk.
+    """The name and content of the one file of an archive.
 
     Raises:
-        Invalid: there is none, or several; or it is a link, locked, or too large.
+        Invalid: there is none, or several; or the archive can't be read.
+    """
+    found = unpacked(content)
+    if len(found) != 1:
+        raise Invalid(f"the archive holds {len(found)} files to grade; expected one")
+    return next(iter(found.items()))
+
+
+def unpacked(content: bytes) -> dict[str, bytes]:
+    """The Python files and notebooks of an archive, by their names. Nothing is unpacked to disk.
+
+    Raises:
+        Invalid: it is damaged, locked or too large; it holds a link, or a name that leads out of
+            it, or two files of one name.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            found = [
-                each
-                for each in archive.infolist()
-                if each.filename.lower().endswith((".py", ".ipynb"))
-                and not PurePosixPath(each.filename).name.startswith(".")
-                and "__MACOSX" not in each.filename
-                and not stat.S_ISLNK(each.external_attr >> 16)
-            ]
-            if len(found) != 1:
-                raise Invalid(f"the archive holds {len(found)} files to grade; expected one")
-            with archive.open(found[0]) as file:
-                return found[0].filename, file.read(LARGEST + 1)
+            members = archive.infolist()
+            if len(members) > MOST_FILES:
+                raise Invalid(f"the archive holds more than {MOST_FILES:,} files")
+            for each in members:
+                _refuse_outside(each)
+            wanted = [each for each in members if is_code(each.filename)]
+            if len(wanted) > MOST_CODE:
+                raise Invalid(f"the archive holds more than {MOST_CODE} files of Python")
+            found = {}
+            for each in wanted:
+                said = printable(each.filename)[:200]
+                if each.filename in found:
+                    raise Invalid(f"the archive holds two files called {said}; expected one")
+                with archive.open(each) as file:
+                    found[each.filename] = file.read(LARGEST + 1)
+                if len(found[each.filename]) > LARGEST:
+                    raise Invalid(f"{said} in the archive has more than {LARGEST:,} bytes")
+            return found
     except Invalid:
         raise
     except Exception as error:  # zipfile raises whatever a damaged archive makes it stumble over
         raise Invalid(f"the archive can't be read: {printable(error)[:200]}") from None
+
+
+def is_code(name: str) -> bool:
+    """Whether a file's path says that it may be graded: Python or a notebook, and no clutter."""
+    parts = PurePosixPath(name).parts
+    hidden = any(each.startswith(".") or each in CLUTTER for each in parts)
+    return name.lower().endswith((".py", ".ipynb")) and not hidden
+
+
+def _refuse_outside(member: zipfile.ZipInfo) -> None:
+    path = PurePosixPath(member.filename.replace("\\", "/"))
+    said = printable(member.filename)[:200]
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise Invalid(f"the archive holds a link, {said}; expected plain files")
+    if path.is_absolute() or ".." in path.parts or (path.parts[:1] and path.parts[0][1:2] == ":"):
+        raise Invalid(f"the archive holds a name that leads out of it, {said}")
 
 
 class _Cell(msgspec.Struct):

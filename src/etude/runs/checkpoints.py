@@ -15,7 +15,6 @@ import errno
 import hashlib
 import io
 import math
-import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -33,26 +32,14 @@ DONE = 10**12  # sorts after every step
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a whole file or none: temporary name, sync, rename, sync of the folder.
+    """Write a whole file or none (:func:`etude.runs.files.write`).
 
     Raises:
         UserError: the disk is full or the folder can't be written, or is a link; nothing
             half-written stays behind.
     """
     try:
-        files.check_folder(path.parent)
-        with files.temporary(path) as part:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        if os.name == "posix":
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        files.write(path, content)
     except OSError as error:
         raise disk_trouble(error, path) from error
 

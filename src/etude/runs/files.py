@@ -145,6 +145,28 @@ def listed(folder: Path, *endings: str) -> list[Path]:
     return [folder / name for _, name in sorted(found)]
 
 
+def write(path: Path, content: bytes) -> None:
+    """Write a whole file or none: temporary name, sync, rename, sync of the folder.
+
+    Raises:
+        OSError: the disk is full, or the folder can't be written; nothing half-written stays.
+        UserError: the folder is a link.
+    """
+    check_folder(path.parent)
+    with temporary(path) as part:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
 @contextmanager
 def temporary(path: Path, form: str = ".{name}.{mark}.part") -> Iterator[Path]:
     """A new file beside ``path`` to be written, and then renamed; what is not renamed is gone when

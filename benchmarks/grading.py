@@ -1,0 +1,137 @@
+"""How long a folder of submissions takes to be graded, and how much memory.
+
+``python benchmarks/grading.py [--submissions 200] [--workers 4] [--exercise classifiers]``
+
+Submissions are right, wrong in one function, wrong in all, and the starter, in turn, each a text of
+its own. ``etude grade`` grades them in a process of its own; its memory is looked at meanwhile: of
+each worker, with its sandbox, the proportional set size. Beside it stands how slow the machine is:
+how long a loop takes, and how often 0.9 s, its time on a laptop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from etude.exercises.packs import Pack, pack
+from etude.exercises.queue import read_index
+
+LOOP, LAPTOP = "for i in range(3*10**7): pass", 0.9  # seconds that it takes on a laptop
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--submissions", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--exercise", default="classifiers")
+    options = parser.parse_args()
+    chosen = pack(options.exercise)
+    before = slowness()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        hand_in(chosen, place / "handed", options.submissions)
+        words = ["grade", "handed", "--assignment", chosen.name, "--json"]
+        words += ["--workers", str(options.workers)]
+        since = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "etude", *words],
+            cwd=place,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        first, workers, torch = watched(process)
+        seconds = time.monotonic() - since
+        assert process.stdout
+        found = json.loads(process.stdout.read())
+        records = read_index(place / "handed-graded")[1]
+    scores = [each["points"]["earned"] for each in found["submissions"]]
+    slow = (before + slowness()) / 2
+    each_took = [sum(result.seconds for result in record.results) for record in records]
+    print(
+        f"{chosen.name}: {len(chosen.regions)} functions, {len(chosen.checks)} checks;"
+        f" {len(records)} submissions, {options.workers} workers, tier {found['tier']},"
+        f" scores {min(scores)} to {max(scores)} of {chosen.points}"
+    )
+    print(f"this machine is {slow:.1f} times as slow as a laptop")
+    print(
+        f"all of it: {seconds:.0f} s; on a laptop {seconds / slow:.0f} s;"
+        f" {seconds / len(records):.2f} s a submission, on a laptop"
+        f" {seconds / len(records) / slow:.2f} s"
+    )
+    middle = statistics.median(each_took)
+    print(
+        f"one submission beside {options.workers - 1} others: median {middle:.1f} s, longest"
+        f" {max(each_took):.1f} s; on a laptop {middle / slow:.1f} and"
+        f" {max(each_took) / slow:.1f} s"
+    )
+    print(
+        f"memory: first process {first / 1e6:.0f} MB, a worker with its sandbox at most"
+        f" {workers / 1e6:.0f} MB; torch is {'' if torch else 'not '}loaded"
+    )
+
+
+def hand_in(chosen: Pack, folder: Path, count: int) -> None:
+    """Make submissions."""
+    folder.mkdir()
+    right = chosen.source
+    one = right.replace("return ", "return -1 * ", 1)
+    texts = (right, one, right.replace("return ", "return -1 * "), chosen.starter)
+    for number in range(count):
+        text = f"# submission {number}\n{texts[number % len(texts)]}"
+        (folder / f"s{number:04}.py").write_text(text, encoding="utf-8")
+
+
+def watched(process: subprocess.Popen[bytes]) -> tuple[int, int, bool]:
+    """The most memory, in bytes, of the first process and of a worker with all that it has started;
+    and whether any of them has loaded PyTorch.
+    """
+    first, most, torch = 0, 0, False
+    while process.poll() is None:
+        children = defaultdict(list)
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = int(path.read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            children[parent].append(int(path.parent.name))
+        first = max(first, size(process.pid)[0])
+        for worker in children[process.pid]:
+            waiting, total = [worker], 0
+            while waiting:
+                each = waiting.pop()
+                waiting += children[each]
+                used, has_torch = size(each)
+                total += used
+                torch |= has_torch
+            most = max(most, total)
+        time.sleep(0.5)
+    return first, most, torch
+
+
+def size(number: int) -> tuple[int, bool]:
+    """The proportional set size of a process in bytes, and whether it has loaded PyTorch."""
+    try:
+        lines = Path(f"/proc/{number}/smaps_rollup").read_text().splitlines()
+        maps = Path(f"/proc/{number}/maps").read_text()
+    except OSError:
+        return 0, False
+    pss = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return pss * 1024, "libtorch" in maps
+
+
+def slowness() -> float:
+    """How many times as long as on a laptop a loop takes."""
+    since = time.monotonic()
+    subprocess.run([sys.executable, "-c", LOOP], check=True)
+    return (time.monotonic() - since) / LAPTOP
+
+
+if __name__ == "__main__":
+    main()
