@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import inspect
+import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from etude.exercises.regions import Region, regions_of, starter
 from etude.exercises.remote import Kind, Remote, Trouble, Unstarted, Workers
 from etude.exercises.sandbox import Limits, Sandbox
 from etude.exercises.tiers import Choice
+from etude.exercises.work import Missing, Work, files_of
 
 VERSION = 1  # of what a result holds
 CHEAP = 2.0  # seconds: a check that took less is run twice
@@ -67,6 +69,8 @@ class Exercise:
         checks: what judges, in their order.
         packages: distributions that the code may import.
         limits: what the code may use; its wall clock is for all checks of one task.
+        scale: of an experiment, whose checks are conditions on the whole of what was handed in
+            (:mod:`etude.exercises.work`); ``""`` of functions.
 
     Raises:
         UserError: two checks have one id; one is about no task.
@@ -77,6 +81,7 @@ class Exercise:
     checks: tuple[Check, ...]
     packages: tuple[str, ...] = ("numpy",)
     limits: Limits = field(default_factory=Limits)
+    scale: str = ""
 
     def __post_init__(self) -> None:
         for name, count in Counter(each.id for each in self.checks).items():
@@ -262,7 +267,8 @@ def grade(
         notes, used = grafted.notes, tier.tier.value
         sandbox = Sandbox(tier.tier, exercise.limits, exercise.packages)
         with Workers(sandbox) as workers:
-            grading = _Grading(exercise, submission, grafted, workers, key, student)
+            files = files_of(name, content)
+            grading = _Grading(exercise, submission, grafted, files, workers, key, student)
             outcomes = grading.all(frozenset(skipped))
     ordered = [outcomes[check.id] for check in exercise.checks]  # each once, or KeyError
     return Result(
@@ -327,6 +333,7 @@ class _Grading:
         exercise: Exercise,
         submission: Submission,
         grafted: Grafted,
+        files: Mapping[str, bytes],
         workers: Workers,
         key: bytes,
         student: str,
@@ -340,6 +347,14 @@ class _Grading:
         self.unloadable: Trouble | None = None
         self.remote: Remote | None = None
         self.left = 0.0
+        self.work = Work(
+            self._opened,
+            submission.text,
+            files,
+            lambda purpose: seeded(key, exercise.id, student, purpose),
+            exercise.scale,
+            self._restart,
+        )
 
     def all(self, skipped: frozenset[str]) -> dict[str, Outcome]:
         """The outcome of each check."""
@@ -368,7 +383,7 @@ class _Grading:
     def one(self, check: Check) -> Outcome:
         """The outcome of one check, which is run twice where that is cheap."""
         first = self._once(check)
-        if first.seconds > CHEAP or first.verdict in (Verdict.TIMEOUT, Verdict.GRADER_ERROR):
+        if self.exercise.scale or first.seconds > CHEAP or first.verdict in (Verdict.TIMEOUT, Verdict.GRADER_ERROR):
             return first
         second = self._once(check)
         if second.verdict == Verdict.GRADER_ERROR:
@@ -395,10 +410,9 @@ class _Grading:
 
     def _judged(self, check: Check) -> Outcome:
         try:
-            self._load()
-            assert self.remote
-            check.run(self.remote, self.exercise.reference, self._numbers(check))
-            if self.remote.dead:  # the check went on over it
+            asked = self.work if self.exercise.scale else self._opened()
+            check.run(asked, self.exercise.reference, self._numbers(check))
+            if self.remote is not None and self.remote.dead:  # the check went on over it
                 raise self.remote.dead
         except Trouble as trouble:
             lines = [self._line(each.number, each.text) for each in trouble.lines]
@@ -406,6 +420,8 @@ class _Grading:
             return msgspec.structs.replace(found, lines=lines)
         except Unstarted:
             raise
+        except Missing as error:
+            return _outcome(check, Verdict.NOT_ATTEMPTED, str(error))
         except Exception as error:  # of the check, over what the student's code has answered
             sound = self._unsound(check)
             if sound:
@@ -416,7 +432,8 @@ class _Grading:
             return _outcome(check, Verdict.FAIL, said)
         return _outcome(check, Verdict.PASS)
 
-    def _load(self) -> None:
+    def _opened(self) -> Remote:
+        """The student's code, in a process."""
         if self.unloadable is not None:
             raise self.unloadable
         if self.remote is None:
@@ -428,6 +445,14 @@ class _Grading:
                 self.unloadable = trouble
                 raise
             self.remote.box.left = self.left
+        return self.remote
+
+    def _restart(self) -> None:
+        """End the process, and the sandbox with all that was written there."""
+        if self.remote is not None:
+            self.left = max(0.0, self.remote.box.left)
+        self._close()
+        self.workers.close()
 
     def _close(self) -> None:
         if self.remote is not None:
@@ -438,7 +463,15 @@ class _Grading:
         return seeded(self.key, self.exercise.id, self.student, check.id)
 
     def _unsound(self, check: Check) -> str:
-        """Why a check can't be trusted: the reference fails it, with the same numbers."""
+        """Why a check can't be trusted: the reference fails it, with the same numbers.
+
+        The reference of an experiment is not trained again: that it meets a condition was found
+        before it was handed out. There, only what is no judgement is the grader's.
+        """
+        if self.exercise.scale:
+            error = sys.exception()
+            failed = isinstance(error, Failure)
+            return "" if failed else f"the condition can't be judged ({type(error).__name__}: {error})"
         reference = self.exercise.reference
         try:
             check.run(reference, reference, self._numbers(check))
