@@ -28,9 +28,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action", nargs="?", default="list", help="list (the default), start, check or gate"
     )
-    parser.add_argument("name", nargs="?", help="start, gate: an assignment; check: your file")
+    parser.add_argument("name", nargs="?", help="start, gate: an assignment; check: your file or folder")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="start: the folder to write into; here by default"
+    )
+    parser.add_argument(
+        "--scale",
+        default="quick",
+        help="check: how much data an experiment gets: quick (the default), or full as in grading",
     )
     parser.add_argument(
         "--of", metavar="NAME", help="check: the assignment, if the file is not called like it"
@@ -117,7 +122,7 @@ def begin(options: argparse.Namespace) -> None:
         raise UserError(f"{folder} can't be written to: {error.strerror}") from None
     tasks = len(chosen.regions)
     echo(
-        f"{tasks} tasks, {chosen.points} points; then"
+        f"{tasks} task{'s' * (tasks != 1)}, {chosen.points} points; then"
         f" 'etude assignment check {folder / chosen.name}.py'",
         error=True,
     )
@@ -133,21 +138,27 @@ def check(options: argparse.Namespace) -> int:
     """
     from etude.exercises.grading import Verdict, grade
     from etude.exercises.graft import Invalid, content_of
-    from etude.exercises.packs import pack
+    from etude.exercises.packs import Experiment, pack
     from etude.exercises.tiers import choose
+    from etude.exercises.work import archive_of
 
     path = Path(options.name)
+    name = path.name
     try:
-        content = content_of(path)
-    except Invalid as error:
-        raise UserError(f"{path}: {error}") from None
-    try:
-        chosen = pack(options.of or path.stem)
+        chosen = pack(options.of or path.resolve().stem)
     except UserError as error:
         raise UserError(f"{error}{'' if options.of else '; --of names the assignment'}") from None
+    whole = isinstance(chosen, Experiment)
+    try:
+        if whole and path.suffix.lower() != ".zip":
+            name, content = "handed.zip", archive_of(path)
+        else:
+            content = content_of(path)
+    except Invalid as error:
+        raise UserError(f"{path}: {error}") from None
     result = grade(
-        chosen.exercise(),
-        path.name,
+        chosen.exercise(options.scale) if isinstance(chosen, Experiment) else chosen.exercise(),
+        name,
         content,
         key=os.urandom(16),  # other numbers each time
         student="",
@@ -167,7 +178,7 @@ def check(options: argparse.Namespace) -> int:
         rows.append([mark, each.check, f"{each.earned} of {each.points}", why(each)])
     columns = [
         Column(""),
-        Column("check", wrap=True),
+        Column("condition" if whole else "check", wrap=True),
         Column("points", right=True),
         Column("why", wrap=True),
     ]
@@ -190,6 +201,8 @@ def why(outcome: Outcome) -> str:
         missing = sentence.removeprefix("NotImplementedError: ")
         if missing in ("", outcome.task):
             return verdict.value
+        if missing == sentence:
+            return f"{verdict.value}: {sentence}"
         return f"{verdict.value}: it asks for another task, too ({missing})"
     lines = f" ({'; '.join(outcome.lines)})" if outcome.lines else ""
     return re.sub(r" {2,}", lambda run: "\xa0" * len(run[0]), sentence or verdict.value) + lines
@@ -198,10 +211,11 @@ def why(outcome: Outcome) -> str:
 def try_gate(options: argparse.Namespace) -> int:
     """Say what keeps an assignment from being handed out; 1 if anything does."""
     from etude.exercises.gate import gate
-    from etude.exercises.packs import pack
+    from etude.exercises.packs import Experiment, pack
 
     chosen: Pack = pack(options.name)
     report = gate(chosen)
+    whole = isinstance(chosen, Experiment)
     if options.json:
         echo_json(
             {
@@ -216,8 +230,11 @@ def try_gate(options: argparse.Namespace) -> int:
     for trouble in report.troubles:
         echo(f"✗ {trouble}")
     for survivor in report.survivors:
-        echo(f"  no check finds: {survivor}")
-    echo(f"{report.killed} of {report.mutants} mistakes are found")
+        echo(f"  {survivor}" if whole else f"  no check finds: {survivor}")
+    if whole:
+        echo(f"{report.killed} of {report.mutants} broken twins lose one condition and no other")
+    else:
+        echo(f"{report.killed} of {report.mutants} mistakes are found")
     if not report.troubles:
         echo(f"✓ {chosen.name} can be handed out")
     return int(bool(report.troubles))

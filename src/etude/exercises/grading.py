@@ -175,6 +175,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         limits: what the code was allowed.
         begun: when.
         seconds: how long it took.
+        measured: numbers that an experiment's conditions have found.
     """
 
     version: int
@@ -194,6 +195,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: dict[str, float]
     begun: datetime
     seconds: float
+    measured: dict[str, float] = {}
 
     def encoded(self) -> bytes:
         """The result as JSON."""
@@ -235,6 +237,7 @@ def grade(
     student: str,
     tier: Choice,
     skipped: Collection[str] = (),
+    files: Mapping[str, bytes] | None = None,
 ) -> Result:
     """Grade what a student has handed in.
 
@@ -246,6 +249,8 @@ def grade(
         student: an id.
         tier: of the sandbox, from ``tiers.choose``.
         skipped: ids of checks that do not count.
+        files: what was handed in beside it, by names without folders; of a ``.zip`` it is read
+            from there.
 
     Raises:
         UserError: a check to be skipped is none of the exercise.
@@ -256,6 +261,7 @@ def grade(
     outcomes: dict[str, Outcome] = {}
     notes: Sequence[str] = ()
     used = ""
+    measured: dict[str, float] = {}
     try:
         submission = read(name, content)
         grafted = graft(submission, exercise.starter, exercise.regions)
@@ -267,9 +273,10 @@ def grade(
         notes, used = grafted.notes, tier.tier.value
         sandbox = Sandbox(tier.tier, exercise.limits, exercise.packages)
         with Workers(sandbox) as workers:
-            files = files_of(name, content)
-            grading = _Grading(exercise, submission, grafted, files, workers, key, student)
+            beside = files_of(name, content) if files is None else files
+            grading = _Grading(exercise, submission, grafted, beside, workers, key, student)
             outcomes = grading.all(frozenset(skipped))
+            measured = grading.work.measured
     ordered = [outcomes[check.id] for check in exercise.checks]  # each once, or KeyError
     return Result(
         version=VERSION,
@@ -289,6 +296,7 @@ def grade(
         limits=asdict(exercise.limits),
         begun=begun,
         seconds=round(time.monotonic() - clock, 3),
+        measured=measured,
     )
 
 

@@ -25,12 +25,13 @@ import stat
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import numpy as np
 
 from etude.exercises.checks import Check, Code, Failure, Value
+from etude.exercises.graft import Invalid, content_of
 from etude.exercises.syntax import Text
 
 T = TypeVar("T")
@@ -53,6 +54,8 @@ class Work:
         rng: gives random numbers for a purpose, the same each time for this student.
         scale: ``quick`` or ``full``: how much data there is.
         restart: ends the process of the code, so that nothing of it is left for the next call.
+        known: evidence that was gathered.
+        measured: numbers of which the result tells, whatever the verdicts are.
     """
 
     open: Callable[[], Code]
@@ -62,6 +65,7 @@ class Work:
     scale: str
     restart: Callable[[], None] = lambda: None
     known: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
 
     def call(self, function: str, *args: Value, **kwargs: Value) -> Value:
         """What a function of the student's returns."""
@@ -161,3 +165,32 @@ def files_of(name: str, content: bytes) -> dict[str, bytes]:
     except Exception:  # zipfile raises whatever a damaged archive makes it stumble over
         return {}
     return found
+
+
+def archive_of(path: Path) -> bytes:
+    """A folder, or a file with the plots that lie beside it, as the archive that is handed in.
+
+    Raises:
+        Invalid: there is nothing, too much, or what is no plain file.
+    """
+    if path.is_dir():
+        found = [each for each in sorted(path.iterdir()) if _handed_in(each)]
+    else:
+        code = [".py", ".ipynb"]
+        beside = sorted(path.parent.iterdir()) if path.is_file() else []
+        found = [path, *(e for e in beside if _handed_in(e) and e.suffix.lower() not in code)]
+    if len(found) > MOST_PARTS:
+        raise Invalid(f"the folder holds {len(found)} files; expected at most {MOST_PARTS}")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for each in found:
+            archive.writestr(each.name, content_of(each))
+    return file.getvalue()
+
+
+PARTS = (".py", ".ipynb", ".svg", ".md", ".txt", ".h5", ".hdf5", ".json")
+
+
+def _handed_in(path: Path) -> bool:
+    """Whether a file of a folder is of a kind that assignments ask for."""
+    return path.suffix.lower() in PARTS and not path.name.startswith(".") and not path.is_dir()
