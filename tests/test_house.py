@@ -54,7 +54,7 @@ MAY_IMPORT = {
         "known",
     },
     "courses": BASE | {"results", "catalogue", "entry", "study"},
-    "exercises": BASE,
+    "exercises": BASE | {"data", "networks"},
     "cli": BASE
     | {
         "results",

@@ -116,6 +116,7 @@ def _trial(pack: Experiment, report: Report, scale: str = "quick") -> Report:
     for twin in twins:
         text = alone(twin.of(pack.source))
         own = files_by(text) if twin.redrawn else files
+        own = twin.files(own) if twin.files else own
         found = judged(pack, text, own, scale, known)
         lost = [id.partition("/")[2] for id, outcome in found.items() if outcome is not None]
         if lost == [twin.condition]:
@@ -140,7 +141,7 @@ def judged(
         known: answers that were given, to be added to.
     """
     code = Known(text, pack.name, known)
-    work = Work(lambda: code, text, files, lambda name: generator(pack.name, name), scale)
+    work = Work(lambda: code, text, "handed.py", files, lambda name: generator(pack.name, name), scale)
     return {check.id: outcome_of(check, work) for check in pack.checks}
 
 

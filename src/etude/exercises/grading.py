@@ -358,6 +358,7 @@ class _Grading:
         self.work = Work(
             self._opened,
             submission.text,
+            submission.name,
             files,
             lambda purpose: seeded(key, exercise.id, student, purpose),
             exercise.scale,

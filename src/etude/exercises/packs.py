@@ -113,7 +113,8 @@ class Experiment(Pack):
     """An assignment in which a student trains a network, and hands in code, plots and the like.
 
     Its ``judge.py`` holds the conditions of the syllabus (:mod:`etude.exercises.work`), its
-    ``LIMITS`` by scale, and its ``PACKAGES``.
+    ``LIMITS`` by scale, and its ``PACKAGES``; its ``twins.py`` solutions that lack one thing
+    (:mod:`etude.exercises.twins`).
     """
 
     @property
@@ -130,6 +131,11 @@ class Experiment(Pack):
     def solution(self) -> str:
         """The reference as a student would hand it in: with the parts of Etude that it imports."""
         return alone(self.source)
+
+    @property
+    def home(self) -> str:
+        """The scale at which students check what they have."""
+        return str(getattr(self.module("judge"), "HOME", "quick"))
 
     def exercise(self, scale: str = "full") -> Exercise:
         """What it is for the grader.

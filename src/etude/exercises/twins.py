@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -14,12 +15,14 @@ class Twin:
         condition: the only one that it does not meet.
         changes: what stands in the reference, and what stands in its place.
         redrawn: whether what is handed in beside the code is made anew by the changed code.
+        files: changes what is handed in beside it.
     """
 
     what: str
     condition: str
     changes: tuple[tuple[str, str], ...]
     redrawn: bool = False
+    files: Callable[[dict[str, bytes]], dict[str, bytes]] | None = None
 
     def of(self, reference: str) -> str:
         """The reference with the changes.

@@ -50,6 +50,7 @@ class Work:
     Attributes:
         open: gives the student's code, started where it runs.
         text: the file with the code, whole, as it was handed in.
+        name: of that file.
         files: what was handed in beside it: a name without folders, and its bytes.
         rng: gives random numbers for a purpose, the same each time for this student.
         scale: ``quick`` or ``full``: how much data there is.
@@ -60,6 +61,7 @@ class Work:
 
     open: Callable[[], Code]
     text: str
+    name: str
     files: Mapping[str, bytes]
     rng: Callable[[str], np.random.Generator]
     scale: str

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from etude.exercises.checks import array_of, require
-from etude.exercises.work import Work
+from etude.exercises.work import Work, evidence
 
 SIDE = 28
 
@@ -43,6 +43,7 @@ def stored(scale: str) -> Digits:
     return Digits(*parts)
 
 
+@evidence
 def drawn(work: Work) -> Digits:
     """The digits for one student: in an order of their own, and each pixel a little off, so that no
     picture is one that the student has seen.

@@ -12,13 +12,13 @@ from torch.nn.functional import cross_entropy
 
 def network() -> nn.Module:
     """A new network: (N, 1, 28, 28), from 0 to 1 → logits (N, 10)."""
-    # task network, 1 point: Choose the layers; dropout is one of them.
+    # task network, 2 points: Choose the layers; dropout is one of them.
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(784, 128),
+        nn.Linear(784, 256),
         nn.ReLU(),
         nn.Dropout(0.2),
-        nn.Linear(128, 10),
+        nn.Linear(256, 10),
     )
     # end of task
 
@@ -55,7 +55,7 @@ def train(
     net = network()
     optimizer = torch.optim.Adam(net.parameters(), 2e-3, weight_decay=1e-5 * penalty)
     best, kept = -1.0, net.state_dict()
-    steps = max(250, 4 * len(rows) // 64)
+    steps = max(400, 4 * len(rows) // 64)
     for step in range(1, steps + 1):
         batch = rows[torch.randint(len(rows), (64,))]
         optimizer.zero_grad()

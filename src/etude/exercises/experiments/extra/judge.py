@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 from etude.exercises.checks import Value, array_of, require
-from etude.exercises.experiments._digits import Digits, accuracy, drawn, stored
+from etude.exercises.experiments._digits import accuracy, drawn, stored
 from etude.exercises.sandbox import Limits
 from etude.exercises.work import Work, condition, evidence
 
@@ -18,6 +18,7 @@ LIMITS = {
     "full": Limits(wall=1_800.0, cpu=1_200, memory=6 << 30),
 }
 LEAST = 0.8
+BOARD = ("parameters", "The network is right on at least 80 % of the test set.")
 DIGIT = 9  # the most parameters of which there is a single digit
 NUMBER = re.compile(r"\d+\.?\d*|\.\d+")
 
@@ -32,16 +33,10 @@ def prepare(scale: str) -> None:
 
 
 @evidence
-def digits(work: Work) -> Digits:
-    """The digits of this student."""
-    return drawn(work)
-
-
-@evidence
 def trained(work: Work) -> dict[str, Value]:
     """The table that train returns."""
     seed = int(work.rng("seed").integers(10**6))
-    found = work.call("train", digits(work).images, digits(work).labels, seed)
+    found = work.call("train", drawn(work).images, drawn(work).labels, seed)
     require(isinstance(found, dict) and bool(found), "train returns something else than a table")
     return {str(name): each for name, each in found.items()}
 
@@ -61,7 +56,7 @@ def right(work: Work) -> float:
     parameters = rounded(trained(work))
     work.restart()
     found = accuracy(
-        work.call("predict", parameters, digits(work).test_images), digits(work).test_labels
+        work.call("predict", parameters, drawn(work).test_images), drawn(work).test_labels
     )
     work.measured["accuracy"] = found
     return found
