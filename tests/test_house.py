@@ -55,7 +55,7 @@ MAY_IMPORT = {
         "known",
     },
     "courses": BASE | {"results", "catalogue", "entry", "study", "exercises"},
-    "exercises": BASE | {"runs"},
+    "exercises": BASE | {"runs", "data", "networks"},
     "cli": BASE
     | {
         "results",

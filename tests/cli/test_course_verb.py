@@ -73,7 +73,7 @@ def test_what_an_assignment_demands_is_shown(capsys: pytest.CaptureFixture[str])
     assert code == 0
     assert "a program" in out
     assert "instructor" in out
-    assert "etude assignment start evaluation" in out
+    assert "etude assignment start a3" in out
     _, out, _ = course(capsys, "show", "CU", "--assignment", "midterm")
     assert "  1. Find a paper." in out
 

@@ -1,7 +1,8 @@
 """Assignments to write: what there is, a file to begin with, a check of what you wrote.
 
 list shows the assignments, start writes the file of one for you to complete, check says which of
-its tasks are right, gate tries an assignment as its students will.
+its tasks are right, gate tries an assignment as its students will, board ranks graded networks by
+their parameters.
 """
 
 from __future__ import annotations
@@ -21,17 +22,26 @@ if TYPE_CHECKING:
     from etude.exercises.grading import Outcome
     from etude.exercises.packs import Pack
 
-ACTIONS = ("list", "start", "check", "gate")
+ACTIONS = ("list", "start", "check", "gate", "board")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude assignment``."""
     parser.add_argument(
-        "action", nargs="?", default="list", help="list (the default), start, check or gate"
+        "action", nargs="?", default="list", help="list (the default), start, check, gate or board"
     )
-    parser.add_argument("name", nargs="?", help="start, gate: an assignment; check: your file")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        help="start, gate: an assignment; check: your file or folder; board: a folder of results",
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="start: the folder to write into; here by default"
+    )
+    parser.add_argument(
+        "--scale",
+        choices=("quick", "full"),
+        help="check: the data that an experiment gets: quick, or full as in grading",
     )
     parser.add_argument(
         "--of", metavar="NAME", help="check: the assignment, if the file is not called like it"
@@ -53,13 +63,16 @@ def main(options: argparse.Namespace) -> int:
         list_all(options)
         return 0
     if not options.name:
-        what = "file" if options.action == "check" else "assignment"
+        what = {"check": "file", "board": "folder of results"}.get(options.action, "assignment")
         raise UserError(f"{options.action} which {what}? 'etude assignment list' shows what is")
     if options.action == "start":
         begin(options)
         return 0
     if options.action == "check":
         return check(options)
+    if options.action == "board":
+        show_board(options)
+        return 0
     return try_gate(options)
 
 
@@ -111,7 +124,7 @@ def begin(options: argparse.Namespace) -> None:
         echo(path)
     tasks = len(chosen.regions)
     echo(
-        f"{tasks} tasks, {chosen.points} points; then"
+        f"{tasks} task{'s' * (tasks != 1)}, {chosen.points} points; then"
         f" 'etude assignment check {folder / chosen.name}.py'",
         error=True,
     )
@@ -129,22 +142,30 @@ def check(options: argparse.Namespace) -> int:
     from etude.exercises.feedback import mark
     from etude.exercises.grading import Verdict, grade
     from etude.exercises.graft import Invalid, content_of
-    from etude.exercises.packs import pack
+    from etude.exercises.packs import Experiment, pack
     from etude.exercises.sandbox import Tier
     from etude.exercises.tiers import choose
+    from etude.exercises.work import archive_of
 
     path = Path(options.name)
+    name = path.name
     try:
-        content = content_of(path)
-    except Invalid as error:
-        raise UserError(f"{path}: {error}") from None
-    try:
-        chosen = pack(options.of or path.stem)
+        chosen = pack(options.of or path.resolve().stem)
     except UserError as error:
         raise UserError(f"{error}{'' if options.of else '; --of names the assignment'}") from None
+    whole = isinstance(chosen, Experiment)
+    try:
+        if whole and path.suffix.lower() != ".zip":
+            name, content = "handed.zip", archive_of(path)
+        else:
+            content = content_of(path)
+    except Invalid as error:
+        raise UserError(f"{path}: {error}") from None
     result = grade(
-        chosen.exercise(),
-        path.name,
+        chosen.exercise(options.scale or chosen.home)
+        if isinstance(chosen, Experiment)
+        else chosen.exercise(),
+        name,
         content,
         key=os.urandom(16),  # other numbers each time
         student="",
@@ -169,7 +190,7 @@ def check(options: argparse.Namespace) -> int:
     ]
     columns = [
         Column(""),
-        Column("check", wrap=True),
+        Column("condition" if whole else "check", wrap=True),
         Column("points", right=True),
         Column("why", wrap=True),
     ]
@@ -191,10 +212,11 @@ def why(outcome: Outcome) -> str:
 def try_gate(options: argparse.Namespace) -> int:
     """Say what keeps an assignment from being handed out; 1 if anything does."""
     from etude.exercises.gate import gate
-    from etude.exercises.packs import pack
+    from etude.exercises.packs import Experiment, pack
 
     chosen: Pack = pack(options.name)
     report = gate(chosen)
+    whole = isinstance(chosen, Experiment)
     if options.json:
         echo_json(
             {
@@ -209,8 +231,36 @@ def try_gate(options: argparse.Namespace) -> int:
     for trouble in report.troubles:
         echo(f"✗ {trouble}")
     for survivor in report.survivors:
-        echo(f"  no check finds: {survivor}")
-    echo(f"{report.killed} of {report.mutants} mistakes are found")
+        echo(f"  {survivor}" if whole else f"  no check finds: {survivor}")
+    if whole:
+        echo(f"{report.killed} of {report.mutants} broken twins lose one condition and no other")
+    else:
+        echo(f"{report.killed} of {report.mutants} mistakes are found")
     if not report.troubles:
         echo(f"✓ {chosen.name} can be handed out")
     return int(bool(report.troubles))
+
+
+def show_board(options: argparse.Namespace) -> None:
+    """The networks that reach the goal, the smallest first.
+
+    Raises:
+        UserError: no result in the folder is of an assignment that ranks networks.
+    """
+    from etude.exercises.board import board
+
+    name = options.of or "extra"
+    rows = board(Path(options.name), name)
+    if options.json:
+        echo_json([{"student": each.student, **each.measured} for each in rows])
+        return
+    if not rows:
+        raise UserError(f"{options.name} holds no result of {name} that reaches the goal")
+    measured = [*dict.fromkeys(what for each in rows for what in each.measured)]
+    columns = [Column("", right=True), Column("student", accent=True)]
+    columns += [Column(what, right=True) for what in measured]
+    table: list[Row] = [
+        [str(number), each.student, *(f"{each.measured.get(what, 0):,.6g}" for what in measured)]
+        for number, each in enumerate(rows, 1)
+    ]
+    print_table(columns, table)

@@ -96,6 +96,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="add mark: what was marked (default: what counts now)",
     )
     parser.add_argument("--text", type=Path, metavar="FILE", help="add proposal: what is proposed")
+    parser.add_argument(
         "--times",
         metavar="modified|FILE",
         help="add grading: the files' own times, or a CSV with ids and times",

@@ -62,6 +62,7 @@ class Check:
         points: what it is worth.
         public: whether students have it too.
         run: asks and judges; raises :class:`Failure` where an answer is not right.
+        words: of a syllabus, where it is a condition of one.
     """
 
     task: str
@@ -69,6 +70,7 @@ class Check:
     points: int
     public: bool
     run: Run
+    words: str = ""
 
     @property
     def id(self) -> str:

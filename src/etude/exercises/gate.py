@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
+import pickle
 import re
 import signal
 import types
@@ -21,10 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from etude.exercises.checks import Check, Code, Failure, Local
-from etude.exercises.packs import Pack
+from etude.exercises.checks import Check, Code, Failure, Local, Value
+from etude.exercises.packs import Experiment, Pack, alone
 from etude.exercises.regions import Region, starter
 from etude.exercises.shams import in_place, parameters, shams
+from etude.exercises.syntax import Text
+from etude.exercises.twins import Twin
+from etude.exercises.work import Missing, Work
 
 ENOUGH = 0.8  # of the mistakes are found
 PATIENCE = 5.0  # seconds of the processor's that a check of a wrong solution may take
@@ -56,6 +60,8 @@ def gate(pack: Pack) -> Report:
     report = Report([*pack.troubles()])
     if report.troubles:
         return report
+    if isinstance(pack, Experiment):
+        return _trial(pack, report)
     full = outcomes(pack, pack.reference())
     for name, outcome in full.items():
         if outcome is not None:
@@ -83,6 +89,100 @@ def gate(pack: Pack) -> Report:
             f"checks find {report.killed} of {report.mutants} mistakes; expected {ENOUGH:.0%}"
         )
     return report
+
+
+def _trial(pack: Experiment, report: Report, scale: str = "quick") -> Report:
+    """Try an experiment: its reference, its starter, and its broken twins.
+
+    A twin has to lose the points of the condition that it violates, and no others.
+    """
+    judge = pack.module("judge")
+    known: dict[bytes, Any] = {}
+
+    def files_by(text: str) -> dict[str, bytes]:
+        made: dict[str, bytes] = judge.files(Known(text, pack.name, known))
+        return made
+
+    files = files_by(pack.solution) if hasattr(judge, "files") else {}
+    for name, outcome in judged(pack, pack.solution, files, scale, known).items():
+        if outcome is not None:
+            report.troubles.append(f"the reference fails '{name}': {outcome}")
+    for name, outcome in judged(pack, pack.starter, {}, scale, known).items():
+        if outcome != NOT_ATTEMPTED:
+            report.troubles.append(f"the starter is not 'not attempted' in '{name}': {outcome}")
+    report.troubles += leaks(pack)
+    twins: tuple[Twin, ...] = pack.module("twins").TWINS
+    violated = {twin.condition for twin in twins}
+    report.troubles += [
+        f"no twin violates '{check.name}'" for check in pack.checks if check.name not in violated
+    ]
+    for twin in twins:
+        text = alone(twin.of(pack.source))
+        own = files_by(text) if twin.redrawn else files
+        own = twin.files(own) if twin.files else own
+        found = judged(pack, text, own, scale, known)
+        lost = [id.partition("/")[2] for id, outcome in found.items() if outcome is not None]
+        if lost == [twin.condition]:
+            report.killed += 1
+        else:
+            report.survivors.append(f"{twin.what}: it loses {lost}; expected {twin.condition}")
+    if report.survivors:
+        report.troubles.append("a broken twin does not lose the one condition that it violates")
+    return report
+
+
+def judged(
+    pack: Experiment, text: str, files: dict[str, bytes], scale: str, known: dict[bytes, Any]
+) -> dict[str, str | None]:
+    """``{condition: None where it is met, else why not}`` of code of ours, run in this process.
+
+    Args:
+        pack: the experiment.
+        text: the code.
+        files: what is handed in beside it.
+        scale: how much data there is.
+        known: answers that were given, to be added to.
+    """
+    code = Known(text, pack.name, known)
+    work = Work(
+        lambda: code, text, "handed.py", files, lambda name: generator(pack.name, name), scale
+    )
+    return {check.id: outcome_of(check, work) for check in pack.checks}
+
+
+class Known:
+    """Code of ours that is run once for the same question, also where another text has the same
+    functions: a twin that draws other plots trains as the reference does.
+
+    What it answers is what a grader would get: arrays where the code returns tensors.
+    """
+
+    def __init__(self, text: str, name: str, known: dict[bytes, Any]) -> None:
+        self.code = code_of(text, name)
+        self.text = Text(text)
+        self.known = known
+
+    def call(self, function: str, *args: Value, **kwargs: Value) -> Value:
+        """What a function returns."""
+        used = [ast.dump(each) for each in self.text.reached(function.partition(".")[0])]
+        asked = pickle.dumps((function, args, kwargs, used))
+        key = hashlib.sha256(asked).digest()
+        if key not in self.known:
+            self.known[key] = arrays(self.code.call(function, *args, **kwargs))
+        return self.known[key]
+
+    def source(self) -> str:
+        """The text."""
+        return self.code.source()
+
+
+def arrays(value: Value) -> Value:
+    """A value with arrays in place of tensors."""
+    if isinstance(value, dict):
+        return {name: arrays(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(arrays(each) for each in value)
+    return value.detach().numpy() if hasattr(value, "detach") else value
 
 
 # -- running ---------------------------------------------------------------------------------------
@@ -122,10 +222,18 @@ def outcomes(pack: Pack, code: Code) -> dict[str, str | None]:
 
 def outcome(pack: Pack, check: Check, code: Code) -> str | None:
     """Why a check does not pass; None where it does."""
+    with at_most(PATIENCE):
+        return outcome_of(check, code, pack.reference(), generator(pack.name, check.id))
+
+
+def outcome_of(
+    check: Check, code: Code, reference: Code | None = None, rng: np.random.Generator | None = None
+) -> str | None:
+    """Why a check does not pass; None where it does."""
     try:
-        with at_most(PATIENCE), np.errstate(all="ignore"):
-            check.run(code, pack.reference(), generator(pack.name, check.id))
-    except NotImplementedError:
+        with np.errstate(all="ignore"):
+            check.run(code, reference or code, rng or generator(check.id))
+    except (NotImplementedError, Missing):
         return NOT_ATTEMPTED
     except Failure as failure:
         return str(failure)

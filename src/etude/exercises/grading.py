@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import inspect
+import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from etude.exercises.regions import Region, regions_of, starter
 from etude.exercises.remote import Kind, Remote, Trouble, Unstarted, Workers
 from etude.exercises.sandbox import Limits, Sandbox
 from etude.exercises.tiers import Choice
+from etude.exercises.work import Missing, Work, files_of
 
 VERSION = 1  # of what a result holds
 CHEAP = 2.0  # seconds: a check that took less is run twice
@@ -67,6 +69,8 @@ class Exercise:
         checks: what judges, in their order.
         packages: distributions that the code may import.
         limits: what the code may use; its wall clock is for all checks of one task.
+        scale: of an experiment, whose checks are conditions on the whole of what was handed in
+            (:mod:`etude.exercises.work`); ``""`` of functions.
 
     Raises:
         UserError: two checks have one id; one is about no task.
@@ -77,6 +81,7 @@ class Exercise:
     checks: tuple[Check, ...]
     packages: tuple[str, ...] = ("numpy",)
     limits: Limits = field(default_factory=Limits)
+    scale: str = ""
 
     def __post_init__(self) -> None:
         for name, count in Counter(each.id for each in self.checks).items():
@@ -170,6 +175,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         limits: what the code was allowed.
         begun: when.
         seconds: how long it took.
+        measured: numbers that an experiment's conditions have found.
     """
 
     version: int
@@ -189,6 +195,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: dict[str, float]
     begun: datetime
     seconds: float
+    measured: dict[str, float] = {}
 
     def encoded(self) -> bytes:
         """The result as JSON."""
@@ -230,6 +237,7 @@ def grade(
     student: str,
     tier: Choice,
     skipped: Collection[str] = (),
+    files: Mapping[str, bytes] | None = None,
 ) -> Result:
     """Grade what a student has handed in.
 
@@ -241,6 +249,8 @@ def grade(
         student: an id.
         tier: of the sandbox, from ``tiers.choose``.
         skipped: ids of checks that do not count.
+        files: what was handed in beside it, by names without folders; of a ``.zip`` it is read
+            from there.
 
     Raises:
         UserError: a check to be skipped is none of the exercise.
@@ -251,6 +261,7 @@ def grade(
     outcomes: dict[str, Outcome] = {}
     notes: Sequence[str] = ()
     used = ""
+    measured: dict[str, float] = {}
     try:
         if isinstance(content, Invalid):
             raise content
@@ -264,8 +275,10 @@ def grade(
         notes, used = grafted.notes, tier.tier.value
         sandbox = Sandbox(tier.tier, exercise.limits, exercise.packages)
         with Workers(sandbox) as workers:
-            grading = _Grading(exercise, submission, grafted, workers, key, student)
+            beside = files_of(name, content) if files is None else files
+            grading = _Grading(exercise, submission, grafted, beside, workers, key, student)
             outcomes = grading.all(frozenset(skipped))
+            measured = grading.work.measured
     ordered = [outcomes[check.id] for check in exercise.checks]  # each once, or KeyError
     return Result(
         version=VERSION,
@@ -285,6 +298,7 @@ def grade(
         limits=asdict(exercise.limits),
         begun=begun,
         seconds=round(time.monotonic() - clock, 3),
+        measured=measured,
     )
 
 
@@ -329,6 +343,7 @@ class _Grading:
         exercise: Exercise,
         submission: Submission,
         grafted: Grafted,
+        files: Mapping[str, bytes],
         workers: Workers,
         key: bytes,
         student: str,
@@ -342,6 +357,15 @@ class _Grading:
         self.unloadable: Trouble | None = None
         self.remote: Remote | None = None
         self.left = 0.0
+        self.work = Work(
+            self._opened,
+            submission.text,
+            submission.name,
+            files,
+            lambda purpose: seeded(key, exercise.id, student, purpose),
+            exercise.scale,
+            self._restart,
+        )
 
     def all(self, skipped: frozenset[str]) -> dict[str, Outcome]:
         """The outcome of each check."""
@@ -370,7 +394,11 @@ class _Grading:
     def one(self, check: Check) -> Outcome:
         """The outcome of one check, which is run twice where that is cheap."""
         first = self._once(check)
-        if first.seconds > CHEAP or first.verdict in (Verdict.TIMEOUT, Verdict.GRADER_ERROR):
+        if (
+            self.exercise.scale
+            or first.seconds > CHEAP
+            or first.verdict in (Verdict.TIMEOUT, Verdict.GRADER_ERROR)
+        ):
             return first
         second = self._once(check)
         if second.verdict == Verdict.GRADER_ERROR:
@@ -397,10 +425,9 @@ class _Grading:
 
     def _judged(self, check: Check) -> Outcome:
         try:
-            self._load()
-            assert self.remote
-            check.run(self.remote, self.exercise.reference, self._numbers(check))
-            if self.remote.dead:  # the check went on over it
+            asked = self.work if self.exercise.scale else self._opened()
+            check.run(asked, self.exercise.reference, self._numbers(check))
+            if self.remote is not None and self.remote.dead:  # the check went on over it
                 raise self.remote.dead
         except Trouble as trouble:
             lines = [self._line(each.number, each.text) for each in trouble.lines]
@@ -408,6 +435,8 @@ class _Grading:
             return msgspec.structs.replace(found, lines=lines)
         except Unstarted:
             raise
+        except Missing as error:
+            return _outcome(check, Verdict.NOT_ATTEMPTED, str(error))
         except Exception as error:  # of the check, over what the student's code has answered
             sound = self._unsound(check)
             if sound:
@@ -418,7 +447,8 @@ class _Grading:
             return _outcome(check, Verdict.FAIL, said)
         return _outcome(check, Verdict.PASS)
 
-    def _load(self) -> None:
+    def _opened(self) -> Remote:
+        """The student's code, in a process."""
         if self.unloadable is not None:
             raise self.unloadable
         if self.remote is None:
@@ -430,6 +460,14 @@ class _Grading:
                 self.unloadable = trouble
                 raise
             self.remote.box.left = self.left
+        return self.remote
+
+    def _restart(self) -> None:
+        """End the process, and the sandbox with all that was written there."""
+        if self.remote is not None:
+            self.left = max(0.0, self.remote.box.left)
+        self._close()
+        self.workers.close()
 
     def _close(self) -> None:
         if self.remote is not None:
@@ -440,7 +478,17 @@ class _Grading:
         return seeded(self.key, self.exercise.id, self.student, check.id)
 
     def _unsound(self, check: Check) -> str:
-        """Why a check can't be trusted: the reference fails it, with the same numbers."""
+        """Why a check can't be trusted: the reference fails it, with the same numbers.
+
+        The reference of an experiment is not trained again: that it meets a condition was found
+        before it was handed out. There, only what is no judgement is the grader's.
+        """
+        if self.exercise.scale:
+            error = sys.exception()
+            failed = isinstance(error, Failure)
+            return (
+                "" if failed else f"the condition can't be judged ({type(error).__name__}: {error})"
+            )
         reference = self.exercise.reference
         try:
             check.run(reference, reference, self._numbers(check))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 
 from etude.errors import UserError, nearest
 from etude.exercises.checks import Check, Local, checks_of
@@ -16,6 +17,7 @@ from etude.exercises.regions import Region, regions_of, starter
 from etude.exercises.sandbox import Limits
 
 HERE = Path(__file__).parent / "assignments"
+EXPERIMENTS = Path(__file__).parent / "experiments"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,12 @@ class Pack:
     def folder(self) -> Path:
         """Where it lies."""
         return HERE / self.name
+
+    def module(self, part: str) -> ModuleType:
+        """A file of it: ``checks``, ``reference``."""
+        return importlib.import_module(
+            f"etude.exercises.{self.folder.parent.name}.{self.name}.{part}"
+        )
 
     @cached_property
     def text(self) -> str:
@@ -66,7 +74,7 @@ class Pack:
     @cached_property
     def checks(self) -> list[Check]:
         """What the student's code is asked."""
-        return checks_of(importlib.import_module(f"etude.exercises.assignments.{self.name}.checks"))
+        return checks_of(self.module("checks"))
 
     def exercise(self) -> Exercise:
         """What it is for the grader."""
@@ -81,7 +89,7 @@ class Pack:
 
     def reference(self) -> Local:
         """The reference, as code that can be called."""
-        return Local(importlib.import_module(f"etude.exercises.assignments.{self.name}.reference"))
+        return Local(self.module("reference"))
 
     def troubles(self) -> Iterator[str]:
         """What contradicts itself: a task without a check, points that don't add up."""
@@ -102,9 +110,80 @@ class Pack:
                 yield f"task {name} has no public check; a student could not see how to begin"
 
 
+@dataclass(frozen=True)
+class Experiment(Pack):
+    """An assignment in which a student trains a network, and hands in code, plots and the like.
+
+    Its ``judge.py`` holds the conditions of the syllabus (:mod:`etude.exercises.work`), its
+    ``LIMITS`` by scale, and its ``PACKAGES``; its ``twins.py`` solutions that lack one thing
+    (:mod:`etude.exercises.twins`).
+    """
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return EXPERIMENTS / self.name
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        """The conditions."""
+        return checks_of(self.module("judge"))
+
+    @cached_property
+    def solution(self) -> str:
+        """The reference as a student would hand it in: with the parts of Etude that it imports."""
+        return alone(self.source)
+
+    @property
+    def home(self) -> str:
+        """The scale at which students check what they have."""
+        return str(getattr(self.module("judge"), "HOME", "quick"))
+
+    def exercise(self, scale: str = "full") -> Exercise:
+        """What it is for the grader.
+
+        Args:
+            scale: ``full``, the data set that the syllabus names; or ``quick``, for which nothing
+                has to be downloaded.
+
+        Raises:
+            UserError: there is no such scale; its data are not on this machine.
+        """
+        judge = self.module("judge")
+        limits: dict[str, Limits] = judge.LIMITS
+        if scale not in limits:
+            raise UserError(f"{self.name} has no scale '{scale}'{nearest(scale, limits)}")
+        if prepare := getattr(judge, "prepare", None):
+            prepare(scale)
+        return Exercise(
+            self.name, self.reference(), tuple(self.checks), judge.PACKAGES, limits[scale], scale
+        )
+
+
+OWN = re.compile(r"^ *from (etude\.[\w.]+) import .+$", re.MULTILINE)
+
+
+def alone(source: str) -> str:
+    """A file that needs nothing of Etude: what it imports from there stands in it."""
+    parts: list[str] = []
+
+    def with_parts(text: str) -> str:
+        for name in dict.fromkeys(OWN.findall(text)):
+            found = Path(__file__).parents[1].joinpath(*name.split(".")[1:]).with_suffix(".py")
+            part = with_parts(found.read_text(encoding="utf-8"))
+            if part not in parts:
+                parts.append(part)
+        text = text.replace("from __future__ import annotations\n", "")
+        return OWN.sub(lambda line: re.sub(r"\S.*", "pass", line[0]), text)
+
+    own = with_parts(source)
+    return "from __future__ import annotations\n\n" + "\n\n".join([*parts, own])
+
+
 def names() -> list[str]:
     """The packs there are."""
-    return sorted(path.parent.name for path in HERE.glob("*/reference.py"))
+    found = [*HERE.glob("*/reference.py"), *EXPERIMENTS.glob("*/reference.py")]
+    return sorted(path.parent.name for path in found)
 
 
 def pack(name: str) -> Pack:
@@ -115,4 +194,4 @@ def pack(name: str) -> Pack:
     """
     if name not in names():
         raise UserError(f"no assignment '{name}'{nearest(name, names())}")
-    return Pack(name)
+    return Experiment(name) if (EXPERIMENTS / name).is_dir() else Pack(name)

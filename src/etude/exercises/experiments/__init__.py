@@ -1,0 +1,1 @@
+"""Experiments: assignments in which a student trains a network."""

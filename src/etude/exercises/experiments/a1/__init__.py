@@ -1,0 +1,1 @@
+"""ECE-472, assignment 1: a noisy sine."""

@@ -1,0 +1,1 @@
+"""ECE-472, assignment 2: two spirals."""

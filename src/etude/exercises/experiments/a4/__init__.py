@@ -1,0 +1,1 @@
+"""ECE-472, assignment 4: CIFAR-10 and CIFAR-100."""

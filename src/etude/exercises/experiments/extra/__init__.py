@@ -1,0 +1,1 @@
+"""ECE-472, the extra challenge: the fewest parameters."""

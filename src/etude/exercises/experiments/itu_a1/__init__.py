@@ -1,0 +1,1 @@
+"""ITU, assignment 1: digits with PyTorch."""

@@ -1,0 +1,1 @@
+"""NCKU, the group project: digits, on data that nobody has seen."""
