@@ -31,12 +31,13 @@ MAY_IMPORT = {
     "data": BASE,
     "figures": BASE,
     "drawing": set(),
+    "questions": BASE | {"runs"},  # which makes lessons into HTML
     "autodiff": {"drawing"},
     "runs": BASE | {"figures"},
     "study": BASE | {"runs", "training", "sources", "known"},
     "training": BASE | {"runs", "data", "figures"},
-    "studies": BASE | LEAVES,
-    "entry": BASE | {"study", "sources", "importing"},
+    "studies": BASE | LEAVES | {"questions"},
+    "entry": BASE | {"study", "sources", "importing", "questions"},
     "reading": BASE | {"entry", "study", "sources", "runs"},
     "catalogue": BASE | {"entry", "reading", "sources"},
     "session": BASE | {"entry", "catalogue", "study", "runs"},
@@ -53,7 +54,7 @@ MAY_IMPORT = {
         "sources",
         "known",
     },
-    "courses": BASE | {"results", "catalogue", "entry", "study"},
+    "courses": BASE | {"results", "catalogue", "entry", "study", "questions"},
     "exercises": BASE,
     "cli": BASE
     | {
@@ -66,11 +67,13 @@ MAY_IMPORT = {
         "data",
         "courses",
         "exercises",
+        "questions",
         "app",
         "sources",
     },
     "app": BASE | {"results", "catalogue", "entry", "session", "study", "runs", "data", "courses"},
 }
+QUESTIONS = "_questions.py"  # which asks about a study, and is no part of it
 FACE = {"__init__", "__main__"}  # the public face may name everything
 FILES = sorted(SOURCE.rglob("*.py"))
 ENTRIES = Catalogue().all()
@@ -204,6 +207,7 @@ def test_a_leaf_of_a_topic_serves_two_of_its_studies() -> None:
 def test_nothing_stands_about_unused() -> None:
     rooms = ("training", "figures", "networks", "layers", "studies")
     main = {entry.path for entry in ENTRIES}
+    main |= {entry.path.with_name(QUESTIONS) for entry in ENTRIES}
     idle = [
         str(path.relative_to(SOURCE))
         for path in FILES
@@ -293,7 +297,7 @@ def packed(path: Path) -> list[str]:
 
 def reading(entry: Entry) -> dict[str, int]:
     """``{file: lines}`` of what one reads to know a study whole."""
-    waiting = sorted(entry.path.parent.glob("*.py"))
+    waiting = sorted({*entry.path.parent.glob("*.py")} - {entry.path.with_name(QUESTIONS)})
     found: dict[Path, int] = {}
     while waiting:
         path = waiting.pop()
