@@ -23,7 +23,9 @@ LARGEST = 1_000_000  # bytes of a file with answers
 
 def add_asking(parser: argparse.ArgumentParser) -> None:
     """``--seed``, ``--count``, ``--answers`` and ``--json``."""
-    parser.add_argument("--seed", type=int, metavar="N", help="which questions; else others each time")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="which questions; else others each time"
+    )
     parser.add_argument("--count", type=count, metavar="N", help="how many; else one of each")
     parser.add_argument(
         "--answers",
@@ -121,8 +123,10 @@ def ask_all(posed: Sequence[Posed], again: str) -> int:
             why = judged.misconception if judged and judged.misconception else "see"
             see = judged.see if judged else each.question.see
             missed.append(f"· {number}: {why}: {each.generator.where(see)}")
-    echo(f"{sum(right)} of {len(right)} right" + ("" if len(right) == len(posed) else
-         f"; {len(posed) - len(right)} not asked"))
+    echo(
+        f"{sum(right)} of {len(right)} right"
+        + ("" if len(right) == len(posed) else f"; {len(posed) - len(right)} not asked")
+    )
     for line in missed:
         echo(line)
     echo(f"The same questions again: {again}")

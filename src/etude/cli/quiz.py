@@ -37,7 +37,9 @@ def main(options: argparse.Namespace) -> int:
         return 0
     entry = Catalogue()[options.study]
     if not entry.has_questions:
-        raise UserError(f"{entry.name} has no questions yet; 'etude quiz' lists the studies that do")
+        raise UserError(
+            f"{entry.name} has no questions yet; 'etude quiz' lists the studies that do"
+        )
     generators = entry.questions()
     if not generators:
         raise UserError(

@@ -126,7 +126,11 @@ class Posed:
 
 
 def draw(
-    groups: Iterable[Sequence[Generator]], count: int, key: bytes, student: str = "", attempt: int = 1
+    groups: Iterable[Sequence[Generator]],
+    count: int,
+    key: bytes,
+    student: str = "",
+    attempt: int = 1,
 ) -> list[Posed]:
     """Questions for a student, as many from each group as from the others, as far as there are.
 

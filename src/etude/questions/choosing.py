@@ -148,7 +148,9 @@ class Several(Question):
     def judge(self, text: str) -> Judged:
         """Right if exactly the right ones are named; the first wrong one is told."""
         none = plain(text).casefold() in ("none", "-", "no one")
-        named = {self.options[place] for place in (() if none else read_letters(text, self.options))}
+        named = {
+            self.options[place] for place in (() if none else read_letters(text, self.options))
+        }
         if named == {*self.answer}:
             return self.right()
         for each in self.wrong:

@@ -96,6 +96,8 @@ def _judging(question: Question, slips: list[tuple[str, Wrong[object]]]) -> Iter
             continue
         if not judged.right:
             yield f"its answer is judged wrong when written {spelling!r}"
+    # Two things that are matched the wrong way around may be two misconceptions at once.
+    others = [wrong.name for _, wrong in slips] if isinstance(question, Match) else []
     for spelling, wrong in slips:
         try:
             judged = question.judge(spelling)
@@ -104,7 +106,7 @@ def _judging(question: Question, slips: list[tuple[str, Wrong[object]]]) -> Iter
             continue
         if judged.right:
             yield f"the misconception {wrong.name!r} is judged right"
-        elif judged.misconception != wrong.name:
+        elif judged.misconception not in {wrong.name, *others}:
             yield f"the misconception {wrong.name!r} is taken for {judged.misconception!r}"
 
 

@@ -69,6 +69,9 @@ class Number(Question):
     def troubles(self) -> Iterator[str]:
         """Numbers that can't be told apart, or are none."""
         values = [self.answer, *(each.answer for each in self.wrong)]
+        if any(type(value) not in (int, float) for value in values):
+            yield f"one of its numbers is not a plain one: {values}"
+            return
         if not all(map(math.isfinite, values)):
             yield f"one of its numbers is not finite: {values}"
             return

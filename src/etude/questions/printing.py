@@ -56,7 +56,9 @@ def _template() -> Template:
         return f"sha256-{base64.b64encode(hashed).decode()}"
 
     environment = Environment(
-        loader=PackageLoader("etude", "questions"), autoescape=True, trim_blocks=True,
+        loader=PackageLoader("etude", "questions"),
+        autoescape=True,
+        trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"block": block, "inline": inline, "digest": digest}

@@ -142,9 +142,7 @@ class Question(ABC):
         """
         if misconception is None:
             return Judged(False, self.why, self.see)
-        return Judged(
-            False, misconception.says, misconception.see or self.see, misconception.name
-        )
+        return Judged(False, misconception.says, misconception.see or self.see, misconception.name)
 
 
 def apart(answer: T, *wrong: Wrong[T], within: float = 0.0) -> tuple[Wrong[T], ...]:

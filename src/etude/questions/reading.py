@@ -70,8 +70,9 @@ def read_number(text: str, unit: str = "", *, whole: bool = False) -> Fraction:
         raise Unreadable(f"{quoted(text)} is no number; expected {kind}")
     rest = text[found.end() :].strip().rstrip(".")
     if re.search(r"[\d+*/^=()\[\]-]", rest):
-        raise Unreadable(f"{quoted(text)} is not a single number, and is not computed here;"
-                         f" expected {kind}")
+        raise Unreadable(
+            f"{quoted(text)} is not a single number, and is not computed here; expected {kind}"
+        )
     value = _decimal(found["mantissa"], whole)
     try:
         if exponent := found["e"] or found["ten"]:

@@ -50,7 +50,11 @@ class Shape(Question):
     def spellings(self) -> Iterator[str]:
         """In several brackets, with several signs between the sides."""
         sides = [str(side) for side in self.answer]
-        yield from (spelled(self.answer), f"[{','.join(sides)}]", f"torch.Size([{', '.join(sides)}])")
+        yield from (
+            spelled(self.answer),
+            f"[{','.join(sides)}]",
+            f"torch.Size([{', '.join(sides)}])",
+        )
         if sides:
             yield " × ".join(sides)
             yield ", ".join(sides).lower()
@@ -132,8 +136,6 @@ def _product(part: str, side: str) -> tuple[tuple[str, ...], Fraction]:
         elif token[0].isalpha() and len(token) <= 12 and not divides:
             symbols.append("n" if token in BATCH else token)
         elif token not in ("*", "/", "//"):
-            raise Unreadable(
-                f"{quoted(side)} is no side of a shape; expected a number or a symbol"
-            )
+            raise Unreadable(f"{quoted(side)} is no side of a shape; expected a number or a symbol")
         divides = token in ("/", "//")
     return tuple(sorted(symbols)), factor

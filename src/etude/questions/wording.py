@@ -43,7 +43,9 @@ class ShortText(Question):
         given = bare(text)
         if given in {bare(each) for each in (self.answer, *self.also)}:
             return self.right()
-        return self.wrong_by(next((each for each in self.wrong if bare(each.answer) == given), None))
+        return self.wrong_by(
+            next((each for each in self.wrong if bare(each.answer) == given), None)
+        )
 
     def key(self) -> str:
         """The first name."""
@@ -134,7 +136,9 @@ class Code(Question):
         return replace(self, answer=self.answer % len(self.lines) + 1, wrong=())
 
 
-def changed(function: Callable[..., object], before: str, after: str) -> tuple[tuple[str, ...], int]:
+def changed(
+    function: Callable[..., object], before: str, after: str
+) -> tuple[tuple[str, ...], int]:
     """A function's lines without its docstring, one of them changed; and the number of that line.
 
     Raises:

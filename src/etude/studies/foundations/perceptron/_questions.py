@@ -40,13 +40,10 @@ def one_mistake(rng: Random) -> Choice:
     without_bias = unit.start + row[0] * torch.tensor([1.0, 1.0, 0.0])
 
     score = float(row[0] @ unit.start)
-    why = (
-        f"$a = y\\,(x, 1)$ is {weights(row[0])}, and $a \\cdot w = {score:g}$. "
-        + (
-            "This is not positive, so the row is a mistake and $a$ is added."
-            if wrong_before
-            else "This is positive: the unit is right, and a right row changes nothing."
-        )
+    why = f"$a = y\\,(x, 1)$ is {weights(row[0])}, and $a \\cdot w = {score:g}$. " + (
+        "This is not positive, so the row is a mistake and $a$ is added."
+        if wrong_before
+        else "This is positive: the unit is right, and a right row changes nothing."
     )
     return Choice(
         prompt=(
