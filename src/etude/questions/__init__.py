@@ -1,6 +1,6 @@
 """Questions with answers that are computed: what a study's ``_questions.py`` is made of."""
 
-from etude.questions.asking import Generator, Posed, draw, measured, question
+from etude.questions.asking import Generator, Posed, Redraw, draw, measured, question
 from etude.questions.choosing import Choice, Match, Order, Predict, Several, TrueFalse
 from etude.questions.measuring import Count, Number
 from etude.questions.question import (
@@ -11,7 +11,7 @@ from etude.questions.question import (
     Wrong,
     apart,
 )
-from etude.questions.reading import written
+from etude.questions.reading import factor, written
 from etude.questions.shapes import Shape
 from etude.questions.wording import Code, ShortText, changed, line_of
 
@@ -27,6 +27,7 @@ __all__ = [
     "Posed",
     "Predict",
     "Question",
+    "Redraw",
     "Several",
     "Shape",
     "ShortText",
@@ -37,6 +38,7 @@ __all__ = [
     "apart",
     "changed",
     "draw",
+    "factor",
     "line_of",
     "measured",
     "question",

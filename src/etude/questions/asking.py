@@ -18,6 +18,7 @@ import hmac
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,11 @@ from typing import overload
 
 from etude.questions.lesson import places
 from etude.questions.question import Question
+
+
+class Redraw(Exception):
+    """Raised by a generator whose numbers make no good question: it is asked for others."""
+
 
 Make = Callable[[Random], Question]
 
@@ -68,9 +74,16 @@ class Generator:
         return f"{see} (the lesson of {self.of}, line {line})" if line else see
 
     def pose(self, seed: int) -> Question:
-        """The question of a seed, with what is shown in the seed's order."""
+        """The question of a seed, with what is shown in the seed's order.
+
+        Raises:
+            Redraw: no numbers of a hundred draws make a question.
+        """
         rng = Random(seed)
-        return self.make(rng).shuffled(rng)
+        for _ in range(100):
+            with suppress(Redraw):
+                return self.make(rng).shuffled(rng)
+        raise Redraw(f"{self.id}: none of 100 draws makes a question")
 
 
 @overload

@@ -102,7 +102,7 @@ def _judging(question: Question, slips: list[tuple[str, Wrong[object]]]) -> Iter
         try:
             judged = question.judge(spelling)
         except Unreadable as error:
-            yield f"the misconception {wrong.name!r} can't be read when written {spelling!r}: {error}"
+            yield f"the misconception {wrong.name!r} can't be read as {spelling!r}: {error}"
             continue
         if judged.right:
             yield f"the misconception {wrong.name!r} is judged right"
@@ -116,8 +116,10 @@ def _leaks(question: Question) -> Iterator[str]:
         yield "what is shown depends on the answer"
     if isinstance(question, Choice | Several | TrueFalse | Order | Match):
         return  # whose answers stand among others
-    answer = question.key().strip("`")
-    if len(re.sub(r"\W", "", answer)) >= 4 and answer.casefold() in question.prompt.casefold():
+    prompt = re.sub(r"(?<=\d)[\s,'_](?=\d{3})", "", question.prompt).casefold()
+    plainest = next(question.spellings()).casefold()
+    long = len(re.sub(r"\W", "", plainest)) >= 4  # a short one stands in a prompt by chance
+    if long and re.search(rf"(?<![\w.]){re.escape(plainest)}(?!\w)", prompt):
         yield "the answer stands in the prompt"
 
 

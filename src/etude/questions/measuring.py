@@ -115,7 +115,8 @@ class Count(Question):
 
     def key(self) -> str:
         """The number and what is counted."""
-        return f"{written(self.answer)} {self.unit}"
+        unit = self.unit.removesuffix("s") if self.answer == 1 else self.unit
+        return f"{written(self.answer)} {unit}"
 
     def spellings(self) -> Iterator[str]:
         """With and without groups of digits, and with what is counted."""

@@ -143,13 +143,23 @@ def _bare(unit: str) -> str:
 
 
 def written(value: float, digits: int = 4) -> str:
-    """A number for people, with at most so many significant digits: ``0.25``, ``1.2e-05``."""
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u202f") if abs(value) >= 10_000 else str(value)
-    text = f"{value:.{digits}g}"
-    if "e" in text and 1e-4 <= abs(value) < 1e7:
-        text = f"{value:.0f}"
+    """A number for people: ``12 345``, ``0.25``, ``1.2e-05``, ``−3``.
+
+    Args:
+        value: the number; one that is an ``int`` is written out.
+        digits: how many significant digits any other has at most.
+    """
+    text = str(value) if isinstance(value, int) else f"{value:.{digits}g}"
+    if ("e" in text and 1e4 <= abs(value) < 1e7) or text.lstrip("-").isdecimal():
+        text = f"{float(text):,.0f}" if abs(value) >= 10_000 else f"{float(text):.0f}"
+    text = text.replace(",", "\xa0")
     return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def factor(value: float, digits: int = 4) -> str:
+    """A number as it stands in a product: in brackets where it is negative."""
+    text = written(value, digits)
+    return f"({text})" if value < 0 else text
 
 
 # -- letters ---------------------------------------------------------------------------------------

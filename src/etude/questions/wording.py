@@ -38,9 +38,9 @@ class ShortText(Question):
 
     def judge(self, text: str) -> Judged:
         """Right whatever the case, hyphens and small words."""
-        if re.search(r"[=;{}()\[\]<>]", plain(text)):
+        given = bare(plain(text))
+        if not given or re.search(r"[=:;{}()\[\]<>]", text):
             raise Unreadable(f"{quoted(text)} is no plain word; expected a word or two")
-        given = bare(text)
         if given in {bare(each) for each in (self.answer, *self.also)}:
             return self.right()
         return self.wrong_by(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from random import Random
 
 import torch
@@ -41,8 +42,10 @@ def signal_after_many_layers(rng: Random) -> Number:
     told = "ReLU" if phi == "relu" else "no activation"
     return Number(
         prompt=(
-            f"{layers} layers of $n$ units have {told} and independent weights of mean 0 and variance"
-            f" $\\sigma^2$ = {times:g}/n. By which factor does the *standard deviation* of $z$ change"
+            f"{layers} layers of $n$ units have {told} and independent weights of mean 0 and"
+            " variance"
+            f" $\\sigma^2$ = {times:g}/n. By which factor does the *standard deviation* of $z$"
+            " change"
             f" from the first layer to the last, on average over the weights?"
         ),
         answer=found,
@@ -92,7 +95,8 @@ def weights_of_the_right_size(rng: Random) -> Number:
         prompt=(
             f"An activation has $E[\\phi(u)^2]$ = {square:g} for $u \\sim N(0, 1)$ (it is"
             f" {phi.replace('relu', 'ReLU')}). A layer has {inputs} inputs, each of them such a"
-            " $\\phi(u)$, and independent weights of mean 0. Which standard deviation of the weights"
+            " $\\phi(u)$, and independent weights of mean 0. Which standard deviation of the"
+            " weights"
             " gives $z$ the variance 1?"
         ),
         answer=found,
@@ -102,7 +106,8 @@ def weights_of_the_right_size(rng: Random) -> Number:
             Wrong(
                 inputs**-0.5,
                 "the gain was forgotten",
-                "$1 / \\sqrt n$ preserves a signal without an activation. $\\phi$ makes it smaller.",
+                "$1 / \\sqrt n$ preserves a signal without an activation. $\\phi$ makes it"
+                " smaller.",
             ),
             Wrong(
                 found**2,
@@ -122,7 +127,8 @@ def weights_of_the_right_size(rng: Random) -> Number:
             within=0.06,
         ),
         why=(
-            f"$\\text{{Var}}\\,z = n \\sigma^2 E[\\phi^2]$ = 1 for $\\sigma = g / \\sqrt n$ with the"
+            f"$\\text{{Var}}\\,z = n \\sigma^2 E[\\phi^2]$ = 1 for $\\sigma = g / \\sqrt n$ with"
+            " the"
             f" gain $g = E[\\phi^2]^{{-1/2}}$: 1/√({inputs} · {square:g}) = {written(found)}."
         ),
         see="Gain",
@@ -132,22 +138,29 @@ def weights_of_the_right_size(rng: Random) -> Number:
 @question
 def equal_weights(rng: Random) -> Count:
     """What a layer is worth whose weights begin equal."""
-    units = rng.choice([4, 8, 16, 32, 64])
-    value = rng.choice([0.01, 0.05, 0.1, 0.5, 1.0])
+    sizes = [rng.choice([2, 4, 8, 12, 16]) for _ in range(rng.choice([1, 2, 3]))]
+    values = rng.sample([0.01, 0.05, 0.1, 0.3, 0.5], len(sizes))
     inputs = rng.choice([2, 3, 5])
+    units = sum(sizes)
     net = nn.Sequential(dense("tanh", inputs, units), nn.Linear(units, 1))
+    hidden = net.get_submodule("0.0").get_parameter("weight")  # (units, inputs)
     for parameter in net.parameters():
-        nn.init.constant_(parameter, value)
+        nn.init.constant_(parameter, 0.1)
+    with torch.no_grad():
+        hidden.copy_(torch.tensor(values).repeat_interleave(torch.tensor(sizes))[:, None])
     x = torch.arange(4.0 * inputs).view(4, inputs) / (4 * inputs)
     net(x).square().mean().backward()
-    hidden = net[0][0].weight  # type: ignore[index]
-    learned = hidden.detach() - 0.1 * hidden.grad  # after a step, (units, inputs)
+    assert hidden.grad is not None
+    learned = hidden.detach() - 0.1 * hidden.grad  # after a step
     found = len(torch.unique(learned, dim=0))
+    parts = [f"of {size} units at {value:g}" for size, value in zip(sizes, values, strict=True)]
     return Count(
         prompt=(
-            f"A network has {inputs} inputs, {units} hidden units with tanh and one output. All weights"
-            f" and biases begin at {value:g}, and gradient descent trains it on any data for as long"
-            " as you like. How many *different* hidden units does it have in the end?"
+            f"A network has {inputs} inputs, {units} hidden units with tanh and one output. The"
+            f" weights of the hidden units begin equal: all those {', all those '.join(parts)}. All"
+            " biases and all weights of the output begin at 0.1. Gradient descent trains it on any"
+            " data for as long as you like. How many *different* hidden units can it have in the"
+            " end?"
         ),
         answer=found,
         unit="units",
@@ -156,22 +169,28 @@ def equal_weights(rng: Random) -> Count:
             Wrong(
                 units,
                 "training was thought to tell units apart",
-                "All units compute the same and get the same gradient, so every step keeps them equal.",
+                "Units that begin equal compute the same and get the same gradient, so every step"
+                " keeps them equal.",
             ),
             Wrong(
                 0,
                 "equal weights were taken for zero weights",
-                "The units do learn, but all of them the same.",
+                "The units do learn, but those that begin equal learn the same.",
             ),
             Wrong(
                 inputs,
                 "units were thought to become the inputs",
-                "Inputs are treated differently, but by every unit in the same way.",
+                "Inputs are treated differently, but by equal units in the same way.",
+            ),
+            Wrong(
+                1,
+                "all units were thought to stay equal",
+                "Units that begin with different weights get different gradients.",
             ),
         ),
         why=(
-            f"The {units} units stay equal for ever: the layer is worth {found}. Random weights make"
-            " them different, which is called symmetry breaking."
+            f"Units that begin equal stay equal for ever: the {units} are worth {found}. Random"
+            " weights make all of them different, which is called symmetry breaking."
         ),
         see="What goes wrong",
     )
@@ -190,7 +209,8 @@ def which_signal_explodes(rng: Random) -> Match:
     ends = ["it vanishes", "it keeps its size", "it explodes"]
     return Match(
         prompt=(
-            f"Fifty layers of {n} ReLUs have weights of mean 0 and standard deviation $\\sigma$. What"
+            f"Fifty layers of {n} ReLUs have weights of mean 0 and standard deviation $\\sigma$."
+            " What"
             " becomes of the size of the signal?"
         ),
         answer=tuple(zip(told, ends, strict=True)),
@@ -212,7 +232,8 @@ def which_signal_explodes(rng: Random) -> Match:
             ),
         ),
         why=(
-            f"$\\sqrt{{n \\sigma^2 / 2}}$ is {written(factors[0], 2)}, 1 and {written(factors[2], 2)}:"
+            f"$\\sqrt{{n \\sigma^2 / 2}}$ is {written(factors[0], 2)}, 1 and"
+            f" {written(factors[2], 2)}:"
             " one factor for each layer."
         ),
         see="Forward",
@@ -278,7 +299,7 @@ def which_start_learns(rng: Random) -> Order:
     }
     reached = {name: found[f"{name}/test/accuracy"] for name in names}
     order = sorted(names, key=lambda name: -reached[name])
-    assert all(reached[a] > reached[b] + 0.05 for a, b in zip(order, order[1:], strict=False))
+    assert all(reached[a] > reached[b] + 0.05 for a, b in pairwise(order))
     a, b, c = (names[each] for each in order)
     return Order(
         prompt=(
@@ -290,7 +311,8 @@ def which_start_learns(rng: Random) -> Order:
             Wrong(
                 (b, a, c),
                 "Xavier's rule was thought to suit ReLU",
-                "Its signal loses half of its variance in each ReLU layer: a thousand times too small"
+                "Its signal loses half of its variance in each ReLU layer: a thousand times too"
+                " small"
                 " after twenty.",
             ),
             Wrong(

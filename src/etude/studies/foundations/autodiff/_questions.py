@@ -9,7 +9,18 @@ import numpy as np
 
 from etude import autodiff as ad
 from etude.autodiff import Tensor
-from etude.questions import Choice, Count, Match, Number, TrueFalse, Wrong, apart, question, written
+from etude.questions import (
+    Choice,
+    Count,
+    Match,
+    Number,
+    TrueFalse,
+    Wrong,
+    apart,
+    factor,
+    question,
+    written,
+)
 
 
 @question
@@ -44,8 +55,10 @@ def adjoint_of_a_shared_value(rng: Random) -> Number:
         )
     return Number(
         prompt=(
-            f"Take $y = \\ln x_1 + x_1 x_2 - \\sin x_2$ at $x_1$ = {x1:g}, $x_2$ = {x2:g} (in radians)."
-            f" What is the adjoint $\\bar x_{which} = \\partial y / \\partial x_{which}$ that reverse"
+            f"Take $y = \\ln x_1 + x_1 x_2 - \\sin x_2$ at $x_1$ = {x1:g}, $x_2$ = {x2:g} (in"
+            " radians)."
+            f" What is the adjoint $\\bar x_{which} = \\partial y / \\partial x_{which}$ that"
+            " reverse"
             " mode finds?"
         ),
         answer=found,
@@ -74,7 +87,8 @@ def passes_for_a_jacobian(rng: Random) -> Count:
     part = "column" if mode == "forward" else "row"
     return Count(
         prompt=(
-            f"A function takes {n} numbers to {m} numbers. How many passes of *{mode}* mode give its"
+            f"A function takes {n} numbers to {m} numbers. How many passes of *{mode}* mode give"
+            " its"
             " whole Jacobian?"
         ),
         answer=found,
@@ -160,7 +174,7 @@ def tangent_of_a_direction(rng: Random) -> Number:
         ),
         why=(
             f"$\\dot y = 2 x_1 x_2 \\, \\dot x_1 + x_1^2 \\, \\dot x_2$ = {along_1:g} ·"
-            f" ({written(d[0])}) + {along_2:g} · ({written(d[1])}) = {written(found)}."
+            f" {factor(d[0])} + {along_2:g} · {factor(d[1])} = {written(found)}."
         ),
         see="Forward mode",
     )
@@ -193,7 +207,8 @@ def dual_numbers(rng: Random) -> Choice:
             Wrong(
                 told(value, b + d),
                 "the dual parts were added",
-                "Dual parts are added for a sum. In a product each is multiplied by the other value.",
+                "Dual parts are added for a sum. In a product each is multiplied by the other"
+                " value.",
             ),
             Wrong(
                 told(value + b * d, slope),
@@ -212,7 +227,8 @@ def dual_numbers(rng: Random) -> Choice:
             ),
         ),
         why=(
-            f"${a} \\cdot {c} + ({b} \\cdot {c} + {a} \\cdot {d}) \\epsilon$: the second part is the"
+            f"${a} \\cdot {c} + ({b} \\cdot {c} + {a} \\cdot {d}) \\epsilon$: the second part is"
+            " the"
             " derivative of the product."
         ),
         see="Forward mode",
@@ -223,12 +239,13 @@ def dual_numbers(rng: Random) -> Choice:
 def nested_gradients(rng: Random) -> Number:
     """A derivative of second order, by nesting."""
     power = rng.choice([3, 4, 5])
-    factor = rng.choice([1, 2, 3])
+    times = rng.choice([1, 2, 3])
+    raised = f"^{power - 2}" if power > 3 else ""
     at = float(rng.choice([-2, -1, 2, 3]))
-    f = ad.grad(ad.grad(lambda x: factor * x**power))
+    f = ad.grad(ad.grad(lambda x: times * x**power))
     found = float(f(at).numpy())
-    first = float(ad.grad(lambda x: factor * x**power)(at).numpy())
-    name = f"{factor if factor > 1 else ''}x^{power}"
+    first = float(ad.grad(lambda x: times * x**power)(at).numpy())
+    name = f"{times if times > 1 else ''}x^{power}"
     return Number(
         prompt=f"What does `grad(grad(f))({at:g})` give for $f(x) = {name}$?",
         answer=found,
@@ -245,7 +262,7 @@ def nested_gradients(rng: Random) -> Number:
                 "Nesting differentiates the gradient; it multiplies nothing.",
             ),
             Wrong(
-                float(factor * power**2) * at ** (power - 2),
+                float(times * power**2) * at ** (power - 2),
                 "the power did not fall",
                 f"The second time the power is {power - 1}, not {power}.",
             ),
@@ -258,7 +275,7 @@ def nested_gradients(rng: Random) -> Number:
             within=0.03,
         ),
         why=(
-            f"$f''(x) = {factor * power * (power - 1)}x^{{{power - 2}}}$, at {at:g} this is"
+            f"The second derivative is ${times * power * (power - 1)}x{raised}$, at {at:g} this is"
             f" {written(found)}."
         ),
         see="Higher derivatives",
@@ -290,7 +307,8 @@ def what_a_backward_pass_keeps(rng: Random) -> TrueFalse:
             "Every value has to be kept until the backward pass needs it.",
         ),
         (
-            f"The {parameters:,} derivatives of reverse mode have an error that falls with a smaller"
+            f"The {parameters:,} derivatives of reverse mode have an error that falls with a"
+            " smaller"
             " step $h$.",
             False,
             "The derivative of each operation is known exactly; only rounding is left.",
@@ -317,7 +335,8 @@ def what_a_backward_pass_keeps(rng: Random) -> TrueFalse:
     }
     return TrueFalse(
         prompt=(
-            f"A network of {layers} layers has {parameters:,} parameters and a loss that is a single"
+            f"A network of {layers} layers has {parameters:,} parameters and a loss that is a"
+            " single"
             f" number. *{statement}*"
         ),
         holds=holds,
@@ -354,7 +373,8 @@ def local_derivatives(rng: Random) -> Match:
             Wrong(
                 (name, value),
                 "derivatives of operations were exchanged",
-                "The contribution is $\\bar v \\, \\partial v / \\partial x$: the derivative at this"
+                "The contribution is $\\bar v \\, \\partial v / \\partial x$: the derivative at"
+                " this"
                 " $x$.",
             )
             for name, value in zip(chosen, [values[1], values[2], values[0]], strict=True)

@@ -6,7 +6,18 @@ from random import Random
 
 import torch
 
-from etude.questions import Match, Number, Predict, Wrong, apart, measured, question, written
+from etude.questions import (
+    Match,
+    Number,
+    Predict,
+    Redraw,
+    Wrong,
+    apart,
+    factor,
+    measured,
+    question,
+    written,
+)
 
 from ._least_squares import lasso, ridge, soft_threshold
 
@@ -23,15 +34,17 @@ def one_step(rng: Random) -> Number:
     (gradient,) = torch.autograd.grad(loss, w)
     step = rate * float(gradient)
     if abs(step) < 0.05:  # too small to tell misconceptions apart
-        return one_step.make(rng)  # type: ignore[return-value]
+        raise Redraw
     found = start - step
     return Number(
         prompt=(
             f"Two examples have the measurements $x$ = {written(float(x[0]))} and"
             f" {written(float(x[1]))} and the targets $y$ = {written(float(y[0]))} and"
             f" {written(float(y[1]))}. The prediction is $\\hat y = w x$, and the loss is"
-            f" $J(w) = \\frac{{1}}{{2n}} \\sum_i (y_i - w x_i)^2$. Gradient descent on both examples"
-            f" starts at $w$ = {written(start)} with $\\eta$ = {rate:g}. What is $w$ after one step?"
+            f" $J(w) = \\frac{{1}}{{2n}} \\sum_i (y_i - w x_i)^2$. Gradient descent on both"
+            " examples"
+            f" starts at $w$ = {written(start)} with $\\eta$ = {rate:g}. What is $w$ after one"
+            " step?"
         ),
         answer=found,
         wrong=apart(
@@ -60,8 +73,9 @@ def one_step(rng: Random) -> Number:
             within=0.03,
         ),
         why=(
-            f"$\\nabla J = \\frac{{1}}{{n}} \\sum_i x_i (w x_i - y_i)$ = {written(float(gradient))}, so"
-            f" $w$ = {written(start)} − {rate:g} · ({written(float(gradient))}) = {written(found)}."
+            f"$\\nabla J = \\frac{{1}}{{n}} \\sum_i x_i (w x_i - y_i)$ ="
+            f" {written(float(gradient))}, so"
+            f" $w$ = {written(start)} − {rate:g} · {factor(float(gradient))} = {written(found)}."
         ),
         see="The loss",
     )
@@ -86,7 +100,8 @@ def longest_step(rng: Random) -> Number:
             Wrong(
                 1 / high,
                 "the step that does not overshoot was taken for the longest",
-                "With $\\eta = 1 / h_1$ the steepest direction is solved in one step. Up to twice as"
+                "With $\\eta = 1 / h_1$ the steepest direction is solved in one step. Up to twice"
+                " as"
                 " long a step overshoots and still comes nearer.",
             ),
             Wrong(
@@ -158,7 +173,8 @@ def condition_of_the_normal_equations(rng: Random) -> Number:
         ),
         why=(
             f"$\\kappa$ = {large}/{small:g} = {written(kappa)}, and $X^T X$ has $\\kappa^2$ ="
-            f" {written(found)}. Rounding costs twice as many digits, which is why `by_qr` never forms"
+            f" {written(found)}. Rounding costs twice as many digits, which is why `by_qr` never"
+            " forms"
             " $X^T X$."
         ),
         see="In closed form",
@@ -207,7 +223,8 @@ def freedom_of_ridge(rng: Random) -> Number:
         ),
         why=(
             f"$\\sum_k d_k^2 / (d_k^2 + \\lambda)$ = {d[0] ** 2:g}/{d[0] ** 2 + penalty:g} +"
-            f" {d[1] ** 2:g}/{d[1] ** 2 + penalty:g} = {written(found)}. The flatter direction keeps"
+            f" {d[1] ** 2:g}/{d[1] ** 2 + penalty:g} = {written(found)}. The flatter direction"
+            " keeps"
             " less of its fit."
         ),
         see="With a penalty",
@@ -242,7 +259,8 @@ def what_the_lasso_leaves(rng: Random) -> Match:
             Wrong(
                 (small_left, negative_right),
                 "a small coefficient was moved beyond zero",
-                f"{untouched[2]}: a coefficient is moved towards zero by $\\lambda$, and not beyond.",
+                f"{untouched[2]}: a coefficient is moved towards zero by $\\lambda$, and not"
+                " beyond.",
             ),
             Wrong(
                 (negative_left, small_right),
@@ -293,7 +311,8 @@ def which_descent_comes_nearest(rng: Random) -> Predict:
         ),
         why=(
             f"The distance from the solution, as a part of its length, is {stochastic:.2f} for"
-            f" stochastic descent and {batch:.2f} for batch descent (means of three seeds). $R^2$ hides"
+            f" stochastic descent and {batch:.2f} for batch descent (means of three seeds). $R^2$"
+            " hides"
             " this: both fit almost equally well."
         ),
         see="figure descent",

@@ -16,6 +16,7 @@ from etude.questions import (
     TrueFalse,
     Wrong,
     apart,
+    factor,
     measured,
     question,
     written,
@@ -63,7 +64,8 @@ def gradient_of_a_logit(rng: Random) -> Number:
             Wrong(
                 of_softmax,
                 "only the softmax was differentiated",
-                f"This is $\\partial p / \\partial z_{j + 1}$ of the softmax alone. The logarithm of"
+                f"This is $\\partial p / \\partial z_{j + 1}$ of the softmax alone. The logarithm"
+                " of"
                 " the loss divides by the probability, and $p - t$ is left.",
             ),
             within=0.03,
@@ -89,7 +91,8 @@ def odds(rng: Random) -> Number:
     deviations = "one standard deviation" if rise == 1 else f"{rise} standard deviations"
     return Number(
         prompt=(
-            f"A logistic regression gives a patient the probability {before:g}. The coefficient of a"
+            f"A logistic regression gives a patient the probability {before:g}. The coefficient of"
+            " a"
             f" standardised measurement is $w_j$ = {written(coefficient)}. The measurement rises by"
             f" {deviations}, and the others stay. By which factor do the *odds* change?"
         ),
@@ -120,7 +123,8 @@ def odds(rng: Random) -> Number:
             within=0.03,
         ),
         why=(
-            f"$z = \\log \\frac{{p}}{{1 - p}}$ changes by {rise} · {written(coefficient)}, so the odds are"
+            f"$z = \\log \\frac{{p}}{{1 - p}}$ changes by {rise} · {factor(coefficient)}, so the"
+            " odds are"
             f" multiplied by $e^{{{rise * coefficient:g}}}$ = {written(found)}, whatever the"
             " probability was."
         ),
@@ -215,7 +219,8 @@ def cross_entropy_of_two(rng: Random) -> Number:
             Wrong(
                 -math.log(sum(p) / 2),
                 "the logarithm of the mean was taken",
-                "The likelihoods of examples are multiplied, so their logarithms are added: the mean"
+                "The likelihoods of examples are multiplied, so their logarithms are added: the"
+                " mean"
                 " of the logarithms.",
             ),
             Wrong(
@@ -253,7 +258,9 @@ def is_there_a_maximum(rng: Random) -> TrueFalse:
     w = torch.tensor([[-middle], [1.0]]).double()
     heights = [float(loss(scale * w, x, t, penalty)) for scale in (1, 10, 100)]
     unbounded = heights[0] > heights[1] > heights[2]  # the likelihood grows along w for ever
-    told = ", ".join(f"{value} ({label})" for value, label in zip(values, labels, strict=True))
+    told = ", ".join(
+        f"{written(value)} ({label})" for value, label in zip(values, labels, strict=True)
+    )
     grows = "A separating $w$ can be made longer and longer, and every example more probable."
     mixed = "The classes overlap: a longer $w$ makes some example ever less probable."
     held = "The penalty grows with $\\|w\\|^2$, and outweighs what the likelihood gains."
@@ -273,7 +280,8 @@ def is_there_a_maximum(rng: Random) -> TrueFalse:
         held: ("a penalty was seen where there is none", "Here $\\lambda = 0$."),
         convex: (
             "convexity was taken for a minimum",
-            "$e^{-x}$ is convex and has no minimum. Convex means that a minimum, if there is one, is"
+            "$e^{-x}$ is convex and has no minimum. Convex means that a minimum, if there is one,"
+            " is"
             " global.",
         ),
     }
@@ -287,7 +295,8 @@ def is_there_a_maximum(rng: Random) -> TrueFalse:
         answer=right,
         wrong=tuple(Wrong(each, *says[each]) for each in shown if each != right),
         why=(
-            f"Along the $w$ that cuts at {middle:g}, $J$ is {written(heights[0])}, at ten times that"
+            f"Along the $w$ that cuts at {middle:g}, $J$ is {written(heights[0])}, at ten times"
+            " that"
             f" $w$ {written(heights[1])}, at a hundred times {written(heights[2])}."
         ),
         see="What a coefficient means",

@@ -8,7 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from etude.layers.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
-from etude.questions import Count, Number, Several, TrueFalse, Wrong, apart, question, written
+from etude.questions import (
+    Count,
+    Number,
+    Redraw,
+    Several,
+    TrueFalse,
+    Wrong,
+    apart,
+    factor,
+    question,
+    written,
+)
 
 OVER = {
     "batch": "those of a channel, over all images",
@@ -50,7 +61,8 @@ def values_that_share_statistics(rng: Random) -> Count:
     told = f"group norm with {groups} groups" if name == "group" else f"{name} norm"
     return Count(
         prompt=(
-            f"A mini-batch has {images} images with {channels} channels of {side} × {side} pixels. In"
+            f"A mini-batch has {images} images with {channels} channels of {side} × {side} pixels."
+            " In"
             f" {told}, how many values share one mean and one deviation in training?"
         ),
         answer=found[name],
@@ -92,7 +104,8 @@ def what_a_norm_learns(rng: Random) -> Count:
     found = sum(parameter.numel() for parameter in layer.parameters())
     return Count(
         prompt=(
-            f"A {name} norm stands behind a convolution whose output has {channels} channels of {side}"
+            f"A {name} norm stands behind a convolution whose output has {channels} channels of"
+            f" {side}"
             f" × {side} pixels. How many parameters does it *learn*?"
         ),
         answer=found,
@@ -140,7 +153,7 @@ def one_normalised_value(rng: Random) -> Number:
     mean = sum(values) / 4
     variance = sum((each - mean) ** 2 for each in values) / 4
     if abs(values[0] - mean) < 0.3:
-        return one_normalised_value.make(rng)  # type: ignore[return-value]
+        raise Redraw
     hat = (values[0] - mean) / variance**0.5
     told = ", ".join(written(each) for each in values)
     return Number(
@@ -165,7 +178,8 @@ def one_normalised_value(rng: Random) -> Number:
             Wrong(
                 gamma * (values[0] - mean) / (variance * 4 / 3) ** 0.5 + beta,
                 "the variance was divided by m − 1",
-                "The batch's own variance is a mean over its $m$ values. Only the *running* variance"
+                "The batch's own variance is a mean over its $m$ values. Only the *running*"
+                " variance"
                 " takes the unbiased estimate.",
             ),
             Wrong(
@@ -181,8 +195,9 @@ def one_normalised_value(rng: Random) -> Number:
             within=0.03,
         ),
         why=(
-            f"$\\mu$ = {mean:g}, $\\sigma$ = {written(variance**0.5)}, $\\hat x$ = {written(hat)}, so"
-            f" $y$ = {gamma:g} · ({written(hat)}) + ({written(beta)}) = {written(found)}."
+            f"$\\mu$ = {mean:g}, $\\sigma$ = {written(variance**0.5)}, $\\hat x$ = {written(hat)},"
+            " so"
+            f" $y$ = {gamma:g} · {factor(hat)} + {factor(beta)} = {written(found)}."
         ),
         see="Normalisation: five norms, and how well each works with small mini-batches",
     )
@@ -202,8 +217,10 @@ def running_mean(rng: Random) -> Number:
     found = float(layer.mean)
     return Number(
         prompt=(
-            f"The running mean of a batch norm begins at 0 and is averaged with $\\alpha$ = {alpha:g}."
-            f" {steps} mini-batches pass in training, each with the mean {mean:g}. What is the running"
+            "The running mean of a batch norm begins at 0 and is averaged with $\\alpha$ ="
+            f" {alpha:g}."
+            f" {steps} mini-batches pass in training, each with the mean {mean:g}. What is the"
+            " running"
             " mean then?"
         ),
         answer=found,
@@ -212,7 +229,8 @@ def running_mean(rng: Random) -> Number:
             Wrong(
                 mean,
                 "the last mean was taken",
-                "That is what training normalises by. The running mean moves only a part of the way.",
+                "That is what training normalises by. The running mean moves only a part of the"
+                " way.",
             ),
             Wrong(
                 mean * (1 - alpha) ** steps,
@@ -232,7 +250,8 @@ def running_mean(rng: Random) -> Number:
             Wrong(
                 mean * (1 - alpha**steps),
                 "α was taken for the part that is kept",
-                "$\\mu \\leftarrow \\mu + \\alpha (\\mu_B - \\mu)$: $\\alpha$ is the part that is new.",
+                "$\\mu \\leftarrow \\mu + \\alpha (\\mu_B - \\mu)$: $\\alpha$ is the part that is"
+                " new.",
             ),
             within=0.03,
         ),
@@ -284,7 +303,8 @@ def does_another_image_matter(rng: Random) -> TrueFalse:
     mode = "training" if training else "use"
     return TrueFalse(
         prompt=(
-            f"A {name} norm for {channels} channels is given {images} images in {mode}. *If the second"
+            f"A {name} norm for {channels} channels is given {images} images in {mode}. *If the"
+            " second"
             " image is replaced by another one, the output for the first image changes.*"
         ),
         holds=depends,
@@ -327,7 +347,8 @@ def what_a_norm_undoes(rng: Random) -> Several:
     chosen = rng.sample(sorted(changes), 5)
     return Several(
         prompt=(
-            f"The input of a {name} norm in training has 6 images and 4 channels of 3 × 3 pixels, and"
+            f"The input of a {name} norm in training has 6 images and 4 channels of 3 × 3 pixels,"
+            " and"
             " it is changed. Which changes leave the output as it was, up to $\\epsilon$?"
         ),
         answer=tuple(words for words in chosen if words in kept),
@@ -336,14 +357,16 @@ def what_a_norm_undoes(rng: Random) -> Several:
             Wrong(
                 words,
                 "the change was thought to be undone",
-                f"The values that share their statistics are {OVER[name]}. This change does not treat"
+                f"The values that share their statistics are {OVER[name]}. This change does not"
+                " treat"
                 " them alike, or turns them around.",
             )
             for words in chosen
             if words not in kept
         ),
         why=(
-            f"In {name} norm the values share mean and deviation that are {OVER[name]}. What shifts or"
+            f"In {name} norm the values share mean and deviation that are {OVER[name]}. What"
+            " shifts or"
             " scales all of them by the same is undone; a change of sign is none of these."
         ),
         see="Mean over what?",

@@ -48,7 +48,8 @@ def one_mistake(rng: Random) -> Choice:
     return Choice(
         prompt=(
             f"A unit has the weights $(w_1, w_2, b)$ = {weights(unit.start)}. The rule looks at"
-            f" $x$ = ({x[0]}, {x[1]}), whose output should be $y = {y}$. What are the weights"
+            f" $x$ = ({written(x[0])}, {written(x[1])}), whose output should be $y = {y}$. What"
+            " are the weights"
             " afterwards?"
         ),
         answer=weights(unit.w),
@@ -64,7 +65,8 @@ def one_mistake(rng: Random) -> Choice:
             else Wrong(
                 weights(added),
                 "a row was learned that was right already",
-                f"The rule changes the weights at mistakes only; here $a \\cdot w = {score:g} > 0$.",
+                f"The rule changes the weights at mistakes only; here $a \\cdot w = {score:g} >"
+                " 0$.",
             ),
             Wrong(
                 weights(taken),
@@ -242,7 +244,8 @@ def length_of_the_weights(rng: Random) -> Number:
         ),
         why=(
             f"$\\|w_k\\|^2$ grows by $R^2 = {length**2}$ a mistake, as the middle term"
-            f" $2\\,a_i \\cdot w$ is 0 here: $\\|w_k\\| = R \\sqrt k = {written(found)}$. This is the"
+            f" $2\\,a_i \\cdot w$ is 0 here: $\\|w_k\\| = R \\sqrt k = {written(found)}$. This is"
+            " the"
             " largest that it can be after so many mistakes."
         ),
         see="Why it ends",

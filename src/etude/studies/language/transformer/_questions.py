@@ -46,7 +46,8 @@ def weight_of_a_key(rng: Random) -> Number:
     return Number(
         prompt=(
             f"A query of width $d$ = {d} meets two keys, with the dot products $q \\cdot k_1$ ="
-            f" {scores[0]:g} and $q \\cdot k_2$ = {scores[1]:g}. Which weight does attention give to"
+            f" {scores[0]:g} and $q \\cdot k_2$ = {scores[1]:g}. Which weight does attention give"
+            " to"
             " the value of the first key?"
         ),
         answer=found,
@@ -56,7 +57,8 @@ def weight_of_a_key(rng: Random) -> Number:
             Wrong(
                 weight(1),
                 "the division by the root of d was forgotten",
-                f"The scores are $q \\cdot k / \\sqrt d$: divided by {d**0.5:g}. Without it the softmax"
+                f"The scores are $q \\cdot k / \\sqrt d$: divided by {d**0.5:g}. Without it the"
+                " softmax"
                 " saturates.",
             ),
             Wrong(
@@ -78,7 +80,8 @@ def weight_of_a_key(rng: Random) -> Number:
             Wrong(
                 float(scores[0] > scores[1]),
                 "attention was taken for a dictionary",
-                "A dictionary returns one value. Attention returns a mean in which better keys weigh"
+                "A dictionary returns one value. Attention returns a mean in which better keys"
+                " weigh"
                 " more.",
             ),
             within=0.06,
@@ -104,8 +107,10 @@ def shape_of_the_weights(rng: Random) -> Shape:
     answer = ("N", *found)
     return Shape(
         prompt=(
-            f"In cross-attention with {heads} heads and a width of {width}, a decoder has written {t}"
-            f" tokens and attends to {s} that were read, in a batch of $N$. What is the shape of the"
+            f"In cross-attention with {heads} heads and a width of {width}, a decoder has written"
+            f" {t}"
+            f" tokens and attends to {s} that were read, in a batch of $N$. What is the shape of"
+            " the"
             " attention weights?"
         ),
         answer=answer,
@@ -114,7 +119,8 @@ def shape_of_the_weights(rng: Random) -> Shape:
             Wrong(
                 ("N", heads, s, t),
                 "queries and keys were exchanged",
-                "A row for each query (what is written), a column for each key (what was read): each"
+                "A row for each query (what is written), a column for each key (what was read):"
+                " each"
                 " row sums to 1.",
             ),
             Wrong(
@@ -130,7 +136,8 @@ def shape_of_the_weights(rng: Random) -> Shape:
             Wrong(
                 ("N", heads, t, width // heads),
                 "the queries were taken for the weights",
-                "This is the shape of the queries of all heads. A weight belongs to a query and a key.",
+                "This is the shape of the queries of all heads. A weight belongs to a query and a"
+                " key.",
             ),
             Wrong(
                 ("N", t, width),
@@ -300,7 +307,8 @@ def what_a_set_does_not_see(rng: Random) -> Several:
             if words not in kept
         ),
         why=(
-            "Scores, softmax and mean know tokens, not places. Written twice, each token has half of"
+            "Scores, softmax and mean know tokens, not places. Written twice, each token has half"
+            " of"
             " the weight in two places, and the mean is the same."
         ),
         see="Positions",
@@ -348,7 +356,8 @@ def equal_distances(rng: Random) -> Choice:
     differ = [pair for pair in pairs if abs(score(*pair) - score(t, s)) > 1e-6 and pair != right]
     return Choice(
         prompt=(
-            f"Positions are *rotary*. A query at position {t} and a key at position {s} have a certain"
+            f"Positions are *rotary*. A query at position {t} and a key at position {s} have a"
+            " certain"
             " score. Which pair with the same contents is sure to have the same score?"
         ),
         answer=told(right),
@@ -421,7 +430,8 @@ def without_positions(rng: Random) -> Predict:
     assert blind < 0.01 < 0.99 < whole
     return Predict(
         prompt=(
-            "A transformer reverses sequences of 6 to 12 numbers that it never saw. Trained in the same"
+            "A transformer reverses sequences of 6 to 12 numbers that it never saw. Trained in the"
+            " same"
             " way but *without positions*, how many does it reverse without an error?"
         ),
         answer="Almost none",
@@ -434,7 +444,8 @@ def without_positions(rng: Random) -> Predict:
             Wrong(
                 "Almost all, for the causal mask tells it where it is",
                 "the decoder's mask was thought to be enough",
-                "It tells the decoder how many tokens it has *written*. The encoder has no such mask,"
+                "It tells the decoder how many tokens it has *written*. The encoder has no such"
+                " mask,"
                 " so what was read stays a set.",
             ),
             Wrong(
@@ -443,7 +454,10 @@ def without_positions(rng: Random) -> Predict:
                 "Numbers repeat, and no number says where it stood.",
             ),
         ),
-        why=f"{100 * whole:.1f} % with positions, {100 * blind:.2f} % without (means of three seeds).",
+        why=(
+            f"{100 * whole:.1f} % with positions, {100 * blind:.2f} % without (means of three"
+            " seeds)."
+        ),
         see="Positions",
         run="etude run transformer",
     )
