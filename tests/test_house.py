@@ -32,12 +32,13 @@ MAY_IMPORT = {
     "data": BASE,
     "figures": BASE,
     "drawing": set(),
+    "questions": BASE | {"runs"},  # which makes lessons into HTML
     "autodiff": {"drawing"},
     "runs": BASE | {"figures"},
     "study": BASE | {"runs", "training", "sources", "known"},
     "training": BASE | {"runs", "data", "figures"},
-    "studies": BASE | LEAVES,
-    "entry": BASE | {"study", "sources", "importing"},
+    "studies": BASE | LEAVES | {"questions"},
+    "entry": BASE | {"study", "sources", "importing", "questions"},
     "reading": BASE | {"entry", "study", "sources", "runs"},
     "catalogue": BASE | {"entry", "reading", "sources"},
     "session": BASE | {"entry", "catalogue", "study", "runs"},
@@ -54,7 +55,7 @@ MAY_IMPORT = {
         "sources",
         "known",
     },
-    "courses": BASE | {"results", "catalogue", "entry", "study", "exercises"},
+    "courses": BASE | {"results", "catalogue", "entry", "study", "exercises", "questions"},
     "exercises": BASE | {"runs", "data", "networks"},
     "cli": BASE
     | {
@@ -67,11 +68,13 @@ MAY_IMPORT = {
         "data",
         "courses",
         "exercises",
+        "questions",
         "app",
         "sources",
     },
     "app": BASE | {"results", "catalogue", "entry", "session", "study", "runs", "data", "courses"},
 }
+QUESTIONS = "_questions.py"  # which asks about a study, and is no part of it
 FACE = {"__init__", "__main__"}  # the public face may name everything
 FILES = sorted(SOURCE.rglob("*.py"))
 ENTRIES = Catalogue().all()
@@ -205,6 +208,7 @@ def test_a_leaf_of_a_topic_serves_two_of_its_studies() -> None:
 def test_nothing_stands_about_unused() -> None:
     rooms = ("training", "figures", "networks", "layers", "studies")
     main = {entry.path for entry in ENTRIES}
+    main |= {entry.path.with_name(QUESTIONS) for entry in ENTRIES}
     idle = [
         str(path.relative_to(SOURCE))
         for path in FILES
@@ -294,7 +298,7 @@ def packed(path: Path) -> list[str]:
 
 def reading(entry: Entry) -> dict[str, int]:
     """``{file: lines}`` of what one reads to know a study whole."""
-    waiting = sorted(entry.path.parent.glob("*.py"))
+    waiting = sorted({*entry.path.parent.glob("*.py")} - {entry.path.with_name(QUESTIONS)})
     found: dict[Path, int] = {}
     while waiting:
         path = waiting.pop()

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import EllipsisType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etude.claims import Claim
 from etude.errors import UserError, nearest
 from etude.importing import import_file
 from etude.study import FIELD_TYPES, Study
+
+if TYPE_CHECKING:
+    from etude.questions.asking import Generator
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,28 @@ class Entry:
                 f"study {self.name} has no scale '{scale}'{nearest(scale, self.scales)}"
             )
         return {f.name: f.default for f in self.fields} | dict(self.scales[scale])
+
+    @property
+    def has_questions(self) -> bool:
+        """Whether questions lie beside it."""
+        return self.folder is not None and self.path.with_name("_questions.py").is_file()
+
+    def questions(self) -> list[Generator]:
+        """The generators of its questions, in their order; only now is their code executed.
+
+        Raises:
+            UserError: its code fails as it is imported; with the error and the line.
+        """
+        from etude.questions.asking import generators_of
+
+        if not self.has_questions:
+            return []
+        path = self.path.with_name("_questions.py")
+        if self.module:
+            module = importlib.import_module(f"{self.module.rpartition('.')[0]}._questions")
+        else:
+            module = import_file(path, self.folder)
+        return generators_of(module, self.name, self.path.with_name("README.md"))
 
     def load(self) -> type[Study]:
         """Import the study; only now is its code executed.

@@ -188,3 +188,78 @@ def test_no_edition_is_left_of_a_year_without_courses(
     assert code == 2
     assert "is no day of a course" in err
     assert list(tmp_path.iterdir()) == []
+
+
+# -- quiz, exam ------------------------------------------------------------------------------------
+
+
+def test_a_week_is_asked_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("quiz", "CU", "--week", "1", "--seed", "2", "--count", "6")
+    shown = json.loads(course(capsys, *words, "--json")[1])["questions"]
+    studies = [each["id"].partition("/")[0] for each in shown]
+    assert len(studies) == 6
+    assert {"autodiff", "linear"} <= set(studies) <= {"autodiff", "optimizers", "linear"}
+    answers = tmp_path / "answers"
+    answers.write_text("\n" * 5)
+    code, out, _ = course(capsys, *words, "--answers", str(answers))
+    assert code == 1
+    assert "0 of 6 right" in out
+
+
+def test_an_exam_is_written_with_its_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "exam"
+    words = ("exam", "CUHK", "--lectures", "1-9", "--out", str(out), "--seed", "3")
+    code, said, err = course(capsys, *words)
+    assert code == 0
+    assert said.split() == [str(out / "exam.html"), str(out / "key.html")]
+    paper, key = ((out / name).read_text() for name in ("exam.html", "key.html"))
+    assert paper.count('class="how"') == 25
+    assert key.count('class="key"') == 25
+    assert "<math" in paper
+    assert "$" not in re.sub(r"<(style|pre|code).*?</\1>", "", paper, flags=re.DOTALL)
+    assert 'class="key"' not in paper  # nothing of the key stands on the students' page
+    assert "the lesson of" not in paper
+    assert "the lesson of" in key
+    assert "http" not in paper.replace("http-equiv", "").replace("http://www.w3.org", "")
+    assert "lectures without questions of their own: 1" in err
+
+    code, _, err = course(capsys, *words)
+    assert code == 2
+    assert "is there already" in err
+    again = tmp_path / "again"
+    course(capsys, *words[:-3], str(again), "--seed", "3")
+    assert (again / "exam.html").read_text() == paper
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["quiz", "CU"], "expected etude course quiz CU --week N"),
+        (["quiz", "CU", "--week", "99"], "CU has no week 99"),
+        (["quiz", "CU", "--week", "12"], "week 12 of CU has no questions yet"),
+        (["exam", "CUHK", "--out", "x"], "expected etude course exam CUHK --lectures FROM-TO"),
+        (["exam", "CUHK", "--lectures", "1-9"], "--out DIR"),
+        (["exam", "CUHK", "--lectures", "one", "--out", "x"], "expected a range such as 1-9"),
+        (["exam", "CUHK", "--lectures", "2-", "--out", "x"], "expected a range such as 1-9"),
+        (["exam", "CUHK", "--lectures", "3-99", "--out", "x"], "CUHK has lectures 1 to 11"),
+        (["exam", "CUHK", "--lectures", "1", "--out", "x"], "have no questions yet"),
+        (["exam", "CU", "--lectures", "1-2", "--out", "x"], "does not number its lectures"),
+        (["show", "CU", "--seed", "3"], "--seed is an option of 'etude course quiz or exam'"),
+        (["list", "--lectures", "3"], "--lectures is an option of 'etude course exam'"),
+    ],
+)
+def test_what_cant_be_drawn_is_a_sentence(
+    words: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = course(capsys, *words)
+    assert code == 2
+    assert sentence in err
+    assert not out
+    assert not [*tmp_path.iterdir()]

@@ -33,6 +33,7 @@ VERBS = {
     "export": "hand a run's network over: hdf5, safetensors, onnx, notebook",
     "path": "what to do before a study, in an order, and what it leads to",
     "course": "the courses: weeks, assignments, grades; begin one on your own first day",
+    "quiz": "questions on a study: asked, judged, explained",
     "assignment": "assignments to write: list them, start one, check what you wrote",
     "grade": "grade a folder of submissions in a sandbox: each once, some at a time",
     "grades": "a course's gradebook: marks, late rules, sums explained, CSV in and out",

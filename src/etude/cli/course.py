@@ -2,7 +2,8 @@
 
 list shows them, show one of them (COURSE is a name, or the path of a course's file or folder), new
 writes an edition of one that begins on your first day of classes, calendar writes its days for a
-calendar program.
+calendar program. quiz asks questions on a week's studies, as 'etude quiz' does on one; exam draws
+questions on a range of lectures and writes them as pages to be printed, exam.html and key.html.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.catalogue import Catalogue
+from etude.cli.asking import add_asking, chosen_seed, conduct
 from etude.cli.output import echo, echo_json
 from etude.cli.tables import Column, Row, print_table, terminal_width
 from etude.courses.course import HELD, Meeting
@@ -35,33 +37,51 @@ from etude.courses.words import (
 from etude.errors import UserError, nearest
 from etude.results.files import create
 
-ACTIONS = ("list", "show", "new", "calendar")
+ACTIONS = ("list", "show", "new", "calendar", "quiz", "exam")
+QUIZ, EXAM = 10, 25  # questions, unless --count says otherwise
+BELONGS = {  # an option, and the actions that have it
+    "start": ("new",),
+    "week": ("show", "quiz"),
+    "assignment": ("show",),
+    "lectures": ("exam",),
+    "out": ("new", "calendar", "exam"),
+    "seed": ("quiz", "exam"),
+    "count": ("quiz", "exam"),
+    "answers": ("quiz",),
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``etude course``."""
     parser.add_argument(
-        "action", nargs="?", default="list", help="list (the default), show, new or calendar"
+        "action",
+        nargs="?",
+        default="list",
+        help="list (the default), show, new, calendar, quiz, exam",
     )
     parser.add_argument("course", nargs="?", help="a name from 'etude course list', or a path")
-    parser.add_argument("--week", type=int, metavar="N", help="show: one week of it")
+    parser.add_argument("--week", type=int, metavar="N", help="show, quiz: one week of it")
     parser.add_argument(
         "--assignment", metavar="ID", help="show: what one assignment demands, step by step"
     )
     parser.add_argument("--start", metavar="DATE", help="new: the first day of classes, 2027-01-19")
     parser.add_argument(
-        "--out", metavar="PATH", type=Path, help="new: a folder; calendar: a file, '-' to print it"
+        "--out",
+        metavar="PATH",
+        type=Path,
+        help="new, exam: a folder; calendar: a file, '-' to print it",
     )
-    parser.add_argument("--json", action="store_true", help="list and show: as JSON")
+    parser.add_argument("--lectures", metavar="FROM-TO", help="exam: which lectures, such as 1-9")
+    add_asking(parser)
 
 
 def main(options: argparse.Namespace) -> int:
     """List, show, make, or write a calendar."""
     if options.action not in ACTIONS:
         raise UserError(f"etude course can't '{options.action}'{nearest(options.action, ACTIONS)}")
-    for option, action in (("start", "new"), ("week", "show"), ("assignment", "show")):
-        if getattr(options, option) is not None and options.action != action:
-            raise UserError(f"--{option} is an option of 'etude course {action}'")
+    for option, actions in BELONGS.items():
+        if getattr(options, option) is not None and options.action not in actions:
+            raise UserError(f"--{option} is an option of 'etude course {' or '.join(actions)}'")
     if options.action == "list":
         if options.course:
             raise UserError(f"list shows all courses; 'etude course show {options.course}' one")
@@ -73,6 +93,10 @@ def main(options: argparse.Namespace) -> int:
         show(find(options.course), options)
     elif options.action == "new":
         new(options)
+    elif options.action == "quiz":
+        return quiz(find(options.course), options)
+    elif options.action == "exam":
+        exam(find(options.course), options)
     else:
         write_calendar(find(options.course), options)
     return 0
@@ -375,3 +399,78 @@ def write_calendar(edition: Edition, options: argparse.Namespace) -> None:
     path = options.out or Path(f"{edition.course.id.lower()}.ics")
     create({path: content}, "--out names another file")
     echo(path)
+
+
+# -- quiz, exam ------------------------------------------------------------------------------------
+
+
+def quiz(edition: Edition, options: argparse.Namespace) -> int:
+    """Ask questions on the studies of a week.
+
+    Raises:
+        UserError: no week is named, or it has no questions.
+    """
+    from etude.courses.exams import of_week
+    from etude.questions.asking import draw
+
+    course = edition.course
+    if options.week is None:
+        raise UserError(f"expected etude course quiz {options.course} --week N")
+    groups = of_week(course, options.week)
+    seed = chosen_seed(options)
+    count = options.count or min(QUIZ, sum(map(len, groups)))
+    posed = draw(groups, count, str(seed).encode())
+    again = f"etude course quiz {options.course} --week {options.week}"
+    return conduct(posed, options, seed, f"{again} --seed {seed} --count {count}")
+
+
+def exam(edition: Edition, options: argparse.Namespace) -> None:
+    """Write an exam and its key.
+
+    Raises:
+        UserError: the lectures or the folder are missing or can't be.
+    """
+    from etude.courses.exams import of_lectures
+    from etude.questions.asking import draw
+    from etude.questions.printing import paper
+
+    course = edition.course
+    if not options.lectures or not options.out:
+        raise UserError(f"expected etude course exam {options.course} --lectures FROM-TO --out DIR")
+    first, dash, last = options.lectures.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal()) or bool(dash) != bool(last):
+        raise UserError(f"--lectures is '{options.lectures}'; expected a range such as 1-9")
+    groups = of_lectures(course, int(first), int(last or first))
+    seed = chosen_seed(options)
+    count = options.count or EXAM
+    posed = draw(groups, count, str(seed).encode())
+    title = (
+        f"{course.title}: lectures {first} to {last}"
+        if last
+        else f"{course.title}, lecture {first}"
+    )
+    about = f"{course.school}, {course.term} · {count} questions · seed {seed}"
+    pages = {
+        f"{name}.html": paper(posed, title, about, key=name == "key") for name in ("exam", "key")
+    }
+    for name in pages:
+        if (options.out / name).exists():
+            raise UserError(f"{options.out / name} is there already; --out names another folder")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name, page in pages.items():
+            with (options.out / name).open("x", encoding="utf-8") as file:
+                file.write(page)
+            echo(options.out / name)
+    except OSError as error:
+        raise UserError(f"{options.out} can't be written to: {error.strerror}") from None
+    there = sum(map(len, groups))
+    if count > there:
+        echo(
+            f"there are {there} different questions: {count - there} more are the same with other"
+            " numbers",
+            error=True,
+        )
+    without = [str(number) for number, group in enumerate(groups, int(first)) if not group]
+    if without:
+        echo(f"lectures without questions of their own: {', '.join(without)}", error=True)
