@@ -6,13 +6,12 @@ in a run's folder is opened by ``runs/files.py``, which minds the whole folder.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from io import BufferedReader
 from pathlib import Path
 
-_CAREFULLY = (
+CAREFULLY = (  # of these, Windows has the last alone
     getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_CLOEXEC", 0)
@@ -31,14 +30,17 @@ def opened(path: Path) -> BufferedReader:
         Unreadable: it is none, or can't be opened.
     """
     try:
-        number = os.open(path, os.O_RDONLY | _CAREFULLY)
+        about = os.lstat(path)
+        if stat.S_ISLNK(about.st_mode):
+            raise Unreadable("can't be read: it is a link")
+        if not stat.S_ISREG(about.st_mode):  # nor is a pipe or a device opened
+            raise Unreadable("can't be read: it is no plain file")
+        number = os.open(path, os.O_RDONLY | CAREFULLY)
     except (OSError, ValueError) as error:  # a name may hold a zero
-        code = getattr(error, "errno", None)
-        why = "it is a link" if code == errno.ELOOP else getattr(error, "strerror", None)
-        raise Unreadable(f"can't be read: {why or error}") from None
-    if not stat.S_ISREG(os.fstat(number).st_mode):
+        raise Unreadable(f"can't be read: {getattr(error, 'strerror', None) or error}") from None
+    if not os.path.samestat(about, os.fstat(number)):
         os.close(number)
-        raise Unreadable("can't be read: it is no plain file")
+        raise Unreadable("can't be read: it has changed while it was opened")
     return os.fdopen(number, "rb")
 
 

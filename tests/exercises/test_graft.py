@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etude.exercises import graft as graft_module
+from etude import files
 from etude.exercises.graft import LARGEST, Grafted, Invalid, content_of, graft, parsed, read
 from etude.exercises.regions import frame, regions_of, starter
 from tests.exercises.small import REFERENCE, RIGHT, handed_in
@@ -269,11 +269,11 @@ def test_any_text_is_grafted_or_told_to_be_invalid(text: str) -> None:
     assert {*found.missing, *found.other} <= {"softmax", "relu", "momentum"}
 
 
-@pytest.mark.parametrize("flags", [graft_module.CAREFULLY, 0], ids=["here", "as on Windows"])
+@pytest.mark.parametrize("flags", [files.CAREFULLY, 0], ids=["here", "as on Windows"])
 def test_a_file_is_read_only_where_it_is_one(
     flags: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graft_module, "CAREFULLY", flags)
+    monkeypatch.setattr(files, "CAREFULLY", flags)
     file = tmp_path / "a.py"
     file.write_bytes(b"x = 1")
     assert content_of(file) == b"x = 1"
