@@ -18,6 +18,7 @@ from etude.data.unpickling import CSR, read_value
 from etude.errors import UserError
 from etude.studies.graphs.gcn._baseline import averaged_labels, propagated
 from etude.studies.graphs.gcn._controls import without_edges
+from etude.studies.graphs.gcn._figures_layout import coordinates
 from etude.studies.graphs.gcn.gcn import GraphConvolution
 
 PLANETOID = Path(os.environ.get("ETUDE_DATA", "")) / "planetoid"
@@ -187,3 +188,10 @@ def test_it_learns_the_club_and_names_a_members_party(tmp_path) -> None:
     for wrong in ("34", "x", -1):
         with pytest.raises(UserError, match="expected a node's number, 0 to 33"):
             trained.predict(wrong)
+
+
+def test_no_drawn_member_covers_another() -> None:
+    club = data.karate_club()
+    places = coordinates(club.edges, torch.arange(34))
+    far = np.linalg.norm(places[:, None] - places, axis=2) + np.eye(34) * 9
+    assert far.min() > 0.05 * np.ptp(places), "a square of 33 has a side of 0.05 of the picture"

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from etude import data
+from etude.studies.foundations.validation._figures import fitted_curves
 from etude.studies.foundations.validation._ridge import (
     cross_validate,
     nested,
@@ -115,3 +116,10 @@ def test_f_is_no_polynomial_of_the_degrees_tried() -> None:
         1
     )
     assert rest.square().mean() > 1e-4
+
+
+def test_all_that_the_fits_are_drawn_beside_has_its_name() -> None:
+    x = torch.linspace(-1, 1, 5)
+    figure = fitted_curves(x, {1: torch.randn(3, 5), 2: torch.randn(3, 5)}, truth(x), 0.1)
+    names = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert names == ["fit to one data set", "mean of the fits", "$f$", "$f$ ± the noise"]

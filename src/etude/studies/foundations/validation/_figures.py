@@ -51,16 +51,19 @@ def fitted_curves(
     figure, panels = canvas(3.1 * len(predictions), 3.0, columns=len(predictions))
     x = grid.numpy()
     for axes, (degree, curves) in zip(panels, predictions.items(), strict=True):
-        axes.fill_between(x, truth - noise, truth + noise, color=QUIET, alpha=0.15, linewidth=0)
-        axes.plot(x, curves.T, color=PALETTE[1], linewidth=0.7, alpha=0.5)
-        axes.plot(x, curves.mean(0), color=PALETTE[0], linewidth=2, label="their mean")
-        axes.plot(x, truth, color=INK, linewidth=1.3, linestyle=(0, (5, 3)), label="$f$")
+        low, high = truth - noise, truth + noise
+        band = axes.fill_between(x, low, high, color=QUIET, alpha=0.15, linewidth=0)
+        each = axes.plot(x, curves.T, color=PALETTE[1], linewidth=0.7, alpha=0.5)
+        mean = axes.plot(x, curves.mean(0), color=PALETTE[0], linewidth=2)
+        line = axes.plot(x, truth, color=INK, linewidth=1.3, linestyle=(0, (5, 3)))
         axes.set(
             title=f"degree {degree}",
             xlabel="$x$",
             ylim=(float(truth.min()) - 1.4, float(truth.max()) + 1.2),
         )
-    panels[0].legend(fontsize=8, loc="lower right")
+    handles = [each[0], mean[0], line[0], band]
+    names = ["fit to one data set", "mean of the fits", "$f$", "$f$ ± the noise"]
+    figure.legend(handles, names, loc="outside lower center", ncols=4)
     return figure
 
 
