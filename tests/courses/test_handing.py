@@ -60,7 +60,7 @@ def test_a_result_is_a_submission_and_a_mark(book: Gradebook) -> None:
     ]
     assert differences == []
     mark = book.standing.students["s1"].marks["H1"].mark
-    assert (mark.earned, mark.most) == (6, 9)
+    assert (mark.earned, mark.most) == (Decimal(6), Decimal(9))
 
 
 def test_the_same_twice_adds_nothing_even_after_a_mark_by_hand(book: Gradebook) -> None:

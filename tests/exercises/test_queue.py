@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -219,7 +220,7 @@ def test_a_grader_that_dies_is_told_and_tried_again(bench: Bench) -> None:
 
 def test_a_grader_that_does_not_end_is_ended(bench: Bench) -> None:
     bench.monkeypatch.setattr(Work, "patience", 0.5)
-    bench.act = lambda student: time.sleep(600) if student == "s1" else None  # type: ignore[func-returns-value]
+    bench.act = lambda student: time.sleep(600) if student == "s1" else None
     steps = {step.hand_in.student: step for step in bench.all(workers=5)}
     assert steps["s1"].trouble == "the grader took longer than 0 s"
 
@@ -270,10 +271,10 @@ def test_a_kill_while_a_record_is_written_loses_nothing(moment: str, bench: Benc
         if moment == "synced":
             killed()
 
-    def exchanged_open(path: Path, *args: object) -> object:
+    def exchanged_open(path: Path, *args: Any) -> Any:
         if moment == "made" and path.suffix == ".part":
             killed()
-        return opened(path, *args)  # type: ignore[arg-type]
+        return opened(path, *args)
 
     bench.monkeypatch.setattr(files, "write", exchanged_write)
     bench.monkeypatch.setattr(os, "fsync", exchanged_fsync)
@@ -289,7 +290,7 @@ def test_a_kill_while_a_record_is_written_loses_nothing(moment: str, bench: Benc
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_grader_killed_at_any_instant_scores_each_once(workers: int, bench: Bench) -> None:
     """The first process is killed, later and later, until one comes to its end."""
-    bench.act = lambda student: time.sleep(0.02)  # type: ignore[func-returns-value]
+    bench.act = lambda student: time.sleep(0.02)
     for milliseconds in itertools.count(5, 25):
         before = {*bench.records()} if bench.results.exists() else set()
         process = get_context("fork").Process(target=bench.all, kwargs={"workers": workers})
@@ -325,7 +326,7 @@ def test_what_a_killed_grader_has_begun_is_kept_and_not_graded_twice(bench: Benc
 
 
 def test_a_grader_that_is_stopped_leaves_no_process(bench: Bench) -> None:
-    bench.act = lambda student: time.sleep(600) if student != "s0" else None  # type: ignore[func-returns-value]
+    bench.act = lambda student: time.sleep(600) if student != "s0" else None
     with only_one(bench.results, lambda: None):
         steps = grade_all(bench.work, bench.hand_ins, workers=3)
         assert next(steps).scored
@@ -366,7 +367,7 @@ def test_no_record_tells_the_key(bench: Bench) -> None:
 def test_the_index_says_what_lay_in_the_folder(bench: Bench) -> None:
     with pytest.raises(UserError, match=r"expected the results of 'etude grade'"):
         read_index(bench.results)
-    bench.act = lambda student: die() if student == "s4" else None  # type: ignore[func-returns-value]
+    bench.act = lambda student: die() if student == "s4" else None
     steps = bench.all()
     (bench.handed / "s0.py").unlink()
     write_index(bench.work, "OU", [s for s in steps if s.hand_in.student != "s0"])
