@@ -1,4 +1,4 @@
-"""Assignments that are whole runs: what is handed out, how it is judged, who is deceived by what."""
+"""Assignments that are whole runs: what is handed out, how it is judged, who is not deceived."""
 
 from __future__ import annotations
 
@@ -172,7 +172,9 @@ def noted(work: Work) -> None:
 CONDITIONS = (right, one, anew, noted)
 
 
-def graded(code: str, *, files: dict[str, bytes] | None = None, checks: tuple[Check, ...] = ()) -> Result:
+def graded(
+    code: str, *, files: dict[str, bytes] | None = None, checks: tuple[Check, ...] = ()
+) -> Result:
     calls.clear()
     exercise = Exercise(
         "small", Reference(SMALL), checks or CONDITIONS, limits=Limits(wall=60), scale="quick"
@@ -301,7 +303,9 @@ def test_a_plot_is_read_as_it_was_drawn(letters: str) -> None:
     (found,) = plot("fit.svg", file.getvalue())
     assert (found.xlabel, found.ylabel, found.title) == ("place", "value", "a title")
     assert found.legend == ("square", "points")
-    assert np.allclose(found.points, [[0.25, 0.1], [0.5, 0.7], [-0.5, -0.2], [0.9, -0.4]], atol=1e-3)
+    assert np.allclose(
+        found.points, [[0.25, 0.1], [0.5, 0.7], [-0.5, -0.2], [0.9, -0.4]], atol=1e-3
+    )
     (curve,) = found.spanning(-0.95, 0.95)
     assert np.allclose(curve, np.linspace(-0.95, 0.95, 101) ** 2, atol=0.01)
 
@@ -313,7 +317,10 @@ def test_a_plot_is_read_as_it_was_drawn(letters: str) -> None:
         (b"<svg", "is no SVG"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "shows no axes"),
         (b'<!DOCTYPE s [<!ENTITY a "b">]><svg>&a;</svg>', "declares entities"),
-        (b"<svg>" + b"<g>" * 100_000 + b"</g>" * 100_000 + b"</svg>", "is no SVG|no axes|more than"),
+        (
+            b"<svg>" + b"<g>" * 100_000 + b"</g>" * 100_000 + b"</svg>",
+            "is no SVG|no axes|more than",
+        ),
     ],
 )
 def test_what_is_no_plot(content: bytes, sentence: str) -> None:
@@ -471,10 +478,6 @@ def test_the_reference_of_a_noisy_sine_is_graded_in_the_sandbox(
     monkeypatch.chdir(tmp_path)
     assert main(["assignment", "start", "a1"]) == 0
     assert "13 points" in capsys.readouterr().err
-    assert main(["assignment", "check", "a1.py", "--json"]) == 1
-    starter = json.loads(capsys.readouterr().out)
-    assert {each["verdict"] for each in starter["outcomes"]} == {NOT_ATTEMPTED}
-
     chosen = experiment("a1")
     files = chosen.module("judge").files(Known(chosen.solution, "a1", {}))
     content = zipped("a1", chosen.solution, files)

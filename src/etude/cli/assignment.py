@@ -29,7 +29,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action", nargs="?", default="list", help="list (the default), start, check, gate or board"
     )
-    parser.add_argument("name", nargs="?", help="start, gate: an assignment; check: your file or folder; board: a folder of results")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        help="start, gate: an assignment; check: your file or folder; board: a folder of results",
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="start: the folder to write into; here by default"
     )

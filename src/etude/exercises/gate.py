@@ -141,7 +141,9 @@ def judged(
         known: answers that were given, to be added to.
     """
     code = Known(text, pack.name, known)
-    work = Work(lambda: code, text, "handed.py", files, lambda name: generator(pack.name, name), scale)
+    work = Work(
+        lambda: code, text, "handed.py", files, lambda name: generator(pack.name, name), scale
+    )
     return {check.id: outcome_of(check, work) for check in pack.checks}
 
 

@@ -75,8 +75,12 @@ class Submission:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def content_of(path: Path) -> bytes:
+def content_of(path: Path, most: int | None = None) -> bytes:
     """The bytes of a file that was handed in; no link is followed.
+
+    Args:
+        path: of the file.
+        most: bytes that it may have; by default what code or an archive may.
 
     Raises:
         Invalid: it is no file, or too large.
@@ -88,7 +92,7 @@ def content_of(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(opened).st_mode):
             raise Invalid("this is no file; expected a .py, .ipynb or .zip")
-        most = LARGEST_ARCHIVE if path.suffix.lower() == ".zip" else LARGEST
+        most = most or (LARGEST_ARCHIVE if path.suffix.lower() == ".zip" else LARGEST)
         with os.fdopen(opened, "rb", closefd=False) as file:
             content = file.read(most + 1)
     finally:

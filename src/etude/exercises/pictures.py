@@ -48,7 +48,11 @@ class Axes:
         for curve in self.curves:
             x, y = curve.T
             slack = 0.05 * (high - low)
-            if len(x) > 10 and (np.diff(x) >= 0).all() and x[0] < low + slack < high - slack < x[-1]:
+            if (
+                len(x) > 10
+                and (np.diff(x) >= 0).all()
+                and x[0] < low + slack < high - slack < x[-1]
+            ):
                 found.append(np.interp(grid, x, y))
         return found
 
@@ -69,7 +73,7 @@ def plot(name: str, content: bytes) -> tuple[Axes, ...]:
         raise Failure(f"{said} declares entities; expected a plot as Matplotlib saves it")
     try:
         parser = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))
-        root = ET.fromstring(content, parser)  # noqa: S314 (no entities; Expat limits the rest)
+        root = ET.fromstring(content, parser)  # no entities; Expat limits the rest
     except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
         raise Failure(f"{said} is no SVG: {printable(error)[:100]}") from None
     if sum(1 for _ in root.iter()) > MOST:

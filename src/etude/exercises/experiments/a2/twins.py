@@ -36,7 +36,9 @@ TWINS = (
         (("return torch.sigmoid(logits)", "return logits + 0.5"),),
     ),
     Twin(
-        "hardly trained", "Every training point is classified correctly.", (("range(400)", "range(20)"),)
+        "hardly trained",
+        "Every training point is classified correctly.",
+        (("range(400)", "range(20)"),),
     ),
     Twin(
         "no penalty",

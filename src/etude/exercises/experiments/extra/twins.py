@@ -18,7 +18,12 @@ TWINS = (
     Twin(
         "a tenth number",
         "A network with at most nine parameters wins an extra prize.",
-        (('{"theta": net.theta.detach()}', '{"theta": torch.cat([net.theta.detach(), torch.ones(1)])}'),),
+        (
+            (
+                '{"theta": net.theta.detach()}',
+                '{"theta": torch.cat([net.theta.detach(), torch.ones(1)])}',
+            ),
+        ),
     ),
     Twin(
         "no gradient",

@@ -36,7 +36,9 @@ def classified(work: Work) -> None:
     parameters = work.call("train", digits.images, digits.labels, seed)
     found = accuracy(work.call("predict", parameters, digits.test_images), digits.test_labels)
     work.measured["accuracy"] = found
-    require(found >= LEAST, f"it is right on {found:.1%} of the test pictures; expected {LEAST:.0%}")
+    require(
+        found >= LEAST, f"it is right on {found:.1%} of the test pictures; expected {LEAST:.0%}"
+    )
 
 
 @condition(

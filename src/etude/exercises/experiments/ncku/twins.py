@@ -41,7 +41,10 @@ def without_notebook(files: Files) -> Files:
 
 def vague(files: Files) -> Files:
     """With a specification that says little."""
-    return {**files, "specification.md": b"A network with some layers, as we have had it in class. " * 3}
+    return {
+        **files,
+        "specification.md": b"A network with some layers, as we have had it in class. " * 3,
+    }
 
 
 TWINS = (
