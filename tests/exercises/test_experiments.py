@@ -1,4 +1,4 @@
-"""Assignments that are whole runs: what is handed out, how it is judged, who is deceived by what."""
+"""Assignments that are whole runs: what is handed out, how it is judged, who is not deceived."""
 
 from __future__ import annotations
 
@@ -478,10 +478,6 @@ def test_the_reference_of_a_noisy_sine_is_graded_in_the_sandbox(
     monkeypatch.chdir(tmp_path)
     assert main(["assignment", "start", "a1"]) == 0
     assert "13 points" in capsys.readouterr().err
-    assert main(["assignment", "check", "a1.py", "--json"]) == 1
-    starter = json.loads(capsys.readouterr().out)
-    assert {each["verdict"] for each in starter["outcomes"]} == {NOT_ATTEMPTED}
-
     chosen = experiment("a1")
     files = chosen.module("judge").files(Known(chosen.solution, "a1", {}))
     content = zipped("a1", chosen.solution, files)

@@ -312,6 +312,8 @@ def show_assignment(edition: Edition, name: str) -> None:
         say(f"Studies: {', '.join(map(marked, found.studies))}")
     for pack in found.packs:
         echo(f"To write: etude assignment start {pack}")
+    if found.packs:
+        say("It writes what is handed in and how; 'etude assignment check' judges what you have.")
 
 
 def marked(study: str) -> str:

@@ -240,6 +240,27 @@ def array_of(found: Value, shape: tuple[int, ...], what: str = "the answer") -> 
     return np.asarray(found)
 
 
+def shape_of(found: Value, what: str = "the answer") -> tuple[int, ...]:
+    """The shape of an answer that may have any.
+
+    Raises:
+        Failure: it is neither an array nor a number.
+    """
+    if isinstance(found, np.ndarray | np.generic | int | float):
+        return np.shape(found)
+    raise Failure(f"{what} is {_kind(found)}; expected an array of numbers")
+
+
+def any_array(found: Value, what: str = "the answer") -> np.ndarray:
+    """An answer that is an array of numbers of any shape, or one number.
+
+    Raises:
+        Failure: it is not.
+    """
+    shape = shape_of(found, what)
+    return array_of(np.asarray(found), shape, what)
+
+
 def _kind(value: Value) -> str:
     if isinstance(value, np.ndarray | np.generic):
         return f"an array of shape {value.shape}" if value.shape else "a number"

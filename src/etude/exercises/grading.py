@@ -18,12 +18,13 @@ import inspect
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
+from types import ModuleType
 
 import msgspec
 import numpy as np
@@ -105,14 +106,15 @@ class Exercise:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that judges: the checks, the files in which they stand, the reference."""
-        parts: list[object] = [self.reference.source()]
+        parts: list[object] = [self.reference.source(), self.scale]
         files: dict[str, str] = {}
         for each in self.checks:
             parts.append([each.id, each.points, each.public, each.run.__code__.co_code.hex()])
             module = inspect.getmodule(each.run)
             if module is not None:
-                with suppress(OSError, TypeError):
-                    files[module.__name__] = inspect.getsource(module)
+                for used in [module, *_experimental(module)]:
+                    with suppress(OSError, TypeError):
+                        files[used.__name__] = inspect.getsource(used)
         return _digest(msgspec.json.encode([*parts, sorted(files.items())]))
 
 
@@ -210,7 +212,8 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if hidden:
             return self
         shown = [each for each in self.outcomes if each.public]
-        return msgspec.structs.replace(self, outcomes=shown, hidden=Points(0, self.hidden.possible))
+        unknown = Points(0, self.hidden.possible)
+        return msgspec.structs.replace(self, outcomes=shown, hidden=unknown, measured={})
 
 
 def read_result(content: bytes) -> Result:
@@ -307,6 +310,14 @@ def seeded(key: bytes, exercise: str, student: str, check: str) -> np.random.Gen
     words = "\0".join((exercise, student, check)).encode()
     seed = hmac.new(key, words, hashlib.sha256).digest()
     return np.random.default_rng(int.from_bytes(seed))
+
+
+def _experimental(module: ModuleType) -> Iterator[ModuleType]:
+    """The modules of experiments from which a judge has taken something."""
+    for each in vars(module).values():
+        name = getattr(each, "__module__", None) or ""
+        if name.startswith("etude.exercises.experiments.") and name in sys.modules:
+            yield sys.modules[name]
 
 
 def _digest(content: bytes) -> str:

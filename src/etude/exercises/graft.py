@@ -75,14 +75,19 @@ class Submission:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def content_of(path: Path) -> bytes:
+def content_of(path: Path, most: int | None = None) -> bytes:
     """The bytes of a file that was handed in; no link is followed.
+
+    Args:
+        path: of the file.
+        most: bytes that it may have; by default what code or an archive may.
 
     Raises:
         Invalid: it is no file, or too large.
     """
     try:
-        return files.content_of(path, LARGEST_ARCHIVE if path.suffix.lower() == ".zip" else LARGEST)
+        most = most or (LARGEST_ARCHIVE if path.suffix.lower() == ".zip" else LARGEST)
+        return files.content_of(path, most)
     except files.Unreadable as why:
         raise Invalid(f"the file {why}; expected a .py, .ipynb or .zip") from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from etude.errors import UserError, nearest
-from etude.exercises.checks import Check, Local, checks_of
+from etude.exercises.checks import Check, Local, Value, checks_of
 from etude.exercises.grading import Exercise
 from etude.exercises.regions import Region, regions_of, starter
 from etude.exercises.sandbox import Limits
@@ -156,8 +156,32 @@ class Experiment(Pack):
         if prepare := getattr(judge, "prepare", None):
             prepare(scale)
         return Exercise(
-            self.name, self.reference(), tuple(self.checks), judge.PACKAGES, limits[scale], scale
+            self.name,
+            Written(self.source),
+            tuple(self.checks),
+            judge.PACKAGES,
+            limits[scale],
+            scale,
         )
+
+
+@dataclass(frozen=True)
+class Written:
+    """A reference of which the grader needs the text only: it is not imported, and PyTorch neither.
+
+    Attributes:
+        text: of it.
+    """
+
+    text: str
+
+    def call(self, function: str, *args: Value, **kwargs: Value) -> Value:
+        """It is never asked."""
+        raise TypeError(f"{function} of a reference is not run where students' code is graded")
+
+    def source(self) -> str:
+        """The text."""
+        return self.text
 
 
 OWN = re.compile(r"^ *from (etude\.[\w.]+) import .+$", re.MULTILINE)

@@ -186,11 +186,11 @@ def archive_of(path: Path) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for each in found:
-            archive.writestr(each.name, content_of(each))
+            archive.writestr(each.name, content_of(each, LARGEST_PART))
     return file.getvalue()
 
 
-PARTS = (".py", ".ipynb", ".svg", ".md", ".txt", ".h5", ".hdf5", ".json")
+PARTS = (".py", ".ipynb", ".svg", ".md", ".txt", ".h5", ".hdf5", ".npz", ".json")
 
 
 def _handed_in(path: Path) -> bool:

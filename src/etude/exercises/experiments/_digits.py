@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from etude.exercises.checks import array_of, require
+from etude.exercises.checks import Value, array_of, require, shape_of
 from etude.exercises.work import Work, evidence
 
 SIDE = 28
@@ -62,13 +62,13 @@ def drawn(work: Work) -> Digits:
     return Digits(*parts)
 
 
-def accuracy(found: object, labels: np.ndarray) -> float:
+def accuracy(found: Value, labels: np.ndarray) -> float:
     """How many predictions are right, of classes (N,) or of scores (N, 10).
 
     Raises:
         Failure: they are neither.
     """
-    shape = np.shape(found)  # type: ignore[arg-type]
+    shape = shape_of(found, "what predict returns")
     scores = shape == (len(labels), 10)
     array = array_of(found, shape if scores else labels.shape, "what predict returns")
     if scores:

@@ -6,15 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etude.exercises.checks import Code, agree, array_of, require, values_of
+from etude.exercises.checks import (
+    Code,
+    Value,
+    agree,
+    any_array,
+    array_of,
+    require,
+    shape_of,
+    values_of,
+)
 from etude.exercises.pictures import Axes, plot, well_labelled
 from etude.exercises.sandbox import Limits
 from etude.exercises.work import Missing, Work, condition, evidence
 
 PACKAGES = ("torch", "numpy")
 LIMITS = {
-    "quick": Limits(wall=120.0, cpu=120, memory=4 << 30),
-    "full": Limits(wall=120.0, cpu=120, memory=4 << 30),
+    "quick": Limits(wall=300.0, cpu=120, memory=4 << 30),
+    "full": Limits(wall=300.0, cpu=120, memory=4 << 30),
 }
 POINTS, NOISE = 50, 0.1
 DRAWS = 40  # of the student's data, to see how they are distributed
@@ -45,14 +54,13 @@ def draws(work: Work) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(numbers(x, "x"), numbers(y, "y")) for x, y in pairs]
 
 
-def numbers(found: object, what: str) -> np.ndarray:
+def numbers(found: Value, what: str) -> np.ndarray:
     """A row of numbers, however many.
 
     Raises:
         Failure: it is none.
     """
-    size = np.shape(found)[:1] or (0,)
-    row = array_of(found, size, what).astype(float)  # type: ignore[arg-type]
+    row = array_of(found, shape_of(found, what)[:1] or (0,), what).astype(float)
     require(bool(np.isfinite(row).all()), f"{what} holds what is no number")
     return row
 
@@ -136,10 +144,9 @@ def gaussian(work: Work) -> None:
 def half_the_square(work: Work) -> None:
     y, y_hat = work.rng("loss").normal(size=(2, 7))
     each = (y - y_hat) ** 2 / 2
-    found = work.call("loss", y, y_hat)
-    shape = np.shape(found)
-    expected = each if shape == (7,) else each.mean()
-    if shape == () and np.isclose(found, each.sum(), rtol=1e-4):
+    found = any_array(work.call("loss", y, y_hat), "the loss")
+    expected = each if found.shape == (7,) else each.mean()
+    if found.shape == () and np.isclose(found, each.sum(), rtol=1e-4):
         expected = each.sum()
     agree(found, expected, "the loss", rtol=1e-4, atol=1e-5)
 
@@ -172,7 +179,7 @@ def fits(work: Work) -> Fits:
     return Fits(first, second, float(np.sqrt(((fit - np.sin(2 * np.pi * grid)) ** 2).mean())))
 
 
-def parameters(found: object) -> dict[str, np.ndarray]:
+def parameters(found: Value) -> dict[str, np.ndarray]:
     """w, mu and sigma, each (M,), and b.
 
     Raises:
@@ -182,12 +189,12 @@ def parameters(found: object) -> dict[str, np.ndarray]:
         isinstance(found, dict) and set(found) == {"w", "b", "mu", "sigma"},
         "train returns something else than a table of w, b, mu and sigma",
     )
-    assert isinstance(found, dict)
     rows = {name: numbers(found[name], name) for name in ("w", "mu", "sigma")}
     sizes = {len(row) for row in rows.values()}
     require(len(sizes) == 1 and sizes != {0}, "w, mu and sigma have different lengths")
-    require(np.size(found["b"]) == 1, "b is more than one number")
-    return {**rows, "b": np.asarray(found["b"], float).reshape(())}
+    bias = any_array(found["b"], "b")
+    require(bias.size == 1, "b is more than one number")
+    return {**rows, "b": bias.astype(float).reshape(())}
 
 
 @condition(

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from etude.exercises.checks import Code, array_of, require, values_of
+from etude.exercises.checks import Code, any_array, array_of, require, shape_of, values_of
 from etude.exercises.pictures import Axes, plot, well_labelled
 from etude.exercises.sandbox import Limits
 from etude.exercises.work import Missing, Work, condition, evidence
@@ -41,7 +41,7 @@ def points_of(work: Work, seed: int) -> Points:
         Failure: it is something else than points of two classes.
     """
     x, t = values_of(work.call("draw", seed), 2)
-    n = np.shape(x)[:1] or (0,)
+    n = shape_of(x, "the points")[:1] or (0,)
     places, classes = array_of(x, (*n, 2), "the points"), array_of(t, n, "the classes")
     require(FEWEST <= n[0] <= MOST, f"there are {n[0]} points; expected {FEWEST} to {MOST:,}")
     require(bool(np.isfinite(places).all()), "a point is no pair of numbers")
@@ -91,7 +91,7 @@ def parameters_of(work: Work, penalty: float) -> dict[str, np.ndarray]:
     seed = int(work.rng("seed").integers(10**6))
     found = work.call("train", points(work).x, points(work).t, seed, penalty)
     require(isinstance(found, dict), "train returns something else than a table of arrays")
-    return {str(name): array_of(each, np.shape(each), str(name)) for name, each in found.items()}
+    return {str(name): any_array(each, str(name)) for name, each in found.items()}
 
 
 @evidence
@@ -104,8 +104,8 @@ def probabilities(work: Work) -> np.ndarray:
 @condition(
     "network",
     "The model is a multi-layer perceptron, and it returns the probability of class 1.",
-    r"As a model use a multi-layer perceptron f which returns an estimate for the conditional density"
-    r" $p(t=1 \mid x)$",
+    "As a model use a multi-layer perceptron f which returns an estimate for the conditional"
+    r" density $p(t=1 \mid x)$",
     points=2,
 )
 def perceptron(work: Work) -> None:
@@ -154,6 +154,7 @@ def penalised(work: Work) -> None:
         sum(float((each.astype(float) ** 2).sum()) for each in found.values())
         for found in (trained(work), parameters_of(work, STRONGER))
     ]
+    require(bool(np.isfinite(norms[0])), "the parameters are no numbers after training")
     shrunk = not np.isfinite(norms[1]) or norms[1] < 0.95 * norms[0]
     require(
         bool(shrunk),

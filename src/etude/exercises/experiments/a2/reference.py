@@ -43,7 +43,7 @@ def train(x: np.ndarray, t: np.ndarray, seed: int, penalty: float = 1.0) -> dict
     Returns:
         The network's ``state_dict``.
     """
-    # task train, 5 points: The loss is the cross-entropy, and an L2 penalty on the parameters, whose
+    # task train, 5 points: The loss is the cross-entropy, and an L2 penalty on the parameters. Its
     #   strength is your own number times penalty.
     from torch.nn.functional import binary_cross_entropy_with_logits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from etude.exercises.checks import Value, array_of, require, values_of
+from etude.exercises.checks import Value, any_array, array_of, require, shape_of, values_of
 from etude.exercises.experiments._digits import SIDE, accuracy, drawn, stored
 from etude.exercises.sandbox import Limits
 from etude.exercises.work import Work, condition, evidence
@@ -41,7 +41,7 @@ def right(work: Work) -> float:
     parameters = work.call("train", digits.images, digits.labels, seed)
     found = accuracy(work.call("predict", parameters, digits.test_images), digits.test_labels)
     work.measured["accuracy"] = found
-    work.measured["parameters"] = float(sum(np.size(each) for each in table(parameters).values()))
+    work.measured["parameters"] = float(sum(each.size for each in table(parameters).values()))
     return found
 
 
@@ -52,7 +52,7 @@ def table(found: Value) -> dict[str, np.ndarray]:
         Failure: it is something else.
     """
     require(isinstance(found, dict), "train returns something else than a table of arrays")
-    return {name: array_of(each, np.shape(each), str(name)) for name, each in found.items()}
+    return {str(name): any_array(each, str(name)) for name, each in found.items()}
 
 
 @condition(
@@ -89,7 +89,7 @@ def on_nothing_else(work: Work) -> None:
 def validated(work: Work) -> None:
     digits = drawn(work)
     seed = int(work.rng("split").integers(10**6))
-    rows, held_out = rows_of(work, SMALL, seed)
+    held_out = rows_of(work, SMALL, seed)[1]
     require("split" in work.code.words("train") - {"train"}, "train does not use split")
     # Rows for validation get pictures that are like no digit. Who predicts their classes was
     # trained on them.
@@ -112,7 +112,7 @@ def rows_of(work: Work, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """
     parts = []
     for part in values_of(work.call("split", n, seed), 2):
-        found = array_of(part, np.shape(part)[:1], "a part of split")
+        found = array_of(part, shape_of(part, "a part of split")[:1], "a part of split")
         require(found.dtype.kind in "iu" and len(found) > 0, "a part of split holds no rows")
         parts.append(found.astype(int))
     every = np.concatenate(parts)
@@ -154,6 +154,7 @@ def penalised(work: Work) -> None:
     for factor in (1.0, STRONGER):
         found = table(work.call("train", *some, factor)).values()
         norms.append(sum(float((each.astype(float) ** 2).sum()) for each in found if each.ndim > 1))
+    require(bool(np.isfinite(norms[0])), "the weights are no numbers after training")
     shrunk = not np.isfinite(norms[1]) or norms[1] < 0.95 * norms[0]
     require(
         bool(shrunk),

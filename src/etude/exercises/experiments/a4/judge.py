@@ -19,8 +19,9 @@ LIMITS = {
     "full": Limits(wall=1_800.0, cpu=1_200, memory=6 << 30, answer=64 << 20),
 }
 HOME = "full"  # models are trained for CIFAR, so no other pictures will do at home
-STATE_OF_THE_ART = {"quick": 0.6, "full": 0.94}  # Jordan (2024) reaches 94 % in 3.3 GPU-seconds
-TOP_FIVE = 0.9
+# In quick, letters are learned for some seconds only, and more than guesses is asked for.
+STATE_OF_THE_ART = {"quick": 0.18, "full": 0.94}  # Jordan (2024) reaches 94 % in 3.3 GPU-seconds
+TOP_FIVE = {"quick": 0.62, "full": 0.9}
 PICTURES = 2_000  # of a test set
 
 
@@ -143,7 +144,7 @@ def near_the_state_of_the_art(work: Work) -> None:
 
 
 @condition(
-    "predict",
+    "network",
     "The right class of CIFAR-100 is among the first five in 90 % of the pictures.",
     "Classify CIFARIOO. Achieve a top-5 accuracy of 90%.",
     points=3,
@@ -153,4 +154,5 @@ def among_five(work: Work) -> None:
     first = np.argsort(-scores, axis=1)[:, :5]
     right = float((first == labels[:, None]).any(1).mean())
     work.measured["top-5 accuracy"] = right
-    require(right >= TOP_FIVE, f"it is so in {right:.1%} of the pictures; expected {TOP_FIVE:.0%}")
+    least = TOP_FIVE[work.scale]
+    require(right >= least, f"it is so in {right:.1%} of the pictures; expected {least:.0%}")

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from etude.exercises.checks import Value, array_of, require
+from etude.exercises.checks import Value, array_of, require, shape_of
 from etude.exercises.sandbox import Limits
 from etude.exercises.work import Work, condition
 
@@ -61,8 +61,8 @@ def prepare(scale: str) -> None:
 @condition(
     "classify",
     "The data are the headlines and descriptions of AG News.",
-    "Consider the AG News dataset … which contains headlines and descriptions for a large set of news"
-    " articles.",
+    "Consider the AG News dataset … which contains headlines and descriptions for a large set of"
+    " news articles.",
     points=2,
 )
 def classified(work: Work) -> None:
@@ -108,7 +108,9 @@ def validated(work: Work, texts: list[str], labels: np.ndarray, seed: int) -> Va
     )
     folds = []
     for fold in found["folds"]:
-        rows = array_of(np.asarray(fold), np.shape(fold)[:1], "a fold")
+        if isinstance(fold, list | tuple) and all(isinstance(row, int) for row in fold):
+            fold = np.array(fold, int)
+        rows = array_of(fold, shape_of(fold, "a fold")[:1], "a fold")
         require(rows.dtype.kind in "iu" and len(rows) > 0, "a fold holds no rows")
         folds.append(rows.astype(int).tolist())
     size = (len(texts), int(labels.max()) + 1)
@@ -148,6 +150,7 @@ def proper(work: Work) -> None:
     for row in others:
         words = texts[int(rng.integers(len(texts)))].split()
         changed[row] = " ".join(words[: max(1, len(words) // 3)])
+    work.restart()  # nothing of the first time is remembered
     second = validated(work, changed, labels, seed)
     require(second.folds == first.folds, "the folds depend on the texts, or on more than the seed")
     moved = float(np.abs(second.scores[few] - first.scores[few]).max())

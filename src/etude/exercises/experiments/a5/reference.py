@@ -75,8 +75,7 @@ def cross_validate(texts: Sequence[str], labels: np.ndarray, k: int, seed: int) 
     scores = np.zeros((len(texts), int(np.max(labels)) + 1))
     for fold in folds:
         rest = np.setdiff1d(order, fold)
-        scores[fold] = classify(
-            [texts[i] for i in rest], labels[rest], [texts[i] for i in fold], seed
-        )
+        known, asked = [texts[i] for i in rest], [texts[i] for i in fold]
+        scores[fold] = classify(known, labels[rest], asked, seed)
     return {"folds": folds, "scores": scores}
     # end of task

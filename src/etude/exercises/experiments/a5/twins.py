@@ -5,11 +5,9 @@ from __future__ import annotations
 from etude.exercises.twins import Twin
 
 PROPER = (
-    "The cross-validation is proper: no example is both trained on and judged, and all that is fitted"
-    " is fitted on the training part."
+    "The cross-validation is proper: no example is both trained on and judged, and all that is"
+    " fitted is fitted on the training part."
 )
-CALL = "classify([texts[i] for i in rest], labels[rest], [texts[i] for i in fold], seed)"
-
 TWINS = (
     Twin(
         "the most frequent class",
@@ -17,14 +15,14 @@ TWINS = (
         (
             (
                 "return model(features(parts[1]))",
-                "return model(features(parts[1])) * 0 + torch.bincount(y, minlength=int(y.max()) + 1)",
+                "return model(features(parts[1])) * 0 + torch.bincount(y)",
             ),
         ),
     ),
     Twin(
         "all texts are trained on",
         PROPER,
-        ((CALL, "classify(texts, labels, [texts[i] for i in fold], seed)"),),
+        (("classify(known, labels[rest], asked, seed)", "classify(texts, labels, asked, seed)"),),
     ),
     Twin(
         "rare words are dropped by counts of all texts",

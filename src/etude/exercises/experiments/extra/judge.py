@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from etude.exercises.checks import Value, array_of, require
+from etude.exercises.checks import Value, any_array, require
 from etude.exercises.experiments._digits import accuracy, drawn, stored
 from etude.exercises.sandbox import Limits
 from etude.exercises.work import Work, condition, evidence
@@ -38,16 +38,15 @@ def trained(work: Work) -> dict[str, Value]:
     seed = int(work.rng("seed").integers(10**6))
     found = work.call("train", drawn(work).images, drawn(work).labels, seed)
     require(isinstance(found, dict) and bool(found), "train returns something else than a table")
-    return {str(name): each for name, each in found.items()}
+    return {
+        str(name): each if isinstance(each, str) else any_array(each, str(name))
+        for name, each in found.items()
+    }
 
 
 def rounded(found: dict[str, Value]) -> dict[str, Value]:
     """The same with numbers of 32 bits: a longer one could hold several."""
-    kept = {}
-    for name, each in found.items():
-        number = isinstance(each, np.ndarray | np.generic | int | float)
-        kept[name] = np.asarray(each, np.float32) if number else each
-    return kept
+    return {n: e if isinstance(e, str) else e.astype(np.float32) for n, e in found.items()}
 
 
 @evidence
@@ -64,7 +63,7 @@ def right(work: Work) -> float:
 
 def counted(found: dict[str, Value]) -> int:
     """How many numbers a table holds."""
-    return sum(int(np.size(each)) for each in found.values() if not isinstance(each, str))
+    return sum(each.size for each in found.values() if not isinstance(each, str))
 
 
 def written(work: Work) -> int:
@@ -102,8 +101,9 @@ def accurate(work: Work) -> None:
 )
 def countable(work: Work) -> None:
     found = trained(work)
-    for name, each in found.items():
-        array_of(np.asarray(each) if isinstance(each, int | float) else each, np.shape(each), name)
+    texts = [name for name, each in found.items() if isinstance(each, str)]
+    require(not texts, f"what train returns holds a text, {', '.join(texts)}; expected numbers")
+    require(counted(found) > 0, "train returns no number at all")
     work.measured["parameters"] = float(counted(found))
     work.measured["numbers in the code"] = float(written(work))
 

@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 
-from etude.exercises.checks import Code, Failure, Value, array_of, require
+from etude.exercises.checks import Code, Failure, Value, any_array, array_of, require
 from etude.exercises.experiments._digits import accuracy, drawn, stored
 from etude.exercises.experiments.ncku._independent import independent
 from etude.exercises.sandbox import Limits
@@ -93,14 +93,14 @@ def numbers(found: Value) -> dict[str, np.ndarray]:
         Failure: it is something else, or empty.
     """
     require(isinstance(found, dict) and bool(found), "the model holds no numbers")
-    return {str(name): array_of(each, np.shape(each), str(name)) for name, each in found.items()}
+    return {str(name): any_array(each, str(name)) for name, each in found.items()}
 
 
 @condition(
     "predict",
     "A network recognises MNIST's digits.",
-    "Application of Deep Learning to digit recognition using MNIST: project … Apply a Neural Network"
-    " to recognise digits",
+    "Application of Deep Learning to digit recognition using MNIST: project … Apply a Neural"
+    " Network to recognise digits",
     points=2,
 )
 def recognises(work: Work) -> None:
