@@ -169,7 +169,10 @@ def test_an_exam_is_written_with_its_key(
     ],
 )
 def test_what_cant_be_drawn_is_a_sentence(
-    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    words: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
