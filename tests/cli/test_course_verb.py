@@ -104,7 +104,7 @@ def test_an_edition_is_made_shown_and_put_into_a_calendar(
         (["show", "CUHKK"], "did you mean 'CUHK'?"),
         (["list", "OU"], "'etude course show OU'"),
         (["show", "OU", "--start", "2027-01-19"], "--start is an option of 'etude course new'"),
-        (["list", "--week", "2"], "--week is an option of 'etude course show'"),
+        (["list", "--week", "2"], "--week is an option of 'etude course show or quiz'"),
         (["show", "CU", "--assignment", "A9"], "CU has no assignment 'A9'; there is A1"),
         (["new", "OU"], "expected etude course new OU --start DATE --out DIR"),
         (["new", "OU", "--start", "soon", "--out", "x"], "expected a day like 2027-01-19"),

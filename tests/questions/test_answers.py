@@ -17,6 +17,7 @@ from etude.questions import (
     Order,
     Predict,
     Question,
+    Redraw,
     Several,
     Shape,
     ShortText,
@@ -251,6 +252,8 @@ def test_misconceptions_that_lead_to_the_right_answer_are_left_out() -> None:
     one, two, three = (Wrong(value, BIAS, "…") for value in (1.0, 2.0, 2.01))
     assert apart(1.0, one, two, three) == (two, three)
     assert apart(1.0, one, two, three, within=0.02) == (two,)
+    with pytest.raises(Redraw):  # nothing would be learned from a wrong answer
+        apart(1.0, one)
 
 
 def scaled(x: float) -> float:

@@ -1,11 +1,12 @@
 """Questions with answers that are computed: what a study's ``_questions.py`` is made of."""
 
-from etude.questions.asking import Generator, Posed, Redraw, draw, measured, question
+from etude.questions.asking import Generator, Posed, draw, measured, question
 from etude.questions.choosing import Choice, Match, Order, Predict, Several, TrueFalse
 from etude.questions.measuring import Count, Number
 from etude.questions.question import (
     Judged,
     Question,
+    Redraw,
     Shown,
     Unreadable,
     Wrong,

@@ -27,12 +27,7 @@ from types import ModuleType
 from typing import overload
 
 from etude.questions.lesson import places
-from etude.questions.question import Question
-
-
-class Redraw(Exception):
-    """Raised by a generator whose numbers make no good question: it is asked for others."""
-
+from etude.questions.question import Question, Redraw
 
 Make = Callable[[Random], Question]
 

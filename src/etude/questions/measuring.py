@@ -37,16 +37,16 @@ class Number(Question):
 
     def near(self, value: float, other: float) -> bool:
         """Whether a value is within the tolerance of another."""
-        return abs(value - other) <= self.tolerance * (abs(other) or 1.0) * (1 + 1e-9)
+        scale = abs(other) or abs(self.answer) or 1.0
+        return abs(value - other) <= self.tolerance * scale * (1 + 1e-9)
 
     def judge(self, text: str) -> Judged:
         """Right within the tolerance; a misconception's number is known within it, too."""
         value = float(read_number(text, self.unit))
         if self.near(value, self.answer):
             return self.right()
-        return self.wrong_by(
-            next((each for each in self.wrong if self.near(value, each.answer)), None)
-        )
+        known = [each for each in self.wrong if self.near(value, each.answer)]
+        return self.wrong_by(min(known, key=lambda each: abs(value - each.answer), default=None))
 
     def key(self) -> str:
         """The number and its unit."""

@@ -21,6 +21,10 @@ class Unreadable(UserError):
     """An answer that can't be read: what it is, and what is expected. It counts as none given."""
 
 
+class Redraw(Exception):
+    """Raised by a generator whose numbers make no good question: it is asked for others."""
+
+
 @dataclass(frozen=True)
 class Wrong(Generic[T]):
     """What somebody answers who has a certain misconception.
@@ -155,6 +159,9 @@ def apart(answer: T, *wrong: Wrong[T], within: float = 0.0) -> tuple[Wrong[T], .
         answer: the right one.
         wrong: the misconceptions.
         within: of numbers, the fraction of the larger one by which they differ at least.
+
+    Raises:
+        Redraw: with these numbers all of them lead to the right answer.
     """
     seen = [answer]
     kept = []
@@ -162,6 +169,8 @@ def apart(answer: T, *wrong: Wrong[T], within: float = 0.0) -> tuple[Wrong[T], .
         if not any(_same(each.answer, other, within) for other in seen):
             seen.append(each.answer)
             kept.append(each)
+    if not kept:
+        raise Redraw
     return tuple(kept)
 
 
