@@ -170,7 +170,7 @@ def test_what_was_measured_is_recorded(
     record = json.loads((own / "record.json").read_text())
     kept = record["quick"]
     lesson = (own / "README.md").read_text()
-    assert "| quick | `train/accuracy` ≥ 1 | 1 in all 2 | ✓ | 2 s |" in lesson
+    assert "| quick | `train/accuracy` ≥ 1 | 1 in all 3 | ✓ | 2 s |" in lesson
     assert "`train/accuracy`" not in Catalogue()["spirals"].lesson.partition("## ")[0]
     assert kept["command"] == "etude check spirals --scale quick --seeds 3"
     assert kept["claims"][0]["values"] == [1.0, 1.0, 1.0]
@@ -185,7 +185,7 @@ def test_what_was_measured_is_recorded(
     ]
     assert "| ✓ | 2 s |" in row
     (row,) = [line for line in readme.splitlines() if line.startswith("| `spirals` |")]
-    assert "train/accuracy 1 in all 2 (≥ 1) | 2 of 2 | 2 s |" in row
+    assert "train/accuracy 1 in all 3 (≥ 1) | 2 of 2 | 2 s |" in row
     assert "etude check spirals --scale quick --seeds 3" in page
     assert readme.startswith("# Etude\n<!-- results -->\n|")
     assert readme.endswith("<!-- /results -->\nend\n")
