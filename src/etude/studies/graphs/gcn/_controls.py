@@ -59,7 +59,9 @@ def compare_depths(run: Run, study: GraphConvolution, graph: LabelledGraph) -> N
     variants["no edges"] = partial(alone, graph=without_edges(graph))
     found = training.compare(run, variants, study.repeats, "test/accuracy", name="depths")
     reached = found.mean(f"{study.depths[-1]} deep", "test/accuracy")
-    run.result({"deepest/test/accuracy": reached}, held_out=len(graph.test))
+    gain = reached - found.mean("dropout", "test/accuracy")
+    metrics = {"deepest/test/accuracy": reached, "gain/without dropout": gain}
+    run.result(metrics, held_out=len(graph.test))
 
     steps = [2**k for k in range(8)]
     labels = graph.labels[graph.test]
