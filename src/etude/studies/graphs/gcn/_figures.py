@@ -241,7 +241,7 @@ def scatter(
     axes: Axes, places: np.ndarray, labels: Tensor, known: Tensor, area: np.ndarray
 ) -> None:
     """Draw nodes at (nodes, 2) in the colour of their class; those that are known as squares."""
-    for mask, marker, factor, above in ((~known, "o", 1.0, 3), (known, "s", 1.5, 4)):
+    for mask, marker, factor, above in ((~known, "o", 1.0, 3), (known, "s", 1.2, 4)):
         chosen = mask.numpy()
         axes.scatter(
             places[chosen, 0],

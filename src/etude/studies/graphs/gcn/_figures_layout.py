@@ -39,20 +39,8 @@ def coordinates(edges: Tensor, nodes: Tensor) -> np.ndarray:
     graph = networkx.Graph()
     graph.add_nodes_from(nodes.tolist())
     graph.add_edges_from(edges_between(edges, nodes).T.tolist())
-    places = networkx.spring_layout(graph, seed=4, iterations=200, k=2.4 / len(nodes) ** 0.5)
-    return apart(np.array([places[node] for node in nodes.tolist()]))
-
-
-def apart(places: np.ndarray) -> np.ndarray:
-    """Places at which no node covers another: those that are too close move from each other."""
-    least = 0.4 * np.ptp(places) / len(places) ** 0.5
-    for _ in range(100):
-        away = places[:, None] - places  # (nodes, nodes, 2)
-        distance = np.linalg.norm(away, axis=2, keepdims=True)
-        close = (distance < least) & (distance > 0)
-        step = np.where(close, (least - distance) / np.maximum(distance, 1e-9), 0) * away
-        places = places + step.sum(1) / 2
-    return places
+    places = networkx.spring_layout(graph, seed=47, iterations=200, k=4.2 / len(nodes) ** 0.5)
+    return np.array([places[node] for node in nodes.tolist()])
 
 
 def edges_between(edges: Tensor, nodes: Tensor) -> Tensor:
@@ -64,7 +52,7 @@ def areas(edges: Tensor, nodes: Tensor) -> np.ndarray:
     """The area of each drawn node, which grows with its degree: (nodes,)."""
     all_nodes = int(max(nodes.max(), edges.max())) + 1
     degree = torch.bincount(edges[1], minlength=all_nodes)[nodes].float()
-    largest = 60 if len(nodes) > 50 else 170
+    largest = 60 if len(nodes) > 50 else 130
     return np.asarray(largest * (0.6 + 0.4 * (degree / degree.mean()).sqrt()))
 
 
