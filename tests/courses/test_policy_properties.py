@@ -45,7 +45,7 @@ WAYS: dict[str, dict[str, list[Any]]] = {  # what can be decided on grades
 }
 
 
-ADDED = {  # what late rules of an instructor's own can be on
+ADDED: dict[str, list[tuple[str, ...]]] = {  # what late rules of an instructor's own can be on
     "OU": [("homework",), ("project", "abstract"), ()],
     "ITU": [("assignments",), ("A1", "project")],
     "NCKU": [("project",)],
