@@ -569,7 +569,7 @@ def test_cuhk_originality_is_held_by_the_syllabus_s_cap_alone(made: str) -> None
     assert graded(policy, late) == 15 + 10 + 3
     harder = with_caps("CUHK", "project", most=10, late_originality=made)
     work = only(harder, full, handed_in={"project": hours_late(1)})
-    assert graded(harder, work) == 30 + 4 + {"within": 3, "own-half": Fraction("2.5")}[made]
+    assert graded(harder, work) == Fraction("36.5" if made == "own-half" else "37")
 
 
 def test_cuhk_late_assignments_as_it_is_decided() -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
-from etude.courses.course import Letter
+from etude.courses.course import Late, LateByPercent, LateCap, Letter
 from etude.courses.lateness import late_days
 from etude.courses.letters import letter_of, spans
 from etude.courses.library import SYLLABI, course
@@ -44,17 +45,36 @@ WAYS: dict[str, dict[str, list[Any]]] = {  # what can be decided on grades
 }
 
 
+ADDED: dict[str, list[tuple[str, ...]]] = {  # what late rules of an instructor's own can be on
+    "OU": [("homework",), ("project", "abstract"), ()],
+    "ITU": [("assignments",), ("A1", "project")],
+    "NCKU": [("project",)],
+    "CU": [("assignments",), ("projects",), ("A1", "final"), ()],
+    "CUHK": [("assignments",), ("A1",), ("project",), ()],
+}
+
+
 @cache
-def policy_of(name: str, made: tuple[tuple[str, str], ...]) -> Policy:
+def policy_of(name: str, made: tuple[tuple[str, str], ...], added: tuple[Late, ...]) -> Policy:
     ways = WAYS[name]
-    return Policy(decided(name, **{key: ways[key][int(number)] for key, number in made}))
+    edition = decided(name, **{key: ways[key][int(number)] for key, number in made})
+    late = (*edition.course.late, *added)
+    return Policy(replace(edition, course=structs.replace(edition.course, late=late)))
 
 
 @st.composite
-def policies(draw: st.DrawFn, names: tuple[str, ...] = SYLLABI) -> Policy:
+def policies(draw: st.DrawFn, names: tuple[str, ...] = SYLLABI, capped: bool = False) -> Policy:
+    """A syllabus as it may be decided, with a late rule that an instructor may add."""
     name = draw(st.sampled_from(names))
     made = tuple((k, str(draw(st.integers(0, len(v) - 1)))) for k, v in WAYS[name].items())
-    return policy_of(name, made)
+    of = draw(st.sampled_from(ADDED[name]))
+    rules: dict[str, tuple[Late, ...]] = {
+        "none": (),
+        "percent": (LateByPercent(per_day=Decimal(10), days=3, counts="whole", of=of, words="x"),),
+        "cap": (LateCap(most=Decimal(10), of=of, words="x"),),
+    }
+    kind = "cap" if capped else draw(st.sampled_from([*rules]))
+    return policy_of(name, made, rules[kind])
 
 
 EDGES = "59.99 60 69.995 70 79.99 80 89.99 89.995 90 90.01"
@@ -68,8 +88,14 @@ HOURS = st.one_of(st.integers(-48, 400), st.floats(-1, 60, allow_nan=False))
 
 @st.composite
 def works(draw: st.DrawFn, policy: Policy) -> StudentWork:
-    """A student who handed in everything that has a mark, at any time."""
-    marks = {leaf: Mark(draw(PERCENTS)) for leaf in policy.pieces.leaves}
+    """A student who handed in everything that has a mark, at any time. Where one of several works
+    is handed in, the mark is one for any of them, or for the part.
+    """
+    marks = {
+        draw(st.sampled_from(piece.keys)): Mark(draw(PERCENTS))
+        for leaf in policy.pieces.leaves
+        for piece in policy.of[leaf]
+    }
     due = DUE.replace(tzinfo=ZONE)
     hours = draw(st.lists(HOURS, min_size=1, max_size=4))
     ids = [*policy.pieces.assignments]
@@ -128,10 +154,10 @@ def test_an_excuse_never_lowers_what_is_done(data: st.DataObject) -> None:
 def test_better_work_never_gets_less(data: st.DataObject) -> None:
     policy = data.draw(policies())
     work = data.draw(works(policy))
-    leaf = data.draw(st.sampled_from(policy.pieces.leaves))
+    name = data.draw(st.sampled_from([*work.marks]))
     more = Mark(data.draw(PERCENTS))
-    assume(more.earned >= work.marks[leaf].earned)
-    better = replace(work, marks={**work.marks, leaf: more})
+    assume(more.earned >= work.marks[name].earned)
+    better = replace(work, marks={**work.marks, name: more})
     assert sum_of(policy, better) >= sum_of(policy, work)
 
 
@@ -170,13 +196,56 @@ def test_parts_sum_to_the_marks(data: st.DataObject) -> None:
 def test_marks_so_far_are_at_most_what_is_marked(data: st.DataObject) -> None:
     policy = data.draw(policies(("ITU", "NCKU", "CU")))  # no extra credit
     work = data.draw(works(policy))
-    kept = data.draw(st.sets(st.sampled_from(policy.pieces.leaves)))
+    kept = data.draw(st.sets(st.sampled_from([*work.marks])))
     some = replace(work, marks={k: v for k, v in work.marks.items() if k in kept}, excused=())
     grade = policy.grade(some)
     assert grade.marks is not None
     assert 0 <= grade.marks <= grade.of <= 100
     assert (grade.letter is None) == bool(grade.missing)
     assert policy.grade(work).of == 100
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_who_is_late_with_one_work_loses_nothing_in_another(data: st.DataObject) -> None:
+    """Nor in what was chosen in its place. CUHK's originality is held by the project alone."""
+    policy = data.draw(policies(("CU", "CUHK"), capped=True))
+    work = replace(data.draw(works(policy)), handed_in=all_in(policy), extended={}, excused=())
+    at = DUE.replace(tzinfo=ZONE) + timedelta(hours=data.draw(st.integers(1, 400)))
+    before = earned(policy, work)
+    for name in work.handed_in:
+        may_lose = {"originality"} if name == "project" else set()
+        for leaf in policy.pieces.leaves:
+            for piece in policy.of[leaf]:
+                (key,) = work.marks.keys() & {*piece.keys}
+                if name == key or (name in piece.assignments and key not in piece.assignments):
+                    may_lose |= {*policy.pieces.above[leaf]}
+        after = earned(policy, replace(work, handed_in={**work.handed_in, name: at}))
+        assert {part for part in before if after[part] != before[part]} <= may_lose
+
+
+def earned(policy: Policy, work: StudentWork) -> dict[str, Fraction]:
+    waiting, found = [*policy.grade(work, final=True).parts], {}
+    while waiting:
+        part = waiting.pop()
+        found[part.item.id] = part.earned
+        waiting += part.parts
+    return found
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_what_is_missed_counts_as_nothing_by_whatever_name(data: st.DataObject) -> None:
+    policy = data.draw(policies())
+    work = data.draw(works(policy))
+    for piece in [each for leaf in policy.pieces.leaves for each in policy.of[leaf]]:
+        marks = {key: mark for key, mark in work.marks.items() if key not in piece.keys}
+        handed = {name: at for name, at in work.handed_in.items() if name not in piece.assignments}
+        for key in piece.keys:
+            grade = policy.grade(StudentWork(marks, handed, missed=[key]))
+            assert grade.missing == ()
+            zero = policy.grade(StudentWork({**marks, key: Mark(Decimal(0))}, handed))
+            assert grade.marks == zero.marks
 
 
 @given(st.sampled_from(["OU"]), st.integers(0, 4), st.fractions(0, 1))
