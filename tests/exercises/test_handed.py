@@ -143,6 +143,10 @@ def test_what_is_read_has_a_digest_and_a_time(tmp_path: Path) -> None:
     assert content.digest == hashlib.sha256(b"x = 1\n").hexdigest()
     assert content.modified == datetime.fromtimestamp(1_000_000_000, UTC)
 
+    for odd in (-(10**9), 10**12):
+        os.utime(one, (odd, odd))
+        assert read_hand_in(HandIn("s1", (one,))).modified.year in (1970, 2446, 9999)
+
     folder = tmp_path / "s2"
     (folder / "inner" / ".git").mkdir(parents=True)
     (folder / "inner" / "a.py").write_text("y = 1\n")
@@ -152,6 +156,9 @@ def test_what_is_read_has_a_digest_and_a_time(tmp_path: Path) -> None:
     content = read_hand_in(HandIn("s2", (folder,)))
     assert content.files == {"s2/inner/a.py": b"y = 1\n", "s2/more.zip/b.ipynb": b"{}"}
     before = content.digest
+    for name in ("inner/a.py", "more.zip"):
+        os.utime(folder / name, (1_000_000_000, 1_000_000_000))
+    assert read_hand_in(HandIn("s2", (folder,))).modified.year == 2001  # not the folder's own
     (folder / "inner" / "a.py").rename(folder / "inner" / "b.py")
     assert read_hand_in(HandIn("s2", (folder,))).digest != before
 
@@ -209,7 +216,7 @@ def a_bad_archive(place: Path) -> None:
         (linked, "is a link"),
         (linked_within, "s1/data is a link"),
         (a_pipe, "neither a file nor a folder"),
-        (nothing, "nothing to grade in s1; expected a .py"),
+        (nothing, "nothing to grade; expected a .py"),
         (many, f"more than {MOST_CODE} files"),
         (deep, "folders more than"),
         (crowded, f"more than {MOST_FILES:,} files"),

@@ -122,7 +122,8 @@ def main(options: argparse.Namespace) -> int:
             for step in steps:
                 if step.graded:
                     write_feedback(options.feedback, step.graded, title)
-    pairs = alike(work, found) if options.similar else []
+    tried = [step.hand_in for step in steps if step.graded and step.graded.attempt]
+    pairs = alike(work, tried) if options.similar else []
     if options.json:
         echo_json(
             {

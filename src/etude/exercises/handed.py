@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -35,6 +36,7 @@ MOST_STUDENTS = 10_000
 DEEPEST = 8  # folders within a student's folder
 LONGEST_ID = 200
 SHORTEST = 4  # signs of an id that is looked for within a name: _1 may be the number of a task
+LAST_SECOND = 253_402_300_799.0  # of the year 9999
 SYSTEM = ("thumbs.db", "desktop.ini")  # what a system leaves in folders
 KINDS = (".py", ".ipynb", ".zip")
 
@@ -67,14 +69,31 @@ class Content:
     """What was read of it.
 
     Attributes:
-        files: the Python files and notebooks, by their names; or why it can't be graded at all.
-        digest: SHA-256 of it; of one file that of its bytes.
-        modified: when the last of its files was changed, as the folder says.
+        raw: the files as they lay there, by their names; or why they can't be graded.
+        digest: SHA-256 of them; of one file that of its bytes.
+        modified: when the last of them was changed, as the folder says.
     """
 
-    files: Mapping[str, bytes] | Invalid
+    raw: Mapping[str, bytes] | Invalid
     digest: str
     modified: datetime
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes] | Invalid:
+        """The Python files and notebooks, also those in archives; or why there are none."""
+        if isinstance(self.raw, Invalid):
+            return self.raw
+        files: dict[str, bytes] = {}
+        try:
+            for name, content in self.raw.items():
+                if name.lower().endswith(".zip"):
+                    inside = unpacked(content)
+                    files |= {f"{name}/{inner}": each for inner, each in inside.items()}
+                else:
+                    files[name] = content
+        except Invalid as error:
+            return error
+        return files or Invalid("there is nothing to grade; expected a .py, .ipynb or .zip")
 
 
 def file_name(student: str) -> str:
@@ -217,26 +236,20 @@ def _squeezed(text: str) -> str:
 def read_hand_in(hand_in: HandIn) -> Content:
     """Read what a student has handed in. Where it can't be graded, the content says why."""
     raw: dict[str, bytes] = {}
-    changed = []
-    files: dict[str, bytes] | Invalid = {}
+    changed: list[float] = []
     try:
         for name, path in _plain_files(hand_in.paths):
             raw[name] = content_of(path)
-            changed.append(_about(path).st_mtime)
+            changed.append(_modified(path))
             if len(raw) > MOST_CODE or sum(map(len, raw.values())) > LARGEST_ARCHIVE:
                 raise Invalid(
                     f"there are more than {MOST_CODE} files to grade, or more than"
                     f" {LARGEST_ARCHIVE:,} bytes"
                 )
-        files = _opened(raw)
-        if not files:
-            said = ", ".join(hand_in.names)[:LONGEST_ID]
-            raise Invalid(f"there is nothing to grade in {said}; expected a .py, .ipynb or .zip")
     except Invalid as error:
-        files = error
-        raw.setdefault("", f"{error}".encode())
-        changed += [_modified(path) for path in hand_in.paths]
-    return Content(files, _digest(raw), datetime.fromtimestamp(max(changed), UTC))
+        digest = _digest({**raw, "why it is invalid": str(error).encode()})
+        return Content(error, digest, _latest(changed))
+    return Content(raw, _digest(raw), _latest(changed or map(_modified, hand_in.paths)))
 
 
 def _plain_files(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
@@ -286,24 +299,14 @@ def _about(path: Path) -> os.stat_result:
 
 def _modified(path: Path) -> float:
     try:
-        return os.lstat(path).st_mtime
+        return max(0.0, os.lstat(path).st_mtime)
     except OSError:
         return 0.0
 
 
-def _opened(raw: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files, with those of archives in the archives' places.
-
-    Raises:
-        Invalid: an archive can't be read.
-    """
-    files: dict[str, bytes] = {}
-    for name, content in raw.items():
-        if name.lower().endswith(".zip"):
-            files |= {f"{name}/{inner}": each for inner, each in unpacked(content).items()}
-        else:
-            files[name] = content
-    return files
+def _latest(changed: Iterable[float]) -> datetime:
+    """The last of some times, as far as there are years for it: a file may have any."""
+    return datetime.fromtimestamp(min(max(changed, default=0.0), LAST_SECOND), UTC)
 
 
 def _digest(raw: Mapping[str, bytes]) -> str:
