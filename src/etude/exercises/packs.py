@@ -156,7 +156,12 @@ class Experiment(Pack):
         if prepare := getattr(judge, "prepare", None):
             prepare(scale)
         return Exercise(
-            self.name, Written(self.source), tuple(self.checks), judge.PACKAGES, limits[scale], scale
+            self.name,
+            Written(self.source),
+            tuple(self.checks),
+            judge.PACKAGES,
+            limits[scale],
+            scale,
         )
 
 
