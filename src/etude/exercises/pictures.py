@@ -111,7 +111,8 @@ def _groups(element: ET.Element, *begins: str) -> Iterator[ET.Element]:
 def _text(group: ET.Element) -> str:
     """What is written in a group: as text, or as a comment above the outlines of its letters."""
     for each in group.iter():
-        if each.tag is ET.Comment and (each.text or "").strip():
+        tag: object = each.tag  # of a comment it is the function that makes one
+        if tag is ET.Comment and (each.text or "").strip():
             return str(each.text).strip()
         if _tag(each) == "text":
             return "".join(each.itertext()).strip()

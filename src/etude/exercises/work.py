@@ -109,9 +109,9 @@ def evidence(gather: Callable[[Work], T]) -> Callable[[Work], T]:
                 work.known[name] = gather(work), None
             except Exception as error:
                 work.known[name] = None, error
-        found, error = work.known[name]
-        if error is not None:
-            raise error
+        found, reason = work.known[name]
+        if reason is not None:
+            raise reason
         return found  # type: ignore[no-any-return]
 
     return gathered

@@ -68,7 +68,7 @@ def train(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Tensor]:
     }
     for value in parameters.values():
         value.requires_grad_()
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [parameters["w"], parameters["b"]]},
         {"params": [parameters["mu"], parameters["sigma"]], "lr": 0.03 * rate},
     ]

@@ -66,5 +66,6 @@ def predict(parameters: dict[str, Any], images: np.ndarray, classes: int) -> Ten
 def save(parameters: dict[str, Any]) -> bytes:
     """The parameters as a file of NumPy's, ``cifar10.npz`` or ``cifar100.npz``."""
     file = io.BytesIO()
-    np.savez_compressed(file, **{name: np.asarray(value) for name, value in parameters.items()})
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in parameters.items()}
+    np.savez_compressed(file, **arrays)
     return file.getvalue()
