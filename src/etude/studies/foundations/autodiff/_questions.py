@@ -26,8 +26,10 @@ from etude.questions import (
 @question
 def adjoint_of_a_shared_value(rng: Random) -> Number:
     """The adjoint of a value that is used twice."""
-    x1, x2 = round(rng.uniform(0.5, 4), 1), round(rng.uniform(0.5, 6), 1)
-    v1, v2 = Tensor(x1, requires_grad=True), Tensor(x2, requires_grad=True)
+    x1 = round(rng.uniform(0.5, 4), 1)
+    x2 = round(rng.uniform(0.5, 6), 1)
+    v1 = Tensor(x1, requires_grad=True)
+    v2 = Tensor(x2, requires_grad=True)
     y = ad.log(v1) + v1 * v2 - ad.sin(v2)  # the lesson's expression at another point
     y.backward()
     which = rng.choice([1, 2])

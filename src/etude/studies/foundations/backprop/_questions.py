@@ -97,13 +97,13 @@ def shapes_of_an_affine_layer(rng: Random) -> Shape:
 def through_a_small_network(rng: Random) -> Number:
     """The gradient of a first weight, by the chain rule through ReLU."""
     x = float(rng.choice([-2, -1, 1, 2, 3]))
-    w1, b1 = float(rng.choice([-3, -2, 2, 3])), float(rng.randint(-2, 3))
+    w1 = float(rng.choice([-3, -2, 2, 3]))
+    b1 = float(rng.randint(-2, 3))
     w2 = float(rng.choice([-3, -2, 2, 3]))
     target = float(rng.randint(-3, 3))
     first = affine(np.array([[w1]]), np.array([b1]))
     relu = hand.ReLU()
     second = affine(np.array([[w2]]), np.zeros(1))
-    y = x
     z = first.forward(np.array([[x]]), True)
     y = second.forward(relu.forward(z, True), True)
     first.backward(relu.backward(second.backward(y - target)))
@@ -114,7 +114,7 @@ def through_a_small_network(rng: Random) -> Number:
     passed = "passes the gradient" if z[0, 0] > 0 else "passes none"
     return Number(
         prompt=(
-            f"A network computes $z = {w1:g}x {'+' if b1 >= 0 else '−'} {abs(b1):g}$, $h ="
+            f"A network computes $z = {w1:g}x {'+' if b1 >= 0 else '-'} {abs(b1):g}$, $h ="
             " \\max(0, z)$"
             f" and $y = {w2:g}h$; the loss is $L = \\frac12 (y - t)^2$. For $x$ = {x:g} and $t$ ="
             f" {target:g}, what is the derivative of $L$ with respect to the first weight, the"

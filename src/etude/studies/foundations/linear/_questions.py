@@ -285,7 +285,8 @@ def what_the_lasso_leaves(rng: Random) -> Match:
 def which_descent_comes_nearest(rng: Random) -> Predict:
     """Which kind of descent finds the coefficients after the same number of passes."""
     found = measured(__file__)
-    stochastic, batch = found["stochastic/distance"], found["batch/distance"]
+    stochastic = found["stochastic/distance"]
+    batch = found["batch/distance"]
     nearer = "Stochastic descent, which takes one example a step"
     farther = "Batch descent, which takes all examples a step"
     assert stochastic < batch / 2

@@ -143,7 +143,8 @@ def what_a_norm_learns(rng: Random) -> Count:
 def one_normalised_value(rng: Random) -> Number:
     """The output of batch norm for one value."""
     values = rng.sample([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 5.0, 6.0, 8.0], 4)
-    gamma, beta = rng.choice([0.5, 2.0, 3.0]), float(rng.choice([-1, 1, 2]))
+    gamma = rng.choice([0.5, 2.0, 3.0])
+    beta = float(rng.choice([-1, 1, 2]))
     layer = BatchNorm(1)
     nn.init.constant_(layer.gamma, gamma)
     nn.init.constant_(layer.beta, beta)

@@ -17,7 +17,8 @@ from ._penalties import l2, negative_entropy, nuclear_norm, soft_threshold
 @question
 def a_step_of_l1(rng: Random) -> Number:
     """What the exact step of an L1 penalty does to a weight."""
-    rate, penalty = rng.choice([0.5, 1.0, 2.0]), rng.choice([0.2, 0.4, 0.6, 1.0])
+    rate = rng.choice([0.5, 1.0, 2.0])
+    penalty = rng.choice([0.2, 0.4, 0.6, 1.0])
     amount = rate * penalty
     w = rng.choice([-1, 1]) * round(amount * rng.choice([0.4, 1.5, 2.0, 5.0]), 4)
     weight = torch.tensor([w]).double()
@@ -175,8 +176,7 @@ def strength_of_a_prior(rng: Random) -> Number:
     n = rng.choice([50, 100, 200, 500])
     deviation = rng.choice([0.1, 0.2, 0.5, 1.0, 2.0])
     w = torch.tensor([1.0]).double()
-    prior = torch.distributions.Normal(torch.zeros(1).double(), deviation)
-    gain = float(prior.log_prob(torch.zeros(1).double()) - prior.log_prob(w))  # of 0 over 1
+    gain = float((w / deviation).square() / 2)  # of 0 over 1 in the prior's log-density
     found = gain / (n * float(l2([w])))
     return Number(
         prompt=(

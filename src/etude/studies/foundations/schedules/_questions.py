@@ -130,10 +130,11 @@ def a_larger_batch_instead(rng: Random) -> Count:
     parts = [0.25, 0.5, 0.75][:times]
     shape = step_decay(steps, parts, 1 / factor)
     found = round(size / shape(steps))
+    part = {2: "half", 4: "quarter", 5: "fifth", 10: "tenth"}[factor]
     often = {1: "once", 2: "twice", 3: "three times"}[times]
     return Count(
         prompt=(
-            f"Training with batches of {size} lowers its rate to a {factor}th {often}. The rate is"
+            f"Training with batches of {size} lowers its rate to a {part} {often}. The rate is"
             " to"
             " stay, and the batch to grow instead, so that the noise near a minimum is the same."
             " How"

@@ -9,7 +9,7 @@ from random import Random
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from etude.networks.mlp import MLP
+from etude.networks.mlp import MLP, Activation
 from etude.questions import (
     Count,
     Number,
@@ -35,7 +35,8 @@ def parameters(inputs: int, hidden: tuple[int, ...], outputs: int) -> int:
 @question
 def size_of_a_network(rng: Random) -> Count:
     """How many parameters a multi-layer perceptron has."""
-    inputs, outputs = rng.choice([2, 3, 5, 10]), rng.choice([1, 2, 3, 10])
+    inputs = rng.choice([2, 3, 5, 10])
+    outputs = rng.choice([1, 2, 3, 10])
     hidden = tuple(rng.choice([8, 16, 20, 32, 64]) for _ in range(rng.choice([2, 3])))
     found = parameters(inputs, hidden, outputs)
     sizes = [inputs, *hidden, outputs]
@@ -84,7 +85,7 @@ def size_of_a_network(rng: Random) -> Count:
 def through_a_hidden_layer(rng: Random) -> Number:
     """The logit of a small network at a point."""
     x = float(rng.choice([-3, -2, -1, 1, 2, 3]))
-    w = [float(rng.choice([-2, -1, 1, 2, 3])) for _ in range(2)]
+    w = [float(rng.choice([-3, -2, 2, 3])) for _ in range(2)]
     b = [float(rng.randint(-3, 3)) for _ in range(2)]
     v = [float(rng.choice([-3, -2, 2, 3, 4])) for _ in range(2)]
     c = float(rng.choice([-1, 1, 2]))
@@ -97,7 +98,7 @@ def through_a_hidden_layer(rng: Random) -> Number:
     if min(z) >= 0 or max(z) <= 0:
         raise Redraw
     units = " and ".join(
-        f"$h_{i} = \\max(0, {written(wi)} x {'+' if bi >= 0 else '−'} {abs(bi):g})$"
+        f"$h_{i} = \\max(0, {written(wi)} x {'+' if bi >= 0 else '-'} {abs(bi):g})$"
         for i, (wi, bi) in enumerate(zip(w, b, strict=True), 1)
     )
     folded = sum(vi * zi for vi, zi in zip(v, z, strict=True)) + c
@@ -105,8 +106,8 @@ def through_a_hidden_layer(rng: Random) -> Number:
     return Number(
         prompt=(
             f"A network has the hidden units {units}, and the logit"
-            f" $z = {written(v[0])} h_1 {'+' if v[1] > 0 else '−'} {abs(v[1]):g} h_2"
-            f" {'+' if c > 0 else '−'} {abs(c):g}$. What is $z$ at $x$ = {written(x)}?"
+            f" $z = {written(v[0])} h_1 {'+' if v[1] > 0 else '-'} {abs(v[1]):g} h_2"
+            f" {'+' if c > 0 else '-'} {abs(c):g}$. What is $z$ at $x$ = {written(x)}?"
         ),
         answer=found,
         wrong=apart(
@@ -193,7 +194,8 @@ def loss_of_a_sure_mistake(rng: Random) -> Number:
 @question
 def gradient_with_a_penalty(rng: Random) -> Number:
     """The gradient of a weight with its penalty."""
-    w, x = float(rng.choice([-3, -2, 2, 4])), float(rng.choice([1, 2, 3]))
+    w = float(rng.choice([-3, -2, 2, 4]))
+    x = float(rng.choice([1, 2, 3]))
     penalty = rng.choice([0.01, 0.1, 0.2, 0.5])
     label = rng.choice([0.0, 1.0])
     weight = torch.tensor([w], dtype=torch.double, requires_grad=True)
@@ -255,8 +257,10 @@ def gradient_with_a_penalty(rng: Random) -> Number:
 @question
 def is_the_boundary_a_line(rng: Random) -> TrueFalse:
     """Which networks can draw a boundary that is no line."""
-    layers, width = rng.choice([0, 1, 2, 3]), rng.choice([4, 16, 64])
-    activation = rng.choice(["identity", "relu", "tanh"])
+    layers = rng.choice([0, 1, 2, 3])
+    width = rng.choice([4, 16, 64])
+    names: list[Activation] = ["identity", "relu", "tanh"]
+    activation = rng.choice(names)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(rng.getrandbits(32))
         net = MLP(2, [width] * layers, 1, activation).double()

@@ -140,7 +140,8 @@ def rows_of_a_fit(rng: Random) -> Count:
 @question
 def fits_of_a_choice(rng: Random) -> Count:
     """How many fits nested cross-validation takes."""
-    outer, inner = rng.choice([3, 5, 10]), rng.choice([3, 4, 5, 10])
+    outer = rng.choice([3, 5, 10])
+    inner = rng.choice([3, 4, 5, 10])
     penalties = rng.choice([5, 8, 10, 20, 41])
     fits = 0
     for _ in range(outer):
@@ -297,7 +298,7 @@ def will_more_data_help(rng: Random) -> TrueFalse:
     noise = rng.choice([0.5, 1.0, 2.0])
     wide = rng.random() < 0.5
     train = noise * (rng.choice([0.2, 0.4]) if wide else rng.choice([2.5, 3.0]))
-    test = noise * (rng.choice([3.0, 4.0]) if wide else rng.choice([2.8, 3.3]))
+    test = train * (rng.choice([8, 10]) if wide else rng.choice([1.05, 1.15]))
     rows = rng.choice([30, 50, 100])
     gap = "The gap is wide: the variance is large, and it falls with more rows."
     level = "The gap is small and both errors are high: the bias is large, and stays."
@@ -336,7 +337,8 @@ def will_more_data_help(rng: Random) -> TrueFalse:
 @question
 def what_may_see_all_rows(rng: Random) -> Several:
     """What has to be done inside of cross-validation."""
-    k, columns = rng.choice([5, 10]), rng.choice([200, 500, 5_000])
+    k = rng.choice([5, 10])
+    columns = rng.choice([200, 500, 5_000])
     best = rng.choice([10, 20])
     outside = {
         f"The {best} columns that correlate most with the labels are chosen from {columns}": (
@@ -380,11 +382,13 @@ def what_may_see_all_rows(rng: Random) -> Several:
 def screening_of_noise(rng: Random) -> Predict:
     """What cross-validation says of columns that are pure noise."""
     found = measured(__file__)
-    outside, inside = found["screening/outside/r2"], found["screening/inside/r2"]
+    outside = found["screening/outside/r2"]
+    inside = found["screening/inside/r2"]
     assert inside < 0 < 0.3 < outside
     return Predict(
         prompt=(
-            "Labels and thousands of columns are drawn independently, so nothing can be predicted."
+            "Labels and 1,000 columns of 50 rows are drawn independently, so nothing can be"
+            " predicted."
             " The"
             " columns that correlate most with the labels are chosen on *all* rows, and only then"
             " is a"
@@ -404,7 +408,8 @@ def screening_of_noise(rng: Random) -> Predict:
             ),
         ),
         why=(
-            f"{outside:.2f} with the choice outside of the folds, {inside:.2f} with the choice"
+            f"{written(outside, 2)} with the choice outside of the folds, {written(inside, 2)}"
+            " with the choice"
             " inside"
             " (means of three seeds)."
         ),

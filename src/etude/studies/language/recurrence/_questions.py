@@ -38,7 +38,8 @@ def _parameters(name: str, inputs: int, hidden: int) -> int:
 def parameters_of_a_cell(rng: Random) -> Count:
     """How many parameters a recurrent layer has."""
     name = rng.choice(["GRU", "LSTM", "LSTM", "plain network"])
-    inputs, hidden = rng.choice([2, 10, 16, 28]), rng.choice([12, 20, 32, 50, 64])
+    inputs = rng.choice([2, 10, 16, 28])
+    hidden = rng.choice([12, 20, 32, 50, 64])
     steps = rng.choice([20, 50, 100])
     found = _parameters(name, inputs, hidden)
     gates = CELLS[name].gates
@@ -159,7 +160,8 @@ def what_a_cell_keeps(rng: Random) -> Number:
 def one_step_of_an_lstm(rng: Random) -> Number:
     """The output of an LSTM's cell after one step."""
     f, i, o = (rng.choice([0.1, 0.2, 0.5, 0.8, 0.9]) for _ in range(3))
-    g, before = rng.choice([-0.8, -0.5, 0.5, 0.9]), rng.choice([-2.0, -1.0, 0.5, 1.0, 2.0])
+    g = rng.choice([-0.8, -0.5, 0.5, 0.9])
+    before = rng.choice([-2.0, -1.0, 0.5, 1.0, 2.0])
 
     def logit(p: float) -> float:
         return math.log(p / (1 - p))

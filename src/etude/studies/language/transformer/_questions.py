@@ -104,7 +104,7 @@ def shape_of_the_weights(rng: Random) -> Shape:
     with torch.no_grad(), record_attention(layer) as weights:
         layer(torch.zeros(1, t, width), torch.zeros(1, s, width))
     _, *found = weights[""].shape
-    answer = ("N", *found)
+    answer: tuple[int | str, ...] = ("N", *found)
     return Shape(
         prompt=(
             f"In cross-attention with {heads} heads and a width of {width}, a decoder has written"
@@ -426,7 +426,8 @@ def changed_line(rng: Random) -> Code:
 def without_positions(rng: Random) -> Predict:
     """What is reversed without positions."""
     found = measured(__file__)
-    blind, whole = found["no_positions/test/exact"], found["test/exact"]
+    blind = found["no_positions/test/exact"]
+    whole = found["test/exact"]
     assert blind < 0.01 < 0.99 < whole
     return Predict(
         prompt=(

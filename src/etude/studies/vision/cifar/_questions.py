@@ -73,7 +73,8 @@ def a_whitened_patch(rng: Random) -> Number:
 @question
 def slow_weights(rng: Random) -> Number:
     """Where the slow weights of lookahead are."""
-    start, decay = float(rng.choice([0, 1, 2, 4])), rng.choice([0.2, 0.5, 0.8])
+    start = float(rng.choice([0, 1, 2, 4]))
+    decay = rng.choice([0.2, 0.5, 0.8])
     fast = [float(each) for each in rng.sample([3, 5, 6, 8, 10], 2)]
     net = nn.Linear(1, 1, bias=False)
     nn.init.constant_(net.weight, start)
@@ -136,7 +137,8 @@ def slow_weights(rng: Random) -> Number:
 def nesterovs_gain(rng: Random) -> Number:
     """How long Nesterov's steps become on an even slope."""
     mu = rng.choice([0.5, 0.6, 0.8, 0.85, 0.9])
-    rate, g = rng.choice([0.01, 0.1]), float(rng.choice([1, 2, 5]))
+    rate = rng.choice([0.01, 0.1])
+    g = float(rng.choice([1, 2, 5]))
     w = torch.zeros(1, dtype=torch.double, requires_grad=True)
     rule = Nesterov([w], lr=rate, momentum=mu)
     rule.state[w]["v"] = torch.full((1,), g / (1 - mu)).double()  # where the velocity comes to
@@ -235,7 +237,8 @@ def _group(inputs: int, outputs: int) -> tuple[int, int]:
 @question
 def what_a_group_learns(rng: Random) -> Count:
     """How many numbers a group of layers learns."""
-    inputs, outputs = rng.choice([16, 24, 32, 48, 60, 64]), rng.choice([40, 72, 80, 96, 128])
+    inputs = rng.choice([16, 24, 32, 48, 60, 64])
+    outputs = rng.choice([40, 72, 80, 96, 128])
     found, weights = _group(inputs, outputs)
     return Count(
         prompt=(

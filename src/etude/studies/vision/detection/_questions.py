@@ -28,7 +28,8 @@ def drawn(rng: Random) -> Box:
 def overlap_of_two_boxes(rng: Random) -> Number:
     """The intersection over union of two boxes."""
     a, b = drawn(rng), drawn(rng)
-    one, other = torch.tensor([a]).double(), torch.tensor([b]).double()
+    one = torch.tensor([a]).double()
+    other = torch.tensor([b]).double()
     found = float(iou(one, other)[0, 0])
     both = float(intersection(one, other)[0])
     first, second = float(area(one)[0]), float(area(other)[0])
@@ -189,7 +190,8 @@ def precision_of(objects: int, right: tuple[bool, ...]) -> float:
     far = torch.tensor([0.0, 500, 10, 510]).double()
     boxes = torch.stack([next(hits) if each else far for each in right])[None]
     scores = torch.linspace(0.9, 0.2, len(right))[None]
-    labels, true = torch.zeros(1, len(right)).long(), torch.zeros(1, objects).long()
+    labels = torch.zeros(1, len(right)).long()
+    true = torch.zeros(1, objects).long()
     return average_precision(boxes, scores, labels, places[None], true, 1, (0.5,)).mean
 
 
@@ -249,10 +251,13 @@ def average_precision_of_a_list(rng: Random) -> Number:
 @question
 def a_box_by_its_anchor(rng: Random) -> Number:
     """One offset of a box from its anchor."""
-    width, height = rng.choice([8, 16, 20, 32]), rng.choice([8, 10, 16, 40])
+    width = rng.choice([8, 16, 20, 32])
+    height = rng.choice([8, 10, 16, 40])
     x, y = rng.randint(20, 60), rng.randint(20, 60)
-    dx, dy = rng.choice([-6, -4, -2, 2, 4, 6]), rng.choice([-6, -4, -2, 2, 4, 6])
-    w, h = round(width * rng.choice([0.5, 1.25, 1.5, 2])), round(height * rng.choice([0.5, 1.5, 2]))
+    dx = rng.choice([-6, -4, -2, 2, 4, 6])
+    dy = rng.choice([-6, -4, -2, 2, 4, 6])
+    w = round(width * rng.choice([0.5, 1.25, 1.5, 2]))
+    h = round(height * rng.choice([0.5, 1.5, 2]))
     anchor = torch.tensor([x - width / 2, y - height / 2, x + width / 2, y + height / 2]).double()
     box = torch.tensor([x + dx - w / 2, y + dy - h / 2, x + dx + w / 2, y + dy + h / 2]).double()
     offsets = [float(each) for each in encode(box, anchor)]

@@ -28,13 +28,15 @@ from etude.questions import (
 def side_after(side: int, kernel: int, stride: int, padding: int) -> int:
     """Pixels of a side of a convolution's output."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        return nn.Conv2d(1, 1, kernel, stride, padding)(torch.zeros(1, 1, side, side)).shape[2]
+        layer = nn.Conv2d(1, 1, kernel, stride, padding)
+        return int(layer(torch.zeros(1, 1, side, side)).shape[2])
 
 
 @question
 def shape_of_the_maps(rng: Random) -> Shape:
     """The shape that a convolution gives."""
-    channels, filters = rng.choice([1, 3, 8, 16]), rng.choice([4, 12, 24, 32])
+    channels = rng.choice([1, 3, 8, 16])
+    filters = rng.choice([4, 12, 24, 32])
     side = rng.choice([8, 15, 28, 32, 33, 64])
     kernel, stride = rng.choice([3, 5]), rng.choice([1, 2, 3])
     padding = rng.choice([0, kernel // 2])
@@ -95,7 +97,8 @@ def shape_of_the_maps(rng: Random) -> Shape:
 @question
 def parameters_of_a_convolution(rng: Random) -> Count:
     """How many parameters a convolution has."""
-    channels, filters = rng.choice([3, 8, 16, 24, 32]), rng.choice([12, 20, 48, 64, 96])
+    channels = rng.choice([3, 8, 16, 24, 32])
+    filters = rng.choice([12, 20, 48, 64, 96])
     kernel = rng.choice([3, 5, 7])
     side = rng.choice([8, 14, 28, 32])
     bias = rng.random() < 0.5

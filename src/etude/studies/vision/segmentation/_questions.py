@@ -34,9 +34,8 @@ def field(chain: Chain) -> int:
     y = x
     for kernel, stride in chain:
         y = nn.functional.conv1d(y, torch.ones(1, 1, kernel), stride=stride)
-    y[0, 0, y.shape[2] // 2].backward()
-    assert x.grad is not None
-    return int(x.grad.ne(0).sum())
+    (gradient,) = torch.autograd.grad(y[0, 0, y.shape[2] // 2], x)
+    return int(gradient.ne(0).sum())
 
 
 def told(kernel: int, stride: int) -> str:
@@ -131,7 +130,8 @@ def overlap(both: int, predicted: int, true: int, pixels: int) -> dict[str, floa
 @question
 def overlap_of_sets(rng: Random) -> Number:
     """IoU or Dice of a predicted class."""
-    true, extra = rng.choice([20, 40, 50, 80]), rng.choice([10, 20, 30])
+    true = rng.choice([20, 40, 50, 80])
+    extra = rng.choice([10, 20, 30])
     both = rng.choice([10, 15, 18])
     predicted = both + extra
     pixels = 256
@@ -242,13 +242,14 @@ def side_after(side: int, kernel: int, stride: int, padding: int) -> int:
     """Pixels of a side of a transposed convolution's output."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         layer = nn.ConvTranspose2d(1, 1, kernel, stride, padding)
-        return layer(torch.zeros(1, 1, side, side)).shape[2]
+        return int(layer(torch.zeros(1, 1, side, side)).shape[2])
 
 
 @question
 def shape_of_an_enlarged_map(rng: Random) -> Shape:
     """The shape that a transposed convolution gives."""
-    channels, filters = rng.choice([8, 16, 32]), rng.choice([4, 5, 12])
+    channels = rng.choice([8, 16, 32])
+    filters = rng.choice([4, 5, 12])
     side = rng.choice([4, 5, 7, 8, 16])
     kernel, stride, padding = rng.choice([(2, 2, 0), (4, 2, 1), (3, 2, 1), (3, 2, 0), (4, 4, 0)])
     found = side_after(side, kernel, stride, padding)
@@ -373,7 +374,9 @@ def _scores(width: int, classes: int, levels: int) -> int:
 @question
 def parameters_of_the_classifiers(rng: Random) -> Count:
     """How many parameters the classifiers of an FCN have."""
-    width, classes, levels = rng.choice([8, 12, 16, 24]), rng.choice([4, 5, 8]), rng.choice([3, 4])
+    width = rng.choice([8, 12, 16, 24])
+    classes = rng.choice([4, 5, 8])
+    levels = rng.choice([3, 4])
     found = _scores(width, classes, levels)
     widths = [width * 2**level for level in range(levels)]
     return Count(
