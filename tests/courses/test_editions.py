@@ -127,7 +127,10 @@ def test_decisions_are_written_into_the_course(tmp_path: Path) -> None:
         ("[decisions]\nhomework = { H1 = -10, H2 = 20, H3 = 20 }", "expected one from 0 to 100"),
         ("[decisions]\nhomework = { H1 = nan, H2 = 10, H3 = 20 }", "expected a number up to"),
         ("[decisions]\nhomework = { H1 = 1e-300, H2 = 10, H3 = 20 }", "homework.H1 is 1e-300"),
-        (f"[decisions]\nhomework = {{ H1 = 0x{'f' * 9000}, H2 = 1, H3 = 2 }}", "thousands of digits"),
+        (
+            f"[decisions]\nhomework = {{ H1 = 0x{'f' * 9000}, H2 = 1, H3 = 2 }}",
+            "thousands of digits",
+        ),
         (f"[decisions]\nlate-day = 0x{'f' * 9000}", "thousands of digits"),
         (f"{LATE}'percent'\nper_day = -5\ndays = 10", "per_day of a late rule is -5"),
         (f"{LATE}'percent'\nper_day = nan\ndays = 10", "per_day of a late rule is NaN"),

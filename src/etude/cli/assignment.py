@@ -149,6 +149,8 @@ def check(options: argparse.Namespace) -> int:
 
     path = Path(options.name)
     name = path.name
+    if not path.exists():
+        raise UserError(f"{path} can't be read: there is no such file")
     try:
         chosen = pack(options.of or path.resolve().stem)
     except UserError as error:

@@ -20,7 +20,8 @@ from etude.questions import (
     written,
 )
 
-from ._losses import advantages, clipped_objective
+from ._losses import advantages
+from .ppo import clipped_objective
 
 
 def estimated(
