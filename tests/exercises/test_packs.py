@@ -26,6 +26,7 @@ from etude.exercises.checks import (
     without_loops,
 )
 from etude.exercises.gate import NOT_ATTEMPTED, code_of, gate, outcomes
+from etude.exercises.graft import graft, read
 from etude.exercises.packs import Experiment, Pack, names, pack
 from etude.exercises.sandbox import Tier
 from etude.exercises.tiers import Choice
@@ -40,6 +41,14 @@ def test_a_pack_passes_the_gate(name: str) -> None:
     report = gate(pack(name))
     assert report.troubles == []
     assert report.mutants >= 5 * len(pack(name).regions)
+
+
+@each_pack
+def test_a_reference_can_be_handed_in(name: str) -> None:
+    chosen = pack(name)
+    found = graft(read("a.py", chosen.source.encode()), chosen.starter, chosen.regions)
+    assert (found.missing, found.other) == ({}, {})
+    assert "NotImplementedError" not in found.text
 
 
 def test_every_pack_is_part_of_a_course_and_every_part_is_a_pack() -> None:
@@ -184,7 +193,7 @@ def test_two_wrong_functions_may_not_agree_with_each_other() -> None:
     )
     found = gates.passed_by_shams(Small("small", code="import numpy as np\n" + PAIR, asked=asked))
     assert [*found] == [
-        "'sine/of any angle' passes where Angle.sine.inner returns ones of the right shape",
+        "'sine/of any angle' passes where Angle.sine returns ones of the right shape",
         "'half/there and back' passes where each function returns argument 1",
         "'sine/of any angle' passes where each function returns ones of the right shape",
     ]

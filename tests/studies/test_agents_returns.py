@@ -14,12 +14,12 @@ from etude.studies.agents.policygradient._diagnostics import (
 )
 from etude.studies.agents.policygradient._losses import (
     advantages,
-    clipped_objective,
     entropy,
     log_probability,
     value_loss,
 )
 from etude.studies.agents.policygradient._noise import scatter
+from etude.studies.agents.policygradient.ppo import clipped_objective
 
 
 def drawn(T: int = 40, n: int = 5):

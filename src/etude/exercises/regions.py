@@ -38,7 +38,7 @@ class Region:
         id: its name within the file.
         points: what it is worth.
         text: what is to be done.
-        function: in which it stands, ``Adam.step`` of a method.
+        function: in which it stands, ``Adam.step`` of a method; the outermost of several.
         first: the line of its first comment, counted from 1.
         last: the line of its last one.
         indent: the columns before them.
@@ -138,8 +138,8 @@ def _stop(statement: ast.stmt) -> int:
 
 
 def _blocks(tree: ast.Module) -> Iterator[tuple[str, Sequence[ast.stmt]]]:
-    """Each block of statements, with the qualified name of the function in which it stands; ``""``
-    outside of functions.
+    """Each block of statements, with the qualified name of the outermost function in which it
+    stands; ``""`` outside of functions.
     """
 
     def visit(
@@ -147,9 +147,10 @@ def _blocks(tree: ast.Module) -> Iterator[tuple[str, Sequence[ast.stmt]]]:
     ) -> Iterator[tuple[str, Sequence[ast.stmt]]]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield from visit(child, (*path, child.name), ".".join((*path, child.name)))
+                own = within or ".".join((*path, child.name))
+                yield from visit(child, (*path, child.name), own)
             elif isinstance(child, ast.ClassDef):
-                yield from visit(child, (*path, child.name), "")
+                yield from visit(child, (*path, child.name), within)
             else:
                 yield from visit(child, path, within)
         for part in ("body", "orelse", "finalbody"):

@@ -118,13 +118,6 @@ def parameters(code: Local, regions: Sequence[Region]) -> int:
 
 
 def _place(module: ModuleType, region: Region) -> tuple[Any, str]:
-    """The module or class in which the function of a task stands, and its name there; the outer
-    one, where it stands in another function.
-    """
-    owner: Any = module
+    """The module or class in which the function of a task stands, and its name there."""
     *path, last = region.function.split(".")
-    for name in path:
-        if not inspect.isclass(getattr(owner, name)):
-            return owner, name
-        owner = getattr(owner, name)
-    return owner, last
+    return functools.reduce(getattr, path, module), last
