@@ -162,7 +162,7 @@ def discount_of_several_steps(rng: Random) -> Number:
         ),
         why=(
             f"The rewards give {written(gathered)}"
-            + (", and nothing follows." if ends else f", and $\\gamma^{n}$ · {value:g} is added:")
+            + (", and nothing follows:" if ends else f", and $\\gamma^{n}$ · {value:g} is added:")
             + f" {written(found)}."
         ),
         see="Over $n$ steps",

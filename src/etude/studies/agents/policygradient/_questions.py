@@ -163,7 +163,7 @@ def objective_of_ppo(rng: Random) -> Number:
     zero = torch.zeros(1).double()
     found = float(clipped_objective(log, zero, torch.tensor([advantage]).double(), eps))
     clip = min(max(ratio, 1 - eps), 1 + eps)
-    bound = found != ratio * advantage
+    bound = abs(found - ratio * advantage) > 1e-9
     return Number(
         prompt=(
             f"PPO has $\\epsilon$ = {eps:g}. An action with the advantage {written(advantage)} has"
