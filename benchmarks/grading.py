@@ -4,14 +4,16 @@
 
 Submissions are right, wrong in one function, wrong in all, and the starter, in turn, each a text of
 its own. ``etude grade`` grades them in a process of its own; its memory is looked at meanwhile: of
-each worker, with its sandbox, the proportional set size. Beside it stands how slow the machine is:
-how long a loop takes, and how often 0.9 s, its time on a laptop.
+each worker, with its sandbox, the proportional set size. Beside it stands how slow the processor
+is: the processor's time that a loop takes, and how often 0.9 s, its time on a laptop. Where other
+programs are at work, the clock says little and the processor's time says more.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -39,7 +41,7 @@ def main() -> None:
         hand_in(chosen, place / "handed", options.submissions)
         words = ["grade", "handed", "--assignment", chosen.name, "--json"]
         words += ["--workers", str(options.workers)]
-        since = time.monotonic()
+        since, used = time.monotonic(), processor_time()
         with (place / "said.json").open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "etude", *words],
@@ -48,28 +50,26 @@ def main() -> None:
                 stderr=subprocess.DEVNULL,
             )
             first, workers, torch = watched(process)
-        seconds = time.monotonic() - since
+        seconds, used = time.monotonic() - since, processor_time() - used
         found = json.loads((place / "said.json").read_bytes())
         records = read_index(place / "handed-graded")[1]
     scores = [each["points"]["earned"] for each in found["submissions"]]
     slow = (before + slowness()) / 2
-    each_took = [sum(result.seconds for result in record.results) for record in records]
+    took = [sum(result.seconds for result in record.results) for record in records]
+    count, of_each = len(records), used / len(records)
     print(
-        f"{chosen.name}: {len(chosen.regions)} functions, {len(chosen.checks)} checks;"
-        f" {len(records)} submissions, {options.workers} workers, tier {found['tier']},"
-        f" scores {min(scores)} to {max(scores)} of {chosen.points}"
+        f"{chosen.name}: {len(chosen.regions)} functions, {len(chosen.checks)} checks; {count}"
+        f" submissions, {options.workers} workers, tier {found['tier']}, scores {min(scores)} to"
+        f" {max(scores)} of {chosen.points}"
     )
-    print(f"this machine is {slow:.1f} times as slow as a laptop")
+    print(f"this processor is {slow:.1f} times as slow as a laptop's")
     print(
-        f"all of it: {seconds:.0f} s; on a laptop {seconds / slow:.0f} s;"
-        f" {seconds / len(records):.2f} s a submission, on a laptop"
-        f" {seconds / len(records) / slow:.2f} s"
+        f"by the clock: {seconds:.0f} s; a submission, beside others, median"
+        f" {statistics.median(took):.1f} s, longest {max(took):.1f} s"
     )
-    middle = statistics.median(each_took)
     print(
-        f"one submission beside {options.workers - 1} others: median {middle:.1f} s, longest"
-        f" {max(each_took):.1f} s; on a laptop {middle / slow:.1f} and"
-        f" {max(each_took) / slow:.1f} s"
+        f"of the processor: {used:.0f} s, {of_each:.2f} s a submission; on a laptop"
+        f" {of_each / slow:.2f} s a submission, {used / slow / 2:.0f} s on two cores"
     )
     print(
         f"memory: first process {first / 1e6:.0f} MB, a worker with its sandbox at most"
@@ -126,11 +126,17 @@ def size(number: int) -> tuple[int, bool]:
     return pss * 1024, "libtorch" in maps
 
 
+def processor_time() -> float:
+    """Seconds of a processor that ended children, and theirs, have used."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
+
+
 def slowness() -> float:
-    """How many times as long as on a laptop a loop takes."""
-    since = time.monotonic()
+    """How many times as long as on a laptop a loop keeps the processor."""
+    before = processor_time()
     subprocess.run([sys.executable, "-c", LOOP], check=True)
-    return (time.monotonic() - since) / LAPTOP
+    return (processor_time() - before) / LAPTOP
 
 
 if __name__ == "__main__":

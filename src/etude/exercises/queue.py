@@ -354,11 +354,13 @@ def _grade_apart(work: Work, hand_in: HandIn, content: Content, says: Connection
         sys.modules["torch"].set_num_threads(1)
     try:
         graded = work.graded(hand_in, content)
-        files.write(work.path(graded.student, graded.basis), graded.encoded())
-    except OSError as error:
-        says.send_bytes(f"the record can't be written: {error.strerror or error}".encode())
+        try:
+            files.write(work.path(graded.student, graded.basis), graded.encoded())
+        except OSError as error:
+            raise UserError(f"the record can't be written: {error.strerror or error}") from None
     except Exception as error:
-        says.send_bytes(f"{type(error).__name__}: {error}".encode(errors="replace")[:2_000])
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        says.send_bytes(f"{kind}{error}"[:2_000].encode(errors="replace"))
 
 
 # -- the folder of records ------------------------------------------------------------------------
