@@ -117,3 +117,21 @@ def test_comments_that_are_no_task(before: str, after: str, sentence: str) -> No
 def test_a_task_is_made_of_statements_of_a_function(source: str) -> None:
     with pytest.raises(UserError, match="whole statements of one function"):
         regions_of(source)
+
+
+def test_a_task_may_hold_a_function_of_its_own() -> None:
+    source = (
+        "def outer(x):\n"
+        "    # task outer, 1 point: Write it.\n"
+        "    def inner(y):\n"
+        "        return 2 * y\n\n"
+        "    return inner(x)\n"
+        "    # end of task\n\n\n"
+        "def other(x):\n"
+        "    def within(y):\n"
+        "        # task within, 1 point: Write it.\n"
+        "        return y\n"
+        "        # end of task\n\n"
+        "    return within(x)\n"
+    )
+    assert [each.function for each in regions_of(source)] == ["outer", "other.within"]

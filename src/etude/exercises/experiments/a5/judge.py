@@ -11,7 +11,7 @@ from etude.exercises.checks import Value, array_of, require, shape_of
 from etude.exercises.sandbox import Limits
 from etude.exercises.work import Work, condition
 
-PACKAGES = ("torch", "numpy", "scikit-learn")
+PACKAGES = ("torch", "numpy")
 LIMITS = {
     "quick": Limits(wall=300.0, cpu=300, memory=4 << 30),
     "full": Limits(wall=1_800.0, cpu=1_200, memory=6 << 30),
