@@ -242,6 +242,16 @@ def test_data_of_one_student_are_anothers_not() -> None:
     assert drawn[0] != drawn[1]
 
 
+def test_a_fit_of_a_noisy_sine_may_begin_at_zero() -> None:
+    """With −y as other targets, w and b would be turned, and μ and σ the same bit for bit."""
+    chosen = experiment("a1")
+    begun = chosen.solution.replace("0.1 * torch.randn(bases)", "torch.zeros(bases)")
+    assert begun != chosen.solution
+    found = judged(chosen, begun, {}, "quick", {})
+    (learned,) = [why for name, why in found.items() if "are all learned" in name]
+    assert learned is None
+
+
 # -- what is handed in beside the code -------------------------------------------------------------
 
 
@@ -249,13 +259,21 @@ def test_a_folder_becomes_what_is_handed_in(tmp_path: Path) -> None:
     for name in ("a1.py", "fit.svg", ".hidden.svg", "data.bin", "a1.md"):
         (tmp_path / name).write_text("x")
     (tmp_path / "more").mkdir()
-    assert set(files_of("s.zip", archive_of(tmp_path))) == {"a1.py", "fit.svg", "a1.md"}
-    assert set(files_of("s.zip", archive_of(tmp_path / "a1.py"))) == {"a1.py", "fit.svg", "a1.md"}
+    assert set(files_of("s.zip", archive_of(tmp_path, "a1"))) == {"a1.py", "fit.svg", "a1.md"}
+    assert set(files_of("s.zip", archive_of(tmp_path / "a1.py", "a1"))) == {
+        "a1.py",
+        "fit.svg",
+        "a1.md",
+    }
+    (tmp_path / "regression.py").write_text("y")
+    assert set(files_of("s.zip", archive_of(tmp_path, "a1"))) == {"a1.py", "fit.svg", "a1.md"}
+    with pytest.raises(Invalid, match=r"2 files might be meant .*; expected a2\.py"):
+        archive_of(tmp_path, "a2")
     (tmp_path / "link.svg").symlink_to(tmp_path / "data.bin")
     with pytest.raises(Invalid):
-        archive_of(tmp_path)
+        archive_of(tmp_path, "a1")
     with pytest.raises(Invalid):
-        archive_of(tmp_path / "nothing.py")
+        archive_of(tmp_path / "nothing.py", "a1")
 
 
 def test_what_an_archive_may_hold() -> None:

@@ -275,3 +275,23 @@ def test_two_students_have_no_file_in_common(one: str, two: str) -> None:
 
 def test_the_limits_hold_each_other() -> None:
     assert handed.LONGEST_ID + len(".0123456789abcdef.json") < 255
+
+
+def test_what_lies_beside_the_code_goes_with_it_where_it_is_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "s1"
+    (folder / "plots").mkdir(parents=True)
+    (folder / "a1.py").write_text("x = 1\n")
+    for name in ("plots/fit.svg", "model.h5", ".hidden.svg", "other.bin"):
+        (folder / name).write_bytes(name.encode())
+    archive = tmp_path / "s2.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(folder / "a1.py", "work/a1.py")
+        file.write(folder / "plots" / "fit.svg", "work/fit.svg")
+        file.write(folder / "other.bin", "work/other.bin")
+    one, other = HandIn("s1", (folder,)), HandIn("s2", (archive,))
+    found = read_hand_in(one, parts=True)
+    assert found.parts == {"fit.svg": b"plots/fit.svg", "model.h5": b"model.h5"}
+    assert list(found.files) == ["s1/a1.py"]  # type: ignore[arg-type]
+    assert read_hand_in(other, parts=True).parts == {"fit.svg": b"plots/fit.svg"}
+    assert read_hand_in(one).parts == {}
+    assert read_hand_in(one).digest != found.digest

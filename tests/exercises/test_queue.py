@@ -132,6 +132,21 @@ def test_a_second_call_grades_only_what_is_new(bench: Bench) -> None:
     assert bench.records() == {**dict.fromkeys(STUDENTS, 1), "s3": 2, "s9": 1}
 
 
+def test_plots_are_graded_with_the_code_that_they_belong_to(bench: Bench) -> None:
+    given: dict[str, object] = {}
+    bench.monkeypatch.setattr(
+        queue, "grade", lambda *_, **of: given.update(of) or result_of("s0", Verdict.PASS)
+    )
+    (bench.handed / "s0.svg").write_bytes(b"<svg/>")
+    work = replace(bench.work, exercises=(replace(EXERCISE, scale="quick"),))
+    assert work.parts
+    assert not bench.work.parts
+    both = next(each for each in bench.hand_ins if each.student == "s0")
+    assert both.names == ["s0.py", "s0.svg"]
+    work.graded(both, queue.read_hand_in(both, parts=work.parts))
+    assert given["files"] == {"s0.svg": b"<svg/>"}
+
+
 @pytest.mark.parametrize(
     "change",
     [

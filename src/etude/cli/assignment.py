@@ -158,15 +158,19 @@ def check(options: argparse.Namespace) -> int:
     whole = isinstance(chosen, Experiment)
     try:
         if whole and path.suffix.lower() != ".zip":
-            name, content = "handed.zip", archive_of(path)
+            name, content = "handed.zip", archive_of(path, chosen.name)
         else:
             content = content_of(path)
     except Invalid as error:
         raise UserError(f"{path}: {error}") from None
+    if isinstance(chosen, Experiment):
+        exercise = chosen.exercise(options.scale or chosen.home)
+        most = exercise.limits.wall / 60
+        echo(f"Your code trains and is asked; a task may take {most:g} minutes.", error=True)
+    else:
+        exercise = chosen.exercise()
     result = grade(
-        chosen.exercise(options.scale or chosen.home)
-        if isinstance(chosen, Experiment)
-        else chosen.exercise(),
+        exercise,
         name,
         content,
         key=os.urandom(16),  # other numbers each time

@@ -31,6 +31,7 @@ from etude.exercises.graft import (
     is_code,
     unpacked,
 )
+from etude.exercises.work import LARGEST_PART, PARTS, files_of, is_part
 
 MOST_STUDENTS = 10_000
 DEEPEST = 8  # folders within a student's folder
@@ -38,7 +39,7 @@ LONGEST_ID = 200
 SHORTEST = 4  # signs of an id that is looked for within a name: _1 may be the number of a task
 LAST_SECOND = 253_402_300_799.0  # of the year 9999
 SYSTEM = ("thumbs.db", "desktop.ini")  # what a system leaves in folders
-KINDS = (".py", ".ipynb", ".zip")
+KINDS = (".py", ".ipynb", ".zip", *PARTS)
 
 # How programs name what students have handed in to them.
 MOODLE = re.compile(r"(?P<person>.+)_(?P<number>\d+)_assignsubmission_[a-z]+_?(?P<own>.*)", re.I)
@@ -89,11 +90,20 @@ class Content:
                 if name.lower().endswith(".zip"):
                     inside = unpacked(content)
                     files |= {f"{name}/{inner}": each for inner, each in inside.items()}
-                else:
+                elif is_code(name):
                     files[name] = content
         except Invalid as error:
             return error
         return files or Invalid("there is nothing to grade; expected a .py, .ipynb or .zip")
+
+    @property
+    def parts(self) -> dict[str, bytes]:
+        """What lies beside the code, also in archives, by names without folders."""
+        found: dict[str, bytes] = {}
+        for name, content in ({} if isinstance(self.raw, Invalid) else self.raw).items():
+            inside = files_of(name, content) if name.lower().endswith(".zip") else {name: content}
+            found |= {PurePosixPath(each).name: inside[each] for each in inside if is_part(each)}
+        return found
 
 
 def file_name(student: str) -> str:
@@ -233,13 +243,18 @@ def _squeezed(text: str) -> str:
 # -- reading --------------------------------------------------------------------------------------
 
 
-def read_hand_in(hand_in: HandIn) -> Content:
-    """Read what a student has handed in. Where it can't be graded, the content says why."""
+def read_hand_in(hand_in: HandIn, *, parts: bool = False) -> Content:
+    """Read what a student has handed in. Where it can't be graded, the content says why.
+
+    Args:
+        hand_in: the submission.
+        parts: whether plots, models and texts beside the code belong to it.
+    """
     raw: dict[str, bytes] = {}
     changed: list[float] = []
     try:
-        for name, path in _plain_files(hand_in.paths):
-            raw[name] = content_of(path)
+        for name, path in _plain_files(hand_in.paths, parts=parts):
+            raw[name] = content_of(path, LARGEST_PART if is_part(name) else None)
             changed.append(_modified(path))
             if len(raw) > MOST_CODE or sum(map(len, raw.values())) > LARGEST_ARCHIVE:
                 raise Invalid(
@@ -252,8 +267,9 @@ def read_hand_in(hand_in: HandIn) -> Content:
     return Content(raw, _digest(raw), _latest(changed or map(_modified, hand_in.paths)))
 
 
-def _plain_files(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
-    """The files that may be graded, and archives, with their names from the given paths on.
+def _plain_files(paths: Iterable[Path], *, parts: bool) -> Iterator[tuple[str, Path]]:
+    """The files that may be graded, and archives, with their names from the given paths on; with
+    ``parts`` what may lie beside code, too.
 
     Raises:
         Invalid: there is a link, or what is neither file nor folder; there is too much.
@@ -276,7 +292,7 @@ def _plain_files(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
             waiting += [(f"{name}/{each}", path / each, depth + 1) for each in reversed(inside)]
         elif not stat.S_ISREG(mode):
             raise Invalid(f"{said} is neither a file nor a folder")
-        elif is_code(name) or name.lower().endswith(".zip"):
+        elif is_code(name) or name.lower().endswith(".zip") or (parts and is_part(name)):
             yield name, path
 
 

@@ -169,7 +169,7 @@ class Work:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that judges."""
-        parts = [(e.id, e.starter, e.digest, e.packages) for e in self.exercises]
+        parts = [(e.id, e.starter, e.digest, e.packages, e.scale) for e in self.exercises]
         fingerprint = hmac.new(self.key, b"which key it is", hashlib.sha256).hexdigest()
         whole = [VERSION, self.assignment, parts, self.tier.tier.value, fingerprint]
         return hashlib.sha256(msgspec.json.encode(whole)).hexdigest()
@@ -196,13 +196,24 @@ class Work:
             return "", content.files
         return for_exercise(content.files, exercise.id, only=len(self.exercises) == 1)
 
+    @property
+    def parts(self) -> bool:
+        """Whether what lies beside the code belongs to a submission."""
+        return any(each.scale for each in self.exercises)
+
     def graded(self, hand_in: HandIn, content: Content) -> Graded:
         """Grade a submission."""
         results = []
         for exercise in self.exercises:
             name, found = self.file(content, exercise)
             result = grade(
-                exercise, name, found, key=self.key, student=hand_in.student, tier=self.tier
+                exercise,
+                name,
+                found,
+                key=self.key,
+                student=hand_in.student,
+                tier=self.tier,
+                files=content.parts,
             )
             results.append(result)
         return Graded(
@@ -290,7 +301,7 @@ def grade_all(
         while waiting or running:
             while waiting and len(running) < workers:
                 hand_in = waiting.popleft()
-                content = read_hand_in(hand_in)
+                content = read_hand_in(hand_in, parts=work.parts)
                 basis = work.basis(hand_in, content)
                 kept = None if again else work.record(hand_in.student, basis)
                 if kept is not None and kept.scored:

@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from etude.exercises.checks import Check, Code, Failure, Value
-from etude.exercises.graft import Invalid, content_of
+from etude.exercises.graft import CLUTTER, Invalid, content_of, is_code
 from etude.exercises.syntax import Text
 
 T = TypeVar("T")
@@ -169,18 +169,27 @@ def files_of(name: str, content: bytes) -> dict[str, bytes]:
     return found
 
 
-def archive_of(path: Path) -> bytes:
+def archive_of(path: Path, name: str) -> bytes:
     """A folder, or a file with the plots that lie beside it, as the archive that is handed in.
+
+    Args:
+        path: of the folder or file.
+        name: of the assignment; of several files with code in the folder the one that is called so
+            is handed in.
 
     Raises:
         Invalid: there is nothing, too much, or what is no plain file.
     """
+    code = [path]
     if path.is_dir():
-        found = [each for each in sorted(path.iterdir()) if _handed_in(each)]
-    else:
-        code = [".py", ".ipynb"]
-        beside = sorted(path.parent.iterdir()) if path.is_file() else []
-        found = [path, *(e for e in beside if _handed_in(e) and e.suffix.lower() not in code)]
+        code = [each for each in sorted(path.iterdir()) if is_code(each.name)]
+        code = [each for each in code if each.stem.lower() == name] or code
+        if len(code) > 1:
+            names = ", ".join(each.name for each in code[:5])
+            raise Invalid(f"{len(code)} files might be meant ({names}); expected {name}.py")
+    beside = path if path.is_dir() else path.parent
+    there = sorted(beside.iterdir()) if beside.is_dir() else []
+    found = code + [each for each in there if is_part(each.name) and not each.is_dir()]
     if len(found) > MOST_PARTS:
         raise Invalid(f"the folder holds {len(found)} files; expected at most {MOST_PARTS}")
     file = io.BytesIO()
@@ -190,9 +199,10 @@ def archive_of(path: Path) -> bytes:
     return file.getvalue()
 
 
-PARTS = (".py", ".ipynb", ".svg", ".md", ".txt", ".h5", ".hdf5", ".npz", ".json")
+PARTS = (".svg", ".md", ".txt", ".h5", ".hdf5", ".npz", ".json")
 
 
-def _handed_in(path: Path) -> bool:
-    """Whether a file of a folder is of a kind that assignments ask for."""
-    return path.suffix.lower() in PARTS and not path.name.startswith(".") and not path.is_dir()
+def is_part(name: str) -> bool:
+    """Whether a file's path says that it is what assignments ask for beside the code."""
+    hidden = any(each.startswith(".") or each in CLUTTER for each in PurePosixPath(name).parts)
+    return name.lower().endswith(PARTS) and not hidden

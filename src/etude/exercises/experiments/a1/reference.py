@@ -12,7 +12,8 @@ from torch import Tensor
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The data: x, and y = sin(2πx) with noise; each (N,)."""
-    # task data, 2 points: Draw N = 50 points, x evenly from 0 to 1, and noise of σ = 0.1.
+    # task data, 2 points: Draw N = 50 points, x uniformly at random from 0 to 1, and
+    #   noise of σ = 0.1.
     rng = np.random.default_rng(seed)
     x = rng.uniform(0, 1, 50)
     return x, np.sin(2 * np.pi * x) + 0.1 * rng.normal(size=50)
