@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -25,6 +26,7 @@ from pathlib import Path
 from etude.exercises.packs import Pack, pack
 from etude.exercises.queue import read_index
 
+TICKS = os.sysconf("SC_CLK_TCK")  # in which Linux counts a second of a processor
 LOOP, LAPTOP = "for i in range(3*10**7): pass", 0.9  # seconds that it takes on a laptop
 
 
@@ -49,8 +51,8 @@ def main() -> None:
                 stdout=out,
                 stderr=subprocess.DEVNULL,
             )
-            first, workers, torch = watched(process)
-        seconds, used = time.monotonic() - since, processor_time() - used
+            first, workers, sandboxes, torch = watched(process)
+        seconds, used = time.monotonic() - since, processor_time() - used + sandboxes
         found = json.loads((place / "said.json").read_bytes())
         records = read_index(place / "handed-graded")[1]
     scores = [each["points"]["earned"] for each in found["submissions"]]
@@ -88,19 +90,24 @@ def hand_in(chosen: Pack, folder: Path, count: int) -> None:
         (folder / f"s{number:04}.py").write_text(text, encoding="utf-8")
 
 
-def watched(process: subprocess.Popen[bytes]) -> tuple[int, int, bool]:
+def watched(process: subprocess.Popen[bytes]) -> tuple[int, int, float, bool]:
     """The most memory, in bytes, of the first process and of a worker with all that it has started;
-    and whether any of them has loaded PyTorch.
+    seconds of a processor that sandboxes have used, which are killed in the end and so are missing
+    in what their parents are told; and whether any process has loaded PyTorch.
     """
     first, most, torch = 0, 0, False
+    boxed: dict[int, float] = {}
     while process.poll() is None:
         children = defaultdict(list)
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
-                parent = int(path.read_text().rpartition(")")[2].split()[1])
+                fields = path.read_text().rpartition(")")[2].split()
+                parent, number = int(fields[1]), int(path.parent.name)
+                if Path(f"/proc/{parent}/comm").read_text() == "bwrap\n":  # the worker; its copies'
+                    boxed[number] = sum(map(int, fields[11:15])) / TICKS  # time becomes its own
             except (OSError, ValueError):
                 continue
-            children[parent].append(int(path.parent.name))
+            children[parent].append(number)
         first = max(first, size(process.pid)[0])
         for worker in children[process.pid]:
             waiting, total = [worker], 0
@@ -111,8 +118,8 @@ def watched(process: subprocess.Popen[bytes]) -> tuple[int, int, bool]:
                 total += used
                 torch |= has_torch
             most = max(most, total)
-        time.sleep(0.5)
-    return first, most, torch
+        time.sleep(0.2)
+    return first, most, sum(boxed.values()), torch
 
 
 def size(number: int) -> tuple[int, bool]:
