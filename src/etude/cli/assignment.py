@@ -153,6 +153,10 @@ def check(options: argparse.Namespace) -> int:
     path = Path(options.name)
     name = path.name
     try:
+        content = b"" if path.is_dir() else content_of(path)
+    except Invalid as error:
+        raise UserError(f"{path}: {error}") from None
+    try:
         chosen = pack(options.of or path.resolve().stem)
     except UserError as error:
         raise UserError(f"{error}{'' if options.of else '; --of names the assignment'}") from None
@@ -160,8 +164,8 @@ def check(options: argparse.Namespace) -> int:
     try:
         if whole and path.suffix.lower() != ".zip":
             name, content = "handed.zip", archive_of(path)
-        else:
-            content = content_of(path)
+        elif path.is_dir():
+            content = content_of(path)  # which says that a folder is no file
     except Invalid as error:
         raise UserError(f"{path}: {error}") from None
     result = grade(
