@@ -36,8 +36,12 @@ def add_asking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
-def chosen_seed(options: argparse.Namespace) -> int:
+def chosen_seed(options: argparse.Namespace, size: int = 3) -> int:
     """The seed of the questions.
+
+    Args:
+        options: those of :func:`add_asking`.
+        size: bytes of one that is drawn.
 
     Raises:
         UserError: there are answers, and no seed that says to which questions.
@@ -46,7 +50,7 @@ def chosen_seed(options: argparse.Namespace) -> int:
         return int(options.seed)
     if options.answers is not None:
         raise UserError("--answers needs --seed N, which says to which questions they are")
-    return int.from_bytes(os.urandom(3), "big")
+    return int.from_bytes(os.urandom(size), "big")
 
 
 def conduct(posed: Sequence[Posed], options: argparse.Namespace, seed: int, again: str) -> int:

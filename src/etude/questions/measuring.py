@@ -115,8 +115,7 @@ class Count(Question):
 
     def key(self) -> str:
         """The number and what is counted."""
-        unit = self.unit.removesuffix("s") if self.answer == 1 else self.unit
-        return f"{written(self.answer)} {unit}"
+        return f"{written(self.answer)} {one(self.unit) if self.answer == 1 else self.unit}"
 
     def spellings(self) -> Iterator[str]:
         """With and without groups of digits, and with what is counted."""
@@ -140,3 +139,8 @@ class Count(Question):
     def with_another_answer(self) -> Count:
         """One more."""
         return replace(self, answer=self.answer + 1, wrong=())
+
+
+def one(plural: str) -> str:
+    """A word in the singular: ``parameters`` → ``parameter``, ``passes`` → ``pass``."""
+    return plural.removesuffix("es") if plural.endswith("sses") else plural.removesuffix("s")

@@ -258,8 +258,8 @@ def calls_of_the_decoder(rng: Random) -> Count:
     asked = (
         "How many passes of a transformer's decoder does the loss of this text take in training?"
         if training
-        else f"The network now *writes* {tokens} tokens; the texts of a beam of {width} are one"
-        " batch. How many passes of its decoder does that take, one after another?"
+        else f"The network now *writes* {tokens} tokens; a beam's {width} texts are one batch."
+        " How many passes of its decoder does that take, one after another?"
     )
     return Count(
         prompt=f"A translation has {tokens} tokens, the end included. {asked}",
