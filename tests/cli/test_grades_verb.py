@@ -10,6 +10,8 @@ import pytest
 
 from etude.cli import main
 from etude.courses.csvs import read_table
+from etude.courses.events import PolicyVersion
+from etude.courses.gradebook import Gradebook
 
 DECISIONS = """
 zone = "America/New_York"
@@ -493,6 +495,13 @@ def test_a_number_without_end_locks_no_gradebook(made: Grades, tmp_path: Path, n
         marks.write_text(f"id,{heading}\ns1,{cell}\n")
         made.refused("add", "marks", str(marks))
     assert made.of("s1")["of"] == "0"
+
+
+def test_a_policy_that_is_none_is_told(made: Grades) -> None:
+    with Gradebook(made.folder / "grades.db") as book:
+        book.append([PolicyVersion(digest="x", text="base = 1")], who="eve")
+    assert made(code=2) == ""
+    assert "grades.db keeps is none: " in made.err
 
 
 def test_no_text_forges_a_line(made: Grades) -> None:

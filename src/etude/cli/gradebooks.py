@@ -43,7 +43,10 @@ class Place:
         kept = standing.policy
         if kept is None or kept.digest == self.version.digest:
             return self.edition
-        return as_it_was(self.path, kept.text.encode())
+        try:
+            return as_it_was(self.path, kept.text.encode())
+        except UserError as error:
+            raise UserError(f"the policy that {self.book} keeps is none: {error}") from None
 
 
 def placed(name: str) -> Place:
