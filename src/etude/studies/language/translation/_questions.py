@@ -212,7 +212,7 @@ def which_pair_is_joined(rng: Random) -> Choice:
     def bare(pair: tuple[str, str]) -> str:
         return f"`{pair[0]}` and `{pair[1]}`"
 
-    wrong = []
+    wrong: list[Wrong[str]] = []
     for pair in others:
         if pair != best and len(wrong) < 3 and bare(pair) not in [each.answer for each in wrong]:
             spread = kinds[pair] > kinds[best]
