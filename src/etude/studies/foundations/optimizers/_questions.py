@@ -7,7 +7,7 @@ from random import Random
 
 import torch
 
-from etude.questions import Code, Number, Redraw, Wrong, apart, changed, question, written
+from etude.questions import Code, Match, Number, Redraw, Wrong, apart, changed, question, written
 from etude.training.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Rule
 
 from ._quadratics import best_on_a_quadratic
@@ -329,6 +329,52 @@ def longest_rate(rng: Random) -> Number:
             + ("The error grows." if times > 2 else "The error shrinks.")
         ),
         see="Gradient descent",
+    )
+
+
+@question
+def third_steps(rng: Random) -> Match:
+    """How long the third step of three rules is."""
+    rate = rng.choice([0.1, 0.5, 1.0])
+    g = [float(each) for each in rng.sample([1, 2, 3, 4, 6, 8], 3)]
+    rules: dict[str, type[Rule]] = {
+        "plain descent": SGD,
+        "momentum, $\\mu = 0.9$": Momentum,
+        "Adagrad": Adagrad,
+    }
+    lengths = []
+    for rule in rules.values():
+        before = walked(rule, 0.0, g[:2], lr=rate)
+        lengths.append(before - walked(rule, 0.0, g, lr=rate))
+    pairs = [(name, written(each, 3)) for name, each in zip(rules, lengths, strict=True)]
+    (plain, p), (heavy, v), (own, q) = pairs
+    if len({p, v, q}) < 3:
+        raise Redraw
+    return Match(
+        prompt=(
+            f"A weight has the gradients {g[0]:g}, {g[1]:g} and {g[2]:g} in the first three steps;"
+            f" $\\eta$ = {rate:g}. How long is the *third* step of each rule?"
+        ),
+        answer=tuple(pairs),
+        wrong=(
+            Wrong(
+                (heavy, p),
+                "the velocity was forgotten",
+                "Momentum adds $\\mu$ times the last step to the new one.",
+            ),
+            Wrong(
+                (own, p),
+                "nothing was divided",
+                "Adagrad divides by the root of the sum of all squared gradients so far.",
+            ),
+            Wrong(
+                (plain, v),
+                "a memory was seen where there is none",
+                "Plain descent knows the present gradient alone.",
+            ),
+        ),
+        why="; ".join(f"{name}: {each}" for name, each in pairs) + ".",
+        see="Momentum",
     )
 
 
