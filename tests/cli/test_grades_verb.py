@@ -236,6 +236,7 @@ def test_teams_reviews_and_proposals(made: Grades, tmp_path: Path) -> None:
         (["sho"], "can't 'sho'; did you mean 'show'?"),
         (["show"], "expected etude grades"),
         (["show", "s9"], "no student 's9'"),
+        (["show", "lovelace"], "did you mean s1 (Ada Lovelace)?"),
         (["show", "Zoë"], "2 students are called Zoë; give an id: s2, s3"),
         (["add"], "can't add ''"),
         (["add", "marc", "s1", "A1", "5"], "did you mean"),

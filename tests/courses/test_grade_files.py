@@ -234,7 +234,7 @@ def test_a_work_may_be_called_like_a_column_of_a_roster(heading: str, tmp_path: 
         ("id,A1\ns9,3", "line 2: no student 's9'"),
         ("id,A1\ns1,good", "line 2, A1: 'good' is no mark"),
         ("id,A1\ns1,1.2.3", "is no mark"),
-        ("A1\n3", "no column of ids"),
+        ("A1\n3", "its columns are 'A1'; expected one called id"),
         ("id,A1\ns1,1_0", "is no mark"),
         ("id,A1\ns1,85%/10", "is no mark"),
         ("id,assignments\ns1,3", "no work 'assignments'"),

@@ -85,6 +85,10 @@ def student_of(standing: Standing, name: str) -> Record:
         raise UserError(f"{len(named)} students are called {name}; give an id: {ids}")
     choices = [*standing.students, *(r.name for r in standing.students.values())]
     close = nearest(name, choices)
+    parts = [r for r in standing.students.values() if name.casefold() in r.name.casefold().split()]
+    if parts:
+        ids = " or ".join(f"{each.student} ({each.name})" for each in parts[:3])
+        raise UserError(f"no student '{name}'; did you mean {ids}?")
     raise UserError(f"no student '{name}'{close if 'did you mean' in close else ''}")
 
 

@@ -113,7 +113,10 @@ def read_marks(path: Path, standing: Standing, pieces: Pieces) -> list[Event]:
     table = read_table(path)
     columns = _known(table)
     if "id" not in columns:
-        raise UserError(f"{path} has no column of ids; its columns are {_list(table.columns)}")
+        raise UserError(
+            f"{path} has no column of ids; its columns are {_list(table.columns)}; expected one"
+            " called id"
+        )
     works: dict[str, tuple[str, Decimal]] = {}
     for column in table.columns:
         if not column or column == columns["id"]:
