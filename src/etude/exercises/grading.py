@@ -216,18 +216,6 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(self, outcomes=shown, hidden=unknown, measured={})
 
 
-def read_result(content: bytes) -> Result:
-    """A result from its JSON.
-
-    Raises:
-        UserError: it is none.
-    """
-    try:
-        return msgspec.json.decode(content, type=Result)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise UserError(f"this is no result: {error}") from None
-
-
 # -- grading ---------------------------------------------------------------------------------------
 
 
