@@ -303,7 +303,8 @@ def calls_of_the_decoder(rng: Random) -> Count:
 def does_padding_change_it(rng: Random) -> TrueFalse:
     """Whether padding changes what attention gives."""
     masked = rng.random() < 0.5
-    tokens, extra = rng.choice([3, 4, 5, 6, 9]), rng.choice([2, 3, 5, 7])
+    tokens = rng.choice([3, 4, 5, 6, 9])
+    extra = rng.choice([2, 3, 5, 7])
     generator = torch.Generator().manual_seed(rng.getrandbits(32))
     keys = torch.randn(tokens, 4, generator=generator).double()
     q = torch.randn(1, 4, generator=generator).double()
