@@ -134,4 +134,4 @@ def test_a_task_may_hold_a_function_of_its_own() -> None:
         "        # end of task\n\n"
         "    return within(x)\n"
     )
-    assert [each.function for each in regions_of(source)] == ["outer", "other.within"]
+    assert [each.function for each in regions_of(source)] == ["outer", "other"]

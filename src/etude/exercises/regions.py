@@ -112,20 +112,16 @@ def _comments(source: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _function(tree: ast.Module, first: int, last: int, name: str) -> str:
-    """The function of which a block's whole statements stand between two lines; the outer one,
-    where a function within it does, too.
+    """The function of which a block's whole statements stand between two lines.
 
     Raises:
         UserError: there is none.
     """
-    found = []
     for owner, block in _blocks(tree):
         inside = [s for s in block if first < _start(s) and _stop(s) < last]
         across = [s for s in block if s not in inside and _start(s) < last and _stop(s) > first]
         if inside and not across and owner:
-            found.append(owner)
-    if found:
-        return min(found, key=lambda owner: owner.count("."))
+            return owner
     raise UserError(
         f"{name}, line {first}: the task is not made of whole statements of one function; expected"
         " its comments between statements, in the column of both"
